@@ -1,0 +1,1 @@
+"""Exchange POC: settings, URLs, Celery application and launcher."""

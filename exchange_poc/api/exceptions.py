@@ -1,0 +1,75 @@
+"""The one place that turns an error into a response: ``{"detail", "code", ...context}``."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
+from django.http import Http404, HttpRequest, JsonResponse
+from psycopg_pool import PoolTimeout
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from market.errors import ExchangeError, NotFound
+
+VALIDATION_DETAIL = "The request is not valid; see errors."
+UNAVAILABLE = {
+    "detail": "The database is unavailable; try again in a few seconds.",
+    "code": "database_unavailable",
+}
+
+
+def answer_exception(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Return the response for ``error``, or None for what is a fault of ours (a 500)."""
+    if isinstance(error, ExchangeError):
+        return Response(
+            {"detail": error.detail, "code": error.code, **error.context},
+            status=error.status,
+            headers=dict(error.headers),
+        )
+    if isinstance(error, OperationalError | PoolTimeout):
+        return Response(UNAVAILABLE, status=503, headers={"Retry-After": "2"})
+    if isinstance(error, Http404):
+        error = exceptions.NotFound(NotFound.detail)
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    response = exception_handler(error, context)
+    if response is not None and isinstance(error, exceptions.APIException):
+        response.data = error_body(error)
+    return response
+
+
+def error_body(error: exceptions.APIException) -> dict[str, Any]:
+    """Return the body for an error of REST framework."""
+    if isinstance(error, exceptions.ValidationError):
+        detail = error.detail
+        errors = detail if isinstance(detail, dict) else {"non_field_errors": detail}
+        return {"detail": VALIDATION_DETAIL, "code": "validation_error", "errors": errors}
+    body: dict[str, Any] = {"detail": error_text(error), "code": error_code(error)}
+    if isinstance(error, exceptions.Throttled) and error.wait is not None:
+        body["retry_after"] = int(error.wait)
+    return body
+
+
+def error_text(error: exceptions.APIException) -> str:
+    """Return the sentence of an error; SimpleJWT wraps its own in a dictionary."""
+    return str(error.detail["detail"] if isinstance(error.detail, dict) else error.detail)
+
+
+def error_code(error: exceptions.APIException) -> str:
+    """Return the code on the wire; SimpleJWT keeps its own beside the sentence."""
+    if isinstance(error.detail, dict):
+        return str(error.detail["code"])
+    return "rate_limited" if isinstance(error, exceptions.Throttled) else str(error.get_codes())
+
+
+def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """Answer an unknown path in JSON, like every other error."""
+    return JsonResponse({"detail": NotFound.detail, "code": NotFound.code}, status=404)
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    """Answer a fault of ours; the log has the traceback under the request's id."""
+    return JsonResponse(
+        {"detail": "An internal error was logged.", "code": "server_error"}, status=500
+    )

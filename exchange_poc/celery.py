@@ -1,0 +1,53 @@
+"""The Celery application and its beat schedule: steps, sweeps, reconciliation, heartbeats."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_process_shutdown
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange_poc.settings")
+
+app = Celery("exchange_poc")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+def periodic(task: str, seconds: float) -> dict[str, Any]:
+    """Return a beat entry; a run that could not start before the next one is due is dropped."""
+    return {"task": task, "schedule": seconds, "options": {"expires": max(seconds, 1.0)}}
+
+
+@app.on_after_configure.connect
+def schedule_beat(sender: Celery, **_: Any) -> None:
+    """Fill the beat schedule from the settings; an interval of 0 leaves its task out."""
+    from django.conf import settings
+
+    intervals = {
+        "trading.tasks.run_market_step": settings.TICK_INTERVAL_SECONDS,
+        "trading.tasks.sweep_liquidations": settings.SWEEP_INTERVAL_SECONDS,
+        "trading.tasks.reconcile_venue_orders": 15.0,
+        "kpi.tasks.beat_heart": settings.HEARTBEAT_INTERVAL_SECONDS,
+    }
+    sender.conf.beat_schedule = {
+        task: periodic(task, seconds) for task, seconds in intervals.items() if seconds > 0
+    }
+
+
+@setup_logging.connect
+def use_django_logging(**_: Any) -> None:
+    """Keep the JSON logs of the settings instead of Celery's own."""
+    from logging.config import dictConfig
+
+    from django.conf import settings
+
+    dictConfig(settings.LOGGING)
+
+
+@worker_process_shutdown.connect
+def forget_gauges(pid: int, **_: Any) -> None:
+    """Drop a dead process's live gauges from the shared metrics directory."""
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(pid)

@@ -1,0 +1,68 @@
+"""Reads settings from environment variables and says which one is wrong."""
+
+import contextlib
+import os
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+
+def flag(name: str, *, default: bool) -> bool:
+    """Return a boolean variable: 1, true, yes or on, in any case."""
+    value = os.environ.get(name, "")
+    return value.lower() in {"1", "true", "yes", "on"} if value else default
+
+
+def words(name: str, *, default: str) -> list[str]:
+    """Return a comma-separated variable as a list without empty words."""
+    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def rate(name: str, *, default: str) -> str | None:
+    """Return a rate such as ``100/m``; ``off`` lifts the limit and gives None."""
+    value = os.environ.get(name) or default
+    return None if value == "off" else value
+
+
+def database_from_url(url: str) -> dict[str, Any]:
+    """Return Django's connection settings of a ``postgresql://`` URL.
+
+    Without a URL the settings load (for checks and type checking) but nothing can connect.
+    """
+    parts = urlsplit(url or "postgresql://exchange@127.0.0.1:5432/exchange")
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise ImproperlyConfigured("DATABASE_URL must start with postgresql://")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        **{key.upper(): value for key, value in parse_qsl(parts.query) if key == "service"},
+    }
+
+
+def secret_key(*, local_dir: Path) -> str:
+    """Return DJANGO_SECRET_KEY or, when unset, a random key kept in ``local_dir`` (mode 0600)."""
+    key = os.environ.get("DJANGO_SECRET_KEY", "")
+    if key:
+        return key
+    path = local_dir / "secret_key"
+    try:
+        local_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=local_dir) as draft:
+            draft.write(secrets.token_urlsafe(50))
+            draft.flush()
+            # A link appears whole or not at all, however many processes start at once.
+            with contextlib.suppress(FileExistsError):
+                os.link(draft.name, path)
+        return path.read_text()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"Set DJANGO_SECRET_KEY: no key could be kept in {local_dir} ({error})."
+        ) from error

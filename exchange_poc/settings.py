@@ -1,0 +1,190 @@
+"""Settings, every deployment-specific one from an environment variable (see the README)."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+from exchange_poc.env import database_from_url, flag, rate, secret_key, words
+from exchange_poc.logs import configure_structlog, logging_config
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+LOCAL_DIR = Path(os.environ.get("LOCAL_DIR") or BASE_DIR / ".local")
+
+DEBUG = flag("DJANGO_DEBUG", default=False)
+SECRET_KEY = secret_key(local_dir=LOCAL_DIR)
+ALLOWED_HOSTS = words("DJANGO_ALLOWED_HOSTS", default="127.0.0.1,localhost,[::1],testserver")
+
+INSTALLED_APPS = [
+    "market",
+    "accounts",
+    "risk",
+    "trading",
+    "kpi",
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.simple_history",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "simple_history",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_prometheus",
+]
+
+MIDDLEWARE = [
+    "kpi.middleware.RequestObserverMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "simple_history.middleware.HistoryRequestMiddleware",
+    "accounts.middleware.RateLimitHeadersMiddleware",
+]
+
+ROOT_URLCONF = "exchange_poc.urls"
+WSGI_APPLICATION = "exchange_poc.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# One pool per process, opened after the fork; a connection is checked before it is handed out.
+DATABASES = {
+    "default": {
+        **database_from_url(os.environ.get("DATABASE_URL", "")),
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "pool": {
+                "min_size": 1,
+                "max_size": int(os.environ.get("WEB_THREADS", "4")) + 1,
+                "timeout": 5,
+            },
+            "connect_timeout": 3,
+        },
+    }
+}
+
+REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
+CACHES = {
+    "default": {
+        "BACKEND": "django_redis.cache.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {
+            "CLIENT_CLASS": "django_redis.client.DefaultClient",
+            "IGNORE_EXCEPTIONS": True,
+            "SOCKET_CONNECT_TIMEOUT": 0.04,
+            "SOCKET_TIMEOUT": 0.04,
+        },
+    }
+}
+DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
+
+AUTH_USER_MODEL = "accounts.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+WHITENOISE_USE_FINDERS = True
+APPEND_SLASH = True
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.ApiKeyThrottle"],
+    "DEFAULT_PARSER_CLASSES": ["exchange_poc.api.parsers.ExactJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "exchange_poc.api.pagination.NewestFirstPagination",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "exchange_poc.api.exceptions.answer_exception",
+    "PAGE_SIZE": 50,
+}
+
+ACCESS_TOKEN_LIFETIME = timedelta(hours=1)
+SIMPLE_JWT = {
+    "ACCESS_TOKEN_LIFETIME": ACCESS_TOKEN_LIFETIME,
+    "ALGORITHM": "HS256",
+    "AUTH_HEADER_TYPES": ("Bearer",),
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Exchange POC",
+    "DESCRIPTION": "A research simulation of a regulated crypto exchange. Not a real exchange.",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SCHEMA_PATH_PREFIX": "/",
+    "ENUM_NAME_OVERRIDES": {
+        "OrderStatusEnum": "trading.models.OrderStatus",
+        "PositionStatusEnum": "risk.models.PositionStatus",
+    },
+}
+
+# Governance. A rate is count/unit as django-ratelimit reads it; None lifts the limit.
+API_RATE_LIMIT = rate("API_RATE_LIMIT", default="100/m")
+TOKEN_RATE_LIMIT = rate("TOKEN_RATE_LIMIT", default="10/m")
+RATELIMIT_FAIL_OPEN = True
+
+# The market.
+PRICE_SOURCES = words("PRICE_SOURCES", default="binance_testnet,simulation")
+SIMULATION_SEED = os.environ.get("SIMULATION_SEED", "")
+SIMULATION_VOLATILITY = os.environ.get("SIMULATION_VOLATILITY", "0.0005")
+TICK_INTERVAL_SECONDS = float(os.environ.get("TICK_INTERVAL_SECONDS", "1"))
+SWEEP_INTERVAL_SECONDS = float(os.environ.get("SWEEP_INTERVAL_SECONDS", "5"))
+HEARTBEAT_INTERVAL_SECONDS = 5
+TICK_MIN_INTERVAL_SECONDS = 0.5
+
+# The venue.
+EXCHANGE_VENUE = os.environ.get("EXCHANGE_VENUE", "simulated")
+BINANCE_BASE_URL = os.environ.get("BINANCE_BASE_URL", "https://testnet.binance.vision")
+BINANCE_API_KEY = os.environ.get("BINANCE_API_KEY", "")
+BINANCE_API_SECRET = os.environ.get("BINANCE_API_SECRET", "")
+
+# Celery. A task is acknowledged when it is done, so that a killed worker's task runs again.
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60, "socket_timeout": 5}
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+
+configure_structlog()
+LOGGING_CONFIG = "logging.config.dictConfig"
+LOGGING = logging_config()
+
+# Unfold's look of the console lives beside the other admin code.
+from exchange_poc.console import UNFOLD  # noqa: E402, F401

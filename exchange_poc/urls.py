@@ -1,0 +1,21 @@
+"""The URLs of the API, its docs, the metrics and the staff console."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+urlpatterns = [
+    path("", RedirectView.as_view(url="/docs"), name="home"),
+    path("", include("accounts.urls")),
+    path("", include("market.urls")),
+    path("", include("risk.urls")),
+    path("", include("trading.urls")),
+    path("", include("kpi.urls")),
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("admin/", admin.site.urls),
+]
+
+handler404 = "exchange_poc.api.exceptions.not_found"
+handler500 = "exchange_poc.api.exceptions.server_error"
