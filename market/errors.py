@@ -1,0 +1,55 @@
+"""The one error base of the exchange: every refused call is an ExchangeError with a code."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class ExchangeError(Exception):
+    """A call that the exchange refuses.
+
+    ``code`` is the machine-readable reason, ``detail`` says what is wrong and what to do next,
+    ``context`` holds JSON-ready facts that go out beside them. ``status`` is the HTTP status
+    that the API answers with, ``headers`` go along; one exception handler turns all of this into
+    a response.
+    """
+
+    status = 400
+    code = "error"
+    detail = "The request was refused."
+    headers: Mapping[str, str] = {}
+
+    def __init__(self, detail: str = "", *, code: str = "", **context: Any) -> None:
+        self.detail = detail or self.detail
+        self.code = code or self.code
+        self.context = context
+        super().__init__(f"{self.code}: {self.detail}")
+
+
+class NotFound(ExchangeError):
+    """What was asked for does not exist."""
+
+    status = 404
+    code = "not_found"
+    detail = "There is nothing at this address."
+
+
+class Forbidden(ExchangeError):
+    """The data belongs to somebody else."""
+
+    status = 403
+    code = "permission_denied"
+    detail = "This belongs to another user."
+
+
+class Conflict(ExchangeError):
+    """The call contradicts an earlier one."""
+
+    status = 409
+    code = "conflict"
+
+
+class UnknownSymbol(NotFound):
+    """No instrument is listed under this symbol."""
+
+    code = "unknown_symbol"
+    detail = "No instrument is listed under this symbol."

@@ -1,0 +1,35 @@
+"""How amounts, prices and sizes travel: as strings out, as strings or JSON numbers in."""
+
+from decimal import Decimal
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from market.amounts import round_half_even
+
+AMOUNT_SCHEMA = {"type": "string", "format": "decimal", "example": "1300.00000000"}
+INPUT_SCHEMA = {
+    "oneOf": [{"type": "string", "format": "decimal"}, {"type": "number"}],
+    "example": "0.1",
+}
+
+
+@extend_schema_field(AMOUNT_SCHEMA)
+class AmountField(serializers.Field[Decimal, Any, str, Any]):
+    """An outgoing decimal with eight places; one asked for with more keeps all of them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(read_only=True, **kwargs)
+
+    def to_representation(self, value: Decimal) -> str:
+        exact = round_half_even(value)
+        return f"{exact if exact == value else value.normalize():f}"
+
+
+@extend_schema_field(INPUT_SCHEMA)
+class AmountInputField(serializers.DecimalField):
+    """An incoming decimal, read digit by digit; finite and of a storable length."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_digits=36, decimal_places=18, **kwargs)

@@ -1,0 +1,45 @@
+"""What the list endpoints share: filters by symbol and time from the query string."""
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+from django.db.models import Model, QuerySet
+from rest_framework import serializers
+from rest_framework.request import Request
+
+M = TypeVar("M", bound=Model)
+
+
+class ListQuery(serializers.Serializer[dict[str, Any]]):
+    """Filters of a list; subclasses add their own."""
+
+    symbol = serializers.CharField(required=False, max_length=20, help_text="In any case.")
+    since = serializers.DateTimeField(required=False, help_text="From this time on, ISO 8601.")
+    until = serializers.DateTimeField(required=False, help_text="Before this time, ISO 8601.")
+
+
+def query_of(request: Request, serializer_class: type[ListQuery]) -> dict[str, Any]:
+    """Return the valid filters of a request. Raises ValidationError."""
+    serializer = serializer_class(data=request.query_params)
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data
+
+
+def filter_by(
+    rows: QuerySet[M],
+    *,
+    time_field: str,
+    symbol_field: str = "",
+    symbol: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    **exact: Any,
+) -> QuerySet[M]:
+    """Return the rows that match the filters which are not None."""
+    conditions: dict[str, Any] = {
+        symbol_field: symbol.upper() if symbol else None,
+        f"{time_field}__gte": since,
+        f"{time_field}__lt": until,
+        **exact,
+    }
+    return rows.filter(**{name: value for name, value in conditions.items() if value is not None})

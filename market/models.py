@@ -1,0 +1,115 @@
+"""What is traded and at which price: instruments, their price history and the market's clock."""
+
+from django.db import models
+from django.db.models import F, Q, Value
+from django.db.models.functions import Mod
+from django.db.models.lookups import Exact
+from simple_history.models import HistoricalRecords
+
+from market.amounts import AMOUNT_FIELD, UNIT, ZERO
+
+RATE_FIELD = {"max_digits": 12, "decimal_places": 8}
+
+
+class PriceOrigin(models.TextChoices):
+    """Where a mark price came from; replays and prices set by hand count as simulation."""
+
+    BINANCE_TESTNET = "binance_testnet", "Binance Spot Testnet"
+    SIMULATION = "simulation", "Local simulation"
+
+
+class Instrument(models.Model):
+    """A tradable symbol with its rules and its present mark price.
+
+    Prices are multiples of ``tick_size`` and sizes of ``lot_size``. Their product is a multiple of
+    the ledger's unit, so that every notional is exact in eight places.
+    """
+
+    symbol = models.CharField(max_length=20, unique=True)
+    base_asset = models.CharField(max_length=10)
+    quote_asset = models.CharField(max_length=10, default="USDT")
+    tick_size = models.DecimalField(**AMOUNT_FIELD, help_text="Smallest step of a price.")
+    lot_size = models.DecimalField(**AMOUNT_FIELD, help_text="Smallest step of an order's size.")
+    min_notional = models.DecimalField(
+        **AMOUNT_FIELD, default=0, help_text="Smallest size × price of an order, in quote asset."
+    )
+    maker_fee_rate = models.DecimalField(
+        **RATE_FIELD, default=0, help_text="Share of the notional paid by a resting order's fill."
+    )
+    taker_fee_rate = models.DecimalField(
+        **RATE_FIELD, default=0, help_text="Share of the notional paid by an immediate fill."
+    )
+    halted = models.BooleanField(default=False, help_text="No order is accepted while set.")
+    mark_price = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True, editable=False)
+    marked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    mark_source = models.CharField(
+        max_length=20, choices=PriceOrigin.choices, blank=True, editable=False
+    )
+
+    history = HistoricalRecords(excluded_fields=["mark_price", "marked_at", "mark_source"])
+
+    class Meta:
+        ordering = ["symbol"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(symbol__regex=r"^[A-Z0-9]{2,20}$"), name="instrument_symbol_upper"
+            ),
+            models.CheckConstraint(
+                condition=Q(tick_size__gt=0, lot_size__gt=0, min_notional__gte=0),
+                name="instrument_steps_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    maker_fee_rate__gte=0,
+                    maker_fee_rate__lt=1,
+                    taker_fee_rate__gte=0,
+                    taker_fee_rate__lt=1,
+                ),
+                name="instrument_fee_rates_are_shares",
+            ),
+            models.CheckConstraint(
+                condition=Q(mark_price__isnull=True) | Q(mark_price__gt=0),
+                name="instrument_mark_positive",
+            ),
+            models.CheckConstraint(
+                condition=Exact(Mod(F("tick_size") * F("lot_size"), Value(UNIT)), Value(ZERO)),
+                name="instrument_notional_exact",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.symbol
+
+
+class PriceTick(models.Model):
+    """One mark price of one instrument, as one market step set it."""
+
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="ticks")
+    price = models.DecimalField(**AMOUNT_FIELD)
+    source = models.CharField(max_length=20, choices=PriceOrigin.choices)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["instrument", "-created_at"], name="tick_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.instrument_id} {self.price}"
+
+
+class MarketClock(models.Model):
+    """The single row that counts market steps and lets one run at a time.
+
+    ``busy_until`` is a lease: a step that dies gives the clock back when it runs out.
+    """
+
+    id = models.SmallAutoField(primary_key=True)
+    steps = models.PositiveBigIntegerField(default=0)
+    stepped_at = models.DateTimeField(null=True, blank=True)
+    busy_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="market_clock_single_row")]
+
+    def __str__(self) -> str:
+        return f"step {self.steps}"

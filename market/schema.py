@@ -1,0 +1,59 @@
+"""How every endpoint documents its refusals: one error body, one example per status."""
+
+from typing import Any, Final
+
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse
+from rest_framework import serializers
+
+
+class ErrorSerializer(serializers.Serializer[dict[str, Any]]):
+    """The body of every refused call; a code may bring further facts beside these fields."""
+
+    detail = serializers.CharField(help_text="What is wrong, and what to do next.")
+    code = serializers.CharField(help_text="The machine-readable reason.")
+    errors = serializers.DictField(
+        child=serializers.ListField(child=serializers.CharField()),
+        required=False,
+        help_text="Of a validation error: the complaints by field.",
+    )
+
+
+#: The usual refusal of each status: what it means, the code and the sentence.
+REFUSALS: Final[dict[int, tuple[str, str, str]]] = {
+    400: ("Not valid", "validation_error", "The request is not valid; see errors."),
+    401: ("No valid token", "token_not_valid", "Given token not valid for any token type"),
+    403: ("Data of another user", "permission_denied", "This belongs to another user."),
+    404: ("Not found", "not_found", "There is nothing at this address."),
+    409: ("Conflict", "conflict", "The call contradicts an earlier one."),
+    429: ("Rate limit reached", "rate_limited", "Too many requests: try again in 17 seconds."),
+    503: (
+        "Database away",
+        "database_unavailable",
+        "The database is unavailable; try again in a few seconds.",
+    ),
+}
+
+
+def errors(*statuses: int, **codes: str) -> dict[int, OpenApiResponse]:
+    """Return the responses of an endpoint's refusals, for ``extend_schema(responses=...)``.
+
+    ``codes`` name further codes with their sentence; they are listed under the first status:
+    ``errors(404, unknown_symbol="No instrument is listed under this symbol.")``.
+    """
+    return {
+        status: OpenApiResponse(
+            ErrorSerializer,
+            description=REFUSALS[status][0],
+            examples=examples(status, codes if position == 0 else {}),
+        )
+        for position, status in enumerate(statuses)
+    }
+
+
+def examples(status: int, codes: dict[str, str]) -> list[OpenApiExample]:
+    """Return an example body per code; without codes, the usual one of the status."""
+    _, usual_code, usual_detail = REFUSALS[status]
+    return [
+        OpenApiExample(code, value={"detail": detail, "code": code})
+        for code, detail in (codes or {usual_code: usual_detail}).items()
+    ]
