@@ -1,0 +1,44 @@
+"""Who is calling: a JWT that names an API key, valid only while key and user are."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from rest_framework.request import Request
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import InvalidToken
+from rest_framework_simplejwt.tokens import AccessToken, Token
+
+from accounts.keys import live_keys
+from accounts.models import ApiKey, User
+
+KEY_CLAIM = "key_id"
+
+
+def issue_token(api_key: ApiKey) -> str:
+    """Return a signed access token of the key's user that names the key."""
+    token = AccessToken.for_user(api_key.user)
+    token[KEY_CLAIM] = api_key.pk
+    return str(token)
+
+
+class ApiKeyTokenAuthentication(JWTAuthentication):
+    """Reads ``Authorization: Bearer``; ``request.auth["key_id"]`` names the key.
+
+    One query fetches key and user, so that revoking either ends the token at once.
+    """
+
+    def authenticate(self, request: Request) -> tuple[Any, Token] | None:
+        authenticated = super().authenticate(request)
+        if authenticated is not None:
+            http_request: HttpRequest = request._request
+            http_request.api_user_id = authenticated[0].pk  # type: ignore[attr-defined]
+        return authenticated
+
+    def get_user(self, validated_token: Token) -> User:
+        key_id, user_id = validated_token.get(KEY_CLAIM), validated_token.get("user_id")
+        if not isinstance(key_id, int):
+            raise InvalidToken("The token names no API key.")
+        row = live_keys().filter(pk=key_id).first()
+        if row is None or str(row.user_id) != str(user_id):
+            raise InvalidToken("The API key of this token is revoked or its user not active.")
+        return row.user

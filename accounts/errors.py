@@ -1,0 +1,29 @@
+"""Refusals of the accounts app."""
+
+from market.errors import Conflict, ExchangeError
+
+
+class InvalidApiKey(ExchangeError):
+    status = 401
+    code = "invalid_api_key"
+    detail = "This API key is unknown or revoked, or its user is not active."
+
+
+class InvalidAmount(ExchangeError):
+    code = "invalid_amount"
+    detail = "An amount is positive, below 1,000,000,000,000 and has at most eight places."
+
+
+class InsufficientBalance(ExchangeError):
+    code = "insufficient_balance"
+    detail = "The balance is lower than the amount."
+
+
+class ReasonRequired(ExchangeError):
+    code = "reason_required"
+    detail = "State a reason: it is kept with the transfer."
+
+
+class AccountExists(Conflict):
+    code = "account_exists"
+    detail = "This user has an account already."

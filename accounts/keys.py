@@ -1,0 +1,62 @@
+"""API keys: issued once in clear, kept as a digest, ended by revoking."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts.errors import InvalidApiKey
+from accounts.models import Account, ApiKey, User
+from accounts.services import open_account
+
+PREFIX_LENGTH = 8
+#: ``last_used_at`` is this coarse, so that a busy key is not a busy row.
+LAST_USE_RESOLUTION = timedelta(minutes=1)
+
+
+def digest(key: str) -> str:
+    """Return the SHA-256 of a key as 64 hex digits.
+
+    Issued keys carry 256 random bits, so a plain digest cannot be searched back.
+    """
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+@transaction.atomic
+def issue_api_key(*, user: User, label: str = "", key: str | None = None) -> tuple[ApiKey, str]:
+    """Give ``user`` a new key, and an account if there is none; return (row, key in clear).
+
+    The clear key is not kept and cannot be shown again.
+    """
+    clear = key or f"xp_{secrets.token_urlsafe(32)}"
+    if not Account.objects.filter(user=user).exists():
+        open_account(user=user)
+    row = ApiKey.objects.create(
+        user=user, label=label, prefix=clear[:PREFIX_LENGTH], key_hash=digest(clear)
+    )
+    return row, clear
+
+
+def revoke_api_key(*, api_key: ApiKey) -> None:
+    """End a key and every token that names it, at once."""
+    ApiKey.objects.filter(pk=api_key.pk, revoked_at=None).update(revoked_at=timezone.now())
+    api_key.refresh_from_db()
+
+
+def identify(*, key: str) -> ApiKey:
+    """Return the live key row of a clear key and note its use. Raises InvalidApiKey."""
+    row = live_keys().filter(key_hash=digest(key)).first()
+    if row is None:
+        raise InvalidApiKey
+    now = timezone.now()
+    if row.last_used_at is None or now - row.last_used_at > LAST_USE_RESOLUTION:
+        ApiKey.objects.filter(pk=row.pk).update(last_used_at=now)
+    return row
+
+
+def live_keys() -> QuerySet[ApiKey]:
+    """Keys that open the door: not revoked, of an active user; with the user."""
+    return ApiKey.objects.select_related("user").filter(revoked_at=None, user__is_active=True)

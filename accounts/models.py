@@ -1,0 +1,179 @@
+"""Who trades and what they own: users, API keys, accounts and the ledger of transfers."""
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+from simple_history.models import HistoricalRecords
+
+from market.amounts import AMOUNT_FIELD
+
+
+class Tier(models.TextChoices):
+    """How experienced a user is; risk policy ties a leverage limit to each tier."""
+
+    BEGINNER = "beginner", "Beginner"
+    INTERMEDIATE = "intermediate", "Intermediate"
+    ADVANCED = "advanced", "Advanced"
+
+
+class User(AbstractUser):
+    """A person or an agent: trades with an API key, or works in the staff console."""
+
+    tier = models.CharField(max_length=20, choices=Tier.choices, default=Tier.BEGINNER)
+
+    history = HistoricalRecords(
+        excluded_fields=["password", "last_login", "first_name", "last_name", "email"]
+    )
+
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.CheckConstraint(condition=Q(tier__in=Tier.values), name="user_tier_known")
+        ]
+
+
+class ApiKey(models.Model):
+    """A credential of a user. Only the SHA-256 of the key is kept; the prefix tells keys apart."""
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="api_keys")
+    label = models.CharField(max_length=100, blank=True)
+    prefix = models.CharField(max_length=12, editable=False)
+    key_hash = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "API key"
+
+    def __str__(self) -> str:
+        return f"{self.prefix}…"
+
+
+class AccountPolicy(models.Model):
+    """The single row of rules for new accounts."""
+
+    id = models.SmallAutoField(primary_key=True)
+    opening_balance = models.DecimalField(
+        **AMOUNT_FIELD, default=100_000, help_text="USDT deposited into each new account."
+    )
+
+    history = HistoricalRecords()
+
+    class Meta:
+        verbose_name_plural = "account policy"
+        constraints = [
+            models.CheckConstraint(condition=Q(id=1), name="account_policy_single_row"),
+            models.CheckConstraint(
+                condition=Q(opening_balance__gte=0), name="opening_balance_not_negative"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return "Account policy"
+
+
+class AccountKind(models.TextChoices):
+    """Whose money an account holds: a user's, or one of the five system accounts."""
+
+    USER = "user", "User"
+    EXTERNAL = "external", "Outside world"
+    HOUSE = "house", "House (counterparty of P&L)"
+    FEES = "fees", "Fees"
+    INSURANCE = "insurance", "Insurance fund"
+    BAD_DEBT = "bad_debt", "Bad debt"
+
+
+class Account(models.Model):
+    """A place that transfers move money to and from, in USDT.
+
+    ``balance`` is the running balance of a user's account; the database derives it from the
+    inserted transfers and refuses any other change. System accounts keep it at zero, so that no
+    order waits for a shared row; their balance is the sum over their transfers.
+    """
+
+    kind = models.CharField(max_length=10, choices=AccountKind.choices, default=AccountKind.USER)
+    user = models.OneToOneField(
+        User, on_delete=models.PROTECT, null=True, blank=True, related_name="account"
+    )
+    balance = models.DecimalField(**AMOUNT_FIELD, default=0, editable=False)
+    suspended = models.BooleanField(default=False, help_text="No order is accepted while set.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind=AccountKind.USER, user__isnull=False)
+                | Q(~Q(kind=AccountKind.USER), user__isnull=True, balance=0),
+                name="account_owner_matches_kind",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=AccountKind.values), name="account_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(balance__gte=0), name="account_balance_not_negative"
+            ),
+            models.UniqueConstraint(
+                fields=["kind"],
+                condition=~Q(kind=AccountKind.USER),
+                name="account_one_of_each_system_kind",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.user) if self.user_id else self.get_kind_display()
+
+
+class TransferKind(models.TextChoices):
+    """Why money moved."""
+
+    DEPOSIT = "deposit", "Deposit"
+    WITHDRAWAL = "withdrawal", "Withdrawal"
+    ADJUSTMENT = "adjustment", "Staff adjustment"
+    REALIZED_PNL = "realized_pnl", "Realised P&L"
+    FEE = "fee", "Trading fee"
+    LIQUIDATION_FEE = "liquidation_fee", "Liquidation fee"
+    INSURANCE_COVER = "insurance_cover", "Insurance cover"
+    BAD_DEBT = "bad_debt", "Bad debt"
+
+
+class Transfer(models.Model):
+    """One movement of a positive amount from a debit account to a credit account.
+
+    Double entry by construction, append-only by trigger: a correction is another transfer.
+    """
+
+    kind = models.CharField(max_length=20, choices=TransferKind.choices)
+    debit_account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="debits")
+    credit_account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credits")
+    amount = models.DecimalField(**AMOUNT_FIELD)
+    reference = models.CharField(
+        max_length=60, blank=True, help_text="What caused it, as kind:number (order:17)."
+    )
+    reason = models.CharField(max_length=200, blank=True)
+    created_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_amount_positive"),
+            models.CheckConstraint(
+                condition=~Q(debit_account=F("credit_account")), name="transfer_two_accounts"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=TransferKind.values), name="transfer_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind=TransferKind.ADJUSTMENT)
+                | (~Q(reason="") & Q(created_by__isnull=False)),
+                name="transfer_adjustment_is_explained",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.amount}"

@@ -1,0 +1,40 @@
+"""Reads of the accounts app: what the insurance fund holds, what stayed unpaid, which keys live."""
+
+from decimal import Decimal
+
+from django.db.models import Case, F, Q, Sum, When
+
+from accounts.keys import live_keys
+from accounts.ledger import system_account_id
+from accounts.models import AccountKind, ApiKey, Transfer
+from market.amounts import ZERO
+
+
+def insurance_fund_balance() -> Decimal:
+    """Return what the insurance fund holds in USDT: all it received less all it paid."""
+    return system_balance(kind=AccountKind.INSURANCE)
+
+
+def total_bad_debt() -> Decimal:
+    """Return the losses in USDT that neither accounts nor the insurance fund could pay."""
+    return -system_balance(kind=AccountKind.BAD_DEBT)
+
+
+def system_balance(*, kind: AccountKind) -> Decimal:
+    """Return Σ credits − Σ debits of a system account in USDT, in one statement."""
+    account_id = system_account_id(kind)
+    received = Case(When(credit_account_id=account_id, then=F("amount")), default=-F("amount"))
+    transfers = Transfer.objects.filter(
+        Q(credit_account_id=account_id) | Q(debit_account_id=account_id)
+    )
+    return transfers.aggregate(balance=Sum(received))["balance"] or ZERO
+
+
+def count_active_keys() -> int:
+    """Return how many API keys open the door."""
+    return live_keys().count()
+
+
+def count_revoked_keys() -> int:
+    """Return how many API keys were revoked."""
+    return ApiKey.objects.exclude(revoked_at=None).count()

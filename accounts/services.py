@@ -1,0 +1,134 @@
+"""Writes of the accounts app: users, accounts and money. Each public function is one use case."""
+
+from decimal import Decimal
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.errors import AccountExists, InsufficientBalance, InvalidAmount, ReasonRequired
+from accounts.ledger import Posting, sides, system_account_id
+from accounts.models import (
+    Account,
+    AccountKind,
+    AccountPolicy,
+    Tier,
+    Transfer,
+    TransferKind,
+    User,
+)
+from market.amounts import UNIT, is_multiple
+
+#: One amount stays below this, in USDT, so that sums of amounts fit their columns.
+AMOUNT_BOUND = Decimal("1000000000000")
+
+
+@transaction.atomic
+def create_user(*, username: str, tier: Tier = Tier.BEGINNER, password: str | None = None) -> User:
+    """Create a trading user with an account; without a password no one can log in as them."""
+    user = User.objects.create_user(username=username, password=password, tier=tier)
+    open_account(user=user)
+    return user
+
+
+@transaction.atomic
+def open_account(*, user: User, opening_balance: Decimal | None = None) -> Account:
+    """Open the account of ``user`` and deposit its opening balance, by default the policy's.
+
+    Raises AccountExists where the user has one.
+    """
+    account, created = Account.objects.get_or_create(user=user)
+    if not created:
+        raise AccountExists
+    if opening_balance is None:
+        opening_balance = AccountPolicy.objects.get(id=1).opening_balance
+    if opening_balance:
+        deposit(account=account, amount=opening_balance, reason="Opening balance")
+    return account
+
+
+def deposit(
+    *, account: Account, amount: Decimal, reason: str = "", created_by: User | None = None
+) -> Transfer:
+    """Move ``amount`` USDT from outside into ``account``. Raises InvalidAmount."""
+    posting = Posting(TransferKind.DEPOSIT, checked_amount(amount))
+    return post(account=account, posting=posting, reason=reason, created_by=created_by)
+
+
+def withdraw(
+    *, account: Account, amount: Decimal, reason: str = "", created_by: User | None = None
+) -> Transfer:
+    """Move ``amount`` USDT out of ``account``. Raises InvalidAmount, InsufficientBalance."""
+    posting = Posting(TransferKind.WITHDRAWAL, -checked_amount(amount))
+    return post(account=account, posting=posting, reason=reason, created_by=created_by)
+
+
+def adjust_balance(*, account: Account, amount: Decimal, reason: str, created_by: User) -> Transfer:
+    """Post a staff adjustment of ``amount`` USDT, negative to take.
+
+    Raises InvalidAmount, InsufficientBalance, and ReasonRequired for a blank reason.
+    """
+    if not reason.strip():
+        raise ReasonRequired
+    checked_amount(abs(amount))
+    posting = Posting(TransferKind.ADJUSTMENT, amount)
+    return post(account=account, posting=posting, reason=reason.strip(), created_by=created_by)
+
+
+def fund_insurance(*, amount: Decimal, reason: str, created_by: User | None = None) -> Transfer:
+    """Move ``amount`` USDT from outside into the insurance fund. Raises InvalidAmount."""
+    return Transfer.objects.create(
+        kind=TransferKind.DEPOSIT,
+        debit_account_id=system_account_id(AccountKind.EXTERNAL),
+        credit_account_id=system_account_id(AccountKind.INSURANCE),
+        amount=checked_amount(amount),
+        reason=reason,
+        created_by=created_by,
+    )
+
+
+def checked_amount(amount: Decimal) -> Decimal:
+    """Return ``amount`` if the ledger can hold it, else raise InvalidAmount."""
+    if not amount.is_finite() or not 0 < amount < AMOUNT_BOUND or not is_multiple(amount, UNIT):
+        raise InvalidAmount
+    return amount
+
+
+@transaction.atomic
+def post(*, account: Account, posting: Posting, reason: str, created_by: User | None) -> Transfer:
+    """Write one transfer of a user's account under its lock and refresh ``account.balance``."""
+    balance = (
+        Account.objects.select_for_update()
+        .values_list("balance", flat=True)
+        .get(pk=account.pk, kind=AccountKind.USER)
+    )
+    if balance + posting.amount < 0:
+        raise InsufficientBalance(balance=str(balance))
+    debit, credit = sides(account.pk, posting)
+    transfer = Transfer.objects.create(
+        kind=posting.kind,
+        debit_account_id=debit,
+        credit_account_id=credit,
+        amount=abs(posting.amount),
+        reference=posting.reference,
+        reason=reason,
+        created_by=created_by,
+        created_at=timezone.now(),
+    )
+    account.refresh_from_db(fields=["balance"])
+    return transfer
+
+
+def change_tier(*, user: User, tier: Tier) -> None:
+    """Move ``user`` to ``tier``; the history keeps who did it. Open positions stay as they are."""
+    user.tier = tier
+    user.save(update_fields=["tier"])
+
+
+def suspend_account(*, account: Account) -> None:
+    """Refuse further orders of ``account``; it can still read and cancel."""
+    Account.objects.filter(pk=account.pk, kind=AccountKind.USER).update(suspended=True)
+
+
+def resume_account(*, account: Account) -> None:
+    """Accept orders of ``account`` again."""
+    Account.objects.filter(pk=account.pk, kind=AccountKind.USER).update(suspended=False)
