@@ -1,0 +1,78 @@
+"""Account statements and positions."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.access import caller, must_see, visible_user_id
+from accounts.locks import AccountNotFound
+from market.listing import ListQuery, filter_by, query_of
+from market.schema import errors
+from market.snapshot import consistent_read
+from risk.models import Position, PositionStatus
+from risk.selectors import positions_of
+from risk.serializers import PositionSerializer, StatementSerializer
+from risk.statement import account_statement, position_lines
+
+NO_ACCOUNT = errors(404, account_not_found=AccountNotFound.detail)
+
+
+class MyAccountView(APIView):
+    """The caller's account statement."""
+
+    @extend_schema(
+        operation_id="account_me",
+        summary="Your account statement",
+        responses={200: StatementSerializer, **errors(401, 429), **NO_ACCOUNT},
+    )
+    def get(self, request: Request) -> Response:
+        statement = account_statement(user_id=caller(request).pk)
+        return Response(StatementSerializer(statement).data)
+
+
+class AccountView(APIView):
+    """An account statement, for its owner and for staff."""
+
+    @extend_schema(
+        operation_id="account",
+        summary="Account statement",
+        responses={200: StatementSerializer, **errors(401, 403, 429), **NO_ACCOUNT},
+    )
+    def get(self, request: Request, user_id: int) -> Response:
+        must_see(request, user_id)
+        return Response(StatementSerializer(account_statement(user_id=user_id)).data)
+
+
+class PositionQuery(ListQuery):
+    status = serializers.ChoiceField(choices=PositionStatus.choices, required=False)
+
+
+class PositionListView(generics.ListAPIView[Position]):
+    """Positions, open and closed, newest first; staff see everybody's."""
+
+    serializer_class = PositionSerializer
+
+    @extend_schema(
+        summary="Positions",
+        parameters=[PositionQuery],
+        responses={200: PositionSerializer(many=True), **errors(400, 401, 429)},
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        with consistent_read():
+            page = self.paginate_queryset(self.get_queryset())
+            assert page is not None
+            lines = position_lines(list(page))
+        return self.get_paginated_response(PositionSerializer(lines, many=True).data)
+
+    def get_queryset(self) -> QuerySet[Position]:
+        return filter_by(
+            positions_of(user_id=visible_user_id(self.request)),
+            symbol_field="instrument__symbol",
+            time_field="opened_at",
+            **query_of(self.request, PositionQuery),
+        )

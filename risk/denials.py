@@ -1,0 +1,34 @@
+"""Why an order may be refused: the codes on the wire and their sentences."""
+
+from dataclasses import dataclass
+from typing import Final
+
+#: In the order in which the checks answer.
+DENIALS: Final = {
+    "trading_halted": "Trading is halted by staff; try again later.",
+    "stale_price": "The mark price is missing or too old; wait for a market step.",
+    "account_suspended": "This account is suspended by staff.",
+    "unknown_symbol": "No instrument is listed under this symbol.",
+    "instrument_halted": "This instrument is halted by staff; try again later.",
+    "invalid_size": "The size must be a positive multiple of {lot_size}.",
+    "invalid_price": "The price must be a positive multiple of {tick_size}.",
+    "below_min_notional": "Size × price must reach {min_notional}.",
+    "leverage_exceeds_tier": "Your tier allows a leverage of up to {max_leverage}.",
+    "reduce_only_rejected": "There is no position that this order would reduce.",
+    "insufficient_margin": "The available margin is too low for this order.",
+    "user_exposure_exceeded": "The order would exceed the exposure limit of a user.",
+    "global_exposure_exceeded": "The order would lift global exposure above its threshold.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Why an order is refused; a fact that is stored with the order."""
+
+    code: str
+    detail: str
+
+
+def deny(code: str, **facts: object) -> Denial:
+    """Return the denial of a code, with the facts that its sentence names."""
+    return Denial(code, DENIALS[code].format(**facts))

@@ -1,0 +1,247 @@
+"""The order check: holds an order against account, instrument and limits, and says what it does.
+
+Pure: the caller has locked the account and read the state in its transaction. The global exposure
+threshold is the one limit that is not decided here: only the database can hold it against all
+other orders of the moment, in the statement that books this one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from market.amounts import LARGEST_INPUT, ZERO, is_multiple
+from risk.denials import Denial, deny
+from risk.execution import Execution, can_settle, execute, reducible_size
+from risk.exposure import ExposureChange
+from risk.leverage import resolve_leverage
+from risk.margin import fee, notional, required_margin
+from risk.state import AccountState, InstrumentState, Limits, RiskState
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a client asks for. ``price`` is the limit price, None for a market order."""
+
+    symbol: str
+    is_buy: bool
+    size: Decimal
+    price: Decimal | None = None
+    leverage: int | None = None
+    reduce_only: bool = False
+
+    def signed(self, size: Decimal) -> Decimal:
+        return size if self.is_buy else -size
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """An order that passed; it fills at once (``execution``) or rests and reserves."""
+
+    leverage: int
+    execution: Execution | None
+    required_margin: Decimal
+    reserved_margin: Decimal
+    reserved_notional: Decimal
+    change: ExposureChange
+    user_exposure_after: Decimal
+
+    @property
+    def opens(self) -> bool:
+        """Whether the order adds risk, now or when it fills."""
+        return bool(self.reserved_notional or (self.execution and self.execution.fill.opened_size))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An order beside all that its checks look at."""
+
+    intent: Intent
+    state: RiskState
+    now: datetime
+
+    @property
+    def limits(self) -> Limits:
+        return self.state.limits
+
+    @property
+    def account(self) -> AccountState:
+        return self.state.account
+
+    @property
+    def instrument(self) -> InstrumentState:
+        """The instrument; only asked for once the symbol is known."""
+        assert self.state.instrument is not None
+        return self.state.instrument
+
+    @property
+    def mark_price(self) -> Decimal:
+        """The mark; only asked for once it is known to be fresh."""
+        assert self.instrument.mark_price is not None
+        return self.instrument.mark_price
+
+    @property
+    def crosses(self) -> bool:
+        """Whether the order fills at once: a market order, or a limit at the mark or beyond."""
+        limit = self.intent.price
+        if limit is None:
+            return True
+        return limit >= self.mark_price if self.intent.is_buy else limit <= self.mark_price
+
+
+def trading_halted(order: Candidate) -> Denial | None:
+    return deny("trading_halted") if order.limits.trading_halted else None
+
+
+def stale_price(order: Candidate) -> Denial | None:
+    instrument = order.state.instrument
+    if instrument is None:
+        return None
+    oldest = order.now - timedelta(seconds=order.limits.max_mark_age_seconds)
+    unknown = instrument.mark_price is None or instrument.marked_at is None
+    if unknown or instrument.marked_at < oldest:
+        return deny("stale_price")
+    return None
+
+
+def account_suspended(order: Candidate) -> Denial | None:
+    return deny("account_suspended") if order.limits.suspended else None
+
+
+def unknown_symbol(order: Candidate) -> Denial | None:
+    return deny("unknown_symbol") if order.state.instrument is None else None
+
+
+def instrument_halted(order: Candidate) -> Denial | None:
+    return deny("instrument_halted") if order.instrument.halted else None
+
+
+def invalid_size(order: Candidate) -> Denial | None:
+    if is_valid_multiple(order.intent.size, order.instrument.lot_size):
+        return None
+    return deny("invalid_size", lot_size=plain(order.instrument.lot_size))
+
+
+def invalid_price(order: Candidate) -> Denial | None:
+    price = order.intent.price
+    if price is None or is_valid_multiple(price, order.instrument.tick_size):
+        return None
+    return deny("invalid_price", tick_size=plain(order.instrument.tick_size))
+
+
+def below_min_notional(order: Candidate) -> Denial | None:
+    price = order.mark_price if order.intent.price is None else order.intent.price
+    if notional(order.intent.size, price) >= order.instrument.min_notional:
+        return None
+    return deny("below_min_notional", min_notional=plain(order.instrument.min_notional))
+
+
+def leverage_exceeds_tier(order: Candidate) -> Denial | None:
+    highest = order.limits.max_leverage
+    if resolve_leverage(order.intent.leverage, highest) is None:
+        return deny("leverage_exceeds_tier", max_leverage=highest)
+    return None
+
+
+def reduce_only_rejected(order: Candidate) -> Denial | None:
+    holding = order.account.holding(order.instrument.id)
+    size = order.intent.signed(order.intent.size)
+    if order.intent.reduce_only and reducible_size(holding, size) == 0:
+        return deny("reduce_only_rejected")
+    return None
+
+
+def is_valid_multiple(value: Decimal, step: Decimal) -> bool:
+    """Tell whether a size or a price is positive, of a sane magnitude and a multiple of a step."""
+    return 0 < value < LARGEST_INPUT and is_multiple(value, step)
+
+
+def plain(value: Decimal) -> str:
+    """Write a decimal without trailing zeros or an exponent."""
+    return f"{value.normalize():f}"
+
+
+#: The checks that need no arithmetic of margins, in the order in which they answer.
+CHECKS: tuple[Callable[[Candidate], Denial | None], ...] = (
+    trading_halted,
+    stale_price,
+    account_suspended,
+    unknown_symbol,
+    instrument_halted,
+    invalid_size,
+    invalid_price,
+    below_min_notional,
+    leverage_exceeds_tier,
+    reduce_only_rejected,
+)
+
+
+def check_order(intent: Intent, state: RiskState, now: datetime) -> Approval | Denial:
+    """Hold an order against every rule but the global threshold; the first that fails answers."""
+    order = Candidate(intent, state, now)
+    for check in CHECKS:
+        denial = check(order)
+        if denial is not None:
+            return denial
+    return check_execution(order) if order.crosses else check_resting(order)
+
+
+def check_execution(order: Candidate) -> Approval | Denial:
+    """Check an order that fills at once: it closes first and needs margin to open the rest."""
+    leverage, account = leverage_of(order), order.account
+    execution = execute(
+        account.holding(order.instrument.id),
+        order.intent.signed(order.intent.size),
+        price=order.mark_price,
+        leverage=leverage,
+        fee_rate=order.instrument.taker_fee_rate,
+        reduce_only=order.intent.reduce_only,
+    )
+    fill = execution.fill
+    if not can_settle(account, execution):
+        return deny("insufficient_margin")
+    available = account.available_margin + fill.released_margin - execution.fee
+    if fill.opened_size and available < fill.opened_margin:
+        return deny("insufficient_margin")
+    exposure_after = account.exposure + execution.change.valued_at(order.mark_price)
+    if fill.opened_size and exposure_after > order.limits.user_exposure_limit:
+        return deny("user_exposure_exceeded")
+    return Approval(
+        leverage=leverage,
+        execution=execution,
+        required_margin=fill.opened_margin,
+        reserved_margin=ZERO,
+        reserved_notional=ZERO,
+        change=execution.change,
+        user_exposure_after=exposure_after,
+    )
+
+
+def check_resting(order: Candidate) -> Approval | Denial:
+    """Check an order that rests: it reserves for its whole size, unless it can only reduce."""
+    leverage, account, size = leverage_of(order), order.account, order.intent.size
+    price = order.intent.price
+    assert price is not None
+    margin = reserved = ZERO
+    if not order.intent.reduce_only:
+        margin, reserved = required_margin(size, price, leverage), notional(size, price)
+        if account.available_margin - fee(size, price, order.instrument.maker_fee_rate) < margin:
+            return deny("insufficient_margin")
+        if account.exposure + reserved > order.limits.user_exposure_limit:
+            return deny("user_exposure_exceeded")
+    return Approval(
+        leverage=leverage,
+        execution=None,
+        required_margin=margin,
+        reserved_margin=margin,
+        reserved_notional=reserved,
+        change=ExposureChange(order_notional=reserved),
+        user_exposure_after=account.exposure + reserved,
+    )
+
+
+def leverage_of(order: Candidate) -> int:
+    """The leverage of an order that passed ``leverage_exceeds_tier``."""
+    leverage = resolve_leverage(order.intent.leverage, order.limits.max_leverage)
+    assert leverage is not None
+    return leverage

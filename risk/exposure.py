@@ -1,0 +1,41 @@
+"""Exposure: the notional that is at stake, valued at mark prices. Decimals only, in USDT."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from market.amounts import ZERO
+from risk.margin import notional
+
+
+@dataclass(frozen=True, slots=True)
+class ExposureChange:
+    """What one booking adds to an instrument's open interest and reserved notional."""
+
+    long_quantity: Decimal = ZERO
+    short_quantity: Decimal = ZERO
+    order_notional: Decimal = ZERO
+
+    def __add__(self, other: "ExposureChange") -> "ExposureChange":
+        return ExposureChange(
+            self.long_quantity + other.long_quantity,
+            self.short_quantity + other.short_quantity,
+            self.order_notional + other.order_notional,
+        )
+
+    def valued_at(self, mark_price: Decimal) -> Decimal:
+        """Return the change of exposure in USDT; exact, as every product of size and price is."""
+        return (self.long_quantity + self.short_quantity) * mark_price + self.order_notional
+
+
+def change_of_position(before: Decimal, after: Decimal) -> ExposureChange:
+    """Return the change of open interest when a signed quantity goes from before to after."""
+    return ExposureChange(
+        long_quantity=max(after, ZERO) - max(before, ZERO),
+        short_quantity=max(-after, ZERO) - max(-before, ZERO),
+    )
+
+
+def position_exposure(quantities_and_marks: Iterable[tuple[Decimal, Decimal]]) -> Decimal:
+    """Return Σ|quantity| × mark price."""
+    return sum((notional(quantity, mark) for quantity, mark in quantities_and_marks), ZERO)

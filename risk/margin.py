@@ -1,0 +1,63 @@
+"""Margin arithmetic in USDT: what a position ties up, and when it is closed out.
+
+Sources: required margin = order size × price ÷ leverage; the margin ratio and its close-out level
+follow the margin close-out rule of ESMA's product intervention (50 % of the initial margin).
+Decimals in, Decimals out.
+"""
+
+from decimal import Decimal
+
+from market.amounts import EXACT, round_half_even, round_up
+
+
+def notional(quantity: Decimal, price: Decimal) -> Decimal:
+    """Return ``|quantity| × price``; exact, since tick × lot is a multiple of the unit."""
+    return round_half_even(EXACT.multiply(abs(quantity), price))
+
+
+def required_margin(size: Decimal, price: Decimal, leverage: int) -> Decimal:
+    """Return ``size × price ÷ leverage``, rounded up to eight places."""
+    return round_up(EXACT.divide(EXACT.multiply(abs(size), price), Decimal(leverage)))
+
+
+def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
+    """Return ``amount × part ÷ whole``, half-even; all of ``amount`` when part equals whole."""
+    return round_half_even(EXACT.divide(EXACT.multiply(amount, part), whole))
+
+
+def fee(size: Decimal, price: Decimal, rate: Decimal) -> Decimal:
+    """Return ``size × price × rate``, half-even to eight places."""
+    return round_half_even(EXACT.multiply(EXACT.multiply(abs(size), price), rate))
+
+
+def margin_ratio(equity: Decimal, position_margin: Decimal) -> Decimal | None:
+    """Return ``equity ÷ position margin``, half-even; None without positions."""
+    if position_margin == 0:
+        return None
+    return round_half_even(EXACT.divide(equity, position_margin))
+
+
+def is_in_breach(equity: Decimal, position_margin: Decimal, threshold: Decimal) -> bool:
+    """Tell whether equity lies below ``threshold × position margin``; False without positions.
+
+    The unrounded form of ``margin ratio < threshold``, so that no breach hides in a rounding.
+    """
+    return position_margin > 0 and equity < EXACT.multiply(threshold, position_margin)
+
+
+def liquidation_price(
+    *,
+    quantity: Decimal,
+    mark_price: Decimal,
+    equity: Decimal,
+    position_margin: Decimal,
+    threshold: Decimal,
+) -> Decimal | None:
+    """Return the mark at which the account's ratio is at ``threshold``, other marks unchanged.
+
+    Solves ``equity + quantity × (p − mark) = threshold × position margin`` for p. None when no
+    positive price gets there.
+    """
+    missing = EXACT.subtract(EXACT.multiply(threshold, position_margin), equity)
+    price = round_half_even(EXACT.add(mark_price, EXACT.divide(missing, quantity)))
+    return price if price > 0 else None

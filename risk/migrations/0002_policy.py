@@ -1,0 +1,20 @@
+"""The policy rows that a new exchange starts with; staff edit them from then on."""
+
+from django.db import migrations
+
+MAX_LEVERAGE = {"beginner": 5, "intermediate": 10, "advanced": 20}
+
+
+def create_policy(apps, schema_editor):
+    apps.get_model("risk", "RiskPolicy").objects.create(id=1)
+    apps.get_model("risk", "GlobalExposure").objects.create(id=1)
+    limit = apps.get_model("risk", "LeverageLimit")
+    limit.objects.bulk_create(
+        limit(tier=tier, max_leverage=leverage) for tier, leverage in MAX_LEVERAGE.items()
+    )
+
+
+class Migration(migrations.Migration):
+    dependencies = [("risk", "0001_initial")]
+
+    operations = [migrations.RunPython(create_policy, migrations.RunPython.noop)]

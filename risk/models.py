@@ -1,0 +1,223 @@
+"""What is at stake and how much may be: policy, positions, reservations and exposure."""
+
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.db.models import Q
+from simple_history.models import HistoricalRecords
+
+from accounts.models import Account, Tier
+from market.amounts import AMOUNT_FIELD
+from market.models import Instrument
+
+
+class LiquidationMode(models.TextChoices):
+    """How far the close-out of an account in breach goes."""
+
+    FULL = "full", "Close every position"
+    LARGEST_LOSS_FIRST = "largest_loss_first", "Largest loss first, until the ratio is back"
+
+
+class RiskPolicy(models.Model):
+    """The single row of limits that every order and every close-out is held against."""
+
+    id = models.SmallAutoField(primary_key=True)
+    trading_halted = models.BooleanField(default=False, help_text="No order is accepted while set.")
+    max_mark_age_seconds = models.PositiveIntegerField(
+        default=3600,
+        help_text="An order on an older mark price is refused. The default leaves time to drive "
+        "the market by hand; a market that ticks by itself deserves less.",
+    )
+    user_exposure_limit = models.DecimalField(
+        **AMOUNT_FIELD, default=5_000_000, help_text="Largest exposure of one user, in USDT."
+    )
+    global_exposure_threshold = models.DecimalField(
+        **AMOUNT_FIELD, default=10_000_000, help_text="Largest exposure of all users, in USDT."
+    )
+    liquidation_threshold = models.DecimalField(
+        **AMOUNT_FIELD, default="0.5", help_text="Accounts below this margin ratio are closed out."
+    )
+    liquidation_mode = models.CharField(
+        max_length=20, choices=LiquidationMode.choices, default=LiquidationMode.FULL
+    )
+    liquidation_fee_rate = models.DecimalField(
+        max_digits=12,
+        decimal_places=8,
+        default=0,
+        help_text="Share of the closed notional paid to the insurance fund, as far as the "
+        "balance reaches.",
+    )
+
+    history = HistoricalRecords()
+
+    class Meta:
+        verbose_name_plural = "risk policy"
+        constraints = [
+            models.CheckConstraint(condition=Q(id=1), name="risk_policy_single_row"),
+            models.CheckConstraint(
+                condition=Q(
+                    user_exposure_limit__gte=0,
+                    global_exposure_threshold__gte=0,
+                    liquidation_threshold__gte=0,
+                    liquidation_fee_rate__gte=0,
+                    liquidation_fee_rate__lt=1,
+                ),
+                name="risk_policy_limits_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(liquidation_mode__in=LiquidationMode.values),
+                name="risk_policy_mode_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return "Risk policy"
+
+
+class LeverageLimit(models.Model):
+    """The highest leverage that a tier may use."""
+
+    tier = models.CharField(max_length=20, choices=Tier.choices, primary_key=True)
+    max_leverage = models.PositiveSmallIntegerField(validators=[MinValueValidator(1)])
+
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["max_leverage"]
+        constraints = [
+            models.CheckConstraint(condition=Q(max_leverage__gte=1), name="leverage_at_least_one"),
+            models.CheckConstraint(condition=Q(tier__in=Tier.values), name="leverage_tier_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tier} {self.max_leverage}x"
+
+
+class PositionStatus(models.TextChoices):
+    OPEN = "OPEN", "Open"
+    CLOSED = "CLOSED", "Closed by an order"
+    LIQUIDATED = "LIQUIDATED", "Closed out"
+
+
+class Position(models.Model):
+    """What an account holds of an instrument, from its first fill until it is flat again.
+
+    ``quantity`` is signed (a short is negative); ``cost`` is the signed sum of fills × price, so
+    that the entry price is ``cost ÷ quantity``; ``margin`` is what its opening fills required.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="positions")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="positions")
+    quantity = models.DecimalField(**AMOUNT_FIELD)
+    cost = models.DecimalField(**AMOUNT_FIELD)
+    margin = models.DecimalField(**AMOUNT_FIELD)
+    leverage = models.PositiveSmallIntegerField(help_text="Leverage of the last opening fill.")
+    realized_pnl = models.DecimalField(**AMOUNT_FIELD, default=0)
+    status = models.CharField(
+        max_length=10, choices=PositionStatus.choices, default=PositionStatus.OPEN
+    )
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["account", "-id"], name="position_by_account")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "instrument"],
+                condition=Q(status=PositionStatus.OPEN),
+                name="position_one_open_per_instrument",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=PositionStatus.OPEN, closed_at__isnull=True) & ~Q(quantity=0)
+                | Q(
+                    status__in=[PositionStatus.CLOSED, PositionStatus.LIQUIDATED],
+                    closed_at__isnull=False,
+                    quantity=0,
+                    cost=0,
+                    margin=0,
+                ),
+                name="position_flat_when_closed",
+            ),
+            models.CheckConstraint(
+                condition=Q(quantity__gt=0, cost__gte=0)
+                | Q(quantity__lt=0, cost__lte=0)
+                | Q(quantity=0, cost=0),
+                name="position_cost_has_sign_of_quantity",
+            ),
+            models.CheckConstraint(condition=Q(margin__gte=0), name="position_margin_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} {self.instrument}"
+
+
+class MarginAccount(models.Model):
+    """What the open orders of an account reserve: margin, and notional that counts as exposure."""
+
+    account = models.OneToOneField(
+        Account, on_delete=models.PROTECT, primary_key=True, related_name="margin_account"
+    )
+    reserved_margin = models.DecimalField(**AMOUNT_FIELD, default=0)
+    reserved_notional = models.DecimalField(**AMOUNT_FIELD, default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(reserved_margin__gte=0, reserved_notional__gte=0),
+                name="reservations_not_negative",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id}: {self.reserved_margin}"
+
+
+class InstrumentExposure(models.Model):
+    """Open interest of an instrument and the notional that its open orders reserve.
+
+    ``mark_price`` is the mark that the global exposure values this row at. An order is booked only
+    while it still is the mark that the order was checked against.
+    """
+
+    instrument = models.OneToOneField(
+        Instrument, on_delete=models.PROTECT, primary_key=True, related_name="exposure"
+    )
+    mark_price = models.DecimalField(**AMOUNT_FIELD)
+    long_quantity = models.DecimalField(**AMOUNT_FIELD, default=0)
+    short_quantity = models.DecimalField(**AMOUNT_FIELD, default=0)
+    order_notional = models.DecimalField(**AMOUNT_FIELD, default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(
+                    mark_price__gt=0,
+                    long_quantity__gte=0,
+                    short_quantity__gte=0,
+                    order_notional__gte=0,
+                ),
+                name="instrument_exposure_not_negative",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument}: +{self.long_quantity} −{self.short_quantity}"
+
+
+class GlobalExposure(models.Model):
+    """The single row with the exposure of all users, in USDT.
+
+    It equals the sum over instruments of (long + short quantity) × mark + order notional.
+    """
+
+    id = models.SmallAutoField(primary_key=True)
+    total = models.DecimalField(**AMOUNT_FIELD, default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(id=1), name="global_exposure_single_row"),
+            models.CheckConstraint(condition=Q(total__gte=0), name="global_exposure_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.total)

@@ -1,0 +1,150 @@
+"""What a decision looks at: an account with its positions, the instrument and the limits.
+
+Plain frozen values without a database behind them. Money in USDT.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+from market.amounts import EXACT, ZERO, round_half_even
+from risk.exposure import position_exposure
+from risk.fills import Holding
+from risk.margin import is_in_breach, liquidation_price, margin_ratio, notional
+
+FLAT = Holding()
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentState:
+    """An instrument's rules and its mark price; ``mark_price`` is None before the first one."""
+
+    id: int
+    symbol: str
+    tick_size: Decimal
+    lot_size: Decimal
+    min_notional: Decimal
+    maker_fee_rate: Decimal
+    taker_fee_rate: Decimal
+    halted: bool
+    mark_price: Decimal | None
+    marked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPosition:
+    """An open position at its present mark price; ``id`` is None until it is stored."""
+
+    id: int | None
+    instrument_id: int
+    symbol: str
+    holding: Holding
+    leverage: int
+    realized_pnl: Decimal
+    mark_price: Decimal
+
+    @property
+    def notional(self) -> Decimal:
+        return notional(self.holding.quantity, self.mark_price)
+
+    @property
+    def unrealized_pnl(self) -> Decimal:
+        """``quantity × mark − cost``."""
+        value = EXACT.multiply(self.holding.quantity, self.mark_price)
+        return round_half_even(EXACT.subtract(value, self.holding.cost))
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """Balance, open positions by instrument id, and what open orders reserve."""
+
+    account_id: int
+    user_id: int
+    balance: Decimal
+    positions: Mapping[int, OpenPosition] = field(default_factory=dict)
+    reserved_margin: Decimal = ZERO
+    reserved_notional: Decimal = ZERO
+
+    @property
+    def unrealized_pnl(self) -> Decimal:
+        return sum((p.unrealized_pnl for p in self.positions.values()), ZERO)
+
+    @property
+    def equity(self) -> Decimal:
+        """Balance + unrealised P&L."""
+        return self.balance + self.unrealized_pnl
+
+    @property
+    def position_margin(self) -> Decimal:
+        return sum((p.holding.margin for p in self.positions.values()), ZERO)
+
+    @property
+    def margin_used(self) -> Decimal:
+        """Margin of positions + margin reserved by open orders."""
+        return self.position_margin + self.reserved_margin
+
+    @property
+    def available_margin(self) -> Decimal:
+        """Equity − margin used."""
+        return self.equity - self.margin_used
+
+    @property
+    def margin_ratio(self) -> Decimal | None:
+        return margin_ratio(self.equity, self.position_margin)
+
+    @property
+    def exposure(self) -> Decimal:
+        """Σ|quantity| × mark + notional reserved by open orders."""
+        held = ((p.holding.quantity, p.mark_price) for p in self.positions.values())
+        return position_exposure(held) + self.reserved_notional
+
+    def holding(self, instrument_id: int) -> Holding:
+        """Return the numbers of the open position in an instrument, flat ones without it."""
+        position = self.positions.get(instrument_id)
+        return position.holding if position else FLAT
+
+    def is_in_breach(self, threshold: Decimal) -> bool:
+        return is_in_breach(self.equity, self.position_margin, threshold)
+
+    def liquidation_price(self, position: OpenPosition, threshold: Decimal) -> Decimal | None:
+        """Return the mark of ``position`` at which the account would reach the threshold."""
+        return liquidation_price(
+            quantity=position.holding.quantity,
+            mark_price=position.mark_price,
+            equity=self.equity,
+            position_margin=self.position_margin,
+            threshold=threshold,
+        )
+
+    def without_reservation(self, margin: Decimal, notional: Decimal) -> "AccountState":
+        """Return the account after an open order gave its reservation back."""
+        return replace(
+            self,
+            reserved_margin=self.reserved_margin - margin,
+            reserved_notional=self.reserved_notional - notional,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The rules in force for one account."""
+
+    trading_halted: bool
+    suspended: bool
+    max_mark_age_seconds: int
+    max_leverage: int
+    user_exposure_limit: Decimal
+    global_exposure_threshold: Decimal
+    liquidation_threshold: Decimal
+    liquidation_mode: str
+    liquidation_fee_rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class RiskState:
+    """All that one decision needs; ``instrument`` is None for an unlisted symbol."""
+
+    account: AccountState
+    limits: Limits
+    instrument: InstrumentState | None

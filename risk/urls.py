@@ -1,0 +1,9 @@
+from django.urls import path
+
+from risk.api import AccountView, MyAccountView, PositionListView
+
+urlpatterns = [
+    path("account/me", MyAccountView.as_view(), name="account-me"),
+    path("account/<int:user_id>", AccountView.as_view(), name="account"),
+    path("positions", PositionListView.as_view(), name="positions"),
+]
