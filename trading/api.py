@@ -1,0 +1,209 @@
+"""Orders, trades, liquidations and the market step by hand."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from market.selectors import current_prices
+from market.serializers import PriceSerializer
+from rest_framework import generics, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.access import caller, must_be_owner, visible_user_id
+from market.errors import UnknownSymbol
+from market.listing import ListQuery, filter_by, query_of
+from market.schema import errors
+from risk.denials import DENIALS
+from trading.errors import ClientOrderIdConflict, OrderNotFound, OrderNotOpen, OrderRejected
+from trading.market_step import run_market_step
+from trading.models import Liquidation, Order, OrderStatus, Trade
+from trading.selectors import get_order, liquidations_of, orders_of, trades_of
+from trading.serializers import (
+    CancelSerializer,
+    LiquidationSerializer,
+    OrderRequestSerializer,
+    OrderSerializer,
+    PlacementSerializer,
+    TradeSerializer,
+)
+from trading.services import cancel_order, place_order
+
+REPLAYED = "Idempotent-Replayed"
+
+PLACEMENT_ERRORS = {
+    **errors(400, validation_error="The request is not valid; see errors.", **DENIALS),
+    **errors(401, 403, 429),
+    **errors(409, client_order_id_conflict=ClientOrderIdConflict.detail),
+}
+
+
+class OrderQuery(ListQuery):
+    status = serializers.ChoiceField(choices=OrderStatus.choices, required=False)
+
+
+class OrderListView(generics.ListAPIView[Order]):
+    """Orders: place one, list them."""
+
+    serializer_class = OrderSerializer
+
+    @extend_schema(
+        summary="Orders, newest first",
+        parameters=[OrderQuery],
+        responses={200: OrderSerializer(many=True), **errors(400, 401, 429)},
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
+
+    @extend_schema(
+        summary="Place an order",
+        request=OrderRequestSerializer,
+        responses={200: PlacementSerializer, **PLACEMENT_ERRORS},
+    )
+    def post(self, request: Request) -> Response:
+        asked = OrderRequestSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        must_be_owner(request, asked.validated_data.get("user_id"))
+        placement = place_order(
+            user_id=caller(request).pk,
+            intent=asked.intent(),
+            client_order_id=asked.validated_data.get("client_order_id"),
+        )
+        headers = {REPLAYED: "true"} if placement.replayed else {}
+        if placement.denial is not None:
+            raise OrderRejected(placement.denial, order_id=placement.order.pk, headers=headers)
+        return Response(PlacementSerializer(placement.order).data, headers=headers)
+
+    def get_queryset(self) -> QuerySet[Order]:
+        return filter_by(
+            orders_of(user_id=visible_user_id(self.request)),
+            symbol_field="symbol",
+            time_field="created_at",
+            **query_of(self.request, OrderQuery),
+        )
+
+
+class OrderView(APIView):
+    """One order."""
+
+    @extend_schema(
+        operation_id="order",
+        summary="One order",
+        responses={
+            200: OrderSerializer,
+            **errors(401, 403, 429),
+            **errors(404, order_not_found=OrderNotFound.detail),
+        },
+    )
+    def get(self, request: Request, order_id: int) -> Response:
+        order = get_order(order_id=order_id, user_id=visible_user_id(request))
+        return Response(OrderSerializer(order).data)
+
+
+class CancelQuery(serializers.Serializer[dict[str, Any]]):
+    user_id = serializers.IntegerField(required=False)
+
+
+class CancelView(APIView):
+    """Cancels an order."""
+
+    @extend_schema(
+        operation_id="order_cancel",
+        summary="Cancel an order",
+        request=None,
+        parameters=[OpenApiParameter("user_id", int, description="Yours; may be left out.")],
+        responses={
+            200: CancelSerializer,
+            **errors(400, order_not_open=OrderNotOpen.detail),
+            **errors(401, 403, 429),
+            **errors(404, order_not_found=OrderNotFound.detail),
+        },
+    )
+    def post(self, request: Request, order_id: int) -> Response:
+        query = CancelQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        must_be_owner(request, query.validated_data.get("user_id"))
+        order = cancel_order(order_id=order_id, user_id=caller(request).pk)
+        return Response(CancelSerializer(order).data)
+
+
+class TradeListView(generics.ListAPIView[Trade]):
+    """Trades, newest first."""
+
+    serializer_class = TradeSerializer
+
+    @extend_schema(
+        summary="Trades, newest first",
+        parameters=[ListQuery],
+        responses={200: TradeSerializer(many=True), **errors(400, 401, 429)},
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
+
+    def get_queryset(self) -> QuerySet[Trade]:
+        return filter_by(
+            trades_of(user_id=visible_user_id(self.request)),
+            symbol_field="instrument__symbol",
+            time_field="created_at",
+            **query_of(self.request, ListQuery),
+        )
+
+
+class LiquidationListView(generics.ListAPIView[Liquidation]):
+    """Close-outs, newest first."""
+
+    serializer_class = LiquidationSerializer
+
+    @extend_schema(
+        summary="Liquidations, newest first",
+        parameters=[ListQuery],
+        responses={200: LiquidationSerializer(many=True), **errors(400, 401, 429)},
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().get(request, *args, **kwargs)
+
+    def get_queryset(self) -> QuerySet[Liquidation]:
+        return filter_by(
+            liquidations_of(user_id=visible_user_id(self.request)),
+            symbol_field="trades__instrument__symbol",
+            time_field="created_at",
+            **query_of(self.request, ListQuery),
+        )
+
+
+class TickQuery(serializers.Serializer[dict[str, Any]]):
+    symbol = serializers.CharField(required=False, max_length=20, help_text="Step only this one.")
+
+
+class TickSerializer(serializers.Serializer[dict[str, Any]]):
+    """Prices after a market step; ``refreshed`` is false when the last step was too recent."""
+
+    prices = PriceSerializer(many=True)
+    refreshed = serializers.BooleanField()
+
+
+class TickView(APIView):
+    """Runs one market step: prices, fills of reached limit orders, close-outs."""
+
+    @extend_schema(
+        operation_id="market_tick",
+        summary="Run one market step",
+        request=None,
+        parameters=[TickQuery],
+        responses={
+            200: TickSerializer,
+            **errors(400, 401, 429),
+            **errors(404, unknown_symbol=UnknownSymbol.detail),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        query = TickQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        result = run_market_step(
+            symbol=query.validated_data.get("symbol"),
+            min_interval_seconds=settings.TICK_MIN_INTERVAL_SECONDS,
+        )
+        body = {"prices": current_prices(), "refreshed": result.refreshed}
+        return Response(TickSerializer(body).data)

@@ -1,0 +1,221 @@
+"""The book of one locked account: collects what happens to it and writes it in one statement.
+
+Every order, fill, cancel and close-out ends here. The statement also holds the two promises that
+no single account can keep: the mark price is still the one that was decided on, and global
+exposure stays below its threshold. Where either fails, nothing is written.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from accounts.ledger import Posting, sides
+from accounts.models import Transfer, TransferKind
+from market.amounts import EXACT, ZERO, round_half_even
+from risk.execution import Execution
+from risk.exposure import ExposureChange
+from risk.fills import Holding
+from risk.models import Position, PositionStatus
+from risk.state import AccountState, OpenPosition
+from trading.models import Liquidation, Order, OrderStatus, Trade
+
+
+class Book:
+    """Changes of one account, kept as unsaved rows until ``trading.booking.write`` stores them.
+
+    ``state`` is the account as it will be; the caller decides on it and reports here what it
+    decided. Nothing is checked again but by the database.
+    """
+
+    def __init__(self, state: AccountState, now: datetime) -> None:
+        self.state = state
+        self.now = now
+        self.new_orders: list[Order] = []
+        self.changed_orders: list[Order] = []
+        self.trades: list[Trade] = []
+        self.transfers: list[Transfer] = []
+        self.new_positions: list[Position] = []
+        self.changed_positions: list[Position] = []
+        self.liquidation: Liquidation | None = None
+        self.exposures: dict[int, tuple[Decimal | None, ExposureChange]] = {}
+        self.reservation_changed = False
+        self._open: dict[int, Position] = {
+            instrument_id: position_row(state.account_id, position, now)
+            for instrument_id, position in state.positions.items()
+        }
+
+    def add_order(self, order: Order) -> None:
+        """Take in a new order, with what it reserves."""
+        self.new_orders.append(order)
+        self._reserve(order.reserved_margin, order.reserved_notional)
+
+    def change_order(self, order: Order) -> None:
+        """Take in a changed order; call before ``fill`` or ``release`` touch it."""
+        order.updated_at = self.now
+        self.changed_orders.append(order)
+
+    def release(self, order: Order) -> None:
+        """Give back what an order reserves."""
+        assert order.instrument_id is not None
+        self.expose(
+            order.instrument_id, None, ExposureChange(order_notional=-order.reserved_notional)
+        )
+        self._reserve(-order.reserved_margin, -order.reserved_notional)
+        order.reserved_margin = order.reserved_notional = ZERO
+
+    def fill(self, order: Order, execution: Execution, mark_price: Decimal) -> None:
+        """Book one execution of an order: trade, position, ledger and exposure."""
+        assert order.instrument_id is not None
+        self._record_trade(order, execution)
+        self._move_position(order, execution, mark_price)
+        self.post(TransferKind.REALIZED_PNL, execution.fill.realized_pnl, order)
+        self.post(TransferKind.FEE, -execution.fee, order)
+        self.expose(order.instrument_id, mark_price, execution.change)
+
+    def expose(
+        self, instrument_id: int, mark_price: Decimal | None, change: ExposureChange
+    ) -> None:
+        """Add a change of exposure; with a mark, only valid while that is the mark."""
+        known_mark, known = self.exposures.get(instrument_id, (None, ExposureChange()))
+        self.exposures[instrument_id] = (mark_price or known_mark, known + change)
+
+    def post(self, kind: TransferKind, amount: Decimal, cause: Order | Liquidation) -> None:
+        """Post a transfer of the account; ``amount`` is positive when it receives."""
+        if amount == 0:
+            return
+        reference = f"{cause._meta.model_name}:{cause.pk}"
+        debit, credit = sides(self.state.account_id, Posting(kind, amount))
+        self.transfers.append(
+            Transfer(
+                kind=kind,
+                debit_account_id=debit,
+                credit_account_id=credit,
+                amount=abs(amount),
+                reference=reference,
+                created_at=self.now,
+            )
+        )
+        self.state = replace(self.state, balance=self.state.balance + amount)
+
+    def exposure_change(self) -> Decimal:
+        """Return what the book adds to global exposure, in USDT."""
+        return sum(
+            (change.valued_at(mark or ZERO) for mark, change in self.exposures.values()), ZERO
+        )
+
+    def _reserve(self, margin: Decimal, notional: Decimal) -> None:
+        self.reservation_changed |= bool(margin or notional)
+        self.state = replace(
+            self.state,
+            reserved_margin=self.state.reserved_margin + margin,
+            reserved_notional=self.state.reserved_notional + notional,
+        )
+
+    def _record_trade(self, order: Order, execution: Execution) -> None:
+        size = abs(execution.size)
+        traded = EXACT.multiply(size, execution.price)
+        before = EXACT.multiply(order.filled_size, order.average_price or ZERO)
+        order.filled_size += size
+        order.average_price = round_half_even(
+            EXACT.divide(EXACT.add(before, traded), order.filled_size)
+        )
+        order.status = OrderStatus.FILLED
+        self.trades.append(
+            Trade(
+                order_id=order.pk,
+                account_id=self.state.account_id,
+                instrument_id=order.instrument_id,
+                side=order.side,
+                size=size,
+                price=execution.price,
+                notional=round_half_even(traded),
+                leverage=execution.leverage,
+                fee=execution.fee,
+                realized_pnl=execution.fill.realized_pnl,
+                liquidation_id=self.liquidation.pk if self.liquidation else None,
+                created_at=self.now,
+            )
+        )
+
+    def _move_position(self, order: Order, execution: Execution, mark_price: Decimal) -> None:
+        """Carry a fill into the open position; one that reaches zero stays as history."""
+        assert order.instrument_id is not None
+        instrument_id, fill = order.instrument_id, execution.fill
+        row = self._open.get(instrument_id)
+        if row is not None:
+            self._touch(row)
+            row.realized_pnl += fill.realized_pnl
+            if fill.closed_size and (fill.opened_size or not fill.holding.quantity):
+                self._close(row, liquidated=order.liquidation)
+                row = None
+        if fill.holding.quantity == 0:
+            self.state = replace(self.state, positions=without(self.state, instrument_id))
+            return
+        if row is None:
+            row = self._open_row(order, execution)
+        row.quantity, row.cost = fill.holding.quantity, fill.holding.cost
+        row.margin = fill.holding.margin
+        if fill.opened_size:
+            row.leverage = execution.leverage
+        position = open_position(row, order.symbol, mark_price)
+        self.state = replace(
+            self.state, positions={**self.state.positions, instrument_id: position}
+        )
+
+    def _touch(self, row: Position) -> None:
+        if row.pk is not None and row not in self.changed_positions:
+            self.changed_positions.append(row)
+
+    def _open_row(self, order: Order, execution: Execution) -> Position:
+        assert order.instrument_id is not None
+        row = Position(
+            account_id=self.state.account_id,
+            instrument_id=order.instrument_id,
+            leverage=execution.leverage,
+            status=PositionStatus.OPEN,
+            realized_pnl=ZERO,
+            opened_at=self.now,
+        )
+        self.new_positions.append(row)
+        self._open[order.instrument_id] = row
+        return row
+
+    def _close(self, row: Position, *, liquidated: bool) -> None:
+        row.quantity = row.cost = row.margin = ZERO
+        row.status = PositionStatus.LIQUIDATED if liquidated else PositionStatus.CLOSED
+        row.closed_at = self.now
+        del self._open[row.instrument_id]
+
+
+def position_row(account_id: int, position: OpenPosition, now: datetime) -> Position:
+    """Return an open position as the row that will be changed."""
+    return Position(
+        id=position.id,
+        account_id=account_id,
+        instrument_id=position.instrument_id,
+        quantity=position.holding.quantity,
+        cost=position.holding.cost,
+        margin=position.holding.margin,
+        leverage=position.leverage,
+        realized_pnl=position.realized_pnl,
+        status=PositionStatus.OPEN,
+        opened_at=now,
+    )
+
+
+def open_position(row: Position, symbol: str, mark_price: Decimal) -> OpenPosition:
+    """Return a changed row as the position that the next decision sees."""
+    return OpenPosition(
+        id=row.pk,
+        instrument_id=row.instrument_id,
+        symbol=symbol,
+        holding=Holding(row.quantity, row.cost, row.margin),
+        leverage=row.leverage,
+        realized_pnl=row.realized_pnl,
+        mark_price=mark_price,
+    )
+
+
+def without(state: AccountState, instrument_id: int) -> dict[int, OpenPosition]:
+    """Return the positions of ``state`` but the one in an instrument."""
+    return {key: value for key, value in state.positions.items() if key != instrument_id}

@@ -1,0 +1,213 @@
+"""Writes a book in one statement, all of it or nothing.
+
+Rows travel as one JSON document, whose keys are column names, so that the statement has the same
+text for one order and for fifty and costs one round trip. The exposure rows are the only rows that
+orders of different accounts share; they are locked last, until the commit that follows.
+"""
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from django.db.models import Model
+
+from accounts.models import Transfer
+from risk.models import Position
+from trading.book import Book
+from trading.models import Liquidation, Order, Trade
+
+
+class MarkMoved(Exception):
+    """A market step changed the mark price meanwhile: decide again."""
+
+
+class GlobalExposureExceeded(Exception):
+    """The book would lift global exposure above its threshold."""
+
+
+def next_ids(model: type[Model], count: int) -> list[int]:
+    """Reserve ``count`` primary keys of ``model``."""
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)",
+            [table, count],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def columns(model: type[Model], *, leave_out: Sequence[str] = ()) -> list[str]:
+    return [f.column for f in model._meta.concrete_fields if f.column not in leave_out]
+
+
+def insert(
+    model: type[Model], *, leave_out: Sequence[str] = (), after: str = "", **computed: str
+) -> str:
+    """Return an INSERT of the document's rows of ``model``; ``computed`` gives SQL per column.
+
+    ``after`` names the part of the statement that must have run before: PostgreSQL runs parts
+    when they are read, not as they are written.
+    """
+    table, names = model._meta.db_table, columns(model, leave_out=leave_out)
+    values = ", ".join(computed.get(name, name) for name in names)
+    condition = f"WHERE (SELECT count(*) FROM {after}) >= 0 " if after else ""  # noqa: S608
+    return (
+        f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} "  # noqa: S608
+        f"FROM doc, jsonb_populate_recordset(NULL::{table}, doc.j -> 'new_{table}') "
+        f"{condition}RETURNING id"
+    )
+
+
+def update(model: type[Model], names: Sequence[str]) -> str:
+    """Return an UPDATE by primary key of the document's changed rows of ``model``."""
+    table = model._meta.db_table
+    assignments = ", ".join(f"{name} = new.{name}" for name in names)
+    return (
+        f"UPDATE {table} AS old SET {assignments} "  # noqa: S608
+        f"FROM doc, jsonb_populate_recordset(NULL::{table}, doc.j -> 'changed_{table}') AS new "
+        f"WHERE old.id = new.id RETURNING old.id"
+    )
+
+
+ORDER_CHANGES = [
+    "status",
+    "reject_code",
+    "reject_detail",
+    "filled_size",
+    "average_price",
+    "reserved_margin",
+    "reserved_notional",
+    "triggered_at",
+    "updated_at",
+]
+POSITION_CHANGES = [
+    "quantity",
+    "cost",
+    "margin",
+    "leverage",
+    "realized_pnl",
+    "status",
+    "closed_at",
+]
+
+WRITE_BOOK = f"""
+WITH doc AS MATERIALIZED (SELECT %(doc)s::jsonb AS j),
+new_liquidations AS ({insert(Liquidation)}),
+changed_orders AS ({update(Order, ORDER_CHANGES)}),
+new_trades AS ({insert(Trade, leave_out=["id"])}),
+changed_positions AS ({update(Position, POSITION_CHANGES)}),
+new_transfers AS ({insert(Transfer, leave_out=["id"])}),
+new_positions AS ({insert(Position, leave_out=["id"], after="changed_positions")}),
+reservation AS (
+    INSERT INTO risk_marginaccount (account_id, reserved_margin, reserved_notional)
+    SELECT (j ->> 'account_id')::bigint, (j ->> 'reserved_margin')::numeric,
+           (j ->> 'reserved_notional')::numeric
+    FROM doc WHERE (j ->> 'reservation_changed')::boolean
+    ON CONFLICT (account_id) DO UPDATE
+        SET reserved_margin = excluded.reserved_margin,
+            reserved_notional = excluded.reserved_notional
+    RETURNING account_id
+),
+written AS (
+    SELECT (SELECT count(*) FROM new_trades) + (SELECT count(*) FROM new_positions)
+         + (SELECT count(*) FROM new_transfers) + (SELECT count(*) FROM changed_orders)
+         + (SELECT count(*) FROM reservation) AS rows
+),
+moved AS (
+    UPDATE risk_instrumentexposure AS exposure
+    SET long_quantity = exposure.long_quantity + change.long_quantity,
+        short_quantity = exposure.short_quantity + change.short_quantity,
+        order_notional = exposure.order_notional + change.order_notional
+    FROM doc, jsonb_to_recordset(j -> 'exposures') AS change(
+        instrument_id bigint, mark_price numeric,
+        long_quantity numeric, short_quantity numeric, order_notional numeric
+    )
+    WHERE (SELECT rows FROM written) >= 0
+        AND exposure.instrument_id = change.instrument_id
+        AND (change.mark_price IS NULL OR exposure.mark_price = change.mark_price)
+    RETURNING exposure.instrument_id
+),
+total AS (
+    UPDATE risk_globalexposure SET total = total + %(exposure_change)s
+    WHERE (SELECT count(*) FROM moved) = %(exposures)s
+        AND (NOT %(opens)s OR total + %(exposure_change)s <= %(threshold)s)
+    RETURNING total
+),
+new_orders AS (
+    {insert(Order, global_exposure_after="(SELECT total.total FROM total)")}
+)
+SELECT (SELECT count(*) FROM moved), (SELECT total.total FROM total)
+"""
+
+
+def write(book: Book, *, opens: bool, threshold: Decimal) -> Decimal:
+    """Store a book and return global exposure after it, in USDT.
+
+    Raises MarkMoved or GlobalExposureExceeded; the caller's transaction must then be rolled back.
+    ``opens`` says whether the book adds risk; only then does the threshold hold it back.
+    """
+    parameters = {
+        "doc": json.dumps(document(book), default=str),
+        "exposure_change": book.exposure_change(),
+        "exposures": len(book.exposures),
+        "opens": opens,
+        "threshold": threshold,
+    }
+    with connection.cursor() as cursor:
+        if len(book.exposures) > 1:
+            lock_exposures(sorted(book.exposures))
+        cursor.execute(WRITE_BOOK, parameters)
+        moved, total = cursor.fetchone()
+    if moved != len(book.exposures):
+        raise MarkMoved
+    if total is None:
+        raise GlobalExposureExceeded
+    return total
+
+
+def lock_exposures(instrument_ids: list[int]) -> None:
+    """Lock several exposure rows in one order, so that two close-outs cannot wait in a circle."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM risk_instrumentexposure WHERE instrument_id = ANY(%s) "
+            "ORDER BY instrument_id FOR UPDATE",
+            [instrument_ids],
+        )
+
+
+def document(book: Book) -> dict[str, Any]:
+    """Return the book as the JSON document that WRITE_BOOK reads."""
+    state = book.state
+    return {
+        "account_id": state.account_id,
+        "reserved_margin": state.reserved_margin,
+        "reserved_notional": state.reserved_notional,
+        "reservation_changed": book.reservation_changed,
+        "new_trading_order": rows(book.new_orders),
+        "changed_trading_order": rows(book.changed_orders),
+        "new_trading_trade": rows(book.trades),
+        "new_trading_liquidation": rows([book.liquidation] if book.liquidation else []),
+        "new_risk_position": rows(book.new_positions),
+        "changed_risk_position": rows(book.changed_positions),
+        "new_accounts_transfer": rows(book.transfers),
+        "exposures": [
+            {
+                "instrument_id": instrument_id,
+                "mark_price": mark_price,
+                "long_quantity": change.long_quantity,
+                "short_quantity": change.short_quantity,
+                "order_notional": change.order_notional,
+            }
+            for instrument_id, (mark_price, change) in book.exposures.items()
+        ],
+    }
+
+
+def rows(instances: Sequence[Model]) -> list[dict[str, Any]]:
+    """Return unsaved rows as dictionaries by column name."""
+    return [
+        {field.column: getattr(instance, field.attname) for field in instance._meta.concrete_fields}
+        for instance in instances
+    ]

@@ -1,0 +1,34 @@
+"""Refusals of the trading app."""
+
+from collections.abc import Mapping
+
+from market.errors import Conflict, ExchangeError, NotFound
+from risk.denials import Denial
+
+
+class OrderRejected(ExchangeError):
+    """An order failed a check and is stored as REJECTED; ``code`` names the check."""
+
+    def __init__(self, denial: Denial, *, order_id: int, headers: Mapping[str, str]) -> None:
+        super().__init__(denial.detail, code=denial.code, order_id=order_id)
+        self.headers = headers
+
+
+class ClientOrderIdConflict(Conflict):
+    code = "client_order_id_conflict"
+    detail = "This client_order_id was used for another order; choose a new one."
+
+
+class OrderNotFound(NotFound):
+    code = "order_not_found"
+    detail = "There is no order with this id."
+
+
+class OrderNotOpen(ExchangeError):
+    code = "order_not_open"
+    detail = "The order is not open any more."
+
+
+class MarketBusy(Conflict):
+    code = "market_busy"
+    detail = "Another market step is still running; try again."

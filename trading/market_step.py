@@ -1,0 +1,135 @@
+"""One market step: prices, then fills of the limit orders they reach, then close-outs.
+
+Beat, the API and the commands all call ``run_market_step``. Marks, exposure totals and the list of
+reached orders change in one transaction; fills and close-outs follow account by account. A step
+that dies in between loses nothing: reached orders stay marked and accounts in breach stay in
+breach, so that the next step or sweep finishes the work.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from market.clock import begin_step, end_step
+from market.prices import Quote, current_quotes
+from market.services import record_marks
+
+from market.errors import UnknownSymbol
+from market.models import Instrument
+from risk.selectors import get_policy
+from risk.services import revalue_exposure
+from trading.errors import MarketBusy
+from trading.liquidation import sweep_liquidations
+from trading.metrics import market_step_seconds, market_steps_total
+from trading.models import Liquidation, Order, OrderStatus, Side, Venue
+from trading.resting import fill_triggered_orders
+
+#: Where a step's prices come from: instruments and step number to quotes by instrument id.
+QuoteSource = Callable[[Sequence[Instrument], int], Mapping[int, Quote]]
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step did; ``refreshed`` is False when it was not its turn."""
+
+    refreshed: bool
+    step: int = 0
+    quotes: Mapping[int, Quote] = field(default_factory=dict)
+    ended_orders: Sequence[Order] = ()
+    liquidations: Sequence[Liquidation] = ()
+
+
+def run_market_step(
+    *,
+    symbol: str | None = None,
+    quote_source: QuoteSource | None = None,
+    min_interval_seconds: float = 0,
+) -> StepResult:
+    """Run one market step for all instruments, or for one.
+
+    Prices come from the configured sources unless ``quote_source`` gives them. When another step
+    runs, or the last one began less than ``min_interval_seconds`` ago, nothing happens. Raises
+    UnknownSymbol.
+    """
+    instruments = instruments_to_step(symbol)
+    step = begin_step(min_interval_seconds=min_interval_seconds)
+    if step is None:
+        return StepResult(refreshed=False)
+    try:
+        with market_step_seconds.time():
+            quotes = (quote_source or configured_quotes)(instruments, step)
+            apply_marks(quotes=quotes, now=timezone.now())
+            ended = fill_triggered_orders()
+            liquidations = sweep_liquidations()
+    finally:
+        end_step(step=step)
+    market_steps_total.inc()
+    return StepResult(True, step, quotes, ended, liquidations)
+
+
+def run_market_step_when_free(
+    *, symbol: str | None = None, quote_source: QuoteSource | None = None, patience: float = 30
+) -> StepResult:
+    """Run one market step as soon as no other runs, within ``patience`` seconds.
+
+    For commands, whose step must not be skipped. Raises MarketBusy, UnknownSymbol.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        result = run_market_step(symbol=symbol, quote_source=quote_source)
+        if result.refreshed:
+            return result
+        if time.monotonic() > deadline:
+            raise MarketBusy
+        time.sleep(0.05)
+
+
+def instruments_to_step(symbol: str | None) -> list[Instrument]:
+    """Return all instruments or the one asked for. Raises UnknownSymbol."""
+    instruments = Instrument.objects.order_by("id")
+    if symbol is None:
+        return list(instruments)
+    found = list(instruments.filter(symbol=symbol.upper()))
+    if not found:
+        raise UnknownSymbol(symbol=symbol.upper())
+    return found
+
+
+def configured_quotes(instruments: Sequence[Instrument], step: int) -> Mapping[int, Quote]:
+    """Ask the configured price sources; network calls happen here, outside any transaction."""
+    quotes = current_quotes(instruments=instruments, step=step)
+    return {i.pk: quotes[i.symbol] for i in instruments if i.symbol in quotes}
+
+
+@transaction.atomic
+def apply_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:
+    """Set marks, revalue exposure at them and mark the resting orders that they reach.
+
+    The exposure rows are locked first, so that an order decided at an old mark either is booked
+    before and seen here, or finds the new mark and is decided again.
+    """
+    if not quotes:
+        return
+    revalue_exposure(marks={key: quote.price for key, quote in quotes.items()})
+    record_marks(quotes=quotes, now=now)
+    if not get_policy().trading_halted:
+        trigger_reached_orders(instrument_ids=list(quotes), now=now)
+
+
+def trigger_reached_orders(*, instrument_ids: Sequence[int], now: datetime) -> int:
+    """Mark resting orders whose limit the mark price has reached; return how many."""
+    mark = F("instrument__mark_price")
+    reached = Q(side=Side.BUY, price__gte=mark) | Q(side=Side.SELL, price__lte=mark)
+    ids = Order.objects.filter(
+        reached,
+        instrument_id__in=instrument_ids,
+        instrument__halted=False,
+        status__in=[OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED],
+        venue=Venue.SIMULATED,
+        triggered_at__isnull=True,
+    ).values("id")
+    return Order.objects.filter(id__in=ids).update(triggered_at=now)

@@ -1,0 +1,215 @@
+"""What was asked and what was done: orders, trades and liquidations."""
+
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import F, Q
+
+from accounts.models import Account
+from market.amounts import AMOUNT_FIELD
+from market.models import Instrument
+
+#: An order's size and price are kept as they were asked for, refused ones included.
+ASKED_FIELD = {"max_digits": 36, "decimal_places": 18}
+
+
+class Side(models.TextChoices):
+    BUY = "buy", "Buy"
+    SELL = "sell", "Sell"
+
+
+class OrderType(models.TextChoices):
+    MARKET = "market", "Market"
+    LIMIT = "limit", "Limit"
+
+
+class OrderStatus(models.TextChoices):
+    PENDING_NEW = "PENDING_NEW", "Pending: the venue has not answered yet"
+    NEW = "NEW", "New: resting"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED", "Partially filled"
+    FILLED = "FILLED", "Filled"
+    CANCELED = "CANCELED", "Canceled"
+    REJECTED = "REJECTED", "Rejected"
+    EXPIRED = "EXPIRED", "Expired: ended by the exchange"
+
+
+#: Statuses in which an order may still fill.
+OPEN_STATUSES = [OrderStatus.PENDING_NEW, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED]
+
+
+class Venue(models.TextChoices):
+    SIMULATED = "simulated", "Simulated"
+    BINANCE_TESTNET = "binance_testnet", "Binance Spot Testnet"
+
+
+class Order(models.Model):
+    """An order with the answer that it got; a refused one keeps its code.
+
+    ``price`` is the limit price, ``average_price`` that of the fills. ``fingerprint`` is the digest
+    of the request, by which a repeated ``client_order_id`` is recognised; ``accepted_as``,
+    ``required_margin`` and the exposures keep the first answer. ``triggered_at`` marks a resting
+    order whose price a market step has reached.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="orders")
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.PROTECT, null=True, blank=True, related_name="orders"
+    )
+    symbol = models.CharField(max_length=20)
+    client_order_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001
+    fingerprint = models.CharField(max_length=64, blank=True)
+    side = models.CharField(max_length=4, choices=Side.choices)
+    type = models.CharField(max_length=6, choices=OrderType.choices)
+    size = models.DecimalField(**ASKED_FIELD)
+    price = models.DecimalField(**ASKED_FIELD, null=True, blank=True)
+    leverage = models.PositiveIntegerField(null=True, blank=True)
+    reduce_only = models.BooleanField(default=False)
+    liquidation = models.BooleanField(default=False)
+    status = models.CharField(max_length=16, choices=OrderStatus.choices)
+    reject_code = models.CharField(max_length=40, blank=True)
+    reject_detail = models.CharField(max_length=200, blank=True)
+    filled_size = models.DecimalField(**AMOUNT_FIELD, default=0)
+    average_price = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
+    required_margin = models.DecimalField(**AMOUNT_FIELD, default=0)
+    reserved_margin = models.DecimalField(**AMOUNT_FIELD, default=0)
+    reserved_notional = models.DecimalField(**AMOUNT_FIELD, default=0)
+    venue = models.CharField(max_length=20, choices=Venue.choices, default=Venue.SIMULATED)
+    accepted_as = models.CharField(
+        max_length=16, choices=OrderStatus.choices, help_text="Status in the first answer."
+    )
+    user_exposure_after = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
+    global_exposure_after = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
+    triggered_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["account", "-id"], name="order_by_account"),
+            models.Index(
+                fields=["instrument", "side", "price"],
+                condition=Q(status__in=[OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED]),
+                name="order_resting_by_price",
+            ),
+            models.Index(
+                fields=["account", "id"],
+                condition=Q(status__in=OPEN_STATUSES),
+                name="order_open_by_account",
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "client_order_id"], name="order_client_id_once_per_account"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=OrderStatus.values), name="order_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(side__in=Side.values, type__in=OrderType.values),
+                name="order_side_and_type_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=OrderStatus.REJECTED)
+                | Q(instrument__isnull=False, size__gt=0, leverage__gte=1),
+                name="order_accepted_is_complete",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=OrderStatus.REJECTED)
+                | Q(type=OrderType.MARKET)
+                | Q(type=OrderType.LIMIT, price__gt=0),
+                name="order_limit_has_price",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=OrderStatus.REJECTED) | (~Q(reject_code="") & Q(filled_size=0)),
+                name="order_rejected_has_code",
+            ),
+            models.CheckConstraint(
+                condition=Q(filled_size=0)
+                | Q(filled_size__gt=0, filled_size__lte=F("size"), average_price__gt=0),
+                name="order_filled_within_size",
+            ),
+            models.CheckConstraint(
+                condition=Q(reserved_margin__gte=0, reserved_notional__gte=0)
+                & (Q(status__in=OPEN_STATUSES) | Q(reserved_margin=0, reserved_notional=0)),
+                name="order_reserves_only_while_open",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Order {self.pk}: {self.side} {self.size.normalize():f} {self.symbol}"
+
+    @property
+    def shown_price(self) -> Decimal | None:
+        """The limit of a limit order, else the average price of the fills."""
+        return self.average_price if self.price is None else self.price
+
+    @property
+    def shown_reject_code(self) -> str | None:
+        return self.reject_code or None
+
+
+class Liquidation(models.Model):
+    """One close-out of an account below the margin-ratio threshold; amounts in USDT."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="liquidations")
+    mode = models.CharField(max_length=20)
+    threshold = models.DecimalField(**AMOUNT_FIELD)
+    margin_ratio_before = models.DecimalField(**AMOUNT_FIELD)
+    margin_ratio_after = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
+    equity_before = models.DecimalField(**AMOUNT_FIELD)
+    equity_after = models.DecimalField(**AMOUNT_FIELD)
+    margin_before = models.DecimalField(**AMOUNT_FIELD)
+    margin_after = models.DecimalField(**AMOUNT_FIELD)
+    insurance_paid = models.DecimalField(**AMOUNT_FIELD, default=0)
+    bad_debt = models.DecimalField(**AMOUNT_FIELD, default=0)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["account", "-id"], name="liquidation_by_account")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(insurance_paid__gte=0, bad_debt__gte=0),
+                name="liquidation_cover_not_negative",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Liquidation {self.pk}"
+
+
+class Trade(models.Model):
+    """One fill of one order. Append-only by trigger.
+
+    ``notional`` is size × price, ``realized_pnl`` what the closing part of the fill earned.
+    """
+
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="trades")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="trades")
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="trades")
+    side = models.CharField(max_length=4, choices=Side.choices)
+    size = models.DecimalField(**AMOUNT_FIELD)
+    price = models.DecimalField(**AMOUNT_FIELD)
+    notional = models.DecimalField(**AMOUNT_FIELD)
+    leverage = models.PositiveIntegerField()
+    fee = models.DecimalField(**AMOUNT_FIELD, default=0)
+    realized_pnl = models.DecimalField(**AMOUNT_FIELD, default=0)
+    liquidation = models.ForeignKey(
+        Liquidation, on_delete=models.PROTECT, null=True, blank=True, related_name="trades"
+    )
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["account", "-id"], name="trade_by_account")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(size__gt=0, price__gt=0, notional=F("size") * F("price"), fee__gte=0),
+                name="trade_amounts_positive",
+            ),
+            models.CheckConstraint(condition=Q(side__in=Side.values), name="trade_side_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Trade {self.pk}: {self.side} {self.size} at {self.price}"

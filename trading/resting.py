@@ -1,0 +1,86 @@
+"""Fills resting limit orders whose price a market step has reached, at their limit price."""
+
+from itertools import groupby
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts.locks import lock_account
+from market.amounts import ZERO
+from risk.denials import Denial, deny
+from risk.execution import Execution, can_settle, execute, reducible_size
+from risk.selectors import read_risk_state
+from risk.state import AccountState
+from trading.book import Book
+from trading.booking import write
+from trading.models import Order, OrderStatus, Side
+from trading.retrying import until_mark_holds
+
+
+def triggered_orders() -> QuerySet[Order]:
+    """Resting orders that a market step has reached and nobody has filled yet."""
+    return Order.objects.filter(
+        status__in=[OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED], triggered_at__isnull=False
+    )
+
+
+def fill_triggered_orders() -> list[Order]:
+    """Fill every reached order, account by account, and return those that ended."""
+    users = triggered_orders().order_by("account_id").values_list("account__user_id", flat=True)
+    ended: list[Order] = []
+    for user_id, _ in groupby(users):
+        assert user_id is not None
+        ended += fill_orders_of(user_id=user_id)
+    return ended
+
+
+@until_mark_holds
+@transaction.atomic
+def fill_orders_of(*, user_id: int) -> list[Order]:
+    """Fill the reached orders of one account in the order in which they were accepted."""
+    account_id = lock_account(user_id=user_id)
+    book = Book(read_risk_state(account_id=account_id).account, timezone.now())
+    orders = list(
+        triggered_orders().filter(account_id=account_id).select_related("instrument").order_by("id")
+    )
+    for order in orders:
+        book.change_order(order)
+        book.release(order)
+        fill_or_expire(book, order)
+    if orders:
+        write(book, opens=False, threshold=ZERO)
+    return orders
+
+
+def fill_or_expire(book: Book, order: Order) -> None:
+    """Fill an order that has given its reservation back; end it where it can't be filled."""
+    assert order.instrument is not None
+    assert order.instrument.mark_price is not None
+    outcome = execution_of(book.state, order)
+    if isinstance(outcome, Denial):
+        order.status = OrderStatus.EXPIRED
+        order.reject_code, order.reject_detail = outcome.code, outcome.detail
+    else:
+        book.fill(order, outcome, order.instrument.mark_price)
+
+
+def execution_of(account: AccountState, order: Order) -> Execution | Denial:
+    """Return the fill of a reached order, or why there can be none any more."""
+    assert order.instrument is not None
+    assert order.price is not None
+    assert order.leverage is not None
+    holding = account.holding(order.instrument.pk)
+    left = order.size - order.filled_size
+    size = left if order.side == Side.BUY else -left
+    if order.reduce_only and reducible_size(holding, size) == 0:
+        return deny("reduce_only_rejected")
+    execution = execute(
+        holding,
+        size,
+        price=order.price,
+        leverage=order.leverage,
+        fee_rate=order.instrument.maker_fee_rate,
+        reduce_only=order.reduce_only,
+    )
+    return execution if can_settle(account, execution) else deny("insufficient_margin")

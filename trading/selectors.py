@@ -1,0 +1,38 @@
+"""Reads of the trading app."""
+
+from django.db.models import Prefetch, QuerySet
+
+from market.errors import Forbidden
+from trading.errors import OrderNotFound
+from trading.models import Liquidation, Order, Trade
+
+
+def orders_of(*, user_id: int | None) -> QuerySet[Order]:
+    """Return orders with their account, of one user or (None) of all."""
+    orders = Order.objects.select_related("account")
+    return orders if user_id is None else orders.filter(account__user_id=user_id)
+
+
+def get_order(*, order_id: int, user_id: int | None) -> Order:
+    """Return one order. Raises OrderNotFound, or Forbidden for another user's (None may see all)."""
+    order = orders_of(user_id=None).filter(pk=order_id).first()
+    if order is None:
+        raise OrderNotFound
+    if user_id is not None and order.account.user_id != user_id:
+        raise Forbidden
+    return order
+
+
+def trades_of(*, user_id: int | None) -> QuerySet[Trade]:
+    """Return trades with account and instrument, of one user or (None) of all."""
+    trades = Trade.objects.select_related("account", "instrument")
+    return trades if user_id is None else trades.filter(account__user_id=user_id)
+
+
+def liquidations_of(*, user_id: int | None) -> QuerySet[Liquidation]:
+    """Return liquidations with their trades, of one user or (None) of all."""
+    trades = Trade.objects.select_related("account", "instrument").order_by("id")
+    liquidations = Liquidation.objects.select_related("account").prefetch_related(
+        Prefetch("trades", queryset=trades)
+    )
+    return liquidations if user_id is None else liquidations.filter(account__user_id=user_id)

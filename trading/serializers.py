@@ -1,0 +1,163 @@
+"""How orders, trades and liquidations look on the wire."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
+from rest_framework import serializers
+
+from market.fields import AmountField, AmountInputField
+from risk.engine import Intent
+from trading.models import Liquidation, Order, OrderStatus, OrderType, Side, Trade
+
+#: The widest leverage that the column holds; the tier's limit is far below.
+WIDEST_LEVERAGE = 1_000_000
+
+
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "market order",
+            value={"symbol": "BTCUSDT", "side": "buy", "size": "0.1", "leverage": 5},
+            request_only=True,
+        ),
+        OpenApiExample(
+            "limit order",
+            value={
+                "symbol": "ETHUSDT",
+                "side": "sell",
+                "type": "limit",
+                "size": "1.5",
+                "price": "3400.00",
+                "client_order_id": "my-order-1",
+            },
+            request_only=True,
+        ),
+    ]
+)
+class OrderRequestSerializer(serializers.Serializer[dict[str, Any]]):
+    """An order as a client asks for it."""
+
+    user_id = serializers.IntegerField(
+        required=False, allow_null=True, help_text="Yours; may be left out."
+    )
+    symbol = serializers.CharField(max_length=20, help_text="In any case.")
+    side = serializers.ChoiceField(choices=Side.choices)
+    size = AmountInputField(help_text="In base asset; a multiple of the lot size.")
+    leverage = serializers.IntegerField(
+        required=False,
+        allow_null=True,
+        min_value=1,
+        max_value=WIDEST_LEVERAGE,
+        help_text="Left out: the highest that your tier allows.",
+    )
+    type = serializers.ChoiceField(choices=OrderType.choices, default=OrderType.MARKET)
+    price = AmountInputField(
+        required=False,
+        allow_null=True,
+        help_text="The limit of a limit order, a multiple of the tick size; a market order "
+        "takes no notice of it.",
+    )
+    reduce_only = serializers.BooleanField(default=False)
+    client_order_id = serializers.CharField(
+        required=False,
+        allow_null=True,
+        max_length=64,
+        help_text="Makes the order idempotent: the same body again gets the first answer.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["type"] == OrderType.LIMIT and attrs.get("price") is None:
+            raise serializers.ValidationError({"price": ["A limit order needs a price."]})
+        return attrs
+
+    def intent(self) -> Intent:
+        """Return the validated order as the risk engine reads it."""
+        asked = self.validated_data
+        return Intent(
+            symbol=asked["symbol"].upper()[:20],
+            is_buy=asked["side"] == Side.BUY,
+            size=asked["size"],
+            price=asked["price"] if asked["type"] == OrderType.LIMIT else None,
+            leverage=asked.get("leverage"),
+            reduce_only=asked["reduce_only"],
+        )
+
+
+class OrderSerializer(serializers.Serializer[Order]):
+    """An order. ``price`` is its limit, or what a market order was filled at on average."""
+
+    order_id = serializers.IntegerField(source="pk")
+    client_order_id = serializers.CharField(allow_null=True)
+    user_id = serializers.IntegerField(source="account.user_id")
+    symbol = serializers.CharField()
+    side = serializers.ChoiceField(choices=Side.choices)
+    type = serializers.ChoiceField(choices=OrderType.choices)
+    size = AmountField()
+    filled_size = AmountField()
+    leverage = serializers.IntegerField(allow_null=True)
+    price = AmountField(allow_null=True, source="shown_price")
+    average_price = AmountField(allow_null=True, help_text="Of its fills; null without any.")
+    reduce_only = serializers.BooleanField()
+    status = serializers.ChoiceField(choices=OrderStatus.choices)
+    reject_code = serializers.CharField(
+        allow_null=True, source="shown_reject_code", help_text="Why it was refused or expired."
+    )
+    created_at = serializers.DateTimeField()
+
+
+class PlacementSerializer(serializers.Serializer[Order]):
+    """The answer to an accepted order; amounts in USDT."""
+
+    order = OrderSerializer(source="*")
+    required_margin = AmountField(help_text="Margin of the part that opens, or reserved by it.")
+    user_exposure_after = AmountField()
+    global_exposure_after = AmountField()
+
+
+class CancelSerializer(serializers.Serializer[Order]):
+    """The answer to a cancel."""
+
+    order_id = serializers.IntegerField(source="pk")
+    status = serializers.ChoiceField(choices=[OrderStatus.CANCELED])
+    detail = serializers.SerializerMethodField()
+
+    def get_detail(self, order: Order) -> str:
+        return f"Order {order.pk} is canceled."
+
+
+class TradeSerializer(serializers.Serializer[Trade]):
+    """One fill; amounts in USDT."""
+
+    trade_id = serializers.IntegerField(source="pk")
+    order_id = serializers.IntegerField()
+    user_id = serializers.IntegerField(source="account.user_id")
+    symbol = serializers.CharField(source="instrument.symbol")
+    side = serializers.ChoiceField(choices=Side.choices)
+    size = AmountField()
+    price = AmountField()
+    notional = AmountField(help_text="Size × price.")
+    leverage = serializers.IntegerField()
+    fee = AmountField()
+    realized_pnl = AmountField(help_text="Earned by the part that closed.")
+    liquidation = serializers.SerializerMethodField(help_text="Whether it closed a position out.")
+    created_at = serializers.DateTimeField()
+
+    def get_liquidation(self, trade: Trade) -> bool:
+        return trade.liquidation_id is not None
+
+
+class LiquidationSerializer(serializers.Serializer[Liquidation]):
+    """One close-out of an account; amounts in USDT."""
+
+    liquidation_id = serializers.IntegerField(source="pk")
+    user_id = serializers.IntegerField(source="account.user_id")
+    margin_ratio_before = AmountField()
+    margin_ratio_after = AmountField(allow_null=True, help_text="Null: no position is left.")
+    equity_before = AmountField()
+    equity_after = AmountField()
+    margin_before = AmountField()
+    margin_after = AmountField()
+    insurance_paid = AmountField()
+    bad_debt = AmountField()
+    trades = TradeSerializer(many=True)
+    created_at = serializers.DateTimeField()

@@ -1,0 +1,25 @@
+"""Celery tasks: each is one call of a service and harmless to repeat."""
+
+from celery import shared_task
+from django.conf import settings
+
+from trading import liquidation, market_step
+from trading.venues import reconciliation
+
+
+@shared_task
+def run_market_step() -> None:
+    """Tick: skipped while another step runs or one has just run."""
+    market_step.run_market_step(min_interval_seconds=settings.TICK_INTERVAL_SECONDS / 2)
+
+
+@shared_task
+def sweep_liquidations() -> None:
+    """Close out accounts that fell below the threshold by other ways than a market step."""
+    liquidation.sweep_liquidations()
+
+
+@shared_task
+def reconcile_venue_orders() -> None:
+    """Settle orders whose fate at the venue is unknown."""
+    reconciliation.reconcile_pending_orders()

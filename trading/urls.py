@@ -1,0 +1,19 @@
+from django.urls import path
+
+from trading.api import (
+    CancelView,
+    LiquidationListView,
+    OrderListView,
+    OrderView,
+    TickView,
+    TradeListView,
+)
+
+urlpatterns = [
+    path("orders", OrderListView.as_view(), name="orders"),
+    path("orders/<int:order_id>", OrderView.as_view(), name="order"),
+    path("orders/<int:order_id>/cancel", CancelView.as_view(), name="order-cancel"),
+    path("trades", TradeListView.as_view(), name="trades"),
+    path("liquidations", LiquidationListView.as_view(), name="liquidations"),
+    path("market/tick", TickView.as_view(), name="market-tick"),
+]
