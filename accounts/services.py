@@ -23,10 +23,19 @@ AMOUNT_BOUND = Decimal("1000000000000")
 
 
 @transaction.atomic
-def create_user(*, username: str, tier: Tier = Tier.BEGINNER, password: str | None = None) -> User:
-    """Create a trading user with an account; without a password no one can log in as them."""
+def create_user(
+    *,
+    username: str,
+    tier: Tier = Tier.BEGINNER,
+    password: str | None = None,
+    opening_balance: Decimal | None = None,
+) -> User:
+    """Create a trading user with an account; without a password no one can log in as them.
+
+    ``opening_balance`` in USDT is deposited, by default the policy's.
+    """
     user = User.objects.create_user(username=username, password=password, tier=tier)
-    open_account(user=user)
+    open_account(user=user, opening_balance=opening_balance)
     return user
 
 

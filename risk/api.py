@@ -55,8 +55,6 @@ class PositionQuery(ListQuery):
 class PositionListView(generics.ListAPIView[Position]):
     """Positions, open and closed, newest first; staff see everybody's."""
 
-    serializer_class = PositionSerializer
-
     @extend_schema(
         summary="Positions",
         parameters=[PositionQuery],
@@ -67,7 +65,7 @@ class PositionListView(generics.ListAPIView[Position]):
             page = self.paginate_queryset(self.get_queryset())
             assert page is not None
             lines = position_lines(list(page))
-        return self.get_paginated_response(PositionSerializer(lines, many=True).data)
+        return self.get_paginated_response([PositionSerializer(line).data for line in lines])
 
     def get_queryset(self) -> QuerySet[Position]:
         return filter_by(

@@ -97,11 +97,11 @@ def stale_price(order: Candidate) -> Denial | None:
     instrument = order.state.instrument
     if instrument is None:
         return None
-    oldest = order.now - timedelta(seconds=order.limits.max_mark_age_seconds)
-    unknown = instrument.mark_price is None or instrument.marked_at is None
-    if unknown or instrument.marked_at < oldest:
+    if instrument.mark_price is None or instrument.marked_at is None:
         return deny("stale_price")
-    return None
+    age = order.now - instrument.marked_at
+    fresh = age <= timedelta(seconds=order.limits.max_mark_age_seconds)
+    return None if fresh else deny("stale_price")
 
 
 def account_suspended(order: Candidate) -> Denial | None:

@@ -112,6 +112,7 @@ class Book:
         )
 
     def _record_trade(self, order: Order, execution: Execution) -> None:
+        assert order.instrument_id is not None
         size = abs(execution.size)
         traded = EXACT.multiply(size, execution.price)
         before = EXACT.multiply(order.filled_size, order.average_price or ZERO)

@@ -38,8 +38,9 @@ def next_ids(model: type[Model], count: int) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def columns(model: type[Model], *, leave_out: Sequence[str] = ()) -> list[str]:
-    return [f.column for f in model._meta.concrete_fields if f.column not in leave_out]
+def columns(model: type[Model]) -> dict[str, str]:
+    """Return the columns of a model with the attribute that holds each."""
+    return {str(field.column): field.attname for field in model._meta.concrete_fields}
 
 
 def insert(
@@ -50,11 +51,12 @@ def insert(
     ``after`` names the part of the statement that must have run before: PostgreSQL runs parts
     when they are read, not as they are written.
     """
-    table, names = model._meta.db_table, columns(model, leave_out=leave_out)
+    table = model._meta.db_table
+    names = [c for c in columns(model) if c not in leave_out]
     values = ", ".join(computed.get(name, name) for name in names)
-    condition = f"WHERE (SELECT count(*) FROM {after}) >= 0 " if after else ""  # noqa: S608
+    condition = f"WHERE (SELECT count(*) FROM {after}) >= 0 " if after else ""
     return (
-        f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} "  # noqa: S608
+        f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} "
         f"FROM doc, jsonb_populate_recordset(NULL::{table}, doc.j -> 'new_{table}') "
         f"{condition}RETURNING id"
     )
@@ -65,7 +67,7 @@ def update(model: type[Model], names: Sequence[str]) -> str:
     table = model._meta.db_table
     assignments = ", ".join(f"{name} = new.{name}" for name in names)
     return (
-        f"UPDATE {table} AS old SET {assignments} "  # noqa: S608
+        f"UPDATE {table} AS old SET {assignments} "
         f"FROM doc, jsonb_populate_recordset(NULL::{table}, doc.j -> 'changed_{table}') AS new "
         f"WHERE old.id = new.id RETURNING old.id"
     )
@@ -148,7 +150,7 @@ def write(book: Book, *, opens: bool, threshold: Decimal) -> Decimal:
     Raises MarkMoved or GlobalExposureExceeded; the caller's transaction must then be rolled back.
     ``opens`` says whether the book adds risk; only then does the threshold hold it back.
     """
-    parameters = {
+    parameters: dict[str, Any] = {
         "doc": json.dumps(document(book), default=str),
         "exposure_change": book.exposure_change(),
         "exposures": len(book.exposures),
@@ -208,6 +210,6 @@ def document(book: Book) -> dict[str, Any]:
 def rows(instances: Sequence[Model]) -> list[dict[str, Any]]:
     """Return unsaved rows as dictionaries by column name."""
     return [
-        {field.column: getattr(instance, field.attname) for field in instance._meta.concrete_fields}
+        {column: getattr(instance, name) for column, name in columns(type(instance)).items()}
         for instance in instances
     ]

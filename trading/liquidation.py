@@ -86,6 +86,7 @@ def liquidate(*, user_id: int) -> Liquidation | None:
 def new_liquidation(before: AccountState, limits: Limits, now: datetime) -> Liquidation:
     """Return a liquidation with the account's figures before it."""
     [liquidation_id] = next_ids(Liquidation, 1)
+    assert before.margin_ratio is not None
     return Liquidation(
         id=liquidation_id,
         account_id=before.account_id,

@@ -1,6 +1,7 @@
 """What was asked and what was done: orders, trades and liquidations."""
 
 from decimal import Decimal
+from typing import Any
 
 from django.db import models
 from django.db.models import F, Q
@@ -10,7 +11,7 @@ from market.amounts import AMOUNT_FIELD
 from market.models import Instrument
 
 #: An order's size and price are kept as they were asked for, refused ones included.
-ASKED_FIELD = {"max_digits": 36, "decimal_places": 18}
+ASKED_FIELD: dict[str, Any] = {"max_digits": 36, "decimal_places": 18}
 
 
 class Side(models.TextChoices):

@@ -14,7 +14,10 @@ def orders_of(*, user_id: int | None) -> QuerySet[Order]:
 
 
 def get_order(*, order_id: int, user_id: int | None) -> Order:
-    """Return one order. Raises OrderNotFound, or Forbidden for another user's (None may see all)."""
+    """Return one order, for its owner or (``user_id`` None) for staff.
+
+    Raises OrderNotFound, Forbidden.
+    """
     order = orders_of(user_id=None).filter(pk=order_id).first()
     if order is None:
         raise OrderNotFound

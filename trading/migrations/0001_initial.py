@@ -6,155 +6,389 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('accounts', '0002_ledger_guards'),
-        ('market', '0002_clock'),
+        ("accounts", "0002_ledger_guards"),
+        ("market", "0002_clock"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Liquidation',
+            name="Liquidation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('mode', models.CharField(max_length=20)),
-                ('threshold', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('margin_ratio_before', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('margin_ratio_after', models.DecimalField(blank=True, decimal_places=8, max_digits=28, null=True)),
-                ('equity_before', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('equity_after', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('margin_before', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('margin_after', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('insurance_paid', models.DecimalField(decimal_places=8, default=0, max_digits=28)),
-                ('bad_debt', models.DecimalField(decimal_places=8, default=0, max_digits=28)),
-                ('created_at', models.DateTimeField()),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='liquidations', to='accounts.account')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("mode", models.CharField(max_length=20)),
+                ("threshold", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("margin_ratio_before", models.DecimalField(decimal_places=8, max_digits=28)),
+                (
+                    "margin_ratio_after",
+                    models.DecimalField(blank=True, decimal_places=8, max_digits=28, null=True),
+                ),
+                ("equity_before", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("equity_after", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("margin_before", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("margin_after", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("insurance_paid", models.DecimalField(decimal_places=8, default=0, max_digits=28)),
+                ("bad_debt", models.DecimalField(decimal_places=8, default=0, max_digits=28)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="liquidations",
+                        to="accounts.account",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Order',
+            name="Order",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('symbol', models.CharField(max_length=20)),
-                ('client_order_id', models.CharField(blank=True, max_length=64, null=True)),
-                ('fingerprint', models.CharField(blank=True, max_length=64)),
-                ('side', models.CharField(choices=[('buy', 'Buy'), ('sell', 'Sell')], max_length=4)),
-                ('type', models.CharField(choices=[('market', 'Market'), ('limit', 'Limit')], max_length=6)),
-                ('size', models.DecimalField(decimal_places=18, max_digits=36)),
-                ('price', models.DecimalField(blank=True, decimal_places=18, max_digits=36, null=True)),
-                ('leverage', models.PositiveIntegerField(blank=True, null=True)),
-                ('reduce_only', models.BooleanField(default=False)),
-                ('liquidation', models.BooleanField(default=False)),
-                ('status', models.CharField(choices=[('PENDING_NEW', 'Pending: the venue has not answered yet'), ('NEW', 'New: resting'), ('PARTIALLY_FILLED', 'Partially filled'), ('FILLED', 'Filled'), ('CANCELED', 'Canceled'), ('REJECTED', 'Rejected'), ('EXPIRED', 'Expired: ended by the exchange')], max_length=16)),
-                ('reject_code', models.CharField(blank=True, max_length=40)),
-                ('reject_detail', models.CharField(blank=True, max_length=200)),
-                ('filled_size', models.DecimalField(decimal_places=8, default=0, max_digits=28)),
-                ('average_price', models.DecimalField(blank=True, decimal_places=8, max_digits=28, null=True)),
-                ('required_margin', models.DecimalField(decimal_places=8, default=0, max_digits=28)),
-                ('reserved_margin', models.DecimalField(decimal_places=8, default=0, max_digits=28)),
-                ('reserved_notional', models.DecimalField(decimal_places=8, default=0, max_digits=28)),
-                ('venue', models.CharField(choices=[('simulated', 'Simulated'), ('binance_testnet', 'Binance Spot Testnet')], default='simulated', max_length=20)),
-                ('accepted_as', models.CharField(choices=[('PENDING_NEW', 'Pending: the venue has not answered yet'), ('NEW', 'New: resting'), ('PARTIALLY_FILLED', 'Partially filled'), ('FILLED', 'Filled'), ('CANCELED', 'Canceled'), ('REJECTED', 'Rejected'), ('EXPIRED', 'Expired: ended by the exchange')], help_text='Status in the first answer.', max_length=16)),
-                ('user_exposure_after', models.DecimalField(blank=True, decimal_places=8, max_digits=28, null=True)),
-                ('global_exposure_after', models.DecimalField(blank=True, decimal_places=8, max_digits=28, null=True)),
-                ('triggered_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField()),
-                ('updated_at', models.DateTimeField()),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='accounts.account')),
-                ('instrument', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='market.instrument')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("symbol", models.CharField(max_length=20)),
+                ("client_order_id", models.CharField(blank=True, max_length=64, null=True)),
+                ("fingerprint", models.CharField(blank=True, max_length=64)),
+                (
+                    "side",
+                    models.CharField(choices=[("buy", "Buy"), ("sell", "Sell")], max_length=4),
+                ),
+                (
+                    "type",
+                    models.CharField(
+                        choices=[("market", "Market"), ("limit", "Limit")], max_length=6
+                    ),
+                ),
+                ("size", models.DecimalField(decimal_places=18, max_digits=36)),
+                (
+                    "price",
+                    models.DecimalField(blank=True, decimal_places=18, max_digits=36, null=True),
+                ),
+                ("leverage", models.PositiveIntegerField(blank=True, null=True)),
+                ("reduce_only", models.BooleanField(default=False)),
+                ("liquidation", models.BooleanField(default=False)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("PENDING_NEW", "Pending: the venue has not answered yet"),
+                            ("NEW", "New: resting"),
+                            ("PARTIALLY_FILLED", "Partially filled"),
+                            ("FILLED", "Filled"),
+                            ("CANCELED", "Canceled"),
+                            ("REJECTED", "Rejected"),
+                            ("EXPIRED", "Expired: ended by the exchange"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("reject_code", models.CharField(blank=True, max_length=40)),
+                ("reject_detail", models.CharField(blank=True, max_length=200)),
+                ("filled_size", models.DecimalField(decimal_places=8, default=0, max_digits=28)),
+                (
+                    "average_price",
+                    models.DecimalField(blank=True, decimal_places=8, max_digits=28, null=True),
+                ),
+                (
+                    "required_margin",
+                    models.DecimalField(decimal_places=8, default=0, max_digits=28),
+                ),
+                (
+                    "reserved_margin",
+                    models.DecimalField(decimal_places=8, default=0, max_digits=28),
+                ),
+                (
+                    "reserved_notional",
+                    models.DecimalField(decimal_places=8, default=0, max_digits=28),
+                ),
+                (
+                    "venue",
+                    models.CharField(
+                        choices=[
+                            ("simulated", "Simulated"),
+                            ("binance_testnet", "Binance Spot Testnet"),
+                        ],
+                        default="simulated",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "accepted_as",
+                    models.CharField(
+                        choices=[
+                            ("PENDING_NEW", "Pending: the venue has not answered yet"),
+                            ("NEW", "New: resting"),
+                            ("PARTIALLY_FILLED", "Partially filled"),
+                            ("FILLED", "Filled"),
+                            ("CANCELED", "Canceled"),
+                            ("REJECTED", "Rejected"),
+                            ("EXPIRED", "Expired: ended by the exchange"),
+                        ],
+                        help_text="Status in the first answer.",
+                        max_length=16,
+                    ),
+                ),
+                (
+                    "user_exposure_after",
+                    models.DecimalField(blank=True, decimal_places=8, max_digits=28, null=True),
+                ),
+                (
+                    "global_exposure_after",
+                    models.DecimalField(blank=True, decimal_places=8, max_digits=28, null=True),
+                ),
+                ("triggered_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField()),
+                ("updated_at", models.DateTimeField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="orders",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="orders",
+                        to="market.instrument",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Trade',
+            name="Trade",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('side', models.CharField(choices=[('buy', 'Buy'), ('sell', 'Sell')], max_length=4)),
-                ('size', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('price', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('notional', models.DecimalField(decimal_places=8, max_digits=28)),
-                ('leverage', models.PositiveIntegerField()),
-                ('fee', models.DecimalField(decimal_places=8, default=0, max_digits=28)),
-                ('realized_pnl', models.DecimalField(decimal_places=8, default=0, max_digits=28)),
-                ('created_at', models.DateTimeField()),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='trades', to='accounts.account')),
-                ('instrument', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='trades', to='market.instrument')),
-                ('liquidation', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='trades', to='trading.liquidation')),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='trades', to='trading.order')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "side",
+                    models.CharField(choices=[("buy", "Buy"), ("sell", "Sell")], max_length=4),
+                ),
+                ("size", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("price", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("notional", models.DecimalField(decimal_places=8, max_digits=28)),
+                ("leverage", models.PositiveIntegerField()),
+                ("fee", models.DecimalField(decimal_places=8, default=0, max_digits=28)),
+                ("realized_pnl", models.DecimalField(decimal_places=8, default=0, max_digits=28)),
+                ("created_at", models.DateTimeField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="trades",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "instrument",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="trades",
+                        to="market.instrument",
+                    ),
+                ),
+                (
+                    "liquidation",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="trades",
+                        to="trading.liquidation",
+                    ),
+                ),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="trades",
+                        to="trading.order",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.AddIndex(
-            model_name='liquidation',
-            index=models.Index(fields=['account', '-id'], name='liquidation_by_account'),
+            model_name="liquidation",
+            index=models.Index(fields=["account", "-id"], name="liquidation_by_account"),
         ),
         migrations.AddConstraint(
-            model_name='liquidation',
-            constraint=models.CheckConstraint(condition=models.Q(('bad_debt__gte', 0), ('insurance_paid__gte', 0)), name='liquidation_cover_not_negative'),
+            model_name="liquidation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("bad_debt__gte", 0), ("insurance_paid__gte", 0)),
+                name="liquidation_cover_not_negative",
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['account', '-id'], name='order_by_account'),
+            model_name="order",
+            index=models.Index(fields=["account", "-id"], name="order_by_account"),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('status__in', ['NEW', 'PARTIALLY_FILLED'])), fields=['instrument', 'side', 'price'], name='order_resting_by_price'),
+            model_name="order",
+            index=models.Index(
+                condition=models.Q(("status__in", ["NEW", "PARTIALLY_FILLED"])),
+                fields=["instrument", "side", "price"],
+                name="order_resting_by_price",
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('status__in', ['PENDING_NEW', 'NEW', 'PARTIALLY_FILLED'])), fields=['account', 'id'], name='order_open_by_account'),
+            model_name="order",
+            index=models.Index(
+                condition=models.Q(("status__in", ["PENDING_NEW", "NEW", "PARTIALLY_FILLED"])),
+                fields=["account", "id"],
+                name="order_open_by_account",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(fields=('account', 'client_order_id'), name='order_client_id_once_per_account'),
+            model_name="order",
+            constraint=models.UniqueConstraint(
+                fields=("account", "client_order_id"), name="order_client_id_once_per_account"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['PENDING_NEW', 'NEW', 'PARTIALLY_FILLED', 'FILLED', 'CANCELED', 'REJECTED', 'EXPIRED'])), name='order_status_known'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "PENDING_NEW",
+                            "NEW",
+                            "PARTIALLY_FILLED",
+                            "FILLED",
+                            "CANCELED",
+                            "REJECTED",
+                            "EXPIRED",
+                        ],
+                    )
+                ),
+                name="order_status_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('side__in', ['buy', 'sell']), ('type__in', ['market', 'limit'])), name='order_side_and_type_known'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("side__in", ["buy", "sell"]), ("type__in", ["market", "limit"])
+                ),
+                name="order_side_and_type_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('status', 'REJECTED'), models.Q(('instrument__isnull', False), ('leverage__gte', 1), ('size__gt', 0)), _connector='OR'), name='order_accepted_is_complete'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status", "REJECTED"),
+                    models.Q(("instrument__isnull", False), ("leverage__gte", 1), ("size__gt", 0)),
+                    _connector="OR",
+                ),
+                name="order_accepted_is_complete",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('status', 'REJECTED'), ('type', 'market'), models.Q(('price__gt', 0), ('type', 'limit')), _connector='OR'), name='order_limit_has_price'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status", "REJECTED"),
+                    ("type", "market"),
+                    models.Q(("price__gt", 0), ("type", "limit")),
+                    _connector="OR",
+                ),
+                name="order_limit_has_price",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status', 'REJECTED'), _negated=True), models.Q(models.Q(('reject_code', ''), _negated=True), ('filled_size', 0)), _connector='OR'), name='order_rejected_has_code'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("status", "REJECTED"), _negated=True),
+                    models.Q(models.Q(("reject_code", ""), _negated=True), ("filled_size", 0)),
+                    _connector="OR",
+                ),
+                name="order_rejected_has_code",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('filled_size', 0), models.Q(('average_price__gt', 0), ('filled_size__gt', 0), ('filled_size__lte', models.F('size'))), _connector='OR'), name='order_filled_within_size'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("filled_size", 0),
+                    models.Q(
+                        ("average_price__gt", 0),
+                        ("filled_size__gt", 0),
+                        ("filled_size__lte", models.F("size")),
+                    ),
+                    _connector="OR",
+                ),
+                name="order_filled_within_size",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('reserved_margin__gte', 0), ('reserved_notional__gte', 0), models.Q(('status__in', ['PENDING_NEW', 'NEW', 'PARTIALLY_FILLED']), models.Q(('reserved_margin', 0), ('reserved_notional', 0)), _connector='OR')), name='order_reserves_only_while_open'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("reserved_margin__gte", 0),
+                    ("reserved_notional__gte", 0),
+                    models.Q(
+                        ("status__in", ["PENDING_NEW", "NEW", "PARTIALLY_FILLED"]),
+                        models.Q(("reserved_margin", 0), ("reserved_notional", 0)),
+                        _connector="OR",
+                    ),
+                ),
+                name="order_reserves_only_while_open",
+            ),
         ),
         migrations.AddIndex(
-            model_name='trade',
-            index=models.Index(fields=['account', '-id'], name='trade_by_account'),
+            model_name="trade",
+            index=models.Index(fields=["account", "-id"], name="trade_by_account"),
         ),
         migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(('fee__gte', 0), ('notional', django.db.models.expressions.CombinedExpression(models.F('size'), '*', models.F('price'))), ('price__gt', 0), ('size__gt', 0)), name='trade_amounts_positive'),
+            model_name="trade",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("fee__gte", 0),
+                    (
+                        "notional",
+                        django.db.models.expressions.CombinedExpression(
+                            models.F("size"), "*", models.F("price")
+                        ),
+                    ),
+                    ("price__gt", 0),
+                    ("size__gt", 0),
+                ),
+                name="trade_amounts_positive",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trade',
-            constraint=models.CheckConstraint(condition=models.Q(('side__in', ['buy', 'sell'])), name='trade_side_known'),
+            model_name="trade",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("side__in", ["buy", "sell"])), name="trade_side_known"
+            ),
         ),
     ]

@@ -1,0 +1,29 @@
+"""``set_price SYMBOL PRICE``: one market step with a mark price of your choice."""
+
+from argparse import ArgumentParser
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from market.errors import ExchangeError
+from trading.manual_prices import set_price
+from trading.reporting import describe_step
+
+
+class Command(BaseCommand):
+    help = "Run one market step of SYMBOL with the mark price PRICE."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("symbol")
+        parser.add_argument("price")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            price = Decimal(options["price"])
+            result = set_price(symbol=options["symbol"], price=price)
+        except InvalidOperation:
+            raise CommandError(f"{options['price']!r} is no number.") from None
+        except ExchangeError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(describe_step(result))

@@ -1,0 +1,59 @@
+"""Market steps whose prices come from elsewhere than the configured sources."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from itertools import count
+
+from market.prices import Quote
+from market.sources.simulation import SimulationSource
+
+from market.errors import UnknownSymbol
+from market.models import Instrument, PriceOrigin
+from trading.market_step import QuoteSource, StepResult, run_market_step_when_free
+
+
+def set_price(*, symbol: str, price: Decimal) -> StepResult:
+    """Run one market step of one instrument at ``price``.
+
+    Raises UnknownSymbol, MarketBusy, and ExchangeError ``invalid_price`` for a price that is not
+    a positive multiple of the tick size.
+    """
+    return run_market_step_when_free(symbol=symbol, quote_source=fixed_quotes({symbol: price}))
+
+
+def step_at_prices(prices: Mapping[str, Decimal]) -> StepResult:
+    """Run one market step of the instruments in ``prices``, by symbol. Raises as ``set_price``."""
+    listed = set(Instrument.objects.values_list("symbol", flat=True))
+    for symbol in prices:
+        if symbol.upper() not in listed:
+            raise UnknownSymbol(symbol=symbol.upper())
+    return run_market_step_when_free(quote_source=fixed_quotes(prices))
+
+
+def fixed_quotes(prices: Mapping[str, Decimal]) -> QuoteSource:
+    """Return a source that answers with given prices by symbol and leaves the rest alone."""
+    known = {symbol.upper(): price for symbol, price in prices.items()}
+
+    def quotes(instruments: Sequence[Instrument], step: int) -> Mapping[int, Quote]:
+        return {
+            instrument.pk: Quote(known[instrument.symbol], PriceOrigin.SIMULATION)
+            for instrument in instruments
+            if instrument.symbol in known
+        }
+
+    return quotes
+
+
+def seeded_quotes(seed: str) -> QuoteSource:
+    """Return a simulation that depends on the seed and on its own count of steps alone."""
+    source, numbers = SimulationSource(seed=seed), count(1)
+
+    def quotes(instruments: Sequence[Instrument], step: int) -> Mapping[int, Quote]:
+        prices = source.fetch(instruments, next(numbers))
+        return {
+            instrument.pk: Quote(prices[instrument.symbol], PriceOrigin.SIMULATION)
+            for instrument in instruments
+            if instrument.symbol in prices
+        }
+
+    return quotes

@@ -1,0 +1,36 @@
+"""What commands print about market steps and close-outs."""
+
+from decimal import Decimal
+
+from market.models import Instrument
+from trading.market_step import StepResult
+from trading.models import Liquidation
+
+
+def describe_step(result: StepResult) -> str:
+    """Return one line about a step, and one for each close-out."""
+    symbols = dict(Instrument.objects.filter(pk__in=result.quotes).values_list("id", "symbol"))
+    prices = ", ".join(
+        f"{symbols[key]} {plain(quote.price)} ({quote.source})"
+        for key, quote in result.quotes.items()
+    )
+    line = (
+        f"Step {result.step}: {prices or 'no price'}; {len(result.ended_orders)} resting order(s) "
+        f"ended, {len(result.liquidations)} account(s) liquidated."
+    )
+    return "\n".join([line, *map(describe_liquidation, result.liquidations)])
+
+
+def describe_liquidation(liquidation: Liquidation) -> str:
+    """Return one line about a close-out, amounts in USDT."""
+    return (
+        f"Liquidation {liquidation.pk} of account {liquidation.account_id}: "
+        f"ratio {plain(liquidation.margin_ratio_before)}, "
+        f"equity {plain(liquidation.equity_before)}, margin {plain(liquidation.margin_before)}, "
+        f"insurance {plain(liquidation.insurance_paid)}, bad debt {plain(liquidation.bad_debt)}"
+    )
+
+
+def plain(value: Decimal) -> str:
+    """Write a decimal without trailing zeros or an exponent."""
+    return f"{value.normalize():f}"
