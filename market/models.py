@@ -1,5 +1,7 @@
 """What is traded and at which price: instruments, their price history and the market's clock."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Mod
@@ -8,7 +10,7 @@ from simple_history.models import HistoricalRecords
 
 from market.amounts import AMOUNT_FIELD, UNIT, ZERO
 
-RATE_FIELD = {"max_digits": 12, "decimal_places": 8}
+RATE_FIELD: dict[str, Any] = {"max_digits": 12, "decimal_places": 8}
 
 
 class PriceOrigin(models.TextChoices):

@@ -44,8 +44,8 @@ def balances() -> Iterator[Difference]:
         sums = Transfer.objects.order_by().values_list(side).annotate(total=Sum("amount"))
         for account_id, total in sums:
             moved[account_id] = moved.get(account_id, ZERO) + sign * total
-    users = Account.objects.filter(kind=AccountKind.USER).values_list("id", "balance")
-    yield from compare("balance of account {}", dict(users), moved)
+    stored = dict(Account.objects.filter(kind=AccountKind.USER).values_list("id", "balance"))
+    yield from compare("balance of account {}", stored, {key: moved.get(key) for key in stored})
 
 
 def trade_money() -> Iterator[Difference]:
