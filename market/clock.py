@@ -1,0 +1,34 @@
+"""The market's clock: counts steps and lets one run at a time, by a lease that expires."""
+
+from django.db import connection
+
+BEGIN_STEP = """
+UPDATE market_marketclock
+SET steps = steps + 1, stepped_at = clock_timestamp(),
+    busy_until = clock_timestamp() + make_interval(secs => %(lease)s)
+WHERE id = 1
+    AND (busy_until IS NULL OR busy_until < clock_timestamp())
+    AND (stepped_at IS NULL
+         OR stepped_at <= clock_timestamp() - make_interval(secs => %(min_interval)s))
+RETURNING steps
+"""
+
+END_STEP = "UPDATE market_marketclock SET busy_until = NULL WHERE id = 1 AND steps = %s"
+
+
+def begin_step(*, min_interval_seconds: float = 0, lease_seconds: float = 60) -> int | None:
+    """Take the clock and return the number of the new step.
+
+    None while another step holds the clock, or when the last one began less than
+    ``min_interval_seconds`` ago. A holder that dies gives the clock back when its lease ends.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(BEGIN_STEP, {"lease": lease_seconds, "min_interval": min_interval_seconds})
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def end_step(*, step: int) -> None:
+    """Give the clock back, unless a later step has taken it after the lease ended."""
+    with connection.cursor() as cursor:
+        cursor.execute(END_STEP, [step])

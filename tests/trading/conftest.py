@@ -1,0 +1,124 @@
+"""A small market that the trading tests drive by hand."""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts.keys import issue_api_key
+from accounts.models import Tier, User
+from accounts.services import create_user, fund_insurance
+from market.models import Instrument
+from market.services import list_instrument
+from risk.engine import Intent
+from risk.selectors import account_states
+from risk.state import AccountState
+from trading.ledger_check import ledger_differences
+from trading.manual_prices import step_at_prices
+from trading.market_step import StepResult
+from trading.models import Order
+from trading.services import place_order
+
+Marks = Callable[..., StepResult]
+Trader = Callable[..., User]
+
+
+@pytest.fixture(autouse=True)
+def clean_ledger(db: None) -> Iterator[None]:
+    """Whatever a test did, history must bear out the running totals."""
+    yield
+    assert ledger_differences() == []
+
+
+@pytest.fixture
+def marks(db: None) -> Marks:
+    """Set mark prices by one market step: ``marks(BTCUSDT="65000")``."""
+
+    def step(**prices: str) -> StepResult:
+        return step_at_prices({symbol: Decimal(price) for symbol, price in prices.items()})
+
+    return step
+
+
+@pytest.fixture
+def market(marks: Marks) -> dict[str, Instrument]:
+    """BTCUSDT at 65,000 and ETHUSDT at 3,200."""
+    listed = {
+        base: list_instrument(
+            symbol=f"{base}USDT",
+            base_asset=base,
+            tick_size=Decimal("0.01"),
+            lot_size=Decimal("0.00001"),
+            min_notional=Decimal(5),
+        )
+        for base in ("BTC", "ETH")
+    }
+    marks(BTCUSDT="65000", ETHUSDT="3200")
+    return listed
+
+
+@pytest.fixture
+def trader(market: dict[str, Instrument]) -> Trader:
+    """Create a user: ``trader(balance="10000", tier="advanced")``."""
+    count = 0
+
+    def create(balance: str = "10000", tier: str = Tier.INTERMEDIATE) -> User:
+        nonlocal count
+        count += 1
+        return create_user(
+            username=f"trader{count}", tier=Tier(tier), opening_balance=Decimal(balance)
+        )
+
+    return create
+
+
+@pytest.fixture
+def insurance(db: None) -> Decimal:
+    """An insurance fund of 100,000 USDT."""
+    return fund_insurance(amount=Decimal(100_000), reason="Test").amount
+
+
+def order(
+    user: User,
+    side: str,
+    size: str,
+    symbol: str = "BTCUSDT",
+    *,
+    price: str | None = None,
+    leverage: int | None = None,
+    reduce_only: bool = False,
+    client_order_id: str | None = None,
+) -> Order:
+    """Place an order and return it, refused or not."""
+    intent = Intent(
+        symbol=symbol,
+        is_buy=side == "buy",
+        size=Decimal(size),
+        price=None if price is None else Decimal(price),
+        leverage=leverage,
+        reduce_only=reduce_only,
+    )
+    return place_order(user_id=user.pk, intent=intent, client_order_id=client_order_id).order
+
+
+def state_of(user: User) -> AccountState:
+    """Return an account as it stands."""
+    account_id = user.account.pk
+    return account_states([account_id])[account_id]
+
+
+@pytest.fixture
+def client_of(settings: Any) -> Callable[[User], APIClient]:
+    """Return an API client with a token, fetched over HTTP for a new key of the user."""
+    settings.API_RATE_LIMIT = settings.TOKEN_RATE_LIMIT = None
+
+    def client(user: User) -> APIClient:
+        _, key = issue_api_key(user=user)
+        api = APIClient()
+        answer = api.post("/auth/token", {"api_key": key}, format="json")
+        api.credentials(HTTP_AUTHORIZATION=f"Bearer {answer.json()['access_token']}")
+        return api
+
+    return client

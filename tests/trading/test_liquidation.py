@@ -1,0 +1,168 @@
+"""Accounts below the threshold are closed out; the fund pays what balances cannot."""
+
+from decimal import Decimal
+
+import pytest
+
+from accounts.models import Transfer, TransferKind
+from accounts.selectors import insurance_fund_balance, total_bad_debt
+from accounts.services import withdraw
+from risk.models import LiquidationMode, Position, RiskPolicy
+from tests.trading.conftest import Marks, Trader, order, state_of
+from trading.liquidation import sweep_liquidations
+from trading.models import Liquidation, Order, OrderStatus, Trade
+
+D = Decimal
+
+
+def test_the_worked_example_at_the_threshold_and_below(trader: Trader, marks: Marks) -> None:
+    user = trader("10000")
+    order(user, "buy", "1", leverage=10)
+    marks(BTCUSDT="60000")
+    assert state_of(user).margin_ratio == D("0.76923077")
+    marks(BTCUSDT="58250")
+    assert state_of(user).margin_ratio == D("0.5")
+    assert not Liquidation.objects.exists()
+
+    [done] = marks(BTCUSDT="58249").liquidations
+    assert done.margin_ratio_before == D("0.49984615")
+    assert (done.equity_before, done.margin_before) == (D("3249"), D("6500"))
+    assert done.margin_ratio_after is None
+    assert (done.insurance_paid, done.bad_debt) == (0, 0)
+    state = state_of(user)
+    assert (state.balance, state.positions) == (D("3249"), {})
+    assert Position.objects.get().status == "LIQUIDATED"
+    trade = Trade.objects.get(liquidation=done)
+    assert (trade.price, trade.realized_pnl, trade.order.liquidation) == (
+        D("58249"),
+        D("-6751"),
+        True,
+    )
+
+
+def test_the_insurance_fund_lifts_a_negative_balance_to_zero(
+    trader: Trader, marks: Marks, insurance: Decimal
+) -> None:
+    user = trader("1000")
+    order(user, "buy", "0.1", leverage=10)
+    [done] = marks(BTCUSDT="50000").liquidations
+    assert done.equity_before == D("-500")
+    assert (done.insurance_paid, done.bad_debt) == (D("500"), 0)
+    assert state_of(user).balance == 0
+    assert insurance_fund_balance() == insurance - 500
+
+
+def test_what_the_fund_cannot_pay_is_bad_debt(trader: Trader, marks: Marks) -> None:
+    from accounts.services import fund_insurance
+
+    fund_insurance(amount=D(120), reason="Test")
+    users = [trader("1000"), trader("1000")]
+    for user in users:
+        order(user, "buy", "0.1", leverage=10)
+    first, second = marks(BTCUSDT="50000").liquidations
+    assert (first.insurance_paid, first.bad_debt) == (D(120), D(380))
+    assert (second.insurance_paid, second.bad_debt) == (D(0), D(500))
+    assert insurance_fund_balance() == 0
+    assert total_bad_debt() == D(880)
+    assert [state_of(user).balance for user in users] == [0, 0]
+
+
+def test_open_orders_are_cancelled_first(trader: Trader, marks: Marks) -> None:
+    user = trader("10000")
+    order(user, "buy", "1")
+    resting = order(user, "buy", "5", "ETHUSDT", price="3000")
+    reducing = order(user, "sell", "1", price="70000", reduce_only=True)
+    marks(BTCUSDT="58000")
+    statuses = Order.objects.filter(pk__in=[resting.pk, reducing.pk]).values_list("status")
+    assert {status for (status,) in statuses} == {OrderStatus.CANCELED}
+    assert state_of(user).margin_used == 0
+
+
+def test_full_mode_closes_every_position(trader: Trader, marks: Marks) -> None:
+    user = trader("10000", "advanced")
+    order(user, "buy", "1")
+    order(user, "sell", "10", "ETHUSDT")
+    [done] = marks(BTCUSDT="56000", ETHUSDT="3200").liquidations
+    assert done.trades.count() == 2
+    assert state_of(user).positions == {}
+
+
+def test_largest_loss_first_stops_when_the_ratio_is_back(trader: Trader, marks: Marks) -> None:
+    RiskPolicy.objects.update(liquidation_mode=LiquidationMode.LARGEST_LOSS_FIRST)
+    user = trader("10000", "intermediate")
+    order(user, "buy", "0.9")
+    order(user, "buy", "10", "ETHUSDT")
+    [done] = marks(BTCUSDT="59500", ETHUSDT="3100").liquidations
+    # Equity 10,000 − 4,950 − 1,000 = 4,050 of margin 5,850 + 3,200: ratio 0.44751381.
+    assert (done.equity_before, done.margin_ratio_before) == (D(4050), D("0.44751381"))
+    assert done.margin_ratio_after == D("1.265625")
+    [left] = state_of(user).positions.values()
+    assert left.symbol == "ETHUSDT"
+    assert state_of(user).balance == D(5050)
+
+
+def test_profits_pay_before_the_fund_does(
+    trader: Trader, marks: Marks, insurance: Decimal
+) -> None:
+    """Closing only the loser would lift the ratio but leave a debt that a profit can pay."""
+    RiskPolicy.objects.update(liquidation_mode=LiquidationMode.LARGEST_LOSS_FIRST)
+    user = trader("10000", "advanced")
+    order(user, "buy", "2")
+    order(user, "buy", "20", "ETHUSDT")
+    [done] = marks(BTCUSDT="58000", ETHUSDT="3500").liquidations
+    assert done.equity_before == D(2000)
+    assert done.insurance_paid == 0
+    assert insurance_fund_balance() == insurance
+    assert state_of(user).balance == D(2000)
+
+
+def test_the_liquidation_fee_goes_to_the_fund_as_far_as_the_balance_reaches(
+    trader: Trader, marks: Marks
+) -> None:
+    RiskPolicy.objects.update(liquidation_fee_rate=D("0.01"))
+    user, poor = trader("10000"), trader("6500")
+    order(user, "buy", "1")
+    order(poor, "buy", "1")
+    marks(BTCUSDT="58249")
+    paid = Transfer.objects.filter(kind=TransferKind.LIQUIDATION_FEE)
+    assert paid.get(debit_account=user.account).amount == D("582.49")
+    assert state_of(user).balance == D("3249") - D("582.49")
+    assert state_of(poor).balance == 0
+
+
+def test_a_sweep_finds_what_a_withdrawal_brought_below(trader: Trader) -> None:
+    user = trader("10000")
+    order(user, "buy", "1")
+    withdraw(account=user.account, amount=D("6751"))
+    [done] = sweep_liquidations()
+    assert done.margin_ratio_before == D("0.49984615")
+    assert sweep_liquidations() == []
+
+
+def test_a_short_is_liquidated_when_the_price_rises(trader: Trader, marks: Marks) -> None:
+    user = trader("10000")
+    order(user, "sell", "1")
+    [line] = [p for p in state_of(user).positions.values()]
+    price = state_of(user).liquidation_price(line, D("0.5"))
+    assert price == D("71750")
+    marks(BTCUSDT="71750")
+    assert not Liquidation.objects.exists()
+    marks(BTCUSDT="71750.01")
+    assert Liquidation.objects.count() == 1
+
+
+@pytest.mark.parametrize("table", ["trading_trade", "trading_liquidation", "accounts_transfer"])
+def test_history_cannot_be_changed(trader: Trader, marks: Marks, table: str) -> None:
+    from django.db import connection, transaction
+    from django.db.utils import IntegrityError
+
+    user = trader("10000")
+    order(user, "buy", "1")
+    marks(BTCUSDT="58000")
+    for statement in (f"UPDATE {table} SET created_at = now()", f"DELETE FROM {table}"):  # noqa: S608
+        with (
+            pytest.raises(IntegrityError, match="append-only"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement)
