@@ -1,0 +1,53 @@
+"""The API keeps its published schema whatever it is asked, and never answers with a 500."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
+from hypothesis import HealthCheck, settings
+from schemathesis.specs.openapi.checks import negative_data_rejection
+
+from accounts.authentication import issue_token
+from accounts.keys import issue_api_key
+from accounts.models import User
+from risk.engine import Intent
+from trading.demo import seed_demo
+from trading.services import place_order
+
+schema = schemathesis.openapi.from_wsgi("/schema", get_wsgi_application())
+
+
+@pytest.fixture
+def one_transaction(db: None) -> Iterator[None]:
+    """Keep the test's connection open over requests, as Django's own test client does."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def token(one_transaction: None, settings: Any) -> str:
+    """The token of a trader with a history, on an exchange without rate limits."""
+    settings.API_RATE_LIMIT = settings.TOKEN_RATE_LIMIT = None
+    settings.PRICE_SOURCES = ["simulation"]
+    seed_demo()
+    trader = User.objects.get(username="advanced")
+    place_order(user_id=trader.pk, intent=Intent("BTCUSDT", True, Decimal("0.1")))
+    api_key, _ = issue_api_key(user=trader)
+    return issue_token(api_key)
+
+
+@schema.parametrize()
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_answers_conform_to_the_schema(case: schemathesis.Case, token: str) -> None:
+    # Lenient where it costs nothing: an empty filter counts as none, a number as a string.
+    case.call_and_validate(
+        headers={"Authorization": f"Bearer {token}"}, excluded_checks=[negative_data_rejection]
+    )
