@@ -7,6 +7,10 @@ from django.db.models import Model, QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from market.schema import errors
+
+LIST_ERRORS = {**errors(400, 401, 429), **errors(404, not_found="Invalid cursor")}
+
 M = TypeVar("M", bound=Model)
 
 

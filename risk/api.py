@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from accounts.access import caller, must_see, visible_user_id
 from accounts.locks import AccountNotFound
-from market.listing import ListQuery, filter_by, query_of
+from market.listing import LIST_ERRORS, ListQuery, filter_by, query_of
 from market.schema import errors
 from market.snapshot import consistent_read
 from risk.models import Position, PositionStatus
@@ -58,7 +58,7 @@ class PositionListView(generics.ListAPIView[Position]):
     @extend_schema(
         summary="Positions",
         parameters=[PositionQuery],
-        responses={200: PositionSerializer(many=True), **errors(400, 401, 429)},
+        responses={200: PositionSerializer(many=True), **LIST_ERRORS},
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         with consistent_read():

@@ -5,8 +5,6 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
-from market.selectors import current_prices
-from market.serializers import PriceSerializer
 from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -14,8 +12,10 @@ from rest_framework.views import APIView
 
 from accounts.access import caller, must_be_owner, visible_user_id
 from market.errors import UnknownSymbol
-from market.listing import ListQuery, filter_by, query_of
+from market.listing import LIST_ERRORS, ListQuery, filter_by, query_of
 from market.schema import errors
+from market.selectors import current_prices
+from market.serializers import PriceSerializer
 from risk.denials import DENIALS
 from trading.errors import ClientOrderIdConflict, OrderNotFound, OrderNotOpen, OrderRejected
 from trading.market_step import run_market_step
@@ -52,7 +52,7 @@ class OrderListView(generics.ListAPIView[Order]):
     @extend_schema(
         summary="Orders, newest first",
         parameters=[OrderQuery],
-        responses={200: OrderSerializer(many=True), **errors(400, 401, 429)},
+        responses={200: OrderSerializer(many=True), **LIST_ERRORS},
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
@@ -137,7 +137,7 @@ class TradeListView(generics.ListAPIView[Trade]):
     @extend_schema(
         summary="Trades, newest first",
         parameters=[ListQuery],
-        responses={200: TradeSerializer(many=True), **errors(400, 401, 429)},
+        responses={200: TradeSerializer(many=True), **LIST_ERRORS},
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
@@ -159,7 +159,7 @@ class LiquidationListView(generics.ListAPIView[Liquidation]):
     @extend_schema(
         summary="Liquidations, newest first",
         parameters=[ListQuery],
-        responses={200: LiquidationSerializer(many=True), **errors(400, 401, 429)},
+        responses={200: LiquidationSerializer(many=True), **LIST_ERRORS},
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)

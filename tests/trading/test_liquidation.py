@@ -101,9 +101,7 @@ def test_largest_loss_first_stops_when_the_ratio_is_back(trader: Trader, marks: 
     assert state_of(user).balance == D(5050)
 
 
-def test_profits_pay_before_the_fund_does(
-    trader: Trader, marks: Marks, insurance: Decimal
-) -> None:
+def test_profits_pay_before_the_fund_does(trader: Trader, marks: Marks, insurance: Decimal) -> None:
     """Closing only the loser would lift the ratio but leave a debt that a profit can pay."""
     RiskPolicy.objects.update(liquidation_mode=LiquidationMode.LARGEST_LOSS_FIRST)
     user = trader("10000", "advanced")
