@@ -1,22 +1,23 @@
 """How every endpoint documents its refusals: one error body, one example per status."""
 
-from typing import Any, Final
+from typing import Final
 
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, inline_serializer
 from rest_framework import serializers
 
-
-class ErrorSerializer(serializers.Serializer[dict[str, Any]]):
-    """The body of every refused call; a code may bring further facts beside these fields."""
-
-    detail = serializers.CharField(help_text="What is wrong, and what to do next.")
-    code = serializers.CharField(help_text="The machine-readable reason.")
-    errors = serializers.DictField(
-        child=serializers.ListField(child=serializers.CharField()),
-        required=False,
-        help_text="Of a validation error: the complaints by field.",
-    )
-
+#: The body of every refused call; a code may bring further facts beside these fields.
+ERROR: Final = inline_serializer(
+    "Error",
+    fields={
+        "detail": serializers.CharField(help_text="What is wrong, and what to do next."),
+        "code": serializers.CharField(help_text="The machine-readable reason."),
+        "errors": serializers.DictField(
+            child=serializers.ListField(child=serializers.CharField()),
+            required=False,
+            help_text="Of a validation error: the complaints by field.",
+        ),
+    },
+)
 
 #: The usual refusal of each status: what it means, the code and the sentence.
 REFUSALS: Final[dict[int, tuple[str, str, str]]] = {
@@ -25,7 +26,11 @@ REFUSALS: Final[dict[int, tuple[str, str, str]]] = {
     403: ("Data of another user", "permission_denied", "This belongs to another user."),
     404: ("Not found", "not_found", "There is nothing at this address."),
     409: ("Conflict", "conflict", "The call contradicts an earlier one."),
-    429: ("Rate limit reached", "rate_limited", "Too many requests: try again in 17 seconds."),
+    429: (
+        "Rate limit reached",
+        "rate_limited",
+        "Request was throttled. Expected available in 17 seconds.",
+    ),
     503: (
         "Database away",
         "database_unavailable",
@@ -42,7 +47,7 @@ def errors(*statuses: int, **codes: str) -> dict[int, OpenApiResponse]:
     """
     return {
         status: OpenApiResponse(
-            ErrorSerializer,
+            ERROR,
             description=REFUSALS[status][0],
             examples=examples(status, codes if position == 0 else {}),
         )

@@ -1,35 +1,110 @@
-"""stub"""
+"""Writes of the market app: instruments, mark prices and the upkeep of their history."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
-from market.amounts import LARGEST_INPUT, is_multiple
+from django.core.exceptions import ValidationError
+from django.db import connection
+from django.utils import timezone
+
+from market.amounts import LARGEST_INPUT, ZERO, is_multiple
 from market.errors import ExchangeError
 from market.models import Instrument, PriceTick
-from market.prices import Quote
+from market.quotes import Quote
+
+SET_MARKS = """
+UPDATE market_instrument AS instrument
+SET mark_price = quote.price, mark_source = quote.source, marked_at = %(now)s
+FROM unnest(%(ids)s::bigint[], %(prices)s::numeric[], %(sources)s::text[])
+    AS quote (id, price, source)
+WHERE instrument.id = quote.id
+"""
+
+#: Rows deleted per statement, so that no delete holds its locks for long.
+PRUNE_CHUNK = 10_000
 
 
-def record_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:
-    for key, quote in quotes.items():
-        i = Instrument.objects.get(pk=key)
-        if not 0 < quote.price < LARGEST_INPUT or not is_multiple(quote.price, i.tick_size):
-            raise ExchangeError("bad", code="invalid_price")
-        Instrument.objects.filter(pk=key).update(
-            mark_price=quote.price, marked_at=now, mark_source=quote.source
-        )
-        PriceTick.objects.create(
-            instrument_id=key, price=quote.price, source=quote.source, created_at=now
-        )
+class InvalidInstrument(ExchangeError):
+    code = "invalid_instrument"
+
+
+class InvalidMark(ExchangeError):
+    code = "invalid_price"
 
 
 def list_instrument(
-    *, symbol: str, base_asset: str, tick_size: Decimal, lot_size: Decimal, min_notional: Decimal
+    *,
+    symbol: str,
+    base_asset: str,
+    tick_size: Decimal,
+    lot_size: Decimal,
+    min_notional: Decimal = ZERO,
+    maker_fee_rate: Decimal = ZERO,
+    taker_fee_rate: Decimal = ZERO,
 ) -> Instrument:
-    return Instrument.objects.create(
-        symbol=symbol,
-        base_asset=base_asset,
+    """List an instrument; it trades from its first mark price on. Raises InvalidInstrument."""
+    instrument = Instrument(
+        symbol=symbol.upper(),
+        base_asset=base_asset.upper(),
         tick_size=tick_size,
         lot_size=lot_size,
         min_notional=min_notional,
+        maker_fee_rate=maker_fee_rate,
+        taker_fee_rate=taker_fee_rate,
     )
+    try:
+        instrument.full_clean()
+    except ValidationError as error:
+        raise InvalidInstrument(" ".join(error.messages), errors=error.message_dict) from error
+    instrument.save()
+    return instrument
+
+
+def halt_instrument(*, instrument: Instrument) -> None:
+    """Accept and fill no order of an instrument until it is resumed; close-outs go on."""
+    instrument.halted = True
+    instrument.save(update_fields=["halted"])
+
+
+def resume_instrument(*, instrument: Instrument) -> None:
+    """Trade a halted instrument again."""
+    instrument.halted = False
+    instrument.save(update_fields=["halted"])
+
+
+def record_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:
+    """Set mark prices by instrument id and keep them as ticks, in the caller's transaction.
+
+    Raises InvalidMark for a price that is not a positive multiple of the tick size.
+    """
+    tick_sizes = dict(Instrument.objects.filter(pk__in=quotes).values_list("id", "tick_size"))
+    for key, quote in quotes.items():
+        if not 0 < quote.price < LARGEST_INPUT or not is_multiple(quote.price, tick_sizes[key]):
+            step = f"{tick_sizes[key].normalize():f}"
+            raise InvalidMark(f"{quote.price} is not a positive multiple of {step}.")
+    parameters = {
+        "now": now,
+        "ids": list(quotes),
+        "prices": [quote.price for quote in quotes.values()],
+        "sources": [str(quote.source) for quote in quotes.values()],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(SET_MARKS, parameters)
+    PriceTick.objects.bulk_create(
+        PriceTick(instrument_id=key, price=quote.price, source=quote.source, created_at=now)
+        for key, quote in quotes.items()
+    )
+
+
+def prune_ticks(*, older_than: timedelta) -> int:
+    """Delete ticks older than an age, chunk by chunk, and return how many."""
+    before, deleted = timezone.now() - older_than, 0
+    while True:
+        chunk = PriceTick.objects.filter(created_at__lt=before).order_by("id")[:PRUNE_CHUNK]
+        count, _ = PriceTick.objects.filter(
+            pk__in=list(chunk.values_list("pk", flat=True))
+        ).delete()
+        deleted += count
+        if count < PRUNE_CHUNK:
+            return deleted

@@ -1,3 +1,10 @@
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from market.api import CandleListView, InstrumentListView, PriceListView, PriceView
+
+urlpatterns = [
+    path("market/price/<str:symbol>", PriceView.as_view(), name="market-price"),
+    path("market/prices", PriceListView.as_view(), name="market-prices"),
+    path("market/instruments", InstrumentListView.as_view(), name="market-instruments"),
+    path("market/candles/<str:symbol>", CandleListView.as_view(), name="market-candles"),
+]

@@ -5,13 +5,13 @@ from decimal import Decimal
 from typing import Final
 
 from django.db import transaction
-from market.services import list_instrument
 
 from accounts.keys import issue_api_key
 from accounts.models import ApiKey, Tier, User
 from accounts.selectors import insurance_fund_balance
 from accounts.services import create_user, fund_insurance
 from market.models import Instrument
+from market.services import list_instrument
 from trading.manual_prices import step_at_prices
 
 #: Known to everybody who reads this: for machines that nobody else can reach.

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import count
 
-from market.prices import Quote
-from market.sources.simulation import SimulationSource
-
 from market.errors import UnknownSymbol
 from market.models import Instrument, PriceOrigin
+from market.quotes import Quote
+from market.sources.simulation import SimulationSource
 from trading.market_step import QuoteSource, StepResult, run_market_step_when_free
 
 

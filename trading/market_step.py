@@ -14,12 +14,13 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
-from market.clock import begin_step, end_step
-from market.prices import Quote, current_quotes
-from market.services import record_marks
 
+from market.clock import begin_step, end_step
 from market.errors import UnknownSymbol
 from market.models import Instrument
+from market.prices import current_quotes
+from market.quotes import Quote
+from market.services import record_marks
 from risk.selectors import get_policy
 from risk.services import revalue_exposure
 from trading.errors import MarketBusy

@@ -1,4 +1,4 @@
-"""stub"""
+"""Simulated prices: a geometric random walk that continues from the last mark price."""
 
 import random
 from collections.abc import Sequence
@@ -6,19 +6,39 @@ from decimal import Decimal
 
 from django.conf import settings
 
-from market.amounts import round_to_multiple
-from market.models import Instrument
+from market.amounts import EXACT, round_to_multiple
+from market.models import Instrument, PriceOrigin
 
 
 class SimulationSource:
-    def __init__(self, *, seed: str | None = None) -> None:
-        self.seed = settings.SIMULATION_SEED if seed is None else seed
+    """Moves each price by ``exp(volatility × N(0, 1))`` per step.
+
+    A seeded walk depends on seed, symbol, step number and last price alone, whatever process takes
+    the step. An instrument without a mark price gets none: it is listed with a first price.
+    """
+
+    name = PriceOrigin.SIMULATION
+
+    def __init__(self, *, seed: str = "", volatility: Decimal | None = None) -> None:
+        self.seed = seed or settings.SIMULATION_SEED
+        self.volatility = volatility or Decimal(settings.SIMULATION_VOLATILITY)
 
     def fetch(self, instruments: Sequence[Instrument], step: int) -> dict[str, Decimal]:
-        return {i.symbol: self.next(i, step) for i in instruments if i.mark_price is not None}
+        return {
+            instrument.symbol: self.next_price(instrument, instrument.mark_price, step)
+            for instrument in instruments
+            if instrument.mark_price is not None
+        }
 
-    def next(self, instrument: Instrument, step: int) -> Decimal:
-        rng = random.Random(f"{self.seed}/{instrument.symbol}/{step}") if self.seed else random.SystemRandom()
-        log_return = Decimal(repr(rng.gauss(0, 1))) * Decimal(settings.SIMULATION_VOLATILITY)
-        price = instrument.mark_price * log_return.exp()
+    def next_price(self, instrument: Instrument, last: Decimal, step: int) -> Decimal:
+        """Return the price after ``last``, at least one tick."""
+        log_return = EXACT.multiply(self.shock(instrument.symbol, step), self.volatility)
+        price = EXACT.multiply(last, log_return.exp())
         return max(round_to_multiple(price, instrument.tick_size), instrument.tick_size)
+
+    def shock(self, symbol: str, step: int) -> Decimal:
+        """Return one draw of N(0, 1)."""
+        # Prices of a simulation, no secrets: the seeded generator is the point.
+        seeded = random.Random(f"{self.seed}/{symbol}/{step}")  # noqa: S311
+        generator = seeded if self.seed else random.SystemRandom()
+        return Decimal(repr(generator.gauss(0, 1)))

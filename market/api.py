@@ -1,0 +1,78 @@
+"""Prices, candles and instruments."""
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from market.errors import UnknownSymbol
+from market.models import Instrument
+from market.schema import errors
+from market.selectors import NoPrice, candles, current_prices, priced_instrument
+from market.serializers import (
+    CandleQuery,
+    CandleSerializer,
+    InstrumentSerializer,
+    PriceSerializer,
+)
+
+
+class PriceView(APIView):
+    """The mark price of one instrument."""
+
+    @extend_schema(
+        operation_id="market_price",
+        summary="Mark price of an instrument",
+        responses={
+            200: PriceSerializer,
+            **errors(401, 429),
+            **errors(404, unknown_symbol=UnknownSymbol.detail, no_price=NoPrice.detail),
+        },
+    )
+    def get(self, request: Request, symbol: str) -> Response:
+        return Response(PriceSerializer(priced_instrument(symbol=symbol)).data)
+
+
+class PriceListView(APIView):
+    """The mark prices of all instruments."""
+
+    @extend_schema(
+        operation_id="market_prices",
+        summary="Mark prices of all instruments",
+        responses={200: PriceSerializer(many=True), **errors(401, 429)},
+    )
+    def get(self, request: Request) -> Response:
+        return Response([PriceSerializer(instrument).data for instrument in current_prices()])
+
+
+class InstrumentListView(APIView):
+    """The rules of all instruments."""
+
+    @extend_schema(
+        operation_id="market_instruments",
+        summary="Instruments and their rules",
+        responses={200: InstrumentSerializer(many=True), **errors(401, 429)},
+    )
+    def get(self, request: Request) -> Response:
+        instruments = Instrument.objects.all()
+        return Response([InstrumentSerializer(instrument).data for instrument in instruments])
+
+
+class CandleListView(APIView):
+    """Candles of mark prices."""
+
+    @extend_schema(
+        operation_id="market_candles",
+        summary="Candles of an instrument's mark price, oldest first",
+        parameters=[CandleQuery],
+        responses={
+            200: CandleSerializer(many=True),
+            **errors(400, 401, 429),
+            **errors(404, unknown_symbol=UnknownSymbol.detail),
+        },
+    )
+    def get(self, request: Request, symbol: str) -> Response:
+        query = CandleQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        rows = candles(symbol=symbol, **query.validated_data)
+        return Response([CandleSerializer(row).data for row in rows])

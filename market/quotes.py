@@ -1,0 +1,14 @@
+"""A price and where it came from."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from market.models import PriceOrigin
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The price of one instrument, in its quote asset, for one market step."""
+
+    price: Decimal
+    source: PriceOrigin
