@@ -34,7 +34,7 @@ class ApiKeyTokenAuthentication(JWTAuthentication):
             http_request.api_user_id = authenticated[0].pk  # type: ignore[attr-defined]
         return authenticated
 
-    def get_user(self, validated_token: Token) -> User:
+    def get_user(self, validated_token: Token) -> User:  # type: ignore[override]
         key_id, user_id = validated_token.get(KEY_CLAIM), validated_token.get("user_id")
         if not isinstance(key_id, int):
             raise InvalidToken("The token names no API key.")

@@ -1,3 +1,9 @@
-from django.urls import URLPattern
+"""URLs of the accounts app."""
 
-urlpatterns: list[URLPattern] = []
+from django.urls import path
+
+from accounts.api import TokenView
+
+urlpatterns = [
+    path("auth/token", TokenView.as_view(), name="auth-token"),
+]

@@ -24,8 +24,15 @@ def configure_structlog() -> None:
     )
 
 
+class HasTraceback(logging.Filter):
+    """Passes what carries an exception; the status of a request has a line of its own."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return bool(record.exc_info)
+
+
 def logging_config() -> dict[str, Any]:
-    """Return the ``LOGGING`` setting: JSON lines for all, Django's own request log left out."""
+    """Return the ``LOGGING`` setting: JSON lines for all, of Django's request log tracebacks."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -36,10 +43,11 @@ def logging_config() -> dict[str, Any]:
                 "foreign_pre_chain": SHARED_PROCESSORS,
             }
         },
+        "filters": {"has_traceback": {"()": HasTraceback}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {
-            "django.request": {"level": "ERROR"},
+            "django.request": {"filters": ["has_traceback"]},
             "celery.worker.strategy": {"level": "WARNING"},
             "celery.app.trace": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},

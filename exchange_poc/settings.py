@@ -81,6 +81,9 @@ DATABASES = {
                 "min_size": 1,
                 "max_size": int(os.environ.get("WEB_THREADS", "4")) + 1,
                 "timeout": 2,
+                # The pool doubles its pauses between attempts; a short timeout makes the next
+                # request try at once, so that service is back as soon as the server is.
+                "reconnect_timeout": 1,
             },
             "connect_timeout": 3,
             # Plan a statement once per connection: the order path is few and large statements.
@@ -177,7 +180,8 @@ SIMULATION_SEED = os.environ.get("SIMULATION_SEED", "")
 SIMULATION_VOLATILITY = os.environ.get("SIMULATION_VOLATILITY", "0.0005")
 TICK_INTERVAL_SECONDS = float(os.environ.get("TICK_INTERVAL_SECONDS", "1"))
 SWEEP_INTERVAL_SECONDS = float(os.environ.get("SWEEP_INTERVAL_SECONDS", "5"))
-HEARTBEAT_INTERVAL_SECONDS = 5
+# Two heartbeats are sent for each one that is due, so that a late one leaves no gap.
+HEARTBEAT_INTERVAL_SECONDS = 2.5
 TICK_MIN_INTERVAL_SECONDS = 0.5
 
 # The venue.

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
@@ -27,7 +27,7 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
             status=error.status,
             headers=dict(error.headers),
         )
-    if isinstance(error, OperationalError | PoolTimeout):
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
         return Response(UNAVAILABLE, status=503, headers={"Retry-After": "2"})
     if isinstance(error, Http404):
         error = exceptions.NotFound(NotFound.detail)
@@ -46,8 +46,9 @@ def error_body(error: exceptions.APIException) -> dict[str, Any]:
         errors = detail if isinstance(detail, dict) else {"non_field_errors": detail}
         return {"detail": VALIDATION_DETAIL, "code": "validation_error", "errors": errors}
     body: dict[str, Any] = {"detail": error_text(error), "code": error_code(error)}
-    if isinstance(error, exceptions.Throttled) and error.wait is not None:
-        body["retry_after"] = int(error.wait)
+    retry_after = getattr(error, "wait", None)
+    if retry_after is not None:
+        body["retry_after"] = int(retry_after)
     return body
 
 
@@ -61,6 +62,13 @@ def error_code(error: exceptions.APIException) -> str:
     if isinstance(error.detail, dict):
         return str(error.detail["code"])
     return "rate_limited" if isinstance(error, exceptions.Throttled) else str(error.get_codes())
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """Answer a request that Django itself refuses, such as one for an unknown host."""
+    return JsonResponse(
+        {"detail": "The request was not understood.", "code": "bad_request"}, status=400
+    )
 
 
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:

@@ -1,0 +1,19 @@
+"""Bodies of the token endpoint."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class TokenRequestSerializer(serializers.Serializer[dict[str, Any]]):
+    """What a client shows to get a token."""
+
+    api_key = serializers.CharField(max_length=200, trim_whitespace=False)
+
+
+class TokenSerializer(serializers.Serializer[dict[str, Any]]):
+    """A token and how long it is good for."""
+
+    access_token = serializers.CharField(help_text="Send it as `Authorization: Bearer …`.")
+    token_type = serializers.CharField(help_text="Always `bearer`.")
+    expires_in = serializers.IntegerField(help_text="Seconds.")

@@ -1,0 +1,123 @@
+"""Without Redis requests go on, at once and uncounted; with it back they are counted again."""
+
+import socket
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.http import HttpResponse
+from prometheus_client import REGISTRY
+from pytest_django import Settings
+
+from accounts import rate_limits
+from tests.accounts.redis_relay import RedisRelay
+from tests.conftest import ApiClient
+
+Use = Callable[[str], None]
+
+
+@pytest.fixture
+def use_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Use:
+    """Point the cache at another address and forget what this process thinks of the old one."""
+
+    def use(url: str) -> None:
+        monkeypatch.setattr(rate_limits, "guard", rate_limits.OutageGuard())
+        settings.CACHES = {"default": settings.CACHES["default"] | {"LOCATION": url}}
+
+    return use
+
+
+@pytest.fixture
+def relay(settings: Settings, use_redis: Use) -> Iterator[RedisRelay]:
+    relay = RedisRelay(settings.REDIS_URL)
+    use_redis(relay.url)
+    yield relay
+    relay.close()
+
+
+def outages() -> float:
+    return REGISTRY.get_sample_value("cache_outages_total") or 0.0
+
+
+def is_counted(answer: HttpResponse) -> bool:
+    return "X-RateLimit-Remaining" in answer
+
+
+def timed(api: ApiClient) -> tuple[HttpResponse, float]:
+    started = time.perf_counter()
+    answer = api.get("/positions")
+    return answer, time.perf_counter() - started
+
+
+def test_a_refusing_redis_lets_requests_pass_and_is_counted(api: ApiClient, use_redis: Use) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed_soon:
+        port = closed_soon.getsockname()[1]
+    use_redis(f"redis://127.0.0.1:{port}/0")
+    before = outages()
+    answers = [api.get("/positions") for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert not any(is_counted(answer) for answer in answers)
+    assert outages() - before == 5
+
+
+def test_a_hanging_redis_costs_few_requests_a_bounded_wait_and_the_others_none(
+    api: ApiClient, relay: RedisRelay, settings: Settings
+) -> None:
+    assert is_counted(api.get("/positions"))
+    relay.hang()
+    seconds = []
+    for _ in range(20):
+        answer, elapsed = timed(api)
+        assert answer.status_code == 200
+        assert not is_counted(answer)
+        seconds.append(elapsed)
+    patience = settings.CACHES["default"]["OPTIONS"]["SOCKET_TIMEOUT"]
+    assert statistics.median(seconds) < patience
+    assert relay.connections <= 1 + rate_limits.FAILURES_OF_AN_OUTAGE + sum(seconds)
+
+
+def test_counting_goes_on_when_redis_is_back(
+    api: ApiClient, relay: RedisRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = api.get("/positions")
+    relay.hang()
+    for _ in range(5):
+        assert not is_counted(api.get("/positions"))
+    relay.resume()
+    monkeypatch.setattr(rate_limits.guard, "next_probe", 0.0)
+    # Requests that Redis took in while it hung may be in the count, the answered ones must be.
+    assert (
+        0
+        < int(api.get("/positions")["X-RateLimit-Remaining"])
+        < int(first["X-RateLimit-Remaining"])
+    )
+
+
+def test_one_slow_answer_is_no_outage(api: ApiClient, relay: RedisRelay) -> None:
+    relay.hang()
+    assert not is_counted(api.get("/positions"))
+    relay.resume()
+    assert is_counted(api.get("/positions"))
+
+
+def test_an_outage_is_logged_once(
+    api: ApiClient, relay: RedisRelay, caplog: pytest.LogCaptureFixture
+) -> None:
+    relay.hang()
+    for _ in range(6):
+        api.get("/positions")
+    away = [record.msg for record in caplog.records if record.msg["event"] == "cache_away"]
+    assert len(away) == 1
+    assert away[0]["reason"] == "TimeoutError"
+
+
+def test_the_limit_holds_after_an_outage(
+    api: ApiClient, relay: RedisRelay, settings: Settings
+) -> None:
+    settings.API_RATE_LIMIT = "1/d"
+    assert api.get("/positions").status_code == 200
+    relay.hang()
+    assert api.get("/positions").status_code == 200
+    relay.resume()
+    assert api.get("/positions").status_code == 429

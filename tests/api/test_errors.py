@@ -1,0 +1,51 @@
+"""Every refusal is JSON with a sentence and a code, wherever it comes from."""
+
+import pytest
+
+from tests.conftest import ApiClient
+
+
+def test_an_unknown_path_is_json(anonymous: ApiClient) -> None:
+    answer = anonymous.get("/nowhere")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_an_unknown_host_is_json(anonymous: ApiClient) -> None:
+    answer = anonymous.get("/health", HTTP_HOST="elsewhere.example")
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
+def test_a_wrong_method_is_json(api: ApiClient) -> None:
+    answer = api.delete("/kpi/system")
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert "GET" in answer["Allow"]
+
+
+def test_a_wrong_content_type_is_json(anonymous: ApiClient) -> None:
+    answer = anonymous.post("/auth/token", "api_key=x", content_type="text/plain")
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_a_body_too_large_is_refused(anonymous: ApiClient) -> None:
+    body = b'{"api_key": "' + b"x" * 1_100_000 + b'"}'
+    answer = anonymous.generic("POST", "/auth/token", body, content_type="application/json")
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[" * 100_000,
+        b'{"a": 1, "a": 2}',
+        b'{"a": Infinity}',
+        b'{"a": ' + b"9" * 5_000 + b"}",
+        b"\xff\xfe",
+    ],
+    ids=["empty", "cut", "deep", "repeated", "infinite", "long number", "no text"],
+)
+def test_a_body_that_is_no_exact_json_is_refused(anonymous: ApiClient, body: bytes) -> None:
+    answer = anonymous.generic("POST", "/auth/token", body, content_type="application/json")
+    assert answer.status_code == 400
+    assert answer.json()["code"] in {"parse_error", "validation_error"}

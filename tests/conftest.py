@@ -1,0 +1,62 @@
+"""What every test may need: a user, and API clients that carry a token.
+
+A test that commits (``django_db(transaction=True)``) also asks for ``serialized_rollback=True``:
+the rows that migrations made would be missing otherwise.
+"""
+
+from collections.abc import Callable
+
+import pytest
+from django.core.cache import cache
+from rest_framework.test import APIClient
+
+from accounts.authentication import issue_token
+from accounts.keys import issue_api_key
+from accounts.models import User
+from accounts.services import create_user
+
+
+class ApiClient(APIClient):
+    """Speaks JSON; an error that the API does not answer is raised in the test."""
+
+    default_format = "json"
+
+
+ClientOf = Callable[[User], ApiClient]
+
+
+@pytest.fixture(autouse=True)
+def forget_rate_limits() -> None:
+    """Let no test inherit the requests that another one counted."""
+    cache.delete_pattern("rl:*")
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    """A beginner with an account and the opening balance of the policy."""
+    return create_user(username="alice")
+
+
+@pytest.fixture
+def client_of() -> ClientOf:
+    """Give a user a key and return a client with a token of it: ``client_of(user).get(…)``."""
+
+    def create(user: User) -> ApiClient:
+        api_key, _ = issue_api_key(user=user)
+        client = ApiClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_token(api_key)}")
+        return client
+
+    return create
+
+
+@pytest.fixture
+def api(user: User, client_of: ClientOf) -> ApiClient:
+    """A client with a token of ``user``."""
+    return client_of(user)
+
+
+@pytest.fixture
+def anonymous(db: None) -> ApiClient:
+    """A client without a token."""
+    return ApiClient()
