@@ -1,0 +1,82 @@
+"""Metrics that are read from the database at scrape time, so that they agree with it."""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+
+import structlog
+from django.db import Error as DatabaseError
+from django.db.models import F
+from django.utils import timezone
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from accounts.selectors import insurance_fund_balance, total_bad_debt
+from kpi.heartbeats import heartbeat_age
+from kpi.selectors import count_liquidations, open_interest
+from market.models import Instrument
+from risk.selectors import get_policy, global_exposure, open_positions
+
+log = structlog.get_logger(__name__)
+
+
+class DatabaseCollector(Collector):
+    """Yields the exchange's figures, or, when the database is away, only that it is."""
+
+    def collect(self) -> Iterable[Metric]:
+        try:
+            families = [*read_totals(), read_open_interest(), read_tick_ages(), *read_heartbeat()]
+        except DatabaseError as error:
+            log.warning("database_away", reason=type(error).__name__)
+            families = []
+        yield GaugeMetricFamily(
+            "database_up", "Whether the database answered this scrape.", bool(families)
+        )
+        yield from families
+
+
+def read_totals() -> Iterator[Metric]:
+    yield CounterMetricFamily("liquidation_events", "Close-outs of accounts.", count_liquidations())
+    gauges: dict[str, tuple[str, Decimal | int]] = {
+        "global_exposure_usdt": ("Exposure of all users.", global_exposure()),
+        "global_exposure_threshold_usdt": (
+            "The exposure of all users that no order may exceed.",
+            get_policy().global_exposure_threshold,
+        ),
+        "open_positions": ("Open positions.", open_positions().count()),
+        "insurance_fund_usdt": ("What the insurance fund holds.", insurance_fund_balance()),
+        "bad_debt_usdt": ("Losses that nobody could pay.", total_bad_debt()),
+    }
+    for name, (help_text, value) in gauges.items():
+        yield GaugeMetricFamily(name, help_text, float(value))
+
+
+def read_open_interest() -> Metric:
+    family = GaugeMetricFamily(
+        "open_interest_usdt", "Open interest at the mark price.", labels=["symbol", "side"]
+    )
+    for interest in open_interest():
+        family.add_metric([interest.symbol, "long"], float(interest.long))
+        family.add_metric([interest.symbol, "short"], float(interest.short))
+    return family
+
+
+def read_tick_ages() -> Metric:
+    family = GaugeMetricFamily(
+        "market_tick_age_seconds", "Time since the last mark price.", labels=["symbol"]
+    )
+    now = timezone.now()
+    marks = Instrument.objects.exclude(marked_at=None).values_list("symbol", F("marked_at"))
+    for symbol, marked_at in marks:
+        family.add_metric([symbol], (now - marked_at).total_seconds())
+    return family
+
+
+def read_heartbeat() -> Iterator[Metric]:
+    """Yield the age of the last heartbeat; nothing before the first one."""
+    age = heartbeat_age()
+    if age is not None:
+        yield GaugeMetricFamily(
+            "worker_heartbeat_age_seconds",
+            "Time since a worker's last heartbeat.",
+            age.total_seconds(),
+        )

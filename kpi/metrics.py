@@ -1,0 +1,36 @@
+"""Prometheus metrics of HTTP requests; in several processes each counts in its own file.
+
+A label set that is made here exists from the start, so that a metric can be read before its first
+event.
+"""
+
+import time
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+UNMATCHED: Final = "unmatched"
+
+api_request_latency_seconds = Histogram(
+    "api_request_latency_seconds",
+    "Time from a request's arrival in the process to its answer.",
+    ["method", "endpoint"],
+    buckets=(0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+api_requests_total = Counter(
+    "api_requests_total", "Answered requests.", ["method", "endpoint", "status"]
+)
+api_error_total = Counter(
+    "api_error_total", "Requests answered with a status of 400 or more.", ["endpoint", "status"]
+)
+api_request_latency_seconds.labels(method="GET", endpoint=UNMATCHED)
+api_requests_total.labels(method="GET", endpoint=UNMATCHED, status="404")
+api_error_total.labels(endpoint=UNMATCHED, status="404")
+
+#: One sample per process. A forked child that never sets its own shows 0, to be passed over.
+counting_since_timestamp_seconds = Gauge(
+    "counting_since_timestamp_seconds",
+    "When each process began to count requests, in seconds since the epoch.",
+    multiprocess_mode="all",
+)
+counting_since_timestamp_seconds.set(time.time())

@@ -1,0 +1,29 @@
+"""Reads the process metrics, summed over all processes that share the metrics directory."""
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.samples import Sample
+
+Samples = Mapping[str, Sequence[Sample]]
+
+
+def process_registry() -> CollectorRegistry:
+    """Return the registry of all processes; without a shared directory, that of this one."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry
+
+
+def read_samples() -> Samples:
+    """Return the present samples by name, such as ``api_requests_total``."""
+    samples: dict[str, list[Sample]] = defaultdict(list)
+    for family in process_registry().collect():
+        for sample in family.samples:
+            samples[sample.name].append(sample)
+    return samples

@@ -1,0 +1,175 @@
+"""The KPIs: what the API did since its processes started, and what the exchange stands at."""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from django.db.models import Count, Q
+from prometheus_client.samples import Sample
+
+from accounts.selectors import (
+    count_active_keys,
+    count_revoked_keys,
+    insurance_fund_balance,
+    total_bad_debt,
+)
+from kpi.heartbeats import uptime
+from kpi.quantiles import quantile
+from kpi.samples import Samples, read_samples
+from risk.models import InstrumentExposure
+from risk.selectors import get_policy, global_exposure, open_positions
+from trading.models import Liquidation, Order, OrderStatus, Trade
+
+#: Endpoints that are no API calls: probes, documents, the staff console.
+NOT_API: Final = ("/metrics", "/health", "/schema", "/docs", "/static/", "/admin/")
+
+
+@dataclass(frozen=True, slots=True)
+class SystemKpis:
+    """Latencies in milliseconds, rates as shares from 0 to 1, the window in seconds."""
+
+    latency_ms: float
+    latency_p50_ms: float
+    latency_p95_ms: float
+    latency_p99_ms: float
+    error_rate: float
+    uptime: float
+    requests: int
+    window_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenInterest:
+    """What is held of an instrument, in USDT at its mark price."""
+
+    symbol: str
+    long: Decimal
+    short: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class TradingKpis:
+    """Counts, and amounts in USDT."""
+
+    total_orders: int
+    rejected_orders: int
+    total_trades: int
+    liquidation_events: int
+    open_positions: int
+    open_interest: Sequence[OpenInterest]
+    global_exposure: Decimal
+    global_exposure_threshold: Decimal
+    insurance_fund: Decimal
+    bad_debt: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityKpis:
+    """Counts."""
+
+    auth_failures: int
+    rate_limit_hits: int
+    total_requests: int
+    cache_outages: int
+    active_keys: int
+    revoked_keys: int
+
+
+def get_system_kpis() -> SystemKpis:
+    """Return how the API performs, over all processes and since the first of them started."""
+    samples = read_samples()
+    answers = api_samples(samples, "api_requests_total")
+    requests = total(answers)
+    failed = total([sample for sample in answers if int(sample.labels["status"]) >= 400])
+    seconds = sum(s.value for s in api_samples(samples, "api_request_latency_seconds_sum"))
+    buckets = latency_buckets(samples)
+    return SystemKpis(
+        latency_ms=1000 * seconds / requests if requests else 0.0,
+        latency_p50_ms=1000 * quantile(0.50, buckets),
+        latency_p95_ms=1000 * quantile(0.95, buckets),
+        latency_p99_ms=1000 * quantile(0.99, buckets),
+        error_rate=failed / requests if requests else 0.0,
+        uptime=uptime(),
+        requests=requests,
+        window_seconds=window_seconds(samples),
+    )
+
+
+def get_trading_kpis() -> TradingKpis:
+    """Return what was traded and what is at stake, from the database."""
+    orders = Order.objects.aggregate(
+        total=Count("id"), rejected=Count("id", filter=Q(status=OrderStatus.REJECTED))
+    )
+    return TradingKpis(
+        total_orders=orders["total"],
+        rejected_orders=orders["rejected"],
+        total_trades=Trade.objects.count(),
+        liquidation_events=count_liquidations(),
+        open_positions=open_positions().count(),
+        open_interest=open_interest(),
+        global_exposure=global_exposure(),
+        global_exposure_threshold=get_policy().global_exposure_threshold,
+        insurance_fund=insurance_fund_balance(),
+        bad_debt=total_bad_debt(),
+    )
+
+
+def get_security_kpis() -> SecurityKpis:
+    """Return what was refused, over all processes and since the first of them started."""
+    samples = read_samples()
+    return SecurityKpis(
+        auth_failures=total(samples["auth_failures_total"]),
+        rate_limit_hits=total(samples["rate_limit_hits_total"]),
+        total_requests=total(api_samples(samples, "api_requests_total")),
+        cache_outages=total(samples["cache_outages_total"]),
+        active_keys=count_active_keys(),
+        revoked_keys=count_revoked_keys(),
+    )
+
+
+def count_liquidations() -> int:
+    """Return how many accounts were closed out, ever."""
+    return Liquidation.objects.count()
+
+
+def open_interest() -> list[OpenInterest]:
+    """Return the open interest per instrument, at the marks of the global exposure."""
+    exposures = InstrumentExposure.objects.select_related("instrument").order_by(
+        "instrument__symbol"
+    )
+    return [
+        OpenInterest(
+            symbol=exposure.instrument.symbol,
+            long=exposure.long_quantity * exposure.mark_price,
+            short=exposure.short_quantity * exposure.mark_price,
+        )
+        for exposure in exposures
+    ]
+
+
+def api_samples(samples: Samples, name: str) -> list[Sample]:
+    """Return the samples of a request metric that are API calls."""
+    return [s for s in samples[name] if not s.labels["endpoint"].startswith(NOT_API)]
+
+
+def total(samples: Sequence[Sample]) -> int:
+    return int(sum(sample.value for sample in samples))
+
+
+def latency_buckets(samples: Samples) -> dict[float, float]:
+    """Return the cumulative latency histogram over all endpoints, by upper bound in seconds."""
+    buckets: dict[float, float] = defaultdict(float)
+    for sample in api_samples(samples, "api_request_latency_seconds_bucket"):
+        bound = sample.labels["le"]
+        buckets[math.inf if bound == "+Inf" else float(bound)] += sample.value
+    return buckets
+
+
+def window_seconds(samples: Samples) -> float:
+    """Return since when the counters count, in seconds before now."""
+    starts = [s.value for s in samples["counting_since_timestamp_seconds"] if s.value > 0]
+    return max(time.time() - min(starts), 0.0) if starts else 0.0

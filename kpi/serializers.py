@@ -1,0 +1,68 @@
+"""Bodies of the KPI and health endpoints; every figure is a JSON number."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from kpi.health import HealthStatus, PartStatus
+
+
+class SystemKpisSerializer(serializers.Serializer[Any]):
+    latency_ms = serializers.FloatField(help_text="Mean latency of the API calls.")
+    latency_p50_ms = serializers.FloatField(help_text="Interpolated from the latency histogram.")
+    latency_p95_ms = serializers.FloatField()
+    latency_p99_ms = serializers.FloatField()
+    error_rate = serializers.FloatField(
+        help_text="Share of the API calls answered with a status of 400 or more, refusals included."
+    )
+    uptime = serializers.FloatField(
+        help_text="Share of the heartbeats due in the last 24 hours, or since the first one, that "
+        "a worker wrote; 0 before the first."
+    )
+    requests = serializers.IntegerField(
+        help_text="API calls in the window; probes, docs and the staff console are left out."
+    )
+    window_seconds = serializers.FloatField(
+        help_text="What the figures but uptime cover: the time since the processes started."
+    )
+
+
+class OpenInterestSerializer(serializers.Serializer[Any]):
+    symbol = serializers.CharField()
+    long = serializers.FloatField(help_text="USDT")
+    short = serializers.FloatField(help_text="USDT")
+
+
+class TradingKpisSerializer(serializers.Serializer[Any]):
+    total_orders = serializers.IntegerField(
+        help_text="Stored orders: accepted, refused, and those that close out accounts."
+    )
+    rejected_orders = serializers.IntegerField()
+    total_trades = serializers.IntegerField()
+    liquidation_events = serializers.IntegerField(help_text="Close-outs of accounts.")
+    open_positions = serializers.IntegerField()
+    open_interest = OpenInterestSerializer(many=True)
+    global_exposure = serializers.FloatField(help_text="USDT")
+    global_exposure_threshold = serializers.FloatField(help_text="USDT")
+    insurance_fund = serializers.FloatField(help_text="USDT")
+    bad_debt = serializers.FloatField(
+        help_text="USDT of losses that neither accounts nor the insurance fund could pay."
+    )
+
+
+class SecurityKpisSerializer(serializers.Serializer[Any]):
+    auth_failures = serializers.IntegerField(help_text="Requests answered with 401.")
+    rate_limit_hits = serializers.IntegerField(help_text="Requests answered with 429.")
+    total_requests = serializers.IntegerField(help_text="API calls since the processes started.")
+    cache_outages = serializers.IntegerField(
+        help_text="Requests that passed uncounted because Redis did not answer."
+    )
+    active_keys = serializers.IntegerField()
+    revoked_keys = serializers.IntegerField()
+
+
+class HealthSerializer(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=HealthStatus.choices)
+    database = serializers.ChoiceField(choices=PartStatus.choices)
+    cache = serializers.ChoiceField(choices=PartStatus.choices)
+    worker = serializers.ChoiceField(choices=PartStatus.choices)

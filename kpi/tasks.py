@@ -1,0 +1,11 @@
+"""Celery tasks of the kpi app."""
+
+from celery import shared_task
+
+from kpi import services
+
+
+@shared_task
+def beat_heart() -> None:
+    """Prove that beat, broker, worker and database work together."""
+    services.record_heartbeat()

@@ -1,0 +1,13 @@
+"""URLs of the kpi app."""
+
+from django.urls import path
+
+from kpi.api import HealthView, MetricsView, SecurityKpisView, SystemKpisView, TradingKpisView
+
+urlpatterns = [
+    path("kpi/system", SystemKpisView.as_view(), name="kpi-system"),
+    path("kpi/trading", TradingKpisView.as_view(), name="kpi-trading"),
+    path("kpi/security", SecurityKpisView.as_view(), name="kpi-security"),
+    path("metrics", MetricsView.as_view(), name="metrics"),
+    path("health", HealthView.as_view(), name="health"),
+]
