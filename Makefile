@@ -1,0 +1,47 @@
+# Everything runs in .venv, which the first target that needs it creates from the lock files.
+PYTHON ?= python3
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+LAUNCHER := $(BIN)/python -m exchange_poc.launcher --stop-with-parent
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint clean-data
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run ## Run the exchange on 127.0.0.1:$PORT (8000) until Ctrl-C
+	@exec $(LAUNCHER) run
+
+test: $(VENV)/.dev ## Run the test suite on servers of its own; ARGS="-k word" goes to pytest
+	@exec $(LAUNCHER) test -- $(ARGS)
+
+lint: $(VENV)/.dev ## Check style, types, import direction and missing migrations
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python manage.py makemigrations --check --dry-run
+
+clean-data: $(VENV)/.run ## Delete the data of `make run`
+	@$(LAUNCHER) clean-data
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": set PYTHON=...")'
+	@echo "Creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.lock | $(BIN)/python
+	@echo "Installing requirements.lock"
+	@$(PIP) -r $<
+	@touch $@
+
+# The development lock holds all of requirements.lock.
+$(VENV)/.dev: requirements-dev.lock requirements.lock | $(BIN)/python
+	@echo "Installing requirements-dev.lock"
+	@$(PIP) -r $<
+	@touch $(VENV)/.run $@

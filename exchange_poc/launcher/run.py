@@ -1,0 +1,172 @@
+"""``make run``: servers, schema, demo data, web server, worker and beat, in the foreground."""
+
+import http.client
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from exchange_poc.launcher import ports
+from exchange_poc.launcher.console import say
+from exchange_poc.launcher.errors import LauncherError, StopRequested
+from exchange_poc.launcher.local_dir import PROJECT_ROOT, LocalDir
+from exchange_poc.launcher.locks import FileLock
+from exchange_poc.launcher.processes import finish, spawn
+from exchange_poc.launcher.servers import Servers, leased
+from exchange_poc.launcher.service import Service
+from exchange_poc.launcher.signals import StopSignals
+
+START_PATIENCE: Final = 60.0  # seconds until GET /health must have answered
+START_FAILURES: Final = 3  # deaths of the web server before its first answer that end it all
+
+
+def run() -> int:
+    """Run the exchange until SIGINT or SIGTERM and return 0; raise LauncherError on a failure."""
+    local = LocalDir.from_environment()
+    port = configured_port()
+    with StopSignals() as stop:
+        try:
+            with only_one(local, port=port), leased(local, stop=stop) as servers:
+                run_exchange(servers, port=port, stop=stop)
+        except StopRequested:
+            say("stopped")
+    return 0
+
+
+def configured_port() -> int:
+    """Return PORT, 8000 by default; raise LauncherError when it is no port number."""
+    text = os.environ.get("PORT") or "8000"
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise LauncherError(f"PORT must be a number from 1 to 65535, not {text!r}.")
+    return int(text)
+
+
+@contextmanager
+def only_one(local: LocalDir, *, port: int) -> Iterator[None]:
+    """Refuse to run twice on one LOCAL_DIR, or on a port that is taken."""
+    local.create()
+    lock = FileLock(local.root / "run.lock")
+    try:
+        if not lock.try_exclusive():
+            holder = local.read("run.lock") or "another process"
+            raise LauncherError(
+                f"`make run` is up already on {local.root}: {holder}. "
+                "Stop that one, or set LOCAL_DIR and PORT to run beside it."
+            )
+        if not ports.is_free(port):
+            raise LauncherError(f"Port {port} is taken. Set PORT to another one.")
+        lock.write(f"process {os.getpid()} at http://{ports.LOOPBACK}:{port}")
+        yield
+    finally:
+        lock.close()
+
+
+def run_exchange(servers: Servers, *, port: int, stop: StopSignals) -> None:
+    """Prepare the database, keep all services up and stop them in reverse order at the end."""
+    create_metrics_directory(servers.local)
+    manage("migrate", "--noinput", "--verbosity", "0", stop=stop)
+    seeded = manage("seed_demo", "--if-empty", stop=stop)
+    web, *others = services = exchange_services(servers.local)
+    try:
+        await_health(web, port=port, stop=stop)
+        for service in others:
+            service.watch()
+        print(banner(port=port, local=servers.local, seeded=seeded), flush=True)
+        while True:
+            servers.revive()
+            for service in services:
+                service.watch()
+            stop.pause(0.2)
+    finally:
+        say("stopping")
+        for service in reversed(services):
+            service.stop()
+
+
+def create_metrics_directory(local: LocalDir) -> None:
+    """Give all processes one empty directory for their Prometheus samples."""
+    directory = local.root / "prometheus"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+
+
+def manage(*arguments: str, stop: StopSignals) -> str:
+    """Run a management command and return what it printed; raise LauncherError if it fails."""
+    with tempfile.TemporaryFile() as output:
+        process = spawn(
+            [sys.executable, "manage.py", *arguments],
+            follow=signal.SIGTERM,
+            cwd=PROJECT_ROOT,
+            environment=os.environ,
+            stdout=output,
+        )
+        status = finish(process, stop=stop)
+        output.seek(0)
+        text = output.read().decode()
+    if status != 0:
+        raise LauncherError(f"manage.py {arguments[0]} failed with status {status}.\n{text}")
+    return text
+
+
+def exchange_services(local: LocalDir) -> list[Service]:
+    """Return the web server, the worker and beat, in the order of their start."""
+    celery = (sys.executable, "-m", "celery", "--quiet", "-A", "exchange_poc")
+    schedule = str(local.root / "celerybeat-schedule")
+    gunicorn = (sys.executable, "-m", "gunicorn", "-c", "exchange_poc/gunicorn.py")
+    return [
+        Service("web", (*gunicorn, "exchange_poc.wsgi:application"), patience=15),
+        Service(
+            "worker",
+            (*celery, "worker", "--pool", "prefork", "--concurrency", "2", "--without-mingle"),
+            patience=10,
+        ),
+        Service("beat", (*celery, "beat", "--schedule", schedule, "--pidfile", ""), patience=5),
+    ]
+
+
+def await_health(web: Service, *, port: int, stop: StopSignals) -> None:
+    """Start the web server and return when ``GET /health`` answers; raise LauncherError if not."""
+    deadline = time.monotonic() + START_PATIENCE
+    while time.monotonic() < deadline and web.failures < START_FAILURES:
+        web.watch()
+        if answers(port):
+            return
+        stop.pause(0.1)
+    raise LauncherError("The web server does not answer GET /health; its messages stand above.")
+
+
+def answers(port: int) -> bool:
+    """Tell whether ``GET /health`` answers with anything but a server error."""
+    connection = http.client.HTTPConnection(ports.LOOPBACK, port, timeout=2)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status < 500
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def banner(*, port: int, local: LocalDir, seeded: str) -> str:
+    """Return the lines that tell a newcomer where everything is."""
+    address = f"http://{ports.LOOPBACK}:{port}"
+    return "\n".join(
+        (
+            seeded.strip(),
+            "",
+            "Exchange POC is up.",
+            f"  API docs   {address}/docs",
+            f"  Admin      {address}/admin/",
+            f"  Metrics    {address}/metrics",
+            f"  Data       {local.root}",
+            "  Demo keys  printed above at the first start, and listed in the README",
+            "  Stop       Ctrl-C",
+            "",
+        )
+    )
