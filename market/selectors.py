@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 from django.db.models import QuerySet
@@ -75,7 +75,7 @@ def current_prices() -> QuerySet[Instrument]:
 def candles(*, symbol: str, interval: str, limit: int) -> list[Candle]:
     """Return the candles of the last ``limit`` intervals, oldest first; one without a tick is left
     out. Raises UnknownSymbol."""
-    parameters = {
+    parameters: dict[str, Any] = {
         "instrument": get_instrument(symbol=symbol).pk,
         "length": INTERVALS[interval],
         "limit": limit,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connection
@@ -83,7 +84,7 @@ def record_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:
         if not 0 < quote.price < LARGEST_INPUT or not is_multiple(quote.price, tick_sizes[key]):
             step = f"{tick_sizes[key].normalize():f}"
             raise InvalidMark(f"{quote.price} is not a positive multiple of {step}.")
-    parameters = {
+    parameters: dict[str, Any] = {
         "now": now,
         "ids": list(quotes),
         "prices": [quote.price for quote in quotes.values()],

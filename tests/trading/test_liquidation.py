@@ -140,7 +140,7 @@ def test_a_sweep_finds_what_a_withdrawal_brought_below(trader: Trader) -> None:
 def test_a_short_is_liquidated_when_the_price_rises(trader: Trader, marks: Marks) -> None:
     user = trader("10000")
     order(user, "sell", "1")
-    [line] = [p for p in state_of(user).positions.values()]
+    [line] = state_of(user).positions.values()
     price = state_of(user).liquidation_price(line, D("0.5"))
     assert price == D("71750")
     marks(BTCUSDT="71750")

@@ -143,7 +143,7 @@ def test_a_step_that_died_after_the_marks_loses_no_fill(trader: Trader, marks: M
     from django.utils import timezone
 
     from market.models import PriceOrigin
-    from market.prices import Quote
+    from market.quotes import Quote
     from trading.market_step import apply_marks
 
     user = trader("10000")
