@@ -43,6 +43,11 @@ def round_to_multiple(value: Decimal, step: Decimal) -> Decimal:
     return round_half_even(EXACT.multiply(multiples, step))
 
 
+def is_valid_multiple(value: Decimal, step: Decimal) -> bool:
+    """Tell whether a size or a price is positive, of a sane magnitude and a multiple of a step."""
+    return value.is_finite() and 0 < value < LARGEST_INPUT and is_multiple(value, step)
+
+
 def is_multiple(value: Decimal, step: Decimal) -> bool:
     """Tell whether ``value`` is a whole number of ``step``."""
     return EXACT.remainder(value, step) == 0

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.utils import timezone
 
-from market.amounts import LARGEST_INPUT, ZERO, is_multiple
+from market.amounts import ZERO, is_valid_multiple
 from market.errors import ExchangeError
 from market.models import Instrument, PriceTick
 from market.quotes import Quote
@@ -74,16 +74,17 @@ def resume_instrument(*, instrument: Instrument) -> None:
     instrument.save(update_fields=["halted"])
 
 
-def record_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:
-    """Set mark prices by instrument id and keep them as ticks, in the caller's transaction.
-
-    Raises InvalidMark for a price that is not a positive multiple of the tick size.
-    """
+def check_marks(*, quotes: Mapping[int, Quote]) -> None:
+    """Raise InvalidMark for a price that is not a positive multiple of its tick size."""
     tick_sizes = dict(Instrument.objects.filter(pk__in=quotes).values_list("id", "tick_size"))
     for key, quote in quotes.items():
-        if not 0 < quote.price < LARGEST_INPUT or not is_multiple(quote.price, tick_sizes[key]):
+        if not is_valid_multiple(quote.price, tick_sizes[key]):
             step = f"{tick_sizes[key].normalize():f}"
             raise InvalidMark(f"{quote.price} is not a positive multiple of {step}.")
+
+
+def record_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:
+    """Set mark prices by instrument id and keep them as ticks, in the caller's transaction."""
     parameters: dict[str, Any] = {
         "now": now,
         "ids": list(quotes),

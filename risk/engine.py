@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from market.amounts import LARGEST_INPUT, ZERO, is_multiple
+from market.amounts import ZERO, is_valid_multiple
 from risk.denials import Denial, deny
 from risk.execution import Execution, can_settle, execute, reducible_size
 from risk.exposure import ExposureChange
@@ -149,11 +149,6 @@ def reduce_only_rejected(order: Candidate) -> Denial | None:
     if order.intent.reduce_only and reducible_size(holding, size) == 0:
         return deny("reduce_only_rejected")
     return None
-
-
-def is_valid_multiple(value: Decimal, step: Decimal) -> bool:
-    """Tell whether a size or a price is positive, of a sane magnitude and a multiple of a step."""
-    return 0 < value < LARGEST_INPUT and is_multiple(value, step)
 
 
 def plain(value: Decimal) -> str:

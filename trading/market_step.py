@@ -20,7 +20,7 @@ from market.errors import UnknownSymbol
 from market.models import Instrument
 from market.prices import current_quotes
 from market.quotes import Quote
-from market.services import record_marks
+from market.services import check_marks, record_marks
 from risk.selectors import get_policy
 from risk.services import revalue_exposure
 from trading.errors import MarketBusy
@@ -63,6 +63,7 @@ def run_market_step(
     try:
         with market_step_seconds.time():
             quotes = (quote_source or configured_quotes)(instruments, step)
+            check_marks(quotes=quotes)
             apply_marks(quotes=quotes, now=timezone.now())
             ended = fill_triggered_orders()
             liquidations = sweep_liquidations()

@@ -117,4 +117,4 @@ def test_the_stack_starts_works_reports_and_stops(
 
     for process in (beat, worker, web):
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+    assert [process.wait(20) for process in (beat, worker, web)] == [0, 0, 0]

@@ -10,7 +10,7 @@ from django.utils import timezone
 from market.errors import ExchangeError
 from market.models import Instrument, PriceOrigin, PriceTick
 from market.quotes import Quote
-from market.services import list_instrument, prune_ticks, record_marks
+from market.services import check_marks, list_instrument, prune_ticks, record_marks
 from tests.conftest import ApiClient
 
 
@@ -88,11 +88,11 @@ def test_instruments_show_their_rules(api: ApiClient, btc: Instrument) -> None:
     )
 
 
-@pytest.mark.parametrize("price", ["0", "-1", "0.001", "1000000000"])
+@pytest.mark.parametrize("price", ["0", "-1", "0.001", "1000000000", "NaN"])
 def test_a_mark_must_be_a_positive_multiple_of_the_tick(btc: Instrument, price: str) -> None:
+    quote = Quote(Decimal(price), PriceOrigin.SIMULATION)
     with pytest.raises(ExchangeError, match="invalid_price"):
-        mark(btc, price)
-    assert not PriceTick.objects.exists()
+        check_marks(quotes={btc.pk: quote})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,149 @@
+"""Processes that need the embedded servers start them, share them and stop them."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import psycopg
+import pytest
+import redis
+
+from exchange_poc.launcher.processes import command_of, wait_while
+from tests.launcher.client import Client, launch, query
+from tests.launcher.conftest import running_in
+
+
+def postmaster_pid(local_dir: Path) -> int:
+    return int((local_dir / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
+def valkey_pid(url: str) -> int:
+    return int(redis.Redis.from_url(url).info("server")["process_id"])
+
+
+def kill(pid: int) -> None:
+    psutil.Process(pid).kill()
+    wait_while(lambda: command_of(pid) != "", 10)
+
+
+def test_two_that_start_at_once_share_servers_until_the_last_leaves(local_dir: Path) -> None:
+    with Client(local_dir) as first, Client(local_dir) as second:
+        urls = first.urls()
+        assert second.urls() == urls
+        first.leave()
+        assert query(urls["DATABASE_URL"], "SELECT 1") == [(1,)]
+        assert redis.Redis.from_url(urls["REDIS_URL"]).ping()
+        assert second.leave() == (0, "")
+    assert running_in(local_dir) == []
+
+
+def test_data_survive_a_restart(local_dir: Path) -> None:
+    with Client(local_dir) as client:
+        query(client.urls()["DATABASE_URL"], "CREATE TABLE kept AS SELECT 42 AS answer")
+    with Client(local_dir) as client:
+        assert query(client.urls()["DATABASE_URL"], "SELECT answer FROM kept") == [(42,)]
+
+
+def test_committed_data_survive_a_killed_postmaster(local_dir: Path) -> None:
+    with Client(local_dir) as client:
+        query(client.urls()["DATABASE_URL"], "CREATE TABLE committed AS SELECT 1 AS row")
+        kill(postmaster_pid(local_dir))
+        with Client(local_dir) as other:
+            assert query(other.urls()["DATABASE_URL"], "SELECT row FROM committed") == [(1,)]
+
+
+def test_a_killed_valkey_is_started_again(local_dir: Path) -> None:
+    with Client(local_dir) as client:
+        kill(valkey_pid(client.urls()["REDIS_URL"]))
+        with Client(local_dir) as other:
+            assert redis.Redis.from_url(other.urls()["REDIS_URL"]).ping()
+
+
+def test_servers_that_a_killed_process_left_are_adopted_and_stopped(local_dir: Path) -> None:
+    with Client(local_dir) as client:
+        urls = client.urls()
+        client.process.kill()
+    left = postmaster_pid(local_dir), valkey_pid(urls["REDIS_URL"])
+    with Client(local_dir) as heir:
+        assert heir.urls() == urls
+        assert (postmaster_pid(local_dir), valkey_pid(urls["REDIS_URL"])) == left
+    assert running_in(local_dir) == []
+
+
+def test_sigterm_stops_the_servers_too(local_dir: Path) -> None:
+    with Client(local_dir) as client:
+        client.urls()
+        client.process.send_signal(signal.SIGTERM)
+        assert client.leave()[0] == 128 + signal.SIGTERM
+    assert running_in(local_dir) == []
+
+
+def test_a_pid_file_that_names_another_program_is_stale(local_dir: Path) -> None:
+    with Client(local_dir) as client:
+        client.urls()
+        kill(postmaster_pid(local_dir))
+    path = local_dir / "postgres" / "postmaster.pid"
+    path.write_text(f"{os.getpid()}\n" + path.read_text().split("\n", 1)[1])
+    with Client(local_dir) as client:
+        assert query(client.urls()["DATABASE_URL"], "SELECT 1") == [(1,)]
+
+
+def test_a_taken_port_is_replaced(local_dir: Path) -> None:
+    with Client(local_dir) as client:
+        port = urlsplit(client.urls()["DATABASE_URL"]).port
+    with socket.create_server(("127.0.0.1", port or 0)), Client(local_dir) as client:
+        url = client.urls()["DATABASE_URL"]
+        assert urlsplit(url).port != port
+        assert query(url, "SELECT 1") == [(1,)]
+
+
+def test_only_the_right_password_opens_the_servers(local_dir: Path) -> None:
+    with Client(local_dir) as client:
+        urls = client.urls()
+        password = urlsplit(urls["DATABASE_URL"]).password or ""
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            query(urls["DATABASE_URL"].replace(password, "guess"), "SELECT 1")
+        with pytest.raises(redis.AuthenticationError):
+            redis.Redis(port=urlsplit(urls["REDIS_URL"]).port or 0).ping()
+
+
+def test_passwords_are_private_and_in_no_process_list(local_dir: Path) -> None:
+    with Client(local_dir) as client:
+        urls = client.urls()
+        for name in ("postgres", "valkey"):
+            assert (local_dir / f"{name}.password").stat().st_mode & 0o777 == 0o600
+        commands = " ".join(running_in(local_dir))
+        assert "valkey-server" in commands
+        assert not any((urlsplit(url).password or "") in commands for url in urls.values())
+
+
+def test_data_of_another_major_version_are_refused_with_a_way_out(local_dir: Path) -> None:
+    with Client(local_dir) as client:
+        client.urls()
+    path = local_dir / "postgres" / "PG_VERSION"
+    version = path.read_text()
+    path.write_text("9\n")
+    try:
+        with Client(local_dir) as client:
+            status, errors = client.leave()
+    finally:
+        path.write_text(version)
+    assert status == 1
+    assert "was written by PostgreSQL 9" in errors
+    assert "make clean-data" in errors
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the servers to another user")
+def test_a_closed_directory_sends_the_data_outside(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with Client(closed) as client:
+        url = client.urls()["DATABASE_URL"]
+        [(data,)] = query(url, "SHOW data_directory")
+    assert data.startswith("/var/tmp/exchange-poc-")  # noqa: S108
+    assert not (closed / "postgres").exists()
+    assert "deleted" in launch(closed, "clean-data").communicate(timeout=30)[0]
+    assert not Path(data).parent.exists()

@@ -1,0 +1,163 @@
+"""Many clients at once: no limit is overshot, nothing is done twice, nothing deadlocks."""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from accounts.models import User
+from risk.engine import Intent
+from risk.models import GlobalExposure, RiskPolicy
+from tests.trading.conftest import Marks, Trader, order, state_of
+from trading.errors import ClientOrderIdConflict
+from trading.liquidation import liquidate, sweep_liquidations
+from trading.models import Liquidation, Order, OrderStatus, Trade
+from trading.services import cancel_order, place_order
+
+D = Decimal
+CLIENTS = 4
+
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+
+
+@pytest.fixture
+def together() -> Iterator[Callable[..., list[Any]]]:
+    """Run calls in threads of their own, each on a connection of its own."""
+
+    def closing(call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        yield lambda calls: list(pool.map(closing, calls))
+
+
+def test_one_client_order_id_places_one_order(
+    trader: Trader, together: Callable[..., list[Any]]
+) -> None:
+    user = trader("100000")
+    intent = Intent("BTCUSDT", True, D("0.1"))
+
+    def place() -> Any:
+        return place_order(user_id=user.pk, intent=intent, client_order_id="same")
+
+    placements = together([place] * 20)
+    assert len({placement.order.pk for placement in placements}) == 1
+    assert [placement.replayed for placement in placements].count(False) == 1
+    assert Trade.objects.count() == 1
+
+
+def test_two_meanings_of_one_client_order_id_conflict(
+    trader: Trader, together: Callable[..., list[Any]]
+) -> None:
+    user = trader("100000")
+
+    def place(size: str) -> str:
+        intent = Intent("BTCUSDT", True, D(size))
+        try:
+            placed = place_order(user_id=user.pk, intent=intent, client_order_id="same")
+        except ClientOrderIdConflict:
+            return "conflict"
+        return placed.order.status
+
+    answers = together([lambda: place("0.1"), lambda: place("0.2")])
+    assert sorted(answers) == ["FILLED", "conflict"]
+
+
+def test_global_exposure_is_never_overshot(
+    trader: Trader, marks: Marks, together: Callable[..., list[Any]]
+) -> None:
+    """Shared accounts, two instruments, resting orders, cancels and market steps in between."""
+    threshold = D(60_000)
+    RiskPolicy.objects.update(global_exposure_threshold=threshold)
+    users = [trader("20000") for _ in range(3)]
+    randomness = random.Random(7)
+
+    def act(user: User, symbol: str, is_buy: bool, size: Decimal, rest: bool) -> Any:
+        price = D("2000") if rest else None
+        intent = Intent(symbol, is_buy or rest, size, price=price)
+        return place_order(user_id=user.pk, intent=intent).order
+
+    def client(seed: int) -> Callable[[], list[Order]]:
+        choice = random.Random(seed)
+        return lambda: [
+            act(
+                choice.choice(users),
+                symbol := choice.choice(["BTCUSDT", "ETHUSDT"]),
+                choice.random() < 0.6,
+                D(choice.randint(1, 20)) / (100 if symbol == "BTCUSDT" else 4),
+                choice.random() < 0.2,
+            )
+            for _ in range(15)
+        ]
+
+    def step() -> list[Order]:
+        for _ in range(10):
+            marks(BTCUSDT=str(64_990 + randomness.randint(0, 20)), ETHUSDT="3200")
+        return []
+
+    placed = [o for orders in together([*map(client, range(6)), step]) for o in orders]
+    outcomes = Counter((o.status, o.reject_code) for o in placed)
+    assert outcomes["FILLED", ""] > 10
+    assert outcomes["REJECTED", "global_exposure_exceeded"] > 10
+    opening = [o for o in placed if o.status != "REJECTED" and o.required_margin]
+    assert max(o.global_exposure_after for o in opening) <= threshold  # type: ignore[type-var]
+    assert Order.objects.count() == len(placed)
+    assert all(state_of(user).margin_used <= state_of(user).equity for user in users)
+
+
+def test_two_sweeps_close_out_each_account_once(
+    trader: Trader, together: Callable[..., list[Any]]
+) -> None:
+    users = [trader("7000") for _ in range(6)]
+    for user in users:
+        order(user, "buy", "1")
+    RiskPolicy.objects.update(liquidation_threshold=2)
+    done = together([sweep_liquidations, sweep_liquidations, sweep_liquidations])
+    assert sorted(len(part) for part in done)[-1] > 0
+    assert sum(len(part) for part in done) == Liquidation.objects.count() == len(users)
+    assert liquidate(user_id=users[0].pk) is None
+
+
+def test_an_account_that_fails_does_not_shield_the_others(trader: Trader) -> None:
+    """A broken account is left to the next sweep; the others are closed out."""
+    broken, sound = trader("7000"), trader("7000")
+    for user in (broken, sound):
+        order(user, "buy", "1")
+    RiskPolicy.objects.update(liquidation_threshold=2)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION refuse_account() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'broken'; END $$; "
+            "CREATE TRIGGER refuse BEFORE INSERT ON trading_liquidation FOR EACH ROW "
+            f"WHEN (NEW.account_id = {broken.account.pk}) EXECUTE FUNCTION refuse_account()"
+        )
+        try:
+            [done] = sweep_liquidations()
+        finally:
+            cursor.execute("DROP TRIGGER refuse ON trading_liquidation")
+            cursor.execute("DROP FUNCTION refuse_account")
+    assert done.account_id == sound.account.pk
+    assert [done.account_id for done in sweep_liquidations()] == [broken.account.pk]
+
+
+def test_an_order_is_cancelled_once(trader: Trader, together: Callable[..., list[Any]]) -> None:
+    user = trader("10000")
+    placed = order(user, "buy", "0.1", price="60000")
+
+    def cancel() -> str:
+        try:
+            return cancel_order(order_id=placed.pk, user_id=user.pk).status
+        except Exception as error:
+            return str(getattr(error, "code", error))
+
+    answers = together([cancel] * 6)
+    assert Counter(answers) == {OrderStatus.CANCELED: 1, "order_not_open": 5}
+    assert GlobalExposure.objects.get().total == 0
