@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import tempfile
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+
+RATE = re.compile(r"\d+/([1-9]\d*)?[smhd]")
 
 
 def flag(name: str, *, default: bool) -> bool:
@@ -23,9 +26,13 @@ def words(name: str, *, default: str) -> list[str]:
 
 
 def rate(name: str, *, default: str) -> str | None:
-    """Return a rate such as ``100/m``; ``off`` lifts the limit and gives None."""
+    """Return a rate such as ``100/m`` or ``5/10s``; ``off`` lifts the limit and gives None."""
     value = os.environ.get(name) or default
-    return None if value == "off" else value
+    if value == "off":
+        return None
+    if not RATE.fullmatch(value):
+        raise ImproperlyConfigured(f"{name} must be like 100/m (s, m, h or d) or off.")
+    return value
 
 
 def database_from_url(url: str) -> dict[str, Any]:

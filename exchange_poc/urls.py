@@ -17,5 +17,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
+handler400 = "exchange_poc.api.exceptions.bad_request"
 handler404 = "exchange_poc.api.exceptions.not_found"
 handler500 = "exchange_poc.api.exceptions.server_error"

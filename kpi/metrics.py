@@ -4,7 +4,7 @@ A label set that is made here exists from the start, so that a metric can be rea
 event.
 """
 
-import time
+from functools import cache
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -27,10 +27,13 @@ api_request_latency_seconds.labels(method="GET", endpoint=UNMATCHED)
 api_requests_total.labels(method="GET", endpoint=UNMATCHED, status="404")
 api_error_total.labels(endpoint=UNMATCHED, status="404")
 
-#: One sample per process. A forked child that never sets its own shows 0, to be passed over.
-counting_since_timestamp_seconds = Gauge(
-    "counting_since_timestamp_seconds",
-    "When each process began to count requests, in seconds since the epoch.",
-    multiprocess_mode="all",
-)
-counting_since_timestamp_seconds.set(time.time())
+
+@cache
+def note_start() -> None:
+    """Note when this process began to answer requests; other processes leave no sample."""
+    started = Gauge(
+        "counting_since_timestamp_seconds",
+        "When each web process began to count requests, in seconds since the epoch.",
+        multiprocess_mode="all",
+    )
+    started.set_to_current_time()

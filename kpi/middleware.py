@@ -19,6 +19,7 @@ from kpi.metrics import (
     api_error_total,
     api_request_latency_seconds,
     api_requests_total,
+    note_start,
 )
 
 log = structlog.get_logger(__name__)
@@ -43,6 +44,7 @@ class RequestObserverMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
+        note_start()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request_id = choose_request_id(request.headers.get("X-Request-ID", ""))

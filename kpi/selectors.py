@@ -171,5 +171,6 @@ def latency_buckets(samples: Samples) -> dict[float, float]:
 
 def window_seconds(samples: Samples) -> float:
     """Return since when the counters count, in seconds before now."""
+    # A child forked from a process that had noted its start shows 0 until it notes its own.
     starts = [s.value for s in samples["counting_since_timestamp_seconds"] if s.value > 0]
     return max(time.time() - min(starts), 0.0) if starts else 0.0

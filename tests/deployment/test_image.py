@@ -1,7 +1,10 @@
 """The image: holds what runs and nothing else, and runs it without privileges."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -71,3 +74,39 @@ def test_no_secret_is_baked_in() -> None:
     declared = [arguments for word, arguments in DOCKERFILE if word in {"ARG", "ENV"}]
     assert not re.search(r"SECRET|PASSWORD|KEY|TOKEN|_URL", " ".join(declared))
     assert ".env" in (DOCKER / ".gitignore").read_text().split()
+
+
+LIST_IMPORTED_DISTRIBUTIONS = """
+import json, sys
+from importlib.metadata import packages_distributions
+import django
+django.setup()
+import exchange_poc.urls, gunicorn.app.wsgiapp, gunicorn.workers.gthread
+from exchange_poc.celery import app
+app.loader.import_default_modules()
+app.connection_for_read().transport
+owners = packages_distributions()
+tops = {name.partition(".")[0] for name in sys.modules}
+print(json.dumps({top: owners[top] for top in tops & owners.keys()}))
+"""
+
+
+def test_the_lock_holds_all_that_the_processes_import() -> None:
+    # The tests' own environment holds more, so that a missing package would go unnoticed here.
+    printed = subprocess.run(
+        [sys.executable, "-c", LIST_IMPORTED_DISTRIBUTIONS],
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "exchange_poc.settings"},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), re.M))
+    # Python's own environments bring setuptools, and it imports itself into every process.
+    locked.add("setuptools")
+    missing = {
+        module: owners
+        for module, owners in json.loads(printed).items()
+        if not {re.sub(r"[-_.]+", "-", owner).lower() for owner in owners} & locked
+    }
+    assert missing == {}

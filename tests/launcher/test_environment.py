@@ -10,10 +10,15 @@ import psutil
 import psycopg
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from exchange_poc.launcher.processes import command_of, wait_while
 from tests.launcher.client import Client, launch, query
 from tests.launcher.conftest import running_in
+
+
+NO_RETRY = Retry(NoBackoff(), 0)
 
 
 def postmaster_pid(local_dir: Path) -> int:
@@ -100,24 +105,20 @@ def test_a_taken_port_is_replaced(local_dir: Path) -> None:
         assert query(url, "SELECT 1") == [(1,)]
 
 
-def test_only_the_right_password_opens_the_servers(local_dir: Path) -> None:
+def test_passwords_are_needed_private_and_in_no_process_list(local_dir: Path) -> None:
     with Client(local_dir) as client:
         urls = client.urls()
         password = urlsplit(urls["DATABASE_URL"]).password or ""
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             query(urls["DATABASE_URL"].replace(password, "guess"), "SELECT 1")
+        stranger = redis.Redis(port=urlsplit(urls["REDIS_URL"]).port or 0, retry=NO_RETRY)
         with pytest.raises(redis.AuthenticationError):
-            redis.Redis(port=urlsplit(urls["REDIS_URL"]).port or 0).ping()
-
-
-def test_passwords_are_private_and_in_no_process_list(local_dir: Path) -> None:
-    with Client(local_dir) as client:
-        urls = client.urls()
+            stranger.ping()
         for name in ("postgres", "valkey"):
             assert (local_dir / f"{name}.password").stat().st_mode & 0o777 == 0o600
         commands = " ".join(running_in(local_dir))
-        assert "valkey-server" in commands
-        assert not any((urlsplit(url).password or "") in commands for url in urls.values())
+    assert "valkey-server" in commands
+    assert not any((urlsplit(url).password or "") in commands for url in urls.values())
 
 
 def test_data_of_another_major_version_are_refused_with_a_way_out(local_dir: Path) -> None:

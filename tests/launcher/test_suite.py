@@ -20,8 +20,10 @@ def test_probe():
 def run_probe(local_dir: Path, *, verdict: bool) -> tuple[int, str]:
     probe = local_dir / "test_probe.py"
     probe.write_text(PROBE.format(below=f"{local_dir}/test/run-", verdict=verdict))
-    options = ("-p", "no:django", "-p", "no:cacheprovider", "-c", "/dev/null", "--noconftest")
-    process = launch(local_dir, "test", "--", *options, str(probe))
+    options = ("-p", "no:cacheprovider", "-c", "/dev/null", "--noconftest")
+    process = launch(
+        local_dir, "test", "--", *options, str(probe), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"
+    )
     output = process.communicate(timeout=60)[0]
     return process.returncode, output
 
