@@ -2,10 +2,79 @@
 
 from typing import Any
 
+from django.urls import reverse_lazy
+
+
+def link(title: str, icon: str, model: str) -> dict[str, Any]:
+    """Return a sidebar entry for the list of ``app_model``."""
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist")}
+
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Exchange POC",
     "SITE_HEADER": "Exchange POC",
     "SITE_SUBHEADER": "Research simulation",
+    "SITE_SYMBOL": "candlestick_chart",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
+    "DASHBOARD_CALLBACK": "kpi.dashboard.dashboard",
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "items": [
+                    {
+                        "title": "Dashboard",
+                        "icon": "dashboard",
+                        "link": reverse_lazy("admin:index"),
+                    },
+                    {"title": "API docs", "icon": "api", "link": reverse_lazy("docs")},
+                ]
+            },
+            {
+                "title": "Trading",
+                "separator": True,
+                "items": [
+                    link("Orders", "receipt_long", "trading_order"),
+                    link("Trades", "swap_horiz", "trading_trade"),
+                    link("Positions", "stacked_line_chart", "risk_position"),
+                    link("Liquidations", "gavel", "trading_liquidation"),
+                ],
+            },
+            {
+                "title": "People and money",
+                "separator": True,
+                "items": [
+                    link("Users", "group", "accounts_user"),
+                    link("API keys", "key", "accounts_apikey"),
+                    link("Accounts", "account_balance_wallet", "accounts_account"),
+                    link("Ledger", "menu_book", "accounts_transfer"),
+                    link("Account policy", "rule", "accounts_accountpolicy"),
+                    link("Groups", "groups", "auth_group"),
+                ],
+            },
+            {
+                "title": "Risk",
+                "separator": True,
+                "items": [
+                    link("Risk policy", "policy", "risk_riskpolicy"),
+                    link("Leverage limits", "speed", "risk_leveragelimit"),
+                    link("Exposure by instrument", "donut_small", "risk_instrumentexposure"),
+                    link("Global exposure", "public", "risk_globalexposure"),
+                    link("Reservations", "lock_clock", "risk_marginaccount"),
+                ],
+            },
+            {
+                "title": "Market",
+                "separator": True,
+                "items": [
+                    link("Instruments", "candlestick_chart", "market_instrument"),
+                    link("Price ticks", "timeline", "market_pricetick"),
+                    link("Clock", "schedule", "market_marketclock"),
+                    link("Heartbeats", "monitor_heart", "kpi_heartbeat"),
+                ],
+            },
+        ],
+    },
 }

@@ -5,6 +5,8 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
+from accounts.console_login import limited_login
+
 urlpatterns = [
     path("", RedirectView.as_view(url="/docs"), name="home"),
     path("", include("accounts.urls")),
@@ -14,6 +16,7 @@ urlpatterns = [
     path("", include("kpi.urls")),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("admin/login/", limited_login),
     path("admin/", admin.site.urls),
 ]
 
