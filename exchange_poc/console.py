@@ -2,7 +2,11 @@
 
 from typing import Any
 
+from django.templatetags.static import static
 from django.urls import reverse_lazy
+
+
+FAVICON = "drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png"
 
 
 def link(title: str, icon: str, model: str) -> dict[str, Any]:
@@ -15,6 +19,14 @@ UNFOLD: dict[str, Any] = {
     "SITE_HEADER": "Exchange POC",
     "SITE_SUBHEADER": "Research simulation",
     "SITE_SYMBOL": "candlestick_chart",
+    "SITE_FAVICONS": [
+        {
+            "rel": "icon",
+            "sizes": "32x32",
+            "type": "image/png",
+            "href": lambda request: static(FAVICON),
+        }
+    ],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "DASHBOARD_CALLBACK": "kpi.dashboard.dashboard",
