@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from django.core.cache import cache
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from accounts.authentication import issue_token
@@ -29,6 +30,12 @@ ClientOf = Callable[[User], ApiClient]
 def forget_rate_limits() -> None:
     """Let no test inherit the requests that another one counted."""
     cache.delete_pattern("rl:*")
+
+
+@pytest.fixture(autouse=True)
+def hash_passwords_fast(settings: Settings) -> None:
+    """A slow hash protects passwords; a test has none to protect."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
