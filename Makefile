@@ -5,9 +5,10 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 LAUNCHER := $(BIN)/python -m exchange_poc.launcher --stop-with-parent
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 .PHONY: help run test lint clean-data
 
 help: ## Show this list
