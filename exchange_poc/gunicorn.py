@@ -1,7 +1,6 @@
 """Gunicorn's settings, for ``make run`` and for containers (which override ``bind``)."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 bind = f"127.0.0.1:{os.environ.get('PORT') or '8000'}"
@@ -10,7 +9,7 @@ threads = int(os.environ.get("WEB_THREADS") or "4")
 worker_class = "gthread"
 # A connection pool must open after the fork, so each worker loads the application itself.
 preload_app = False
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 graceful_timeout = 10
 keepalive = 5
 # The application logs each request itself.

@@ -26,7 +26,7 @@ class LocalDir:
         """Create the directory; raise LauncherError where this user may not write."""
         try:
             if not self.root.is_dir():
-                self.root.mkdir(parents=True)
+                self.root.mkdir(parents=True, exist_ok=True)
                 # The servers' own user passes through; only the private files' owner reads them.
                 self.root.chmod(0o711)
         except OSError as error:

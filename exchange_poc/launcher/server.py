@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 from exchange_poc.launcher import ports
 from exchange_poc.launcher.errors import LauncherError
 from exchange_poc.launcher.local_dir import LocalDir
-from exchange_poc.launcher.processes import Steps, command_of, end, spawn
+from exchange_poc.launcher.processes import Steps, end, spawn, watch
 from exchange_poc.launcher.quarters import Quarters
 from exchange_poc.launcher.signals import StopSignals
 
@@ -131,8 +131,7 @@ class EmbeddedServer(ABC):
         pid = self.pid
         if pid is None:
             return
-        command = command_of(pid)
-        end(pid, self.stop_steps, alive=lambda: command_of(pid) == command != "")
+        end(pid, self.stop_steps, alive=watch(pid))
         if self._child is not None:
             self._child.poll()
 

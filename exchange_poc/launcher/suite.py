@@ -84,6 +84,6 @@ def run_pytest(arguments: Sequence[str], *, stop: StopSignals) -> int:
     except StopRequested:
         if stop.received == signal.SIGINT:
             # Ctrl-C has reached pytest too, and a second one would cut its teardown short.
-            wait_while(lambda: process.poll() is None, 10)
+            wait_while(lambda: process.poll() is None, 3)
         end(process.pid, PYTEST_STOP, alive=lambda: process.poll() is None)
     return process.returncode if process.returncode >= 0 else 128 - process.returncode

@@ -41,11 +41,11 @@ def launch(local_dir: Path, *arguments: str, **changes: str) -> subprocess.Popen
 class Client:
     """A running user of the servers in ``local_dir``; ends with its block."""
 
-    def __init__(self, local_dir: Path) -> None:
+    def __init__(self, local_dir: Path, **changes: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", PROGRAM],
             cwd=PROJECT_ROOT,
-            env=environment(local_dir),
+            env=environment(local_dir, **changes),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

