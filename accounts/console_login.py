@@ -14,6 +14,7 @@ def limited_login(request: HttpRequest) -> HttpResponseBase:
     if request.method == "POST" and rate is not None:
         address = request.META.get("REMOTE_ADDR", "")
         usage = count_request(request=request, scope="console_login", key=address, rate=rate)
+        request.rate_limit_usage = usage  # type: ignore[attr-defined]
         if usage is not None and usage.is_exceeded:
             context = {**admin.site.each_context(request), "seconds": usage.retry_after}
             return TemplateResponse(

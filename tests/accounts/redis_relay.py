@@ -13,7 +13,9 @@ class RedisRelay:
         target = urlsplit(target_url)
         self.target = (target.hostname or "127.0.0.1", target.port or 6379)
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"redis://127.0.0.1:{self.listener.getsockname()[1]}{target.path}"
+        credentials = target.netloc.rpartition("@")[0]
+        own = f"127.0.0.1:{self.listener.getsockname()[1]}"
+        self.url = target._replace(netloc=f"{credentials}@{own}" if credentials else own).geturl()
         self.flowing = threading.Event()
         self.flowing.set()
         self.connections = 0
