@@ -6,9 +6,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from market.errors import UnknownSymbol
-from market.models import Instrument
+from market.examples import CANDLE_EXAMPLE, INSTRUMENT_EXAMPLE, PRICE_EXAMPLE
 from market.schema import errors
-from market.selectors import NoPrice, candles, current_prices, priced_instrument
+from market.selectors import NoPrice, candles, current_prices, instruments, priced_instrument
 from market.serializers import (
     CandleQuery,
     CandleSerializer,
@@ -25,9 +25,10 @@ class PriceView(APIView):
         summary="Mark price of an instrument",
         responses={
             200: PriceSerializer,
-            **errors(401, 429),
+            **errors(401, 429, 503),
             **errors(404, unknown_symbol=UnknownSymbol.detail, no_price=NoPrice.detail),
         },
+        examples=[PRICE_EXAMPLE],
     )
     def get(self, request: Request, symbol: str) -> Response:
         return Response(PriceSerializer(priced_instrument(symbol=symbol)).data)
@@ -39,7 +40,8 @@ class PriceListView(APIView):
     @extend_schema(
         operation_id="market_prices",
         summary="Mark prices of all instruments",
-        responses={200: PriceSerializer(many=True), **errors(401, 429)},
+        responses={200: PriceSerializer(many=True), **errors(401, 429, 503)},
+        examples=[PRICE_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
         return Response([PriceSerializer(instrument).data for instrument in current_prices()])
@@ -51,11 +53,11 @@ class InstrumentListView(APIView):
     @extend_schema(
         operation_id="market_instruments",
         summary="Instruments and their rules",
-        responses={200: InstrumentSerializer(many=True), **errors(401, 429)},
+        responses={200: InstrumentSerializer(many=True), **errors(401, 429, 503)},
+        examples=[INSTRUMENT_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        instruments = Instrument.objects.all()
-        return Response([InstrumentSerializer(instrument).data for instrument in instruments])
+        return Response([InstrumentSerializer(instrument).data for instrument in instruments()])
 
 
 class CandleListView(APIView):
@@ -67,9 +69,10 @@ class CandleListView(APIView):
         parameters=[CandleQuery],
         responses={
             200: CandleSerializer(many=True),
-            **errors(400, 401, 429),
+            **errors(400, 401, 429, 503),
             **errors(404, unknown_symbol=UnknownSymbol.detail),
         },
+        examples=[CANDLE_EXAMPLE],
     )
     def get(self, request: Request, symbol: str) -> Response:
         query = CandleQuery(data=request.query_params)

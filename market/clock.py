@@ -1,6 +1,10 @@
-"""The market's clock: counts steps and lets one run at a time, by a lease that expires."""
+"""The market's clock: counts steps and lets one run at a time, by a lease that expires.
 
-from django.db import connection
+Taking and giving back are transactions of their own, so that other processes see the lease while
+the step runs; inside another transaction they raise RuntimeError.
+"""
+
+from django.db import connection, transaction
 
 BEGIN_STEP = """
 UPDATE market_marketclock
@@ -16,6 +20,7 @@ RETURNING steps
 END_STEP = "UPDATE market_marketclock SET busy_until = NULL WHERE id = 1 AND steps = %s"
 
 
+@transaction.atomic(durable=True)
 def begin_step(*, min_interval_seconds: float = 0, lease_seconds: float = 60) -> int | None:
     """Take the clock and return the number of the new step.
 
@@ -28,6 +33,7 @@ def begin_step(*, min_interval_seconds: float = 0, lease_seconds: float = 60) ->
     return row[0] if row else None
 
 
+@transaction.atomic(durable=True)
 def end_step(*, step: int) -> None:
     """Give the clock back, unless a later step has taken it after the lease ended."""
     with connection.cursor() as cursor:

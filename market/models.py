@@ -8,7 +8,7 @@ from django.db.models.functions import Mod
 from django.db.models.lookups import Exact
 from simple_history.models import HistoricalRecords
 
-from market.amounts import AMOUNT_FIELD, UNIT, ZERO
+from market.amounts import AMOUNT_FIELD, LARGEST_INPUT, UNIT, ZERO
 
 RATE_FIELD: dict[str, Any] = {"max_digits": 12, "decimal_places": 8}
 
@@ -54,11 +54,15 @@ class Instrument(models.Model):
         ordering = ["symbol"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(symbol__regex=r"^[A-Z0-9]{2,20}$"), name="instrument_symbol_upper"
+                condition=Q(symbol__regex=r"^[A-Z0-9]{2,20}$"),
+                name="instrument_symbol_upper",
+                violation_error_message="A symbol is 2 to 20 capital letters and digits.",
             ),
             models.CheckConstraint(
                 condition=Q(tick_size__gt=0, lot_size__gt=0, min_notional__gte=0),
                 name="instrument_steps_positive",
+                violation_error_message="Tick and lot size are positive, the minimum notional is "
+                "not negative.",
             ),
             models.CheckConstraint(
                 condition=Q(
@@ -68,6 +72,12 @@ class Instrument(models.Model):
                     taker_fee_rate__lt=1,
                 ),
                 name="instrument_fee_rates_are_shares",
+                violation_error_message="Fee rates are shares of the notional, from 0 to below 1.",
+            ),
+            models.CheckConstraint(
+                condition=Q(tick_size__lt=LARGEST_INPUT, lot_size__lt=LARGEST_INPUT),
+                name="instrument_steps_leave_room",
+                violation_error_message="Tick and lot size are below 1,000,000,000.",
             ),
             models.CheckConstraint(
                 condition=Q(mark_price__isnull=True) | Q(mark_price__gt=0),
@@ -76,6 +86,8 @@ class Instrument(models.Model):
             models.CheckConstraint(
                 condition=Exact(Mod(F("tick_size") * F("lot_size"), Value(UNIT)), Value(ZERO)),
                 name="instrument_notional_exact",
+                violation_error_message="Tick size × lot size must be a multiple of 0.00000001, "
+                "so that every notional is exact.",
             ),
         ]
 

@@ -38,13 +38,17 @@ class Candle:
     ticks: int
 
 
+# Steps run one at a time, so that ids follow time.
 CANDLES = """
 SELECT date_bin(%(length)s::interval, created_at, 'epoch') AS open_time,
-       (array_agg(price ORDER BY id))[1], max(price), min(price),
-       (array_agg(price ORDER BY id DESC))[1], count(*)
-FROM market_pricetick
+    (SELECT price FROM market_pricetick WHERE id = min(tick.id)),
+    max(price),
+    min(price),
+    (SELECT price FROM market_pricetick WHERE id = max(tick.id)),
+    count(*)
+FROM market_pricetick AS tick
 WHERE instrument_id = %(instrument)s
-    AND created_at >= date_bin(%(length)s::interval, now(), 'epoch')
+    AND created_at >= date_bin(%(length)s::interval, %(marked_at)s::timestamptz, 'epoch')
                       - (%(limit)s - 1) * %(length)s::interval
 GROUP BY open_time
 ORDER BY open_time
@@ -72,11 +76,20 @@ def current_prices() -> QuerySet[Instrument]:
     return Instrument.objects.filter(mark_price__isnull=False)
 
 
+def instruments() -> QuerySet[Instrument]:
+    """Return all instruments, by symbol."""
+    return Instrument.objects.all()
+
+
 def candles(*, symbol: str, interval: str, limit: int) -> list[Candle]:
-    """Return the candles of the last ``limit`` intervals, oldest first; one without a tick is left
-    out. Raises UnknownSymbol."""
+    """Return the candles of the ``limit`` intervals up to the last mark, oldest first.
+
+    An interval without a tick is left out. ``interval`` is one of INTERVALS. Raises UnknownSymbol.
+    """
+    instrument = get_instrument(symbol=symbol)
     parameters: dict[str, Any] = {
-        "instrument": get_instrument(symbol=symbol).pk,
+        "instrument": instrument.pk,
+        "marked_at": instrument.marked_at,
         "length": INTERVALS[interval],
         "limit": limit,
     }

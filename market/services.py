@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.utils import timezone
 
-from market.amounts import ZERO, is_valid_multiple
+from market.amounts import LARGEST_INPUT, ZERO, is_valid_multiple
 from market.errors import ExchangeError
 from market.models import Instrument, PriceTick
 from market.quotes import Quote
@@ -76,11 +76,13 @@ def resume_instrument(*, instrument: Instrument) -> None:
 
 def check_marks(*, quotes: Mapping[int, Quote]) -> None:
     """Raise InvalidMark for a price that is not a positive multiple of its tick size."""
-    tick_sizes = dict(Instrument.objects.filter(pk__in=quotes).values_list("id", "tick_size"))
-    for key, quote in quotes.items():
-        if not is_valid_multiple(quote.price, tick_sizes[key]):
-            step = f"{tick_sizes[key].normalize():f}"
-            raise InvalidMark(f"{quote.price} is not a positive multiple of {step}.")
+    for instrument in Instrument.objects.filter(pk__in=quotes):
+        price = quotes[instrument.pk].price
+        if not is_valid_multiple(price, instrument.tick_size):
+            raise InvalidMark(
+                f"{price} is no price of {instrument.symbol}: give a positive multiple of "
+                f"{instrument.tick_size.normalize():f} below {LARGEST_INPUT:,}."
+            )
 
 
 def record_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:

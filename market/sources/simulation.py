@@ -2,26 +2,30 @@
 
 import random
 from collections.abc import Sequence
-from decimal import Decimal
+from contextlib import suppress
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
-from market.amounts import EXACT, round_to_multiple
+from market.amounts import EXACT, LARGEST_INPUT, UNIT, round_to_multiple
 from market.models import Instrument, PriceOrigin
 
 
 class SimulationSource:
-    """Moves each price by ``exp(volatility × N(0, 1))`` per step.
+    """Moves each price by ``exp(volatility × N(0, 1))`` per step, to the nearest tick.
 
     A seeded walk depends on seed, symbol, step number and last price alone, whatever process takes
-    the step. An instrument without a mark price gets none: it is listed with a first price.
+    the step; without a seed the system's randomness drives it. Seed and volatility default to the
+    settings SIMULATION_SEED and SIMULATION_VOLATILITY. An instrument without a mark price gets
+    none: it is listed with a first price. Raises ImproperlyConfigured.
     """
 
     name = PriceOrigin.SIMULATION
 
-    def __init__(self, *, seed: str = "", volatility: Decimal | None = None) -> None:
-        self.seed = seed or settings.SIMULATION_SEED
-        self.volatility = volatility or Decimal(settings.SIMULATION_VOLATILITY)
+    def __init__(self, *, seed: str | None = None, volatility: Decimal | None = None) -> None:
+        self.seed = settings.SIMULATION_SEED if seed is None else seed
+        self.volatility = configured_volatility() if volatility is None else volatility
 
     def fetch(self, instruments: Sequence[Instrument], step: int) -> dict[str, Decimal]:
         return {
@@ -31,10 +35,12 @@ class SimulationSource:
         }
 
     def next_price(self, instrument: Instrument, last: Decimal, step: int) -> Decimal:
-        """Return the price after ``last``, at least one tick."""
+        """Return the price after ``last``: at least one tick, and below LARGEST_INPUT."""
         log_return = EXACT.multiply(self.shock(instrument.symbol, step), self.volatility)
-        price = EXACT.multiply(last, log_return.exp())
-        return max(round_to_multiple(price, instrument.tick_size), instrument.tick_size)
+        price = EXACT.multiply(last, EXACT.exp(log_return))
+        tick_size = instrument.tick_size
+        nearest = round_to_multiple(min(price, LARGEST_INPUT), tick_size)
+        return min(max(nearest, tick_size), highest_price(tick_size))
 
     def shock(self, symbol: str, step: int) -> Decimal:
         """Return one draw of N(0, 1)."""
@@ -42,3 +48,21 @@ class SimulationSource:
         seeded = random.Random(f"{self.seed}/{symbol}/{step}")  # noqa: S311
         generator = seeded if self.seed else random.SystemRandom()
         return Decimal(repr(generator.gauss(0, 1)))
+
+
+def highest_price(tick_size: Decimal) -> Decimal:
+    """Return the largest multiple of ``tick_size`` that a mark price may have."""
+    ticks = EXACT.divide(LARGEST_INPUT - UNIT, tick_size).quantize(Decimal(1), ROUND_DOWN)
+    return EXACT.multiply(ticks, tick_size)
+
+
+def configured_volatility() -> Decimal:
+    """Return SIMULATION_VOLATILITY. Raises ImproperlyConfigured."""
+    with suppress(InvalidOperation):
+        volatility = Decimal(settings.SIMULATION_VOLATILITY)
+        if 0 <= volatility <= 1:
+            return volatility
+    raise ImproperlyConfigured(
+        f"SIMULATION_VOLATILITY must be a number from 0 to 1, not "
+        f"{settings.SIMULATION_VOLATILITY!r}."
+    )

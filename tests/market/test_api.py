@@ -1,32 +1,15 @@
 """Prices, candles and instruments over HTTP."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from market.errors import ExchangeError
-from market.models import Instrument, PriceOrigin, PriceTick
-from market.quotes import Quote
-from market.services import check_marks, list_instrument, prune_ticks, record_marks
+from market.models import Instrument
+from market.services import list_instrument
 from tests.conftest import ApiClient
-
-
-@pytest.fixture
-def btc(db: None) -> Instrument:
-    return list_instrument(
-        symbol="btcusdt",
-        base_asset="btc",
-        tick_size=Decimal("0.01"),
-        lot_size=Decimal("0.00001"),
-    )
-
-
-def mark(instrument: Instrument, price: str, at: datetime | None = None) -> None:
-    quote = Quote(Decimal(price), PriceOrigin.SIMULATION)
-    record_marks(quotes={instrument.pk: quote}, now=at or timezone.now())
+from tests.market.conftest import mark
 
 
 def test_price(api: ApiClient, btc: Instrument) -> None:
@@ -72,6 +55,48 @@ def test_candles_are_made_of_ticks(api: ApiClient, btc: Instrument) -> None:
     assert api.get("/market/candles/BTCUSDT?limit=2").json() == [second]
 
 
+@pytest.mark.parametrize(
+    ("interval", "opens"),
+    [
+        ("1m", "2026-01-05T12:34:00Z"),
+        ("5m", "2026-01-05T12:30:00Z"),
+        ("15m", "2026-01-05T12:30:00Z"),
+        ("1h", "2026-01-05T12:00:00Z"),
+        ("1d", "2026-01-05T00:00:00Z"),
+    ],
+)
+def test_candles_open_on_the_interval_however_long_ago(
+    api: ApiClient, btc: Instrument, interval: str, opens: str
+) -> None:
+    mark(btc, "100", datetime(2026, 1, 5, 12, 34, 56, tzinfo=UTC))
+    [candle] = api.get(f"/market/candles/BTCUSDT?interval={interval}&limit=1").json()
+    assert candle["open_time"] == opens
+
+
+def test_a_candle_opens_and_closes_in_the_order_of_the_steps(
+    api: ApiClient, btc: Instrument
+) -> None:
+    second = datetime(2026, 1, 5, 12, 0, 1, tzinfo=UTC)
+    for price in ("100", "90", "120", "110"):
+        mark(btc, price, second)
+    [candle] = api.get("/market/candles/BTCUSDT").json()
+    assert (candle["open"], candle["close"]) == ("100.00000000", "110.00000000")
+
+
+def test_an_instrument_without_a_price_has_no_candles(api: ApiClient, btc: Instrument) -> None:
+    assert api.get("/market/candles/BTCUSDT").json() == []
+
+
+def test_candles_are_those_of_one_instrument(api: ApiClient, btc: Instrument) -> None:
+    other = list_instrument(
+        symbol="ETHUSDT", base_asset="ETH", tick_size=Decimal(1), lot_size=Decimal(1)
+    )
+    mark(btc, "100")
+    mark(other, "7")
+    [candle] = api.get("/market/candles/ETHUSDT").json()
+    assert (candle["high"], candle["ticks"]) == ("7.00000000", 1)
+
+
 @pytest.mark.parametrize("query", ["interval=2m", "limit=0", "limit=1001", "limit=x"])
 def test_bad_candle_queries_are_explained(api: ApiClient, btc: Instrument, query: str) -> None:
     answer = api.get(f"/market/candles/BTCUSDT?{query}")
@@ -86,36 +111,3 @@ def test_instruments_show_their_rules(api: ApiClient, btc: Instrument) -> None:
         "0.01000000",
         False,
     )
-
-
-@pytest.mark.parametrize("price", ["0", "-1", "0.001", "1000000000", "NaN"])
-def test_a_mark_must_be_a_positive_multiple_of_the_tick(btc: Instrument, price: str) -> None:
-    quote = Quote(Decimal(price), PriceOrigin.SIMULATION)
-    with pytest.raises(ExchangeError, match="invalid_price"):
-        check_marks(quotes={btc.pk: quote})
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"tick_size": Decimal("0.0001"), "lot_size": Decimal("0.00001")},
-        {"tick_size": Decimal(0)},
-        {"symbol": "BTC-USDT"},
-        {"symbol": "BTCUSDT"},
-        {"taker_fee_rate": Decimal(1)},
-    ],
-)
-def test_an_instrument_that_breaks_a_rule_is_not_listed(
-    btc: Instrument, changes: dict[str, Any]
-) -> None:
-    rules = {"symbol": "ETHUSDT", "tick_size": Decimal(1), "lot_size": Decimal(1)}
-    with pytest.raises(ExchangeError, match="invalid_instrument"):
-        list_instrument(base_asset="ETH", **{**rules, **changes})
-
-
-def test_old_ticks_are_pruned(btc: Instrument) -> None:
-    now = timezone.now()
-    for days in (0, 5, 40):
-        mark(btc, "100", now - timedelta(days=days))
-    assert prune_ticks(older_than=timedelta(days=30)) == 1
-    assert PriceTick.objects.count() == 2

@@ -1,9 +1,10 @@
 """The clock lets one market step run at a time, and never for longer than its lease."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from market.clock import begin_step, end_step
 from market.models import MarketClock
@@ -34,15 +35,43 @@ def test_the_minimum_interval_counts_from_the_last_beginning(db: None) -> None:
     assert begin_step(min_interval_seconds=0) is not None
 
 
+def test_a_clock_that_is_not_its_turn_is_left_as_it_is(db: None) -> None:
+    begin_step()
+    before = MarketClock.objects.values().get()
+    assert begin_step() is None
+    assert MarketClock.objects.values().get() == before
+
+
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_of_many_at_once_one_gets_the_clock() -> None:
-    def contend(_: int) -> int | None:
+def test_steps_never_overlap() -> None:
+    one_at_a_time = threading.Lock()
+    start = threading.Barrier(4)
+
+    def contend(_: int) -> list[int]:
+        steps = []
+        start.wait()
         try:
-            return begin_step()
+            for _ in range(25):
+                step = begin_step()
+                if step is None:
+                    continue
+                assert one_at_a_time.acquire(blocking=False), "two steps ran at once"
+                steps.append(step)
+                one_at_a_time.release()
+                end_step(step=step)
         finally:
             connection.close()
+        return steps
 
     with ThreadPoolExecutor(4) as pool:
-        steps = list(pool.map(contend, range(12)))
-    assert len([step for step in steps if step is not None]) == 1
-    assert MarketClock.objects.get().steps == 1
+        steps = sorted(step for own in pool.map(contend, range(4)) for step in own)
+    assert steps == list(range(1, len(steps) + 1))
+    assert MarketClock.objects.get().steps == len(steps) > 0
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_the_clock_is_not_taken_inside_a_transaction() -> None:
+    """The lease would stay invisible to others until the commit."""
+    with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
+        begin_step()
+    assert MarketClock.objects.get().steps == 0

@@ -39,17 +39,22 @@ def test_a_candle_can_be_walked_through(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("", "columns close, high, low, open, open_time are missing"),
-        ("open_time,open,high,low\n", "columns close are missing"),
+        ("", "line 1: no column open_time, open, high, low, close"),
+        ("open_time,open,high,low\n", "line 1: no column close"),
         (HEADER + FIRST + FIRST, "line 3: time does not increase"),
         (HEADER + SECOND + FIRST, "line 3: time does not increase"),
-        (HEADER + "soon,1,1,1,1,1\n", "line 2: not a candle"),
-        (HEADER + "9" * 30 + ",1,1,1,1,1\n", "line 2: not a candle"),
-        (HEADER + "2025-10-10T21:00:00Z,1,1,1\n", "line 2: not a candle"),
-        (HEADER + "2025-10-10T21:00:00Z,1,x,1,1,1\n", "line 2: not a candle"),
-        (HEADER + "2025-10-10T21:00:00Z,0,1,0,1,1\n", "line 2: prices must be positive"),
-        (HEADER + "2025-10-10T21:00:00Z,NaN,1,1,1,1\n", "line 2: prices must be positive"),
-        (HEADER + "2025-10-10T21:00:00Z,5,4,1,2,1\n", "between low and high"),
+        (HEADER + "soon,1,1,1,1,1\n", "line 2: open_time 'soon' is neither"),
+        (
+            HEADER + "1759959600000000,1,1,1,1,1\n",
+            "line 2: open_time '1759959600000000' is neither",
+        ),
+        (HEADER + "9" * 5000 + ",1,1,1,1,1\n", "line 2: open_time '9+' is neither"),
+        (HEADER + "2025-10-10T21:00:00Z,1,1,1\n", "line 2: close '' is no number"),
+        (HEADER + "2025-10-10T21:00:00Z,1,x,1,1,1\n", "line 2: high 'x' is no number"),
+        (HEADER + "2025-10-10T21:00:00Z,0,1,0,1,1\n", "line 2: open must be positive, not 0"),
+        (HEADER + "2025-10-10T21:00:00Z,NaN,1,1,1,1\n", "line 2: open must be positive, not NaN"),
+        (HEADER + "2025-10-10T21:00:00Z,5,4,1,2,1\n", "line 2: open and close must lie between"),
+        (HEADER + FIRST + '2025-10-10T21:05:00Z,"1"0,4,1,2,1\n', "after line 2: "),
     ],
 )
 def test_a_file_that_is_no_history_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
@@ -60,3 +65,26 @@ def test_a_file_that_is_no_history_is_refused(tmp_path: Path, text: str, complai
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ReplayError, match=r"none\.csv cannot be read"):
         list(read_candles("BTCUSDT", tmp_path / "none.csv"))
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "btc.csv"
+    file.write_bytes(HEADER.encode() + b"\xff\xfe\x00")
+    with pytest.raises(ReplayError, match=r"btc\.csv is not in UTF-8"):
+        list(read_candles("BTCUSDT", file))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
+    file = tmp_path / "btc.csv"
+    file.write_bytes(b"\xef\xbb\xbf" + (HEADER + FIRST).encode())
+    [candle] = read_candles("BTCUSDT", file)
+    assert candle.close == Decimal(105)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2025-10-10T21:00:00Z", "2025-10-10 21:00:00", "2025-10-10T23:00:00+02:00", "1760130000000"],
+)
+def test_a_time_is_read_as_utc(tmp_path: Path, text: str) -> None:
+    [candle] = read_candles("BTCUSDT", csv_file(tmp_path, HEADER + text + ",1,1,1,1,1\n"))
+    assert candle.open_time.isoformat() == "2025-10-10T21:00:00+00:00"

@@ -1,33 +1,59 @@
-"""Simulated prices are reproducible multiples of the tick size."""
+"""Simulated prices are reproducible multiples of the tick size, within the market's bounds."""
 
+import subprocess
+import sys
 from decimal import Decimal
+from typing import Any
 
+import pytest
+from django.core.exceptions import ImproperlyConfigured
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.amounts import is_multiple
+from market.amounts import LARGEST_INPUT, is_multiple
 from market.models import Instrument
 from market.sources.simulation import SimulationSource
 
+PRINT_PRICE = """
+import django
+django.setup()
+from decimal import Decimal
+from market.models import Instrument
+from market.sources.simulation import SimulationSource
+last = Instrument(symbol="BTCUSDT", tick_size=Decimal("0.01"), mark_price=Decimal(65000))
+print(SimulationSource(seed="7").fetch([last], 12)["BTCUSDT"])
+"""
 
-def instrument(last: Decimal | None, tick: Decimal = Decimal("0.01")) -> Instrument:
-    return Instrument(symbol="BTCUSDT", tick_size=tick, mark_price=last)
+
+def instrument(
+    last: Decimal | None, tick: Decimal = Decimal("0.01"), symbol: str = "BTCUSDT"
+) -> Instrument:
+    return Instrument(symbol=symbol, tick_size=tick, mark_price=last)
 
 
 @given(
-    ticks=st.integers(1, 10_000_000),
-    tick=st.sampled_from([Decimal("0.01"), Decimal("0.5"), Decimal("0.00001")]),
+    ticks=st.integers(1, 10**12),
+    tick=st.sampled_from([Decimal("0.01"), Decimal("0.5"), Decimal("0.00001"), Decimal(700)]),
     seed=st.text(min_size=1, max_size=5),
     step=st.integers(1, 10**9),
-    volatility=st.decimals("0.0001", "2", places=4),
+    volatility=st.decimals(0, 1, places=4),
 )
-def test_a_price_is_a_positive_multiple_of_the_tick(
+def test_a_price_is_one_that_the_market_accepts(
     ticks: int, tick: Decimal, seed: str, step: int, volatility: Decimal
 ) -> None:
+    last = min(ticks, int((LARGEST_INPUT - tick) / tick)) * tick
     source = SimulationSource(seed=seed, volatility=volatility)
-    price = source.fetch([instrument(ticks * tick, tick)], step)["BTCUSDT"]
-    assert price >= tick
+    price = source.fetch([instrument(last, tick)], step)["BTCUSDT"]
+    assert tick <= price < LARGEST_INPUT
     assert is_multiple(price, tick)
+
+
+@pytest.mark.parametrize("last", ["0.01", "999999999.99"])
+def test_at_the_bounds_the_walk_goes_on(last: str) -> None:
+    source = SimulationSource(seed="7", volatility=Decimal(1))
+    prices = {source.fetch([instrument(Decimal(last))], step)["BTCUSDT"] for step in range(20)}
+    assert Decimal(last) in prices
+    assert len(prices) > 1
 
 
 def test_the_same_seed_and_step_give_the_same_price() -> None:
@@ -37,5 +63,39 @@ def test_the_same_seed_and_step_give_the_same_price() -> None:
     assert SimulationSource(seed="8").fetch(last, 1) != prices[0]
 
 
+def test_another_process_draws_the_same_price() -> None:
+    last = instrument(Decimal(65000))
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", PRINT_PRICE], capture_output=True, text=True, check=True
+    )
+    here = SimulationSource(seed="7").fetch([last], 12)["BTCUSDT"]
+    assert Decimal(elsewhere.stdout.strip()) == here
+
+
+def test_symbols_move_each_on_their_own() -> None:
+    both = [instrument(Decimal(65000)), instrument(Decimal(65000), symbol="ETHUSDT")]
+    prices = SimulationSource(seed="7").fetch(both, 1)
+    assert prices["BTCUSDT"] != prices["ETHUSDT"]
+
+
+def test_without_a_seed_the_walk_is_not_repeated(settings: Any) -> None:
+    settings.SIMULATION_SEED = ""
+    last = [instrument(Decimal(65000), Decimal("0.00000001"))]
+    assert SimulationSource().fetch(last, 1) != SimulationSource().fetch(last, 1)
+
+
+def test_without_volatility_the_price_stands_still() -> None:
+    last = [instrument(Decimal(65000))]
+    source = SimulationSource(seed="7", volatility=Decimal(0))
+    assert source.fetch(last, 1) == {"BTCUSDT": Decimal(65000)}
+
+
 def test_an_instrument_without_a_price_gets_none() -> None:
     assert SimulationSource(seed="7").fetch([instrument(None)], 1) == {}
+
+
+@pytest.mark.parametrize("volatility", ["much", "-0.1", "1.1", "NaN", ""])
+def test_a_volatility_that_is_none_is_refused(settings: Any, volatility: str) -> None:
+    settings.SIMULATION_VOLATILITY = volatility
+    with pytest.raises(ImproperlyConfigured, match="SIMULATION_VOLATILITY must be"):
+        SimulationSource(seed="7")

@@ -1,20 +1,30 @@
 """``prune_ticks``: delete old price ticks."""
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 from django.core.management.base import BaseCommand
 
 from market.services import prune_ticks
+
+LONGEST_DAYS: Final = 36_500
 
 
 class Command(BaseCommand):
     help = "Delete price ticks older than a number of days."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--older-than-days", type=float, default=30, help="Days to keep (30).")
+        parser.add_argument("--older-than-days", type=age, default="30", help="Days to keep (30).")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        deleted = prune_ticks(older_than=timedelta(days=options["older_than_days"]))
+        deleted = prune_ticks(older_than=options["older_than_days"])
         self.stdout.write(f"Deleted {deleted} tick(s).")
+
+
+def age(text: str) -> timedelta:
+    """Read a number of days, fractions allowed. Raises ArgumentTypeError."""
+    days = float(text)
+    if not 0 <= days <= LONGEST_DAYS:
+        raise ArgumentTypeError(f"must be from 0 to {LONGEST_DAYS}")
+    return timedelta(days=days)

@@ -1,0 +1,167 @@
+"""Answers of the venue as values; what is not of the documented shape is a MalformedAnswer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from market.binance.filters import NotionalFilter, StepFilter, SymbolRules
+
+Parsed = TypeVar("Parsed")
+Json = Mapping[str, Any]
+
+
+class MalformedAnswer(Exception):
+    """An answer is not of the documented shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A part of an order that was filled: price in the quote asset, quantity in the base asset."""
+
+    trade_id: int
+    price: Decimal
+    quantity: Decimal
+    commission: Decimal
+    commission_asset: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderResult:
+    """An order as the venue knows it.
+
+    ``status`` is NEW, PARTIALLY_FILLED, FILLED, CANCELED, REJECTED, EXPIRED or EXPIRED_IN_MATCH.
+    ``price`` is the limit price, zero for a market order. ``quote_quantity`` is Σ price × quantity
+    of the fills, None where the venue does not have it. Only the answer to a placement lists
+    ``fills``; see ``fills_complete``.
+    """
+
+    symbol: str
+    order_id: int
+    client_order_id: str
+    side: str
+    type: str
+    status: str
+    price: Decimal
+    quantity: Decimal
+    executed_quantity: Decimal
+    quote_quantity: Decimal | None
+    fills: tuple[Fill, ...]
+
+    @property
+    def fills_complete(self) -> bool:
+        """Tell whether ``fills`` is all that was filled; if not, my_trades() has it."""
+        return sum((fill.quantity for fill in self.fills), Decimal()) == self.executed_quantity
+
+
+def parsed(parse: Callable[[Any], Parsed], body: Any) -> Parsed:
+    """Return ``parse(body)``. Raises MalformedAnswer."""
+    try:
+        return parse(body)
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise MalformedAnswer(f"{parse.__name__}: {error!r}") from error
+
+
+def server_time_of(body: Json) -> int:
+    """Return milliseconds since 1970."""
+    return int(body["serverTime"])
+
+
+def prices_of(body: list[Json]) -> dict[str, Decimal]:
+    """Return prices by symbol; a symbol that never traded, at price zero, has none."""
+    prices = {str(ticker["symbol"]): decimal_of(ticker["price"]) for ticker in body}
+    return {symbol: price for symbol, price in prices.items() if price > 0}
+
+
+def order_of(body: Json) -> OrderResult:
+    """Return an order from the answer to a placement, a cancellation or a question."""
+    quote_quantity = decimal_of(body["cummulativeQuoteQty"])
+    return OrderResult(
+        symbol=str(body["symbol"]),
+        order_id=int(body["orderId"]),
+        # A cancellation has an id of its own; the order's is then beside it.
+        client_order_id=str(body.get("origClientOrderId") or body["clientOrderId"]),
+        side=str(body["side"]),
+        type=str(body["type"]),
+        status=str(body["status"]),
+        price=decimal_of(body["price"]),
+        quantity=decimal_of(body["origQty"]),
+        executed_quantity=decimal_of(body["executedQty"]),
+        # The documented sign of "not available at this time" is a negative number.
+        quote_quantity=quote_quantity if quote_quantity >= 0 else None,
+        fills=tuple(fill_of(fill, "tradeId") for fill in body.get("fills", ())),
+    )
+
+
+def trades_of(body: list[Json]) -> tuple[Fill, ...]:
+    """Return the fills of a trade list, the oldest first."""
+    return tuple(fill_of(trade, "id") for trade in body)
+
+
+def fill_of(body: Json, id_field: str) -> Fill:
+    return Fill(
+        trade_id=int(body[id_field]),
+        price=decimal_of(body["price"]),
+        quantity=decimal_of(body["qty"]),
+        commission=decimal_of(body["commission"]),
+        commission_asset=str(body["commissionAsset"]),
+    )
+
+
+def rules_of(body: Json) -> dict[str, SymbolRules]:
+    """Return the rules by symbol."""
+    return {str(symbol["symbol"]): symbol_rules_of(symbol) for symbol in body["symbols"]}
+
+
+def symbol_rules_of(body: Json) -> SymbolRules:
+    filters = {entry["filterType"]: entry for entry in body["filters"]}
+    return SymbolRules(
+        symbol=str(body["symbol"]),
+        status=str(body["status"]),
+        base_asset=str(body["baseAsset"]),
+        quote_asset=str(body["quoteAsset"]),
+        price=step_filter_of(filters.get("PRICE_FILTER"), "Price", "tickSize"),
+        lot_size=step_filter_of(filters.get("LOT_SIZE"), "Qty", "stepSize"),
+        market_lot_size=step_filter_of(filters.get("MARKET_LOT_SIZE"), "Qty", "stepSize"),
+        notional=tuple(
+            notional_filter_of(filters[name])
+            for name in ("MIN_NOTIONAL", "NOTIONAL")
+            if name in filters
+        ),
+    )
+
+
+def step_filter_of(body: Json | None, of: str, step: str) -> StepFilter | None:
+    if body is None:
+        return None
+    return StepFilter(
+        name=str(body["filterType"]),
+        minimum=decimal_of(body[f"min{of}"]),
+        maximum=decimal_of(body[f"max{of}"]),
+        step=decimal_of(body[step]),
+    )
+
+
+def notional_filter_of(body: Json) -> NotionalFilter:
+    if body["filterType"] == "MIN_NOTIONAL":
+        at_market = bool(body["applyToMarket"])
+        return NotionalFilter(
+            "MIN_NOTIONAL", decimal_of(body["minNotional"]), None, at_market, at_market
+        )
+    return NotionalFilter(
+        name="NOTIONAL",
+        minimum=decimal_of(body["minNotional"]),
+        maximum=decimal_of(body["maxNotional"]),
+        minimum_for_market=bool(body["applyMinToMarket"]),
+        maximum_for_market=bool(body["applyMaxToMarket"]),
+    )
+
+
+def decimal_of(text: Any) -> Decimal:
+    """Return a decimal that the venue writes as text, never by way of a float."""
+    if not isinstance(text, str):
+        raise ValueError(f"{text!r} is not decimal text")
+    value = Decimal(text)
+    if not value.is_finite():
+        raise ValueError(f"{text!r} is not a number")
+    return value

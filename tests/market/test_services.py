@@ -1,0 +1,125 @@
+"""Instruments are listed and halted, marks recorded, old ticks forgotten."""
+
+from datetime import timedelta
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from market import services
+from market.amounts import LARGEST_INPUT
+from market.errors import ExchangeError
+from market.models import Instrument, PriceOrigin, PriceTick
+from market.quotes import Quote
+from market.services import (
+    check_marks,
+    halt_instrument,
+    list_instrument,
+    prune_ticks,
+    record_marks,
+    resume_instrument,
+)
+from tests.market.conftest import mark
+
+
+def test_marks_of_many_instruments_take_two_statements(btc: Instrument) -> None:
+    listed = [btc] + [
+        list_instrument(
+            symbol=f"C{number}USDT", base_asset="C", tick_size=Decimal(1), lot_size=Decimal(1)
+        )
+        for number in range(20)
+    ]
+    now = timezone.now()
+    quotes = {
+        instrument.pk: Quote(Decimal(100 + place), PriceOrigin.BINANCE_TESTNET)
+        for place, instrument in enumerate(listed)
+    }
+    with CaptureQueriesContext(connection) as statements:
+        record_marks(quotes=quotes, now=now)
+    assert len(statements) == 2
+    for instrument in Instrument.objects.all():
+        assert (instrument.mark_price, instrument.marked_at, instrument.mark_source) == (
+            quotes[instrument.pk].price,
+            now,
+            "binance_testnet",
+        )
+        tick = PriceTick.objects.get(instrument=instrument)
+        assert (tick.price, tick.created_at) == (instrument.mark_price, now)
+
+
+@pytest.mark.parametrize("price", ["0", "-1", "0.001", "1000000000", "NaN"])
+def test_a_mark_must_be_a_positive_multiple_of_the_tick(btc: Instrument, price: str) -> None:
+    quote = Quote(Decimal(price), PriceOrigin.SIMULATION)
+    with pytest.raises(ExchangeError, match="invalid_price"):
+        check_marks(quotes={btc.pk: quote})
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"tick_size": Decimal("0.0001"), "lot_size": Decimal("0.00001")}, "must be a multiple of"),
+        ({"tick_size": Decimal(0)}, "are positive"),
+        ({"tick_size": Decimal("NaN")}, "must be a decimal number"),
+        ({"tick_size": Decimal("1E-9")}, "no more than 8 decimal places"),
+        ({"tick_size": LARGEST_INPUT}, "are below 1,000,000,000"),
+        ({"lot_size": LARGEST_INPUT}, "are below 1,000,000,000"),
+        ({"min_notional": Decimal(-1)}, "is not negative"),
+        ({"symbol": "BTC-USDT"}, "capital letters and digits"),
+        ({"symbol": "BTCUSDT"}, "already exists"),
+        ({"taker_fee_rate": Decimal(1)}, "Fee rates are shares"),
+    ],
+)
+def test_an_instrument_that_breaks_a_rule_is_not_listed(
+    btc: Instrument, changes: dict[str, Any], complaint: str
+) -> None:
+    rules = {"symbol": "ETHUSDT", "tick_size": Decimal(1), "lot_size": Decimal(1)}
+    with pytest.raises(ExchangeError, match=f"invalid_instrument: .*{complaint}"):
+        list_instrument(base_asset="ETH", **{**rules, **changes})
+
+
+def test_halting_is_kept_in_the_history_and_leaves_the_mark_alone(btc: Instrument) -> None:
+    mark(btc, "65000")
+    halt_instrument(instrument=btc)
+    assert Instrument.objects.get().halted
+    resume_instrument(instrument=btc)
+    now = Instrument.objects.get()
+    assert (now.halted, now.mark_price) == (False, Decimal(65000))
+    assert [row.halted for row in btc.history.order_by("history_id")] == [False, True, False]
+
+
+def test_old_ticks_are_pruned(btc: Instrument) -> None:
+    now = timezone.now()
+    for days in (0, 5, 40):
+        mark(btc, "100", now - timedelta(days=days))
+    assert prune_ticks(older_than=timedelta(days=30)) == 1
+    assert PriceTick.objects.count() == 2
+
+
+def test_many_ticks_are_pruned_chunk_by_chunk(
+    btc: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "PRUNE_CHUNK", 2)
+    long_ago = timezone.now() - timedelta(days=40)
+    for _ in range(5):
+        mark(btc, "100", long_ago)
+    assert prune_ticks(older_than=timedelta(days=30)) == 5
+
+
+def test_the_command_says_how_many_ticks_it_deleted(btc: Instrument) -> None:
+    mark(btc, "100", timezone.now() - timedelta(days=3))
+    mark(btc, "101")
+    output = StringIO()
+    call_command("prune_ticks", "--older-than-days", "2.5", stdout=output)
+    assert output.getvalue() == "Deleted 1 tick(s).\n"
+    assert PriceTick.objects.get().price == Decimal(101)
+
+
+@pytest.mark.parametrize("days", ["-1", "nan", "1e9", "some"])
+def test_the_command_refuses_an_age_that_is_none(db: None, days: str) -> None:
+    with pytest.raises(CommandError, match="--older-than-days"):
+        call_command("prune_ticks", "--older-than-days", days)
