@@ -17,7 +17,13 @@ from market.schema import errors
 from market.selectors import current_prices
 from market.serializers import PriceSerializer
 from risk.denials import DENIALS
-from trading.errors import ClientOrderIdConflict, OrderNotFound, OrderNotOpen, OrderRejected
+from trading.errors import (
+    ClientOrderIdConflict,
+    OrderNotFound,
+    OrderNotOpen,
+    OrderPending,
+    OrderRejected,
+)
 from trading.market_step import run_market_step
 from trading.models import Liquidation, Order, OrderStatus, Trade
 from trading.selectors import get_order, liquidations_of, orders_of, trades_of
@@ -30,11 +36,14 @@ from trading.serializers import (
     TradeSerializer,
 )
 from trading.services import cancel_order, place_order
+from trading.venues.denials import VENUE_DENIALS
 
 REPLAYED = "Idempotent-Replayed"
 
 PLACEMENT_ERRORS = {
-    **errors(400, validation_error="The request is not valid; see errors.", **DENIALS),
+    **errors(
+        400, validation_error="The request is not valid; see errors.", **DENIALS, **VENUE_DENIALS
+    ),
     **errors(401, 403, 429),
     **errors(409, client_order_id_conflict=ClientOrderIdConflict.detail),
 }
@@ -119,6 +128,7 @@ class CancelView(APIView):
             **errors(400, order_not_open=OrderNotOpen.detail),
             **errors(401, 403, 429),
             **errors(404, order_not_found=OrderNotFound.detail),
+            **errors(409, order_pending=OrderPending.detail),
         },
     )
     def post(self, request: Request, order_id: int) -> Response:

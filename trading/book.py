@@ -54,14 +54,14 @@ class Book:
         order.updated_at = self.now
         self.changed_orders.append(order)
 
-    def release(self, order: Order) -> None:
-        """Give back what an order reserves."""
+    def release(self, order: Order, *, margin: Decimal = ZERO, notional: Decimal = ZERO) -> None:
+        """Give back what an order reserves, but for ``margin`` and ``notional``."""
         assert order.instrument_id is not None
-        self.expose(
-            order.instrument_id, None, ExposureChange(order_notional=-order.reserved_notional)
-        )
-        self._reserve(-order.reserved_margin, -order.reserved_notional)
-        order.reserved_margin = order.reserved_notional = ZERO
+        margin_change = margin - order.reserved_margin
+        notional_change = notional - order.reserved_notional
+        self.expose(order.instrument_id, None, ExposureChange(order_notional=notional_change))
+        self._reserve(margin_change, notional_change)
+        order.reserved_margin, order.reserved_notional = margin, notional
 
     def fill(self, order: Order, execution: Execution, mark_price: Decimal) -> None:
         """Book one execution of an order: trade, position, ledger and exposure."""

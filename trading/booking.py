@@ -75,6 +75,7 @@ def update(model: type[Model], names: Sequence[str]) -> str:
 
 ORDER_CHANGES = [
     "status",
+    "accepted_as",
     "reject_code",
     "reject_detail",
     "filled_size",

@@ -29,6 +29,11 @@ class OrderNotOpen(ExchangeError):
     detail = "The order is not open any more."
 
 
+class OrderPending(Conflict):
+    code = "order_pending"
+    detail = "The venue has not told yet what became of the order; try again in some seconds."
+
+
 class MarketBusy(Conflict):
     code = "market_busy"
     detail = "Another market step is still running; try again."

@@ -12,9 +12,8 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.locks import lock_account, lock_insurance_fund
+from accounts.locks import lock_account
 from accounts.models import TransferKind
-from accounts.selectors import insurance_fund_balance
 from market.amounts import ZERO
 from risk.execution import execute
 from risk.margin import fee
@@ -23,6 +22,7 @@ from risk.selectors import read_risk_state, users_in_breach
 from risk.state import AccountState, Limits, OpenPosition
 from trading.book import Book
 from trading.booking import next_ids, write
+from trading.deficit import cover_deficit
 from trading.models import (
     OPEN_STATUSES,
     Liquidation,
@@ -69,7 +69,7 @@ def liquidate(*, user_id: int) -> Liquidation | None:
     liquidation = book.liquidation = new_liquidation(before, limits, book.now)
     cancel_open_orders(book)
     close_positions(book, limits)
-    cover_deficit(book, liquidation)
+    liquidation.insurance_paid, liquidation.bad_debt = cover_deficit(book, liquidation)
     record_outcome(liquidation, book.state)
     write(book, opens=False, threshold=ZERO)
     log.info(
@@ -171,18 +171,6 @@ def closing_order(book: Book, position: OpenPosition, order_id: int) -> Order:
         created_at=book.now,
         updated_at=book.now,
     )
-
-
-def cover_deficit(book: Book, liquidation: Liquidation) -> None:
-    """Lift a negative balance to zero: by the insurance fund, then as bad debt."""
-    deficit = -book.state.balance
-    if deficit <= 0:
-        return
-    lock_insurance_fund()
-    liquidation.insurance_paid = min(max(insurance_fund_balance(), ZERO), deficit)
-    liquidation.bad_debt = deficit - liquidation.insurance_paid
-    book.post(TransferKind.INSURANCE_COVER, liquidation.insurance_paid, liquidation)
-    book.post(TransferKind.BAD_DEBT, liquidation.bad_debt, liquidation)
 
 
 def record_outcome(liquidation: Liquidation, after: AccountState) -> None:

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from django.db import transaction
 from django.utils import timezone
@@ -33,6 +35,18 @@ class Placement:
     replayed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """How orders of a venue are taken in: their first status and the check that they must pass."""
+
+    venue: Venue
+    first_status: OrderStatus
+    check: Callable[[Intent, RiskState, datetime], Approval | Denial]
+
+
+SIMULATED: Final = Desk(Venue.SIMULATED, OrderStatus.NEW, check_order)
+
+
 def place_order(*, user_id: int, intent: Intent, client_order_id: str | None = None) -> Placement:
     """Place an order for a user on the simulated venue.
 
@@ -41,24 +55,31 @@ def place_order(*, user_id: int, intent: Intent, client_order_id: str | None = N
     ClientOrderIdConflict.
     """
     with order_latency_seconds.time():
-        placement = decide_until_booked(user_id, intent, client_order_id)
+        placement = decide_until_booked(SIMULATED, user_id, intent, client_order_id)
     if not placement.replayed:
         count_order(placement.order)
     return placement
 
 
-def decide_until_booked(user_id: int, intent: Intent, client_order_id: str | None) -> Placement:
+def decide_until_booked(
+    desk: Desk, user_id: int, intent: Intent, client_order_id: str | None
+) -> Placement:
     """Decide and book; where the global threshold holds the order back, store that instead."""
     try:
-        return decide_and_book(user_id, intent, client_order_id)
+        return decide_and_book(desk, user_id, intent, client_order_id)
     except GlobalExposureExceeded:
-        return decide_and_book(user_id, intent, client_order_id, deny("global_exposure_exceeded"))
+        refusal = deny("global_exposure_exceeded")
+        return decide_and_book(desk, user_id, intent, client_order_id, refusal)
 
 
 @until_mark_holds
 @transaction.atomic
 def decide_and_book(
-    user_id: int, intent: Intent, client_order_id: str | None, refusal: Denial | None = None
+    desk: Desk,
+    user_id: int,
+    intent: Intent,
+    client_order_id: str | None,
+    refusal: Denial | None = None,
 ) -> Placement:
     """Decide on an order under its account's lock and write the outcome.
 
@@ -71,8 +92,9 @@ def decide_and_book(
             return earlier
     now = timezone.now()
     state = read_risk_state(account_id=account_id, symbol=intent.symbol)
-    decision = refusal or check_order(intent, state, now)
+    decision = refusal or desk.check(intent, state, now)
     order = new_order(intent, state, client_order_id, now)
+    order.venue, order.status = desk.venue, desk.first_status
     if isinstance(decision, Denial):
         return reject(order, decision)
     book_approved(order, decision, state, now)
@@ -125,8 +147,6 @@ def new_order(
         price=intent.price,
         leverage=intent.leverage,
         reduce_only=intent.reduce_only,
-        status=OrderStatus.NEW,
-        venue=Venue.SIMULATED,
         filled_size=ZERO,
         required_margin=ZERO,
         reserved_margin=ZERO,

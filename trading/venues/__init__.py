@@ -1,1 +1,1 @@
-"""Venues: where orders are filled. The simulated one fills at the mark price by itself."""
+"""Venues beside the simulated one: orders that are filled elsewhere and booked here."""

@@ -1,0 +1,133 @@
+"""Places and cancels orders at Binance Spot Testnet.
+
+First the order is stored as PENDING_NEW with its reservation, then the venue is called outside any
+transaction, then its answer is booked. What a crash or a lost answer leaves behind, reconciliation
+settles: an order is sent at most once.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from django.utils import timezone
+
+from market.binance.answers import Fill, OrderResult
+from market.binance.client import BinanceClient
+from market.binance.errors import (
+    CancelRejected,
+    NoSuchOrder,
+    OrderFateUnknown,
+    VenueError,
+    VenueRejected,
+)
+from risk.denials import Denial
+from risk.engine import Intent
+from trading.errors import OrderNotOpen, OrderPending
+from trading.metrics import count_order, order_latency_seconds
+from trading.models import OPEN_STATUSES, Order, OrderStatus, OrderType, Side, Venue
+from trading.placement import Desk, Placement, decide_until_booked
+from trading.venues.checks import check_for_venue
+from trading.venues.connection import venue_client, venue_order_id
+from trading.venues.denials import VENUE_DENIALS, VENUE_REJECTED, VENUE_UNAVAILABLE
+from trading.venues.settlement import end_absent, settle
+
+DESK: Final = Desk(Venue.BINANCE_TESTNET, OrderStatus.PENDING_NEW, check_for_venue)
+
+#: An order that was held up for longer is not sent any more.
+SEND_WITHIN: Final = timedelta(seconds=20)
+#: When the venue does not know an order of this age, it never will: more than SEND_WITHIN, the
+#: timeouts of a request with its one repetition, and recvWindow together.
+FATE_FINAL_AFTER: Final = timedelta(seconds=60)
+
+
+def place_at_venue(
+    *, user_id: int, intent: Intent, client_order_id: str | None = None
+) -> Placement:
+    """Place an order for a user at the venue.
+
+    As on the simulated venue a refused order is returned with its denial, the venue's refusals
+    included. An order whose fate is unknown is returned as PENDING_NEW. Raises CredentialsMissing,
+    AccountNotFound, ClientOrderIdConflict.
+    """
+    client = venue_client()
+    with order_latency_seconds.time():
+        placement = decide_until_booked(DESK, user_id, intent, client_order_id)
+        if placement.replayed:
+            return placement
+        if placement.denial is None:
+            placement = send(client, placement.order)
+    count_order(placement.order)
+    return placement
+
+
+def send(client: BinanceClient, order: Order) -> Placement:
+    """Send a stored order to the venue and book the answer."""
+    if timezone.now() - order.created_at > SEND_WITHIN:
+        return refuse(order, Denial(VENUE_UNAVAILABLE, VENUE_DENIALS[VENUE_UNAVAILABLE]))
+    try:
+        result = client.place_order(
+            symbol=order.symbol,
+            side="BUY" if order.side == Side.BUY else "SELL",
+            type="MARKET" if order.type == OrderType.MARKET else "LIMIT",
+            quantity=order.size,
+            price=order.price,
+            client_order_id=venue_order_id(order),
+        )
+    except OrderFateUnknown:
+        return Placement(order)
+    except VenueRejected as error:
+        return refuse(order, Denial(VENUE_REJECTED, f"The venue refused: {error.message}"))
+    except VenueError as error:
+        return refuse(order, Denial(VENUE_UNAVAILABLE, error.message))
+    return Placement(settle(order=order, result=result, fills=result.fills, first_answer=True))
+
+
+def refuse(order: Order, denial: Denial) -> Placement:
+    """Store that the venue did not take an order."""
+    order = end_absent(order=order, status=OrderStatus.REJECTED, denial=denial)
+    return Placement(order, denial)
+
+
+def cancel_at_venue(*, order: Order) -> Order:
+    """Cancel an order at the venue and return it.
+
+    Raises OrderNotOpen, OrderPending when its end is not known yet, CredentialsMissing,
+    VenueUnavailable, VenueRateLimited.
+    """
+    if order.status not in OPEN_STATUSES:
+        raise OrderNotOpen(order_id=order.pk, status=order.status)
+    client = venue_client()
+    try:
+        result = client.cancel_order(symbol=order.symbol, client_order_id=venue_order_id(order))
+        order = settle(order=order, result=result, fills=all_fills(client, result))
+    except CancelRejected:
+        order = refresh(client, order)
+    except OrderFateUnknown:
+        raise OrderPending(order_id=order.pk) from None
+    if order.status == OrderStatus.CANCELED:
+        return order
+    if order.status in OPEN_STATUSES:
+        raise OrderPending(order_id=order.pk)
+    raise OrderNotOpen(order_id=order.pk, status=order.status)
+
+
+def refresh(client: BinanceClient, order: Order) -> Order:
+    """Bring an order to where the venue says it is, and return it.
+
+    Raises VenueUnavailable, VenueRateLimited, VenueRejected.
+    """
+    try:
+        result = client.get_order(symbol=order.symbol, client_order_id=venue_order_id(order))
+    except NoSuchOrder:
+        if timezone.now() - order.created_at <= FATE_FINAL_AFTER:
+            return order
+        absent = Denial(VENUE_REJECTED, "The venue does not know the order.")
+        return end_absent(order=order, status=OrderStatus.EXPIRED, denial=absent)
+    return settle(order=order, result=result, fills=all_fills(client, result))
+
+
+def all_fills(client: BinanceClient, result: OrderResult) -> Sequence[Fill]:
+    """Return the fills of an order, asking the venue for those that its answer left out."""
+    if result.fills_complete:
+        return result.fills
+    return client.my_trades(symbol=result.symbol, order_id=result.order_id)
