@@ -33,6 +33,12 @@ def forget_rate_limits() -> None:
 
 
 @pytest.fixture(autouse=True)
+def stay_off_the_network(settings: Settings) -> None:
+    """Simulate prices; a test of a price source names its own."""
+    settings.PRICE_SOURCES = ["simulation"]
+
+
+@pytest.fixture(autouse=True)
 def hash_passwords_fast(settings: Settings) -> None:
     """A slow hash protects passwords; a test has none to protect."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from market.sources.replay import ReplayError, merged_steps
 
 from market.errors import ExchangeError
+from market.sources.replay import ReplayError, merged_steps
 from trading.manual_prices import step_at_prices
 from trading.reporting import describe_liquidation
 
