@@ -46,6 +46,11 @@ def revoke_api_key(*, api_key: ApiKey) -> None:
     api_key.refresh_from_db()
 
 
+def revoke_api_keys(*, user: User) -> int:
+    """End all keys of a user, and every token that names one; return how many."""
+    return ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
+
+
 def identify(*, key: str) -> ApiKey:
     """Return the live key row of a clear key and note its use. Raises InvalidApiKey."""
     row = live_keys().filter(key_hash=digest(key)).first()

@@ -1,6 +1,8 @@
 """Writes of the accounts app: users, accounts and money. Each public function is one use case."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -131,6 +133,22 @@ def change_tier(*, user: User, tier: Tier) -> None:
     """Move ``user`` to ``tier``; the history keeps who did it. Open positions stay as they are."""
     user.tier = tier
     user.save(update_fields=["tier"])
+
+
+def change_user(*, user: User, changes: Mapping[str, Any]) -> None:
+    """Change fields of a user other than the tier, with history.
+
+    A user who is not active any more is locked out at once, API keys and tokens included.
+    """
+    for field, value in changes.items():
+        setattr(user, field, value)
+    user.save(update_fields=list(changes))
+
+
+def change_account_policy(*, policy: AccountPolicy, opening_balance: Decimal) -> None:
+    """Set what new accounts open with, in USDT, with history."""
+    policy.opening_balance = opening_balance
+    policy.save(update_fields=["opening_balance"])
 
 
 def suspend_account(*, account: Account) -> None:

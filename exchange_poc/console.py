@@ -9,8 +9,14 @@ FAVICON = "drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png"
 
 
 def link(title: str, icon: str, model: str) -> dict[str, Any]:
-    """Return a sidebar entry for the list of ``app_model``."""
-    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{model}_changelist")}
+    """Return a sidebar entry for the list of ``app_model``, for those who may see it."""
+    app, name = model.split("_")
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(f"admin:{model}_changelist"),
+        "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
+    }
 
 
 UNFOLD: dict[str, Any] = {
@@ -27,10 +33,10 @@ UNFOLD: dict[str, Any] = {
         }
     ],
     "SHOW_HISTORY": True,
+    "ENVIRONMENT": "exchange_poc.dashboard.environment",
     "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "kpi.dashboard.dashboard",
+    "DASHBOARD_CALLBACK": "exchange_poc.dashboard.show_dashboard",
     "SIDEBAR": {
-        "show_search": True,
         "show_all_applications": False,
         "navigation": [
             {
@@ -62,7 +68,6 @@ UNFOLD: dict[str, Any] = {
                     link("Accounts", "account_balance_wallet", "accounts_account"),
                     link("Ledger", "menu_book", "accounts_transfer"),
                     link("Account policy", "rule", "accounts_accountpolicy"),
-                    link("Groups", "groups", "auth_group"),
                 ],
             },
             {
@@ -83,6 +88,14 @@ UNFOLD: dict[str, Any] = {
                     link("Instruments", "candlestick_chart", "market_instrument"),
                     link("Price ticks", "timeline", "market_pricetick"),
                     link("Clock", "schedule", "market_marketclock"),
+                ],
+            },
+            {
+                "title": "System",
+                "separator": True,
+                "items": [
+                    link("Groups", "groups", "auth_group"),
+                    link("Staff log", "history", "admin_logentry"),
                     link("Heartbeats", "monitor_heart", "kpi_heartbeat"),
                 ],
             },

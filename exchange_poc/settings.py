@@ -121,6 +121,7 @@ LOGIN_REDIRECT_URL = "admin:index"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = "exchange_poc.formats"
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
 

@@ -1,193 +1,83 @@
-"""The console's home: figures as cards, history as charts. Amounts in USDT."""
+"""What the console's dashboard is drawn from. Amounts in USDT."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
 
 from django.db.models import Count
 from django.db.models.functions import TruncHour
-from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 
-from kpi.selectors import get_trading_kpis
-from market.console import plain
+from kpi.selectors import TradingKpis, get_trading_kpis
 from market.models import Instrument
 from market.selectors import candles, current_prices
 from risk.selectors import get_policy
 from trading.models import Liquidation
 
 MINUTES_OF_PRICES: Final = 60
+MOST_INSTRUMENTS: Final = 6
 HOURS_OF_LIQUIDATIONS: Final = 24
-COLORS: Final = ("#9333ea", "#0891b2", "#ea580c", "#16a34a", "#e11d48", "#ca8a04")
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """One figure with a line of context and the list behind it."""
+class PriceHistory:
+    """The mark price of an instrument at the end of each of the last minutes."""
 
-    title: str
-    value: str
-    note: str
-    href: str
+    symbol: str
+    minutes: Sequence[datetime]
+    prices: Sequence[Decimal]
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
-    """One chart as JSON for Chart.js; without data ``empty`` says what to do."""
+class HourlyCount:
+    """How many accounts were closed out in the hour that begins at ``hour``."""
 
-    title: str
-    kind: str
-    data: str
-    options: str
-    empty: str
+    hour: datetime
+    count: int
 
 
-def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add the dashboard to the context of the console's index page."""
-    context["prices"] = list(current_prices())
-    context["cards"] = cards(context["prices"])
-    context["charts"] = [
-        *(price_chart(row, COLORS[n % len(COLORS)]) for n, row in enumerate(context["prices"])),
-        open_interest_chart(),
-        liquidation_chart(),
-    ]
-    return context
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """All of it, as of now."""
+
+    trading_halted: bool
+    kpis: TradingKpis
+    instruments: Sequence[Instrument]
+    price_histories: Sequence[PriceHistory]
+    liquidations: Sequence[HourlyCount]
 
 
-def cards(prices: list[Instrument]) -> list[Card]:
-    """Return the figures of the moment."""
-    kpis, policy = get_trading_kpis(), get_policy()
-    threshold = plain(kpis.global_exposure_threshold)
-    state = "halted" if policy.trading_halted else "open"
-    marks = [
-        Card(
-            row.symbol,
-            plain(row.mark_price),
-            "halted" if row.halted else f"{row.get_mark_source_display()}",
-            changelist("market", "instrument"),
-        )
-        for row in prices
-    ]
-    return [
-        Card("Trading", state, "change in the risk policy", changelist("risk", "riskpolicy")),
-        Card(
-            "Global exposure",
-            plain(kpis.global_exposure),
-            f"of at most {threshold} USDT",
-            changelist("risk", "instrumentexposure"),
-        ),
-        Card(
-            "Open positions",
-            plain_count(kpis.open_positions),
-            f"{plain_count(kpis.total_trades)} trades so far",
-            changelist("risk", "position") + "?status__exact=OPEN",
-        ),
-        Card(
-            "Orders",
-            plain_count(kpis.total_orders),
-            f"{plain_count(kpis.rejected_orders)} rejected",
-            changelist("trading", "order"),
-        ),
-        Card(
-            "Liquidations",
-            plain_count(kpis.liquidation_events),
-            "since the beginning",
-            changelist("trading", "liquidation"),
-        ),
-        Card(
-            "Insurance fund",
-            plain(kpis.insurance_fund),
-            f"bad debt {plain(kpis.bad_debt)} USDT",
-            changelist("accounts", "transfer"),
-        ),
-        *marks,
-    ]
-
-
-def price_chart(instrument: Instrument, color: str) -> Chart:
-    """Return the closes of the last minutes of one instrument."""
-    history = candles(symbol=instrument.symbol, interval="1m", limit=MINUTES_OF_PRICES)
-    return chart(
-        f"{instrument.symbol}, mark price per minute ({instrument.quote_asset})",
-        "line",
-        [candle.open_time.strftime("%H:%M") for candle in history],
-        {instrument.symbol: [float(candle.close) for candle in history]},
-        empty="No price in the last hour: is the beat running? Try python manage.py tick.",
-        colors=(color,),
+def get_dashboard() -> Dashboard:
+    """Return what the dashboard shows."""
+    instruments = list(current_prices())
+    return Dashboard(
+        trading_halted=get_policy().trading_halted,
+        kpis=get_trading_kpis(),
+        instruments=instruments,
+        price_histories=[price_history(row.symbol) for row in instruments[:MOST_INSTRUMENTS]],
+        liquidations=liquidations_per_hour(now=timezone.now()),
     )
 
 
-def open_interest_chart() -> Chart:
-    """Return what is held long and short of each instrument."""
-    rows = get_trading_kpis().open_interest
-    held = any(row.long or row.short for row in rows)
-    return chart(
-        "Open interest (USDT)",
-        "bar",
-        [row.symbol for row in rows] if held else [],
-        {"Long": [float(row.long) for row in rows], "Short": [float(row.short) for row in rows]},
-        empty="Nobody holds a position: place an order through the API.",
-        colors=("#16a34a", "#e11d48"),
+def price_history(symbol: str) -> PriceHistory:
+    """Return the closes of the last minutes in which an instrument had a price."""
+    history = candles(symbol=symbol, interval="1m", limit=MINUTES_OF_PRICES)
+    return PriceHistory(
+        symbol, [candle.open_time for candle in history], [candle.close for candle in history]
     )
 
 
-def liquidation_chart() -> Chart:
-    """Return the close-outs per hour of the last day."""
-    since = timezone.now() - timedelta(hours=HOURS_OF_LIQUIDATIONS)
+def liquidations_per_hour(*, now: datetime) -> list[HourlyCount]:
+    """Return the close-outs of the last day, hour by hour, hours without any included."""
+    this_hour = now.replace(minute=0, second=0, microsecond=0)
+    hours = [this_hour - timedelta(hours=n) for n in reversed(range(HOURS_OF_LIQUIDATIONS))]
     rows = (
-        Liquidation.objects.filter(created_at__gte=since)
+        Liquidation.objects.filter(created_at__gte=hours[0])
         .order_by()
-        .values(hour=TruncHour("created_at"))
-        .annotate(count=Count("id"))
-        .order_by("hour")
+        .values_list(TruncHour("created_at"))
+        .annotate(Count("id"))
     )
-    return chart(
-        "Liquidations per hour",
-        "bar",
-        [row["hour"].strftime("%d %H:00") for row in rows],
-        {"Liquidations": [row["count"] for row in rows]},
-        empty="No account was liquidated in the last 24 hours.",
-        colors=("#e11d48",),
-    )
-
-
-def chart(
-    title: str,
-    kind: str,
-    labels: list[str],
-    series: dict[str, list[float]],
-    *,
-    empty: str,
-    colors: tuple[str, ...],
-) -> Chart:
-    """Return a chart of named series over common labels."""
-    sets = [
-        {
-            "label": name,
-            "data": values,
-            "borderColor": color,
-            "backgroundColor": color,
-            "displayYAxis": True,
-        }
-        for (name, values), color in zip(series.items(), colors, strict=False)
-    ]
-    options = {
-        "responsive": True,
-        "maintainAspectRatio": False,
-        "animation": False,
-        "elements": {"point": {"radius": 0}},
-        "plugins": {"legend": {"display": len(sets) > 1}},
-        "scales": {"y": {"display": True}, "x": {"display": True, "ticks": {"maxTicksLimit": 8}}},
-    }
-    data = json.dumps({"labels": labels, "datasets": sets}) if labels else ""
-    return Chart(title, kind, data, json.dumps(options), empty)
-
-
-def changelist(app: str, model: str) -> str:
-    return reverse(f"admin:{app}_{model}_changelist")
-
-
-def plain_count(number: int) -> str:
-    return f"{number:,}"
+    counts = dict(rows)
+    return [HourlyCount(hour, counts.get(hour, 0)) for hour in hours]

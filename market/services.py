@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.utils import timezone
 
-from market.amounts import LARGEST_INPUT, ZERO, is_valid_multiple
+from market.amounts import LARGEST_INPUT, ZERO, is_multiple, is_valid_multiple
 from market.errors import ExchangeError
 from market.models import Instrument, PriceTick
 from market.quotes import Quote
@@ -28,6 +28,14 @@ PRUNE_CHUNK = 10_000
 
 class InvalidInstrument(ExchangeError):
     code = "invalid_instrument"
+
+
+class CoarserStep(ExchangeError):
+    code = "coarser_step"
+    detail = (
+        "A step may only be divided, since orders and positions are multiples of the present one; "
+        "list another instrument for coarser steps."
+    )
 
 
 class InvalidMark(ExchangeError):
@@ -60,6 +68,26 @@ def list_instrument(
         raise InvalidInstrument(" ".join(error.messages), errors=error.message_dict) from error
     instrument.save()
     return instrument
+
+
+def configure_instrument(*, instrument: Instrument, changes: Mapping[str, Any]) -> None:
+    """Change rules of an instrument: its steps, its smallest notional, its fee rates, by field.
+
+    Steps may only become finer, so that every position and resting order stays a multiple of
+    them. Raises CoarserStep, InvalidInstrument.
+    """
+    before = Instrument.objects.get(pk=instrument.pk)
+    for field in ("tick_size", "lot_size"):
+        new = changes.get(field, getattr(before, field))
+        if new > 0 and not is_multiple(getattr(before, field), new):
+            raise CoarserStep(field=field)
+    for field, value in changes.items():
+        setattr(instrument, field, value)
+    try:
+        instrument.full_clean()
+    except ValidationError as error:
+        raise InvalidInstrument(" ".join(error.messages), errors=error.message_dict) from error
+    instrument.save(update_fields=list(changes))
 
 
 def halt_instrument(*, instrument: Instrument) -> None:

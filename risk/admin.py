@@ -1,112 +1,192 @@
 """Policy, positions and exposure in the staff console."""
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
-from simple_history.admin import SimpleHistoryAdmin
+from unfold.contrib.filters.admin import (
+    AutocompleteSelectFilter,
+    ChoicesDropdownFilter,
+    RelatedDropdownFilter,
+)
+from unfold.enums import ActionVariant
 
-from market.console import KeptAdmin, PolicyAdmin, RecordAdmin, plain
+from market.amounts import round_half_even
+from market.console.actions import row_action
+from market.console.figures import (
+    NOTHING,
+    aligned,
+    label_column,
+    money,
+    money_column,
+    plain,
+    plain_column,
+    signed,
+    signed_column,
+    time_column,
+)
+from market.console.filters import DayFilter
+from market.console.pages import ConfigurationAdmin, LargeRecordAdmin, PolicyAdmin, RecordAdmin
+from market.console.search import FoundByNumberOrOwner
 from risk.models import (
     GlobalExposure,
     InstrumentExposure,
     LeverageLimit,
     MarginAccount,
     Position,
+    PositionStatus,
     RiskPolicy,
 )
+from risk.selectors import as_open_position, get_policy
+from risk.services import change_policy, halt_trading, resume_trading, set_leverage_limit
 from risk.statement import entry_price
+
+STATUS_LABELS = {"OPEN": "info", "CLOSED": "default", "LIQUIDATED": "danger"}
 
 
 @admin.register(RiskPolicy)
-class RiskPolicyAdmin(SimpleHistoryAdmin, PolicyAdmin):
+class RiskPolicyAdmin(PolicyAdmin):
     """Halt trading and set the limits; every change stands in the history."""
 
-    list_display = [
-        "__str__",
-        "trading_halted",
-        "global_exposure_threshold",
-        "user_exposure_limit",
-        "liquidation_threshold",
-        "liquidation_mode",
-    ]
-    fieldsets = [
-        ("Trading", {"fields": ["trading_halted", "max_mark_age_seconds"]}),
-        ("Exposure", {"fields": ["user_exposure_limit", "global_exposure_threshold"]}),
+    fieldsets = (
+        ("Trading", {"fields": (("trading_halted", "max_mark_age_seconds"),)}),
+        ("Exposure", {"fields": (("user_exposure_limit", "global_exposure_threshold"),)}),
         (
             "Liquidation",
-            {"fields": ["liquidation_threshold", "liquidation_mode", "liquidation_fee_rate"]},
+            {
+                "fields": (
+                    ("liquidation_threshold", "liquidation_mode"),
+                    "liquidation_fee_rate",
+                )
+            },
         ),
-    ]
+    )
+    readonly_fields = ("trading_halted",)
+    actions_detail = ("halt", "resume")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """Offer the one of halt and resume that changes something."""
+        useless = "halt" if get_policy().trading_halted else "resume"
+        offered = super().get_actions_detail(request, object_id)
+        return [action for action in offered if action.method.__name__ != useless]
+
+    def configure(self, row: RiskPolicy, changes: dict[str, Any]) -> None:
+        change_policy(changes=changes)
+
+    def has_halt_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("risk.change_riskpolicy")
+
+    @row_action(
+        title="Halt trading",
+        question="No order is accepted or filled until trading is resumed. Cancels and "
+        "close-outs go on.",
+        permission="halt",
+        icon="front_hand",
+        variant=ActionVariant.DANGER,
+    )
+    def halt(self, request: HttpRequest, form: forms.Form, policy: RiskPolicy) -> str:
+        halt_trading()
+        return "Trading is halted."
+
+    @row_action(
+        title="Resume trading",
+        question="Orders are accepted and filled again.",
+        permission="halt",
+        icon="play_circle",
+        variant=ActionVariant.SUCCESS,
+    )
+    def resume(self, request: HttpRequest, form: forms.Form, policy: RiskPolicy) -> str:
+        resume_trading()
+        return "Trading goes on."
 
 
 @admin.register(LeverageLimit)
-class LeverageLimitAdmin(SimpleHistoryAdmin, KeptAdmin):
-    list_display = ["tier", "max_leverage"]
+class LeverageLimitAdmin(ConfigurationAdmin):
+    """One row per tier, made by migration: changed, never added."""
 
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: LeverageLimit | None = None
-    ) -> list[str]:
-        return ["tier"] if obj else []
+    list_display = ("tier", "max_leverage")
+    search_fields = ("tier",)
+    readonly_fields = ("tier",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def configure(self, row: LeverageLimit, changes: dict[str, Any]) -> None:
+        set_leverage_limit(limit=row, **changes)
 
 
 @admin.register(Position)
-class PositionAdmin(RecordAdmin):
-    list_display = [
+class PositionAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
+    """Open positions at present marks, and the closed ones as history."""
+
+    list_display = (
         "id",
         "account",
         "instrument",
-        "status",
-        "shown_quantity",
+        label_column("status", STATUS_LABELS),
+        plain_column("quantity"),
         "entry",
-        "mark",
-        "shown_margin",
+        plain_column("instrument__mark_price", "Mark price"),
+        money_column("margin"),
         "leverage",
-        "shown_realized_pnl",
-        "opened_at",
-    ]
-    list_filter = ["status", "instrument", "account__user__tier"]
-    list_select_related = ["account__user", "instrument"]
-    search_fields = ["account__user__username"]
-
-    @admin.display(description="Quantity", ordering="quantity")
-    def shown_quantity(self, row: Position) -> str:
-        return plain(row.quantity)
+        "unrealized",
+        signed_column("realized_pnl", "Realised P&L"),
+        time_column("opened_at"),
+    )
+    list_filter = (
+        ("status", ChoicesDropdownFilter),
+        ("instrument", RelatedDropdownFilter),
+        ("account", AutocompleteSelectFilter),
+        ("opened_at", DayFilter),
+    )
+    list_select_related = ("account__user", "instrument")
 
     @admin.display(description="Entry price")
     def entry(self, row: Position) -> str:
-        return plain(entry_price(row))
+        return aligned(plain(entry_price(row)))
 
-    @admin.display(description="Mark price")
-    def mark(self, row: Position) -> str:
-        return plain(row.instrument.mark_price)
-
-    @admin.display(description="Margin, USDT", ordering="margin")
-    def shown_margin(self, row: Position) -> str:
-        return plain(row.margin)
-
-    @admin.display(description="Realised P&L, USDT", ordering="realized_pnl")
-    def shown_realized_pnl(self, row: Position) -> str:
-        return plain(row.realized_pnl)
+    @admin.display(description="Unrealised P&L")
+    def unrealized(self, row: Position) -> str:
+        if row.status != PositionStatus.OPEN:
+            return NOTHING
+        return signed(as_open_position(row).unrealized_pnl)
 
 
 @admin.register(MarginAccount)
 class MarginAccountAdmin(RecordAdmin):
-    list_display = ["account", "reserved_margin", "reserved_notional"]
-    list_select_related = ["account__user"]
-    search_fields = ["account__user__username"]
+    list_display = (
+        "account",
+        money_column("reserved_margin"),
+        money_column("reserved_notional"),
+    )
+    list_select_related = ("account__user",)
+    search_fields = ("account__user__username",)
 
 
 @admin.register(InstrumentExposure)
 class InstrumentExposureAdmin(RecordAdmin):
-    list_display = [
+    list_display = (
         "instrument",
-        "mark_price",
-        "long_quantity",
-        "short_quantity",
-        "order_notional",
-    ]
-    list_select_related = ["instrument"]
+        plain_column("mark_price"),
+        plain_column("long_quantity", "Long"),
+        plain_column("short_quantity", "Short"),
+        money_column("order_notional", "Notional of open orders"),
+        "value",
+    )
+    list_select_related = ("instrument",)
+    search_fields = ("instrument__symbol",)
+
+    @admin.display(description="Exposure, USDT")
+    def value(self, row: InstrumentExposure) -> str:
+        held = (row.long_quantity + row.short_quantity) * row.mark_price
+        return aligned(money(round_half_even(held + row.order_notional)))
 
 
 @admin.register(GlobalExposure)
 class GlobalExposureAdmin(RecordAdmin):
-    list_display = ["__str__", "total"]
+    list_display = ("__str__", money_column("total", "Total, USDT"), "threshold")
+
+    @admin.display(description="Threshold, USDT")
+    def threshold(self, row: GlobalExposure) -> str:
+        return aligned(money(get_policy().global_exposure_threshold))

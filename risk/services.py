@@ -1,9 +1,12 @@
-"""Writes of the risk app: exposure totals."""
+"""Writes of the risk app: exposure totals, policy and leverage limits."""
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
+
+from risk.models import LeverageLimit, RiskPolicy
 
 # Locks in the order in which every other writer does: instruments by id, then the total.
 SET_MARKS = """
@@ -33,3 +36,34 @@ def revalue_exposure(*, marks: Mapping[int, Decimal]) -> None:
         # Waits for orders that are being booked; the sum in the next statement then sees them.
         cursor.execute("SELECT 1 FROM risk_globalexposure WHERE id = 1 FOR UPDATE")
         cursor.execute(REVALUE_TOTAL)
+
+
+def halt_trading() -> None:
+    """Accept and fill no order until trading is resumed; cancels and close-outs go on."""
+    change_policy(changes={"trading_halted": True})
+
+
+def resume_trading() -> None:
+    """Accept and fill orders again."""
+    change_policy(changes={"trading_halted": False})
+
+
+@transaction.atomic
+def change_policy(*, changes: Mapping[str, Any]) -> None:
+    """Change fields of the risk policy, with history; what is as asked for already stays as it is.
+
+    A limit below what is at stake closes nothing: it holds back what would open more.
+    """
+    policy = RiskPolicy.objects.select_for_update().get(id=1)
+    changed = [field for field, value in changes.items() if getattr(policy, field) != value]
+    if not changed:
+        return
+    for field in changed:
+        setattr(policy, field, changes[field])
+    policy.save(update_fields=changed)
+
+
+def set_leverage_limit(*, limit: LeverageLimit, max_leverage: int) -> None:
+    """Set the highest leverage of a tier's new orders, with history."""
+    limit.max_leverage = max_leverage
+    limit.save(update_fields=["max_leverage"])

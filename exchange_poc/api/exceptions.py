@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.urls import reverse
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -71,8 +74,11 @@ def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
     )
 
 
-def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
-    """Answer an unknown path in JSON, like every other error."""
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an unknown path in JSON, like every other error; in the console with a page."""
+    if request.path.startswith(reverse("admin:index")):
+        context = {**admin.site.each_context(request), "title": "Not found"}
+        return render(request, "admin/404.html", context, status=404)
     return JsonResponse({"detail": NotFound.detail, "code": NotFound.code}, status=404)
 
 

@@ -1,0 +1,46 @@
+"""The ledger, which nobody edits, and the rules of new accounts."""
+
+from typing import Any
+
+from django.contrib import admin
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
+
+from accounts.models import AccountPolicy, Transfer
+from accounts.services import change_account_policy
+from market.console.figures import money_column, time_column
+from market.console.filters import DayFilter
+from market.console.pages import LargeRecordAdmin, PolicyAdmin
+from market.console.search import FoundByNumberOrOwner
+
+
+@admin.register(Transfer)
+class TransferAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
+    """The ledger, append-only: a correction is another transfer, posted on an account's page."""
+
+    list_display = (
+        "id",
+        time_column("created_at"),
+        "kind",
+        "debit_account",
+        "credit_account",
+        money_column("amount", "Amount, USDT"),
+        "reference",
+        "reason",
+        "created_by",
+    )
+    list_filter = (
+        ("kind", ChoicesDropdownFilter),
+        ("debit_account", AutocompleteSelectFilter),
+        ("credit_account", AutocompleteSelectFilter),
+        ("created_at", DayFilter),
+    )
+    list_select_related = ("debit_account__user", "credit_account__user", "created_by")
+    owner_fields = ("debit_account", "credit_account")
+
+
+@admin.register(AccountPolicy)
+class AccountPolicyAdmin(PolicyAdmin):
+    fields = ("opening_balance",)
+
+    def configure(self, row: AccountPolicy, changes: dict[str, Any]) -> None:
+        change_account_policy(policy=row, **changes)

@@ -1,0 +1,205 @@
+"""Traders and staff: created with an account, moved between tiers, given and deprived of rights."""
+
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from unfold.admin import ModelAdmin
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.forms import (
+    AdminPasswordChangeForm,
+    BaseDialogForm,
+    UserChangeForm,
+    UserCreationForm,
+)
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
+
+from accounts.keys import revoke_api_keys
+from accounts.models import Tier, User
+from accounts.services import change_tier, change_user, create_user
+from market.amounts import AMOUNT_FIELD
+from market.console.actions import for_each, link_action, row_action
+from market.console.figures import NOTHING, aligned, label_column, money, time_column
+from market.console.pages import ConfigurationAdmin
+
+TIER_LABELS = {"beginner": "info", "intermediate": "warning", "advanced": "success"}
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+    """Sets of permissions for staff; only a superuser hands out rights."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+
+class TraderForm(UserCreationForm):
+    """A new trader; who works with an API key alone needs no password."""
+
+    usable_password = forms.ChoiceField(
+        label="Password login",
+        required=False,
+        initial="false",
+        choices={"true": "Enabled", "false": "None: the user works with an API key"},
+    )
+    opening_balance = forms.DecimalField(
+        **AMOUNT_FIELD,
+        required=False,
+        min_value=Decimal(0),
+        widget=UnfoldAdminDecimalFieldWidget,
+        help_text="USDT deposited into the account; by default that of the account policy.",
+    )
+
+
+class TierForm(BaseDialogForm):
+    """Asks for a tier."""
+
+    tier = forms.ChoiceField(choices=Tier.choices, widget=UnfoldAdminSelectWidget)
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):
+    """Users; nobody but a superuser edits who works here."""
+
+    form, add_form = UserChangeForm, TraderForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = (
+        "username",
+        label_column("tier", TIER_LABELS),
+        "balance",
+        "suspended",
+        "is_active",
+        "is_staff",
+        time_column("date_joined"),
+    )
+    list_filter = (
+        ("tier", ChoicesDropdownFilter),
+        "is_active",
+        "is_staff",
+        "account__suspended",
+    )
+    list_select_related = ("account",)
+    search_fields = ("username", "email")
+    ordering = ("username",)
+    fieldsets = (
+        (None, {"fields": (("username", "tier"), ("email", "is_active"), "password")}),
+        ("Staff", {"fields": (("is_staff", "is_superuser"), "groups", "user_permissions")}),
+        ("Dates", {"fields": (("last_login", "date_joined"),)}),
+    )
+    add_fieldsets = (
+        (None, {"fields": (("username", "tier"), "opening_balance")}),
+        ("Console login", {"fields": ("usable_password", "password1", "password2")}),
+    )
+    actions = ("make_beginner", "make_intermediate", "make_advanced")
+    actions_detail = ("open_account_page", "change_tier", "issue_key", "revoke_keys")
+
+    @admin.display(description="Balance, USDT", ordering="account__balance")
+    def balance(self, user: User) -> str:
+        account = getattr(user, "account", None)
+        return aligned(money(account.balance)) if account else NOTHING
+
+    @admin.display(description="Suspended", boolean=True)
+    def suspended(self, user: User) -> bool | None:
+        account = getattr(user, "account", None)
+        return account.suspended if account else None
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        """The tier is changed by its action; only a superuser hands out rights."""
+        rights = () if request.user.is_superuser else RIGHTS
+        return ("last_login", "date_joined", *(("tier",) if obj else ()), *rights)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Staff could otherwise take a superuser's rights by setting their password."""
+        guarded = obj is not None and (obj.is_staff or obj.is_superuser)
+        allowed = super().has_change_permission(request, obj)
+        return bool(allowed and (request.user.is_superuser or not guarded))
+
+    def create(self, values: dict[str, Any]) -> User:
+        password = values["password1"] if values["set_usable_password"] else None
+        return create_user(
+            username=values["username"],
+            tier=Tier(values["tier"]),
+            password=password,
+            opening_balance=values["opening_balance"],
+        )
+
+    def configure(self, row: User, changes: dict[str, Any]) -> None:
+        """Groups and permissions are no fields of the row; the form saves them."""
+        fields = {name: value for name, value in changes.items() if name not in RIGHTS[2:]}
+        if fields:
+            change_user(user=row, changes=fields)
+
+    def has_edit_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        user = self.get_object(request, object_id) if object_id else None
+        return self.has_change_permission(request, user)
+
+    def has_issue_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        may_issue = request.user.has_perm("accounts.add_apikey")
+        return may_issue and self.has_edit_permission(request, object_id)
+
+    def has_revoke_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("accounts.change_apikey")
+
+    @row_action(
+        title="Change tier",
+        question="The tier limits the leverage of new orders; open positions stay as they are.",
+        permission="edit",
+        icon="military_tech",
+        form_class=TierForm,
+    )
+    def change_tier(self, request: HttpRequest, form: forms.Form, user: User) -> str:
+        change_tier(user=user, tier=Tier(form.cleaned_data["tier"]))
+        return f"{user} is now {user.get_tier_display()}."
+
+    @row_action(
+        title="Revoke all keys",
+        question="Every API key of this user and every token made with one ends at once.",
+        permission="revoke",
+        icon="key_off",
+    )
+    def revoke_keys(self, request: HttpRequest, form: forms.Form, user: User) -> str:
+        return f"Keys of {user} revoked: {revoke_api_keys(user=user)}."
+
+    @link_action(title="Issue API key", permission="issue", icon="key")
+    def issue_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect(f"{reverse('admin:accounts_apikey_add')}?user={object_id}")
+
+    @link_action(title="Account", permission="view", icon="account_balance_wallet")
+    def open_account_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        user = self.get_object(request, object_id)
+        account = getattr(user, "account", None)
+        if account is None:
+            return redirect(reverse("admin:accounts_account_changelist"))
+        return redirect(reverse("admin:accounts_account_change", args=[account.pk]))
+
+    @admin.action(description="Change tier to beginner", permissions=["change"])
+    def make_beginner(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        self.move(request, users, Tier.BEGINNER)
+
+    @admin.action(description="Change tier to intermediate", permissions=["change"])
+    def make_intermediate(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        self.move(request, users, Tier.INTERMEDIATE)
+
+    @admin.action(description="Change tier to advanced", permissions=["change"])
+    def make_advanced(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        self.move(request, users, Tier.ADVANCED)
+
+    def move(self, request: HttpRequest, users: QuerySet[User], tier: Tier) -> None:
+        for_each(request, users, lambda user: change_tier(user=user, tier=tier), f"Now {tier}")

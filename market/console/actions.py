@@ -1,0 +1,182 @@
+"""Buttons of the console: each opens a dialog, calls one service and says what it did.
+
+Every action asks first and acts on POST alone, so that no link can trigger one.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from unfold.decorators import action
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
+
+from market.errors import ExchangeError
+
+#: An action returns the sentence that tells what it did, or a response of its own.
+Outcome = str | HttpResponse
+ListAction = Callable[[Any, HttpRequest, forms.Form], Outcome]
+RowAction = Callable[[Any, HttpRequest, forms.Form, Any], Outcome]
+View = Callable[..., HttpResponse]
+
+
+class AmountForm(BaseDialogForm):
+    """Asks for an amount of USDT."""
+
+    amount = forms.DecimalField(
+        max_digits=28,
+        decimal_places=8,
+        widget=UnfoldAdminDecimalFieldWidget,
+        help_text="In USDT.",
+    )
+
+
+class ReasonedAmountForm(AmountForm):
+    """Asks for an amount of USDT and why it moves."""
+
+    reason = forms.CharField(
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Kept with the transfer, for good.",
+    )
+
+
+def list_action(
+    *,
+    title: str,
+    question: str,
+    permission: str,
+    icon: str,
+    form_class: type[forms.Form] = BaseDialogForm,
+    variant: ActionVariant = ActionVariant.DEFAULT,
+) -> Callable[[ListAction], View]:
+    """Make a method the button above a list; it is called with the valid form of the dialog.
+
+    ``permission`` names a method ``has_<permission>_permission`` of the page.
+    """
+
+    def decorate(run: ListAction) -> View:
+        @wraps(run)
+        def perform(page: Any, request: HttpRequest, form: forms.Form) -> HttpResponse:
+            return answer(request, lambda: run(page, request, form))
+
+        return dialog(perform, title, question, permission, icon, form_class, variant)
+
+    return decorate
+
+
+def row_action(
+    *,
+    title: str,
+    question: str,
+    permission: str,
+    icon: str,
+    form_class: type[forms.Form] = BaseDialogForm,
+    variant: ActionVariant = ActionVariant.DEFAULT,
+) -> Callable[[RowAction], View]:
+    """Make a method a button of one row; it is called with the valid form and the row.
+
+    What it did goes into the row's history. ``permission`` names a method
+    ``has_<permission>_permission`` of the page, which is given the row's id.
+    """
+
+    def decorate(run: RowAction) -> View:
+        @wraps(run)
+        def perform(
+            page: Any, request: HttpRequest, form: forms.Form, object_id: str
+        ) -> HttpResponse:
+            row = page.get_object(request, object_id)
+            if row is None:
+                raise Http404
+            return answer(request, lambda: run_on_row(run, page, request, form, row))
+
+        return dialog(perform, title, question, permission, icon, form_class, variant)
+
+    return decorate
+
+
+def link_action(*, title: str, permission: str, icon: str) -> Callable[[View], View]:
+    """Make a method the button of one row that leads to another page and changes nothing."""
+
+    def decorate(lead: View) -> View:
+        view: View = action(description=title, permissions=[permission], icon=icon)(lead)
+        return view
+
+    return decorate
+
+
+def run_on_row(
+    run: RowAction, page: Any, request: HttpRequest, form: forms.Form, row: Model
+) -> Outcome:
+    """Run an action and note what it did in the history of its row."""
+    outcome = run(page, request, form, row)
+    said = outcome if isinstance(outcome, str) else run.__name__.replace("_", " ")
+    page.log_change(request, row, said)
+    return outcome
+
+
+def answer(request: HttpRequest, run: Callable[[], Outcome]) -> HttpResponse:
+    """Run an action, tell in a message what it did or why not, and lead back to its page."""
+    try:
+        outcome = run()
+    except ExchangeError as error:
+        messages.error(request, error.detail)
+    else:
+        if isinstance(outcome, HttpResponse):
+            return outcome
+        messages.success(request, outcome)
+    return lead_back(request)
+
+
+def lead_back(request: HttpRequest) -> HttpResponse:
+    """Redirect to the page that the dialog was opened on, else to the home page."""
+    came_from = request.headers.get("HX-Current-URL") or request.headers.get("Referer") or ""
+    if not url_has_allowed_host_and_scheme(came_from, {request.get_host()}):
+        came_from = reverse("admin:index")
+    if "HX-Request" in request.headers:
+        return HttpResponse(headers={"HX-Redirect": came_from})
+    return HttpResponseRedirect(came_from)
+
+
+def dialog(
+    perform: Callable[..., HttpResponse],
+    title: str,
+    question: str,
+    permission: str,
+    icon: str,
+    form_class: type[forms.Form],
+    variant: ActionVariant,
+) -> View:
+    """Put a confirming dialog before a view."""
+    ask = {
+        "title": title,
+        "description": question,
+        "form_class": form_class,
+        "form_submit_text": title,
+    }
+    view: View = action(
+        description=title, permissions=[permission], icon=icon, variant=variant, dialog=ask
+    )(perform)
+    return view
+
+
+def for_each(
+    request: HttpRequest, rows: QuerySet[Any], call: Callable[[Any], Any], done: str
+) -> None:
+    """Call a service for each selected row and tell how it went, refusals included."""
+    count = 0
+    for row in rows:
+        try:
+            call(row)
+            count += 1
+        except ExchangeError as error:
+            messages.error(request, f"{row}: {error.detail}")
+    if count:
+        messages.success(request, f"{done}: {count}.")

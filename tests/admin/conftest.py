@@ -1,0 +1,96 @@
+"""A seeded exchange with something on every page, and staff with and without rights."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from kpi.services import record_heartbeat
+from risk.engine import Intent
+from trading.demo import seed_demo
+from trading.manual_prices import set_price
+from trading.services import place_order
+
+D = Decimal
+Clerk = Callable[..., Client]
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(settings: Any) -> None:
+    """The hash that withstands guessing takes longer than most of these tests."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def exchange(db: None) -> None:
+    """Orders, trades, positions, a resting order, a refused one and a liquidation."""
+    seed_demo()
+    record_heartbeat()
+    beginner, intermediate, advanced = User.objects.order_by("id").values_list("pk", flat=True)[:3]
+    place_order(user_id=intermediate, intent=Intent("BTCUSDT", True, D(5)))
+    set_price(symbol="BTCUSDT", price=D(50_000))
+    place_order(
+        user_id=advanced,
+        intent=Intent("ETHUSDT", True, D("0.1"), price=D(3000)),
+        client_order_id="grid-7",
+    )
+    place_order(user_id=beginner, intent=Intent("ETHUSDT", True, D("0.2")))
+    place_order(user_id=beginner, intent=Intent("ETHUSDT", False, D("0.1")))
+    place_order(user_id=beginner, intent=Intent("BTCUSDT", True, D(500)))
+
+
+@pytest.fixture
+def trader(exchange: None) -> User:
+    """The demo's beginner, with an open position in ETHUSDT."""
+    return User.objects.get(username="beginner")
+
+
+@pytest.fixture
+def staff(client: Client, exchange: None) -> Client:
+    """The console as the superuser of the demo sees it."""
+    client.force_login(User.objects.get(username="admin"))
+    return client
+
+
+@pytest.fixture
+def clerk(db: None) -> Clerk:
+    """Log in somebody who works here: ``clerk("change_user", "view_user")``."""
+
+    def log_in(*permissions: str) -> Client:
+        user = User.objects.create_user("clerk", password="clerk-password", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return log_in
+
+
+def press(client: Client, button: str, *keys: int, **fields: str) -> str:
+    """Confirm the dialog of an action, ``app_model_action``, and return the page after it."""
+    answer = client.post(
+        reverse(f"admin:{button}", args=keys), {"_form_submitted": "on", **fields}, follow=True
+    )
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def select(client: Client, path: str, action: str, *keys: int) -> str:
+    """Run an action on selected rows of a list and return the page after it."""
+    body = {"action": action, "_selected_action": [str(key) for key in keys]}
+    return client.post(f"/admin/{path}/", body, follow=True).content.decode()
+
+
+def save(client: Client, page: str, **changes: str) -> str:
+    """Submit a form with some fields changed and return the page after it."""
+    form = client.get(page).context["adminform"].form
+    body = {name: form[name].value() for name in form.fields}
+    body = {name: value for name, value in body.items() if value not in (None, False)}
+    answer = client.post(page, {**body, **changes}, follow=True)
+    assert answer.status_code == 200
+    return answer.content.decode()

@@ -1,0 +1,126 @@
+"""Users, keys and rights: who creates, who issues, and who may touch whom."""
+
+import re
+
+import pytest
+from django.test import Client
+
+from accounts.errors import InvalidApiKey
+from accounts.keys import identify
+from accounts.models import Account, ApiKey, User
+from tests.admin.conftest import Clerk, D, press, save, select
+
+NEW_TRADER = {
+    "username": "carol",
+    "usable_password": "false",
+    "password1": "",
+    "password2": "",
+    "tier": "advanced",
+    "opening_balance": "",
+}
+
+
+def test_a_new_trader_gets_an_account(staff: Client) -> None:
+    page = "/admin/accounts/user/add/"
+    assert staff.post(page, NEW_TRADER).status_code == 302
+    carol = User.objects.get(username="carol")
+    assert (carol.tier, carol.has_usable_password()) == ("advanced", False)
+    assert Account.objects.get(user=carol).balance == D(100_000)
+    login = {"usable_password": "true", "password1": "long-enough-77", "opening_balance": "12.5"}
+    dave = {**NEW_TRADER, **login, "password2": "long-enough-77", "username": "dave"}
+    assert staff.post(page, dave).status_code == 302
+    assert User.objects.get(username="dave").check_password("long-enough-77")
+    assert Account.objects.get(user__username="dave").balance == D("12.5")
+
+
+@pytest.mark.parametrize(
+    "flaw",
+    [{"username": "beginner"}, {"opening_balance": "-1"}, {"usable_password": "true"}],
+)
+def test_a_flawed_trader_is_not_created(staff: Client, flaw: dict[str, str]) -> None:
+    before = User.objects.count()
+    answer = staff.post("/admin/accounts/user/add/", {**NEW_TRADER, **flaw})
+    assert answer.status_code == 200
+    assert User.objects.count() == before
+
+
+def test_an_opening_balance_that_the_ledger_cannot_hold_is_a_message(staff: Client) -> None:
+    body = {**NEW_TRADER, "opening_balance": "1000000000000"}
+    answer = staff.post("/admin/accounts/user/add/", body, follow=True)
+    assert "An amount is positive" in answer.content.decode()
+    assert not User.objects.filter(username="carol").exists()
+
+
+def test_a_user_is_edited_without_the_tier(staff: Client, trader: User) -> None:
+    save(staff, f"/admin/accounts/user/{trader.pk}/change/", email="b@example.org", tier="advanced")
+    trader.refresh_from_db()
+    assert (trader.email, trader.tier) == ("b@example.org", "beginner")
+
+
+def test_a_password_is_set(staff: Client, trader: User) -> None:
+    page = f"/admin/accounts/user/{trader.pk}/password/"
+    assert staff.get(page).status_code == 200
+    body = {"usable_password": "true", "password1": "new-pass-4711", "password2": "new-pass-4711"}
+    assert staff.post(page, body).status_code == 302
+    assert User.objects.get(pk=trader.pk).check_password("new-pass-4711")
+
+
+def issue(client: Client, user: User) -> str:
+    """Issue a key and return it in clear."""
+    answer = client.post("/admin/accounts/apikey/add/", {"user": user.pk, "label": "Notebook"})
+    assert "no-store" in answer["Cache-Control"]
+    found = re.search(r'id="clear-key"[^>]*>([^<]+)<', answer.content.decode())
+    assert found is not None
+    return found[1]
+
+
+def test_an_issued_key_is_shown_once_and_works(
+    staff: Client, trader: User, capfd: pytest.CaptureFixture[str]
+) -> None:
+    clear = issue(staff, trader)
+    key = identify(key=clear)
+    assert (key.label, key.user) == ("Notebook", trader)
+    for page in ("accounts/apikey/", f"accounts/apikey/{key.pk}/change/", "admin/logentry/"):
+        assert clear not in staff.get(f"/admin/{page}").content.decode()
+    assert clear not in str(dict(staff.session)) + str(staff.cookies)
+    assert clear not in "".join(capfd.readouterr())
+
+
+def test_keys_are_revoked(staff: Client, trader: User) -> None:
+    first, second, third = (issue(staff, trader) for _ in range(3))
+    press(staff, "accounts_apikey_revoke", identify(key=first).pk)
+    select(staff, "accounts/apikey", "revoke_selected", identify(key=second).pk)
+    assert "Keys of beginner revoked: 2." in press(staff, "accounts_user_revoke_keys", trader.pk)
+    for clear in (first, second, third):
+        with pytest.raises(InvalidApiKey):
+            identify(key=clear)
+
+
+def test_only_a_superuser_hands_out_rights(clerk: Clerk, trader: User) -> None:
+    client = clerk("change_user", "view_user")
+    page = f"/admin/accounts/user/{trader.pk}/change/"
+    save(client, page, is_staff="on", is_superuser="on", user_permissions="1", email="c@d.org")
+    trader.refresh_from_db()
+    assert (trader.email, trader.is_staff, trader.is_superuser) == ("c@d.org", False, False)
+    assert not trader.user_permissions.exists()
+
+
+def test_only_a_superuser_touches_who_works_here(clerk: Clerk, exchange: None) -> None:
+    client = clerk("change_user", "view_user", "add_apikey")
+    boss = User.objects.get(username="admin")
+    password = {"usable_password": "true", "password1": "taken-over-1", "password2": "taken-over-1"}
+    for page in ("change/", "password/"):
+        url = f"/admin/accounts/user/{boss.pk}/{page}"
+        assert client.post(url, password).status_code == 403
+    assert boss.check_password("admin")
+    answer = client.post("/admin/accounts/apikey/add/", {"user": boss.pk, "label": ""})
+    assert "Select a valid choice" in answer.content.decode()
+    assert not ApiKey.objects.filter(user=boss).exists()
+
+
+def test_a_superuser_makes_staff(staff: Client, trader: User) -> None:
+    save(staff, f"/admin/accounts/user/{trader.pk}/change/", is_staff="on", user_permissions="1")
+    trader.refresh_from_db()
+    assert trader.is_staff
+    assert trader.user_permissions.count() == 1
+    assert trader.history.latest().is_staff

@@ -1,0 +1,194 @@
+"""The page of an account: what it is worth, what it has at stake, and the staff's hand on it.
+
+It stands here, not in ``accounts``, because it shows positions and orders.
+"""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.enums import ActionVariant
+
+from accounts.models import Account, AccountKind, Tier, User
+from accounts.services import (
+    adjust_balance,
+    deposit,
+    fund_insurance,
+    resume_account,
+    suspend_account,
+    withdraw,
+)
+from market.console.actions import ReasonedAmountForm, for_each, list_action, row_action
+from market.console.figures import NOTHING, aligned, money, time_column
+from market.console.pages import RecordAdmin
+from trading.admin.statement import statement_context
+
+
+@admin.register(Account)
+class AccountAdmin(RecordAdmin):
+    """Balances change by transfers alone: each action here posts one, with a reason."""
+
+    list_display = (
+        "__str__",
+        "kind",
+        "tier",
+        "shown_balance",
+        "suspended",
+        time_column("created_at"),
+    )
+    list_filter = (
+        ("kind", ChoicesDropdownFilter),
+        "suspended",
+        ("user__tier", ChoicesDropdownFilter),
+    )
+    list_select_related = ("user",)
+    search_fields = ("user__username",)
+    fieldsets = ((None, {"fields": (("user", "kind"), ("suspended", "created_at"))}),)
+    change_form_after_template = "admin/account_statement.html"
+    actions = ("suspend_selected", "resume_selected")
+    actions_list = ("fund_insurance",)
+    actions_detail = ("deposit", "withdraw", "adjust", "suspend", "resume")
+
+    @admin.display(description="Tier", ordering="user__tier")
+    def tier(self, account: Account) -> str:
+        return Tier(account.user.tier).label if account.user else NOTHING
+
+    @admin.display(description="Balance, USDT", ordering="balance")
+    def shown_balance(self, account: Account) -> str:
+        """A system account keeps no running balance; its page sums it up."""
+        return aligned(money(account.balance)) if account.user_id else NOTHING
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Account], search_term: str
+    ) -> tuple[QuerySet[Account], bool]:
+        """Find system accounts by what they are called as well."""
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        term = search_term.strip().lower()
+        kinds = [kind for kind in AccountKind if term and term in kind.label.lower()]
+        return found | queryset.filter(kind__in=kinds, user=None), duplicates
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        account = self.get_object(request, object_id)
+        statement = statement_context(account) if account else {}
+        return super().change_view(
+            request, object_id, form_url, {**(extra_context or {}), **statement}
+        )
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """Offer a user's account the one of suspend and resume that changes something."""
+        account = self.get_object(request, object_id)
+        if account is None or account.user_id is None:
+            return []
+        useless = "suspend" if account.suspended else "resume"
+        offered = super().get_actions_detail(request, object_id)
+        return [action for action in offered if action.method.__name__ != useless]
+
+    def has_post_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Whether the user may move money here: system accounts move with users' accounts only."""
+        return request.user.has_perm("accounts.add_transfer") and self.is_of_user(object_id)
+
+    def has_suspend_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("accounts.change_account") and self.is_of_user(object_id)
+
+    def is_of_user(self, object_id: str | None) -> bool:
+        """Tell whether a page is that of a user's account; a list is everybody's."""
+        if object_id is None:
+            return True
+        return Account.objects.filter(pk=object_id, kind=AccountKind.USER).exists()
+
+    @row_action(
+        title="Deposit",
+        question="Moves money from outside into this account.",
+        permission="post",
+        icon="add_circle",
+        form_class=ReasonedAmountForm,
+    )
+    def deposit(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
+        transfer = deposit(account=account, created_by=staff(request), **posted(form))
+        return f"Transfer {transfer.pk}: deposited {money(transfer.amount)} USDT."
+
+    @row_action(
+        title="Withdraw",
+        question="Moves money out of this account.",
+        permission="post",
+        icon="do_not_disturb_on",
+        form_class=ReasonedAmountForm,
+    )
+    def withdraw(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
+        transfer = withdraw(account=account, created_by=staff(request), **posted(form))
+        return f"Transfer {transfer.pk}: withdrew {money(transfer.amount)} USDT."
+
+    @row_action(
+        title="Adjust balance",
+        question="Corrects the balance: a positive amount adds, a negative one takes.",
+        permission="post",
+        icon="tune",
+        form_class=ReasonedAmountForm,
+    )
+    def adjust(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
+        transfer = adjust_balance(account=account, created_by=staff(request), **posted(form))
+        amount = money(form.cleaned_data["amount"])
+        return f"Transfer {transfer.pk}: adjusted the balance by {amount} USDT."
+
+    @row_action(
+        title="Suspend",
+        question="No order of this account is accepted. Its owner can still read and cancel.",
+        permission="suspend",
+        icon="block",
+        variant=ActionVariant.DANGER,
+    )
+    def suspend(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
+        suspend_account(account=account)
+        return f"The account of {account} is suspended."
+
+    @row_action(
+        title="Resume",
+        question="Orders of this account are accepted again.",
+        permission="suspend",
+        icon="play_circle",
+        variant=ActionVariant.SUCCESS,
+    )
+    def resume(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
+        resume_account(account=account)
+        return f"The account of {account} trades again."
+
+    @list_action(
+        title="Fund insurance",
+        question="Moves money from outside into the insurance fund.",
+        permission="post",
+        icon="health_and_safety",
+        form_class=ReasonedAmountForm,
+    )
+    def fund_insurance(self, request: HttpRequest, form: forms.Form) -> str:
+        transfer = fund_insurance(created_by=staff(request), **posted(form))
+        return f"Transfer {transfer.pk}: {money(transfer.amount)} USDT into the insurance fund."
+
+    @admin.action(description="Suspend the selected accounts", permissions=["suspend"])
+    def suspend_selected(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:
+        users = accounts.filter(kind=AccountKind.USER)
+        for_each(request, users, lambda row: suspend_account(account=row), "Suspended")
+
+    @admin.action(description="Resume the selected accounts", permissions=["suspend"])
+    def resume_selected(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:
+        users = accounts.filter(kind=AccountKind.USER)
+        for_each(request, users, lambda row: resume_account(account=row), "Resumed")
+
+
+def posted(form: forms.Form) -> dict[str, Any]:
+    """Return amount and reason of a valid form."""
+    return {"amount": form.cleaned_data["amount"], "reason": form.cleaned_data["reason"]}
+
+
+def staff(request: HttpRequest) -> User:
+    """Return who is at the console."""
+    assert isinstance(request.user, User)
+    return request.user

@@ -1,0 +1,71 @@
+"""The market's clock, with the buttons that run a market step."""
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
+
+from market.amounts import AMOUNT_FIELD
+from market.console.actions import list_action
+from market.console.figures import plain, time_column
+from market.console.pages import RecordAdmin
+from market.models import Instrument, MarketClock
+from trading.manual_prices import set_price
+from trading.market_step import StepResult, run_market_step_when_free
+
+#: How long a button waits for another step to end, in seconds.
+PATIENCE = 5
+
+
+class PriceForm(BaseDialogForm):
+    """Asks for an instrument and its next mark price."""
+
+    instrument = forms.ModelChoiceField(
+        Instrument.objects.all(), widget=UnfoldAdminSelectWidget, empty_label=None
+    )
+    price = forms.DecimalField(
+        **AMOUNT_FIELD,
+        widget=UnfoldAdminDecimalFieldWidget,
+        help_text="A multiple of the tick size. The next tick continues from it.",
+    )
+
+
+@admin.register(MarketClock)
+class MarketClockAdmin(RecordAdmin):
+    list_display = ("__str__", "steps", time_column("stepped_at"), time_column("busy_until"))
+    actions_list = ("run_step", "set_price")
+
+    def has_step_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("market.change_marketclock")
+
+    @list_action(
+        title="Run one market step",
+        question="Takes the next prices from the configured sources, fills the limit orders that "
+        "they reach and closes out accounts in breach.",
+        permission="step",
+        icon="skip_next",
+    )
+    def run_step(self, request: HttpRequest, form: forms.Form) -> str:
+        return told(run_market_step_when_free(patience=PATIENCE))
+
+    @list_action(
+        title="Set a mark price",
+        question="Runs one market step of one instrument at a price of your choice.",
+        permission="step",
+        icon="edit",
+        form_class=PriceForm,
+    )
+    def set_price(self, request: HttpRequest, form: forms.Form) -> str:
+        instrument, price = form.cleaned_data["instrument"], form.cleaned_data["price"]
+        result = told(set_price(symbol=instrument.symbol, price=price))
+        return f"{instrument} at {plain(price)}. {result}"
+
+
+def told(result: StepResult) -> str:
+    """Return the sentence that tells what a step did."""
+    return (
+        f"Market step {result.step}: {len(result.quotes)} prices, "
+        f"{len(result.ended_orders)} orders filled or ended, "
+        f"{len(result.liquidations)} accounts closed out."
+    )

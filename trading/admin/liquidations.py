@@ -1,0 +1,52 @@
+"""Close-outs of accounts, and the sweep that finds accounts in breach."""
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.enums import ActionVariant
+
+from market.console.actions import list_action
+from market.console.figures import money_column, plain_column, time_column
+from market.console.filters import DayFilter
+from market.console.pages import LargeRecordAdmin
+from market.console.search import FoundByNumberOrOwner
+from trading.admin.orders import TradeInline
+from trading.liquidation import sweep_liquidations
+from trading.models import Liquidation
+
+
+@admin.register(Liquidation)
+class LiquidationAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
+    list_display = (
+        "id",
+        time_column("created_at"),
+        "account",
+        plain_column("margin_ratio_before", "Ratio before"),
+        plain_column("margin_ratio_after", "Ratio after"),
+        money_column("equity_before"),
+        money_column("margin_before"),
+        money_column("insurance_paid"),
+        money_column("bad_debt"),
+        "mode",
+    )
+    list_filter = (
+        ("account", AutocompleteSelectFilter),
+        ("created_at", DayFilter),
+    )
+    list_select_related = ("account__user",)
+    inlines = (TradeInline,)
+    actions_list = ("sweep",)
+
+    def has_sweep_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("trading.add_liquidation")
+
+    @list_action(
+        title="Run a liquidation sweep",
+        question="Every account below the liquidation threshold is closed out at present marks.",
+        permission="sweep",
+        icon="cleaning_services",
+        variant=ActionVariant.WARNING,
+    )
+    def sweep(self, request: HttpRequest, form: forms.Form) -> str:
+        return f"Sweep done, accounts closed out: {len(sweep_liquidations())}."

@@ -1,0 +1,208 @@
+"""Orders with their answers and trades; an open order can be cancelled."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from unfold.admin import TabularInline
+from unfold.contrib.filters.admin import (
+    AutocompleteSelectFilter,
+    ChoicesDropdownFilter,
+    DropdownFilter,
+    RelatedDropdownFilter,
+)
+from unfold.enums import ActionVariant
+
+from market.console.actions import for_each, row_action
+from market.console.figures import (
+    aligned,
+    label_column,
+    money_column,
+    plain,
+    plain_column,
+    signed_column,
+    tidied,
+    time_column,
+)
+from market.console.filters import DayFilter
+from market.console.pages import LargeRecordAdmin
+from market.console.search import FoundByNumberOrOwner
+from risk.denials import DENIALS
+from trading.models import OPEN_STATUSES, Order, Trade
+from trading.services import cancel_order
+
+STATUS_LABELS = {
+    "PENDING_NEW": "warning",
+    "NEW": "info",
+    "PARTIALLY_FILLED": "info",
+    "FILLED": "success",
+    "CANCELED": "default",
+    "REJECTED": "danger",
+    "EXPIRED": "default",
+}
+SIDE_LABELS = {"buy": "success", "sell": "danger"}
+
+
+class TradeInline(TabularInline):
+    """The trades of an order or of a liquidation."""
+
+    model = Trade
+    decimals = ("size", "price", "notional", "fee", "realized_pnl")
+    fields = readonly_fields = ("created_at", "instrument", "side", *decimals)
+    readonly_preprocess_fields = dict.fromkeys(decimals, tidied)
+    extra = 0
+    can_delete = False
+    hide_title = True
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Trade]:
+        return super().get_queryset(request).select_related("instrument")
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class RejectCodeFilter(DropdownFilter):
+    """Refused orders by the check that refused them."""
+
+    title = "reject code"
+    parameter_name = "reject_code"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return ((code, code) for code in DENIALS)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        code = self.value()
+        return queryset.filter(reject_code=code) if code in DENIALS else queryset
+
+
+@admin.register(Order)
+class OrderAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
+    list_display = (
+        "id",
+        time_column("created_at"),
+        "account",
+        "symbol",
+        label_column("side", SIDE_LABELS),
+        "type",
+        plain_column("size"),
+        "limit",
+        "leverage",
+        label_column("status", STATUS_LABELS),
+        "reject_code",
+    )
+    list_filter = (
+        ("status", ChoicesDropdownFilter),
+        RejectCodeFilter,
+        ("instrument", RelatedDropdownFilter),
+        ("side", ChoicesDropdownFilter),
+        ("type", ChoicesDropdownFilter),
+        "liquidation",
+        ("venue", ChoicesDropdownFilter),
+        ("account", AutocompleteSelectFilter),
+        ("created_at", DayFilter),
+    )
+    list_select_related = ("account__user",)
+    fieldsets = (
+        (
+            "Asked",
+            {
+                "fields": (
+                    ("account", "symbol", "venue"),
+                    ("side", "type", "size"),
+                    ("price", "leverage", "reduce_only"),
+                    ("client_order_id", "liquidation", "created_at"),
+                )
+            },
+        ),
+        (
+            "Answered",
+            {
+                "fields": (
+                    ("status", "accepted_as", "updated_at"),
+                    ("reject_code", "reject_detail"),
+                    ("filled_size", "average_price", "triggered_at"),
+                    ("required_margin", "reserved_margin", "reserved_notional"),
+                    ("user_exposure_after", "global_exposure_after"),
+                )
+            },
+        ),
+    )
+    actions = ("cancel_selected",)
+    actions_detail = ("cancel",)
+    inlines = (TradeInline,)
+    search_help_text = "Number, client order id, or beginning of a username"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
+    ) -> tuple[QuerySet[Order], bool]:
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        term = search_term.strip()
+        named = queryset.filter(client_order_id=term) if term else queryset.none()
+        return found | named, duplicates
+
+    @admin.display(description="Price")
+    def limit(self, order: Order) -> str:
+        return aligned(plain(order.shown_price))
+
+    def has_cancel_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("trading.change_order")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """Offer to cancel an open order."""
+        order = self.get_object(request, object_id)
+        is_open = order is not None and order.status in OPEN_STATUSES
+        return super().get_actions_detail(request, object_id) if is_open else []
+
+    @row_action(
+        title="Cancel order",
+        question="What it reserves is given back; what it filled stays filled.",
+        permission="cancel",
+        icon="cancel",
+        variant=ActionVariant.DANGER,
+    )
+    def cancel(self, request: HttpRequest, form: forms.Form, order: Order) -> str:
+        cancel_order(order_id=order.pk, user_id=None)
+        return f"Order {order.pk} is canceled."
+
+    @admin.action(description="Cancel the selected orders", permissions=["cancel"])
+    def cancel_selected(self, request: HttpRequest, orders: QuerySet[Order]) -> None:
+        for_each(
+            request,
+            orders,
+            lambda order: cancel_order(order_id=order.pk, user_id=None),
+            "Canceled",
+        )
+
+
+@admin.register(Trade)
+class TradeAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
+    list_display = (
+        "id",
+        time_column("created_at"),
+        "account",
+        "instrument",
+        label_column("side", SIDE_LABELS),
+        plain_column("size"),
+        plain_column("price"),
+        money_column("notional"),
+        money_column("fee"),
+        signed_column("realized_pnl", "Realised P&L"),
+        "order_id",
+        "liquidation_id",
+    )
+    list_filter = (
+        ("instrument", RelatedDropdownFilter),
+        ("side", ChoicesDropdownFilter),
+        ("liquidation", admin.EmptyFieldListFilter),
+        ("account", AutocompleteSelectFilter),
+        ("created_at", DayFilter),
+    )
+    list_select_related = ("account__user", "instrument")
+    number_fields = ("pk", "order_id")
+    search_help_text = "Number of a trade or an order, or beginning of a username"
