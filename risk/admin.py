@@ -127,11 +127,11 @@ class PositionAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
         label_column("status", STATUS_LABELS),
         plain_column("quantity"),
         "entry",
-        plain_column("instrument__mark_price", "Mark price"),
+        plain_column("instrument__mark_price", "Mark"),
         money_column("margin"),
         "leverage",
         "unrealized",
-        signed_column("realized_pnl", "Realised P&L"),
+        signed_column("realized_pnl", "Realised"),
         time_column("opened_at"),
     )
     list_filter = (
@@ -142,11 +142,11 @@ class PositionAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
     )
     list_select_related = ("account__user", "instrument")
 
-    @admin.display(description="Entry price")
+    @admin.display(description="Entry")
     def entry(self, row: Position) -> str:
         return aligned(plain(entry_price(row)))
 
-    @admin.display(description="Unrealised P&L")
+    @admin.display(description="Unrealised")
     def unrealized(self, row: Position) -> str:
         if row.status != PositionStatus.OPEN:
             return NOTHING
