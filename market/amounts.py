@@ -51,3 +51,8 @@ def is_valid_multiple(value: Decimal, step: Decimal) -> bool:
 def is_multiple(value: Decimal, step: Decimal) -> bool:
     """Tell whether ``value`` is a whole number of ``step``."""
     return EXACT.remainder(value, step) == 0
+
+
+def plain(value: Decimal) -> str:
+    """Write a decimal without trailing zeros or an exponent."""
+    return f"{value.normalize():f}"

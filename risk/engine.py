@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from market.amounts import ZERO, is_valid_multiple
+from market.amounts import ZERO, is_valid_multiple, plain
 from risk.denials import Denial, deny
 from risk.execution import Execution, can_settle, execute, reducible_size
 from risk.exposure import ExposureChange
@@ -149,11 +149,6 @@ def reduce_only_rejected(order: Candidate) -> Denial | None:
     if order.intent.reduce_only and reducible_size(holding, size) == 0:
         return deny("reduce_only_rejected")
     return None
-
-
-def plain(value: Decimal) -> str:
-    """Write a decimal without trailing zeros or an exponent."""
-    return f"{value.normalize():f}"
 
 
 #: The checks that need no arithmetic of margins, in the order in which they answer.

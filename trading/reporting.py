@@ -1,7 +1,6 @@
 """What commands print about market steps and close-outs."""
 
-from decimal import Decimal
-
+from market.amounts import plain
 from market.models import Instrument
 from trading.market_step import StepResult
 from trading.models import Liquidation
@@ -29,8 +28,3 @@ def describe_liquidation(liquidation: Liquidation) -> str:
         f"equity {plain(liquidation.equity_before)}, margin {plain(liquidation.margin_before)}, "
         f"insurance {plain(liquidation.insurance_paid)}, bad debt {plain(liquidation.bad_debt)}"
     )
-
-
-def plain(value: Decimal) -> str:
-    """Write a decimal without trailing zeros or an exponent."""
-    return f"{value.normalize():f}"

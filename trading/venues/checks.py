@@ -11,9 +11,9 @@ from typing import Final
 
 from django.db.models import F, Sum
 
-from market.amounts import ZERO
+from market.amounts import ZERO, plain
 from risk.denials import Denial
-from risk.engine import Approval, Candidate, Intent, check_order, check_resting, plain
+from risk.engine import Approval, Candidate, Intent, check_order, check_resting
 from risk.execution import reducible_size
 from risk.state import RiskState
 from trading.models import OPEN_STATUSES, Order, Side, Venue
