@@ -24,6 +24,11 @@ class ExchangeError(Exception):
         self.context = context
         super().__init__(f"{self.code}: {self.detail}")
 
+    @property
+    def body(self) -> dict[str, Any]:
+        """What goes out as JSON."""
+        return {"detail": self.detail, "code": self.code, **self.context}
+
 
 class NotFound(ExchangeError):
     """What was asked for does not exist."""
@@ -46,6 +51,17 @@ class Conflict(ExchangeError):
 
     status = 409
     code = "conflict"
+
+
+class InvalidRequest(ExchangeError):
+    """The request does not have the shape that the endpoint reads."""
+
+    code = "validation_error"
+    detail = "The request is not valid; see errors."
+
+    def __init__(self, errors: Any) -> None:
+        named = errors if isinstance(errors, dict) else {"non_field_errors": errors}
+        super().__init__(errors=named)
 
 
 class UnknownSymbol(NotFound):

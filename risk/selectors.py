@@ -1,7 +1,7 @@
 """Reads of the risk app: the state that an order is decided on, and exposures."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -12,9 +12,9 @@ from accounts.models import Account
 from market.amounts import ZERO
 from risk.fills import Holding
 from risk.models import GlobalExposure, Position, PositionStatus, RiskPolicy
-from risk.state import AccountState, InstrumentState, Limits, OpenPosition, RiskState
+from risk.state import AccountState, InstrumentState, Limits, OpenPosition, RiskSnapshot
 
-# One row per open position and one for the instrument asked for, each beside account and limits:
+# One row per open position and one for each instrument asked for, each beside account and limits:
 # a single statement sees one moment of marks, positions and policy.
 RISK_STATE = """
 SELECT account.user_id, account.balance, account.suspended,
@@ -38,23 +38,23 @@ LEFT JOIN (
     LEFT JOIN risk_position AS position
         ON position.instrument_id = instrument.id
         AND position.account_id = %(account)s AND position.status = 'OPEN'
-) ON position.id IS NOT NULL OR instrument.symbol = %(symbol)s
+) ON position.id IS NOT NULL OR instrument.symbol = ANY(%(symbols)s)
 WHERE account.id = %(account)s
 """
 
 
-def read_risk_state(*, account_id: int, symbol: str = "") -> RiskState:
-    """Return account, limits and the instrument of ``symbol`` as they are now.
+def read_risk_state(*, account_id: int, symbols: Collection[str] = ()) -> RiskSnapshot:
+    """Return account, limits and the instruments of ``symbols`` as they are now.
 
     Under the account's lock this is what a decision may rest on.
     """
     with connection.cursor() as cursor:
-        cursor.execute(RISK_STATE, {"account": account_id, "symbol": symbol})
+        cursor.execute(RISK_STATE, {"account": account_id, "symbols": list(symbols)})
         rows = cursor.fetchall()
     first = rows[0]
     instruments = {row[14]: InstrumentState(*row[13:23]) for row in rows if row[13] is not None}
     positions = (open_position(row) for row in rows if row[23] is not None)
-    return RiskState(
+    return RiskSnapshot(
         account=AccountState(
             account_id=account_id,
             user_id=first[0],
@@ -64,7 +64,7 @@ def read_risk_state(*, account_id: int, symbol: str = "") -> RiskState:
             reserved_notional=first[4],
         ),
         limits=Limits(first[6], first[2], first[7], first[5], *first[8:13]),
-        instrument=instruments.get(symbol),
+        instruments=instruments,
     )
 
 

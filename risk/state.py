@@ -148,3 +148,16 @@ class RiskState:
     account: AccountState
     limits: Limits
     instrument: InstrumentState | None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskSnapshot:
+    """What one read saw: account, limits, and the instruments asked for or held, by symbol."""
+
+    account: AccountState
+    limits: Limits
+    instruments: Mapping[str, InstrumentState]
+
+    def facing(self, symbol: str, account: AccountState) -> RiskState:
+        """Return what a decision on ``symbol`` needs, for the account as it is by now."""
+        return RiskState(account, self.limits, self.instruments.get(symbol))

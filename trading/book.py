@@ -39,10 +39,9 @@ class Book:
         self.liquidation: Liquidation | None = None
         self.exposures: dict[int, tuple[Decimal | None, ExposureChange]] = {}
         self.reservation_changed = False
-        self._open: dict[int, Position] = {
-            instrument_id: position_row(state.account_id, position, now)
-            for instrument_id, position in state.positions.items()
-        }
+        #: What the book adds to global exposure at most, at the moments when an order opens.
+        self.peak: Decimal | None = None
+        self._open: dict[int, Position] = {}
 
     def add_order(self, order: Order) -> None:
         """Take in a new order, with what it reserves."""
@@ -97,8 +96,13 @@ class Book:
         )
         self.state = replace(self.state, balance=self.state.balance + amount)
 
+    def note_opening(self) -> None:
+        """Hold what the book adds by now against the threshold: the last order adds risk."""
+        self.peak = max(self.exposure_change, self.peak or self.exposure_change)
+
+    @property
     def exposure_change(self) -> Decimal:
-        """Return what the book adds to global exposure, in USDT."""
+        """What the book adds to global exposure, in USDT."""
         return sum(
             (change.valued_at(mark or ZERO) for mark, change in self.exposures.values()), ZERO
         )
@@ -142,7 +146,7 @@ class Book:
         """Carry a fill into the open position; one that reaches zero stays as history."""
         assert order.instrument_id is not None
         instrument_id, fill = order.instrument_id, execution.fill
-        row = self._open.get(instrument_id)
+        row = self._open_row_of(instrument_id)
         if row is not None:
             self._touch(row)
             row.realized_pnl += fill.realized_pnl
@@ -153,7 +157,7 @@ class Book:
             self.state = replace(self.state, positions=without(self.state, instrument_id))
             return
         if row is None:
-            row = self._open_row(order, execution)
+            row = self._new_row(order, execution)
         row.quantity, row.cost = fill.holding.quantity, fill.holding.cost
         row.margin = fill.holding.margin
         if fill.opened_size:
@@ -167,7 +171,13 @@ class Book:
         if row.pk is not None and row not in self.changed_positions:
             self.changed_positions.append(row)
 
-    def _open_row(self, order: Order, execution: Execution) -> Position:
+    def _open_row_of(self, instrument_id: int) -> Position | None:
+        held = self.state.positions.get(instrument_id)
+        if instrument_id not in self._open and held is not None:
+            self._open[instrument_id] = position_row(self.state.account_id, held, self.now)
+        return self._open.get(instrument_id)
+
+    def _new_row(self, order: Order, execution: Execution) -> Position:
         assert order.instrument_id is not None
         row = Position(
             account_id=self.state.account_id,

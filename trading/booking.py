@@ -6,15 +6,18 @@ orders of different accounts share; they are locked last, until the commit that 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django.db import connection
 from django.db.models import Model
 
 from accounts.models import Transfer
+from market.amounts import ZERO
 from risk.models import Position
+from risk.state import RiskSnapshot
 from trading.book import Book
 from trading.models import Liquidation, Order, Trade
 
@@ -38,6 +41,7 @@ def next_ids(model: type[Model], count: int) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
+@cache
 def columns(model: type[Model]) -> dict[str, str]:
     """Return the columns of a model with the attribute that holds each."""
     return {str(field.column): field.attname for field in model._meta.concrete_fields}
@@ -95,6 +99,11 @@ POSITION_CHANGES = [
     "closed_at",
 ]
 
+# Up to here an order knows only what the book had added by then.
+EXPOSURE_AFTER = (
+    "(SELECT total.total FROM total) - %(exposure_change)s::numeric + global_exposure_after"
+)
+
 WRITE_BOOK = f"""
 WITH doc AS MATERIALIZED (SELECT %(doc)s::jsonb AS j),
 new_liquidations AS ({insert(Liquidation)}),
@@ -134,50 +143,62 @@ moved AS (
 ),
 total AS (
     UPDATE risk_globalexposure SET total = total + %(exposure_change)s
-    WHERE (SELECT count(*) FROM moved) = %(exposures)s
-        AND (NOT %(opens)s OR total + %(exposure_change)s <= %(threshold)s)
+    WHERE %(exposures)s > 0 AND (SELECT count(*) FROM moved) = %(exposures)s
+        AND (%(peak)s::numeric IS NULL OR total + %(peak)s <= %(threshold)s)
     RETURNING total
 ),
 new_orders AS (
-    {insert(Order, global_exposure_after="(SELECT total.total FROM total)")}
+    {insert(Order, global_exposure_after=EXPOSURE_AFTER)}
 )
 SELECT (SELECT count(*) FROM moved), (SELECT total.total FROM total)
 """
 
 
-def write(book: Book, *, opens: bool, threshold: Decimal) -> Decimal:
-    """Store a book and return global exposure after it, in USDT.
+def write(book: Book, *, threshold: Decimal = ZERO) -> None:
+    """Store a book and complete its new orders with global exposure after each, in USDT.
 
     Raises MarkMoved or GlobalExposureExceeded; the caller's transaction must then be rolled back.
-    ``opens`` says whether the book adds risk; only then does the threshold hold it back.
+    The threshold holds back only a book in which an order adds risk.
     """
+    change = book.exposure_change
     parameters: dict[str, Any] = {
         "doc": json.dumps(document(book), default=str),
-        "exposure_change": book.exposure_change(),
+        "exposure_change": change,
         "exposures": len(book.exposures),
-        "opens": opens,
+        "peak": book.peak,
         "threshold": threshold,
     }
     with connection.cursor() as cursor:
         if len(book.exposures) > 1:
-            lock_exposures(sorted(book.exposures))
+            lock_exposures(book.exposures)
         cursor.execute(WRITE_BOOK, parameters)
         moved, total = cursor.fetchone()
     if moved != len(book.exposures):
         raise MarkMoved
-    if total is None:
+    if book.exposures and total is None:
         raise GlobalExposureExceeded
-    return total
+    for order in book.new_orders:
+        if order.global_exposure_after is not None:
+            order.global_exposure_after += total - change
 
 
-def lock_exposures(instrument_ids: list[int]) -> None:
-    """Lock several exposure rows in one order, so that two close-outs cannot wait in a circle."""
+def lock_exposures(instrument_ids: Iterable[int]) -> None:
+    """Lock several exposure rows in one order, so that two bookings cannot wait in a circle."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT 1 FROM risk_instrumentexposure WHERE instrument_id = ANY(%s) "
             "ORDER BY instrument_id FOR UPDATE",
-            [instrument_ids],
+            [sorted(instrument_ids)],
         )
+
+
+def lock_headroom(snapshot: RiskSnapshot) -> Decimal:
+    """Lock exposure and return how much it may still grow, in USDT; negative when above."""
+    lock_exposures(instrument.id for instrument in snapshot.instruments.values())
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT total FROM risk_globalexposure FOR UPDATE")
+        [total] = cursor.fetchone()
+    return snapshot.limits.global_exposure_threshold - total
 
 
 def document(book: Book) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.locks import lock_account
-from market.amounts import ZERO
 from risk.selectors import read_risk_state
 from trading.book import Book
 from trading.booking import write
@@ -33,5 +32,5 @@ def end_order(
     book.change_order(order)
     book.release(order)
     order.status, order.reject_code, order.reject_detail = status, reject_code, reject_detail
-    write(book, opens=False, threshold=ZERO)
+    write(book)
     return order

@@ -71,7 +71,7 @@ def liquidate(*, user_id: int) -> Liquidation | None:
     close_positions(book, limits)
     liquidation.insurance_paid, liquidation.bad_debt = cover_deficit(book, liquidation)
     record_outcome(liquidation, book.state)
-    write(book, opens=False, threshold=ZERO)
+    write(book)
     log.info(
         "liquidation",
         user_id=user_id,

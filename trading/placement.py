@@ -1,9 +1,7 @@
-"""Places orders: lock the account, read once, decide, write once."""
+"""Places orders: lock the account, read once, decide, write once; for one order or for fifty."""
 
-import hashlib
-import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -17,22 +15,13 @@ from market.amounts import ZERO
 from risk.denials import Denial, deny
 from risk.engine import Approval, Intent, check_order
 from risk.selectors import read_risk_state
-from risk.state import RiskState
+from risk.state import InstrumentState, RiskSnapshot, RiskState
 from trading.book import Book
-from trading.booking import GlobalExposureExceeded, next_ids, write
-from trading.errors import ClientOrderIdConflict
+from trading.booking import GlobalExposureExceeded, lock_headroom, write
 from trading.metrics import count_order, order_latency_seconds
 from trading.models import Order, OrderStatus, OrderType, Side, Venue
 from trading.retrying import until_mark_holds
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """An order with its first answer; ``replayed`` when it was placed by an earlier call."""
-
-    order: Order
-    denial: Denial | None = None
-    replayed: bool = False
+from trading.tickets import Outcome, Placement, Ticket, open_tickets, repeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,106 +36,121 @@ class Desk:
 SIMULATED: Final = Desk(Venue.SIMULATED, OrderStatus.NEW, check_order)
 
 
-def place_order(*, user_id: int, intent: Intent, client_order_id: str | None = None) -> Placement:
-    """Place an order for a user on the simulated venue.
+def place_orders(*, user_id: int, tickets: Sequence[Ticket]) -> list[Outcome]:
+    """Place orders of a user on the simulated venue, one after the other in one transaction.
 
-    A refused order is returned, stored as REJECTED with its code, not raised. The same
-    ``client_order_id`` with the same intent returns the first answer. Raises AccountNotFound,
-    ClientOrderIdConflict.
+    Each order sees what those before it did and has an outcome of its own; one that is refused
+    does not stop the others. Raises AccountNotFound.
     """
     with order_latency_seconds.time():
-        placement = decide_until_booked(SIMULATED, user_id, intent, client_order_id)
-    if not placement.replayed:
-        count_order(placement.order)
-    return placement
+        outcomes = decide_until_booked(SIMULATED, user_id, tickets)
+    for outcome in outcomes:
+        if isinstance(outcome, Placement) and not outcome.replayed:
+            count_order(outcome.order)
+    return outcomes
 
 
-def decide_until_booked(
-    desk: Desk, user_id: int, intent: Intent, client_order_id: str | None
-) -> Placement:
-    """Decide and book; where the global threshold holds the order back, store that instead."""
+def decide_until_booked(desk: Desk, user_id: int, tickets: Sequence[Ticket]) -> list[Outcome]:
+    """Decide and book; where the global threshold is reached, with its row locked first."""
     try:
-        return decide_and_book(desk, user_id, intent, client_order_id)
+        return decide_and_book(desk, user_id, tickets, at_threshold=False)
     except GlobalExposureExceeded:
-        refusal = deny("global_exposure_exceeded")
-        return decide_and_book(desk, user_id, intent, client_order_id, refusal)
+        return decide_and_book(desk, user_id, tickets, at_threshold=True)
 
 
 @until_mark_holds
 @transaction.atomic
 def decide_and_book(
-    desk: Desk,
-    user_id: int,
-    intent: Intent,
-    client_order_id: str | None,
-    refusal: Denial | None = None,
-) -> Placement:
-    """Decide on an order under its account's lock and write the outcome.
+    desk: Desk, user_id: int, tickets: Sequence[Ticket], *, at_threshold: bool
+) -> list[Outcome]:
+    """Decide on tickets under their account's lock and write the outcomes.
 
-    ``refusal`` is set when an attempt was held back by the global threshold.
+    Far from the global threshold the writing statement holds it; ``at_threshold`` the total is
+    locked and known before the decisions, at the price of a longer lock.
     """
     account_id = lock_account(user_id=user_id)
-    if client_order_id is not None:
-        earlier = find_earlier(account_id, client_order_id, intent)
-        if earlier is not None:
-            return earlier
-    now = timezone.now()
-    state = read_risk_state(account_id=account_id, symbol=intent.symbol)
-    decision = refusal or desk.check(intent, state, now)
-    order = new_order(intent, state, client_order_id, now)
-    order.venue, order.status = desk.venue, desk.first_status
-    if isinstance(decision, Denial):
-        return reject(order, decision)
-    book_approved(order, decision, state, now)
-    return Placement(order)
-
-
-def reject(order: Order, denial: Denial) -> Placement:
-    """Store a refused order with its code: a denial is a recorded fact."""
-    order.status = order.accepted_as = OrderStatus.REJECTED
-    order.reject_code, order.reject_detail = denial.code, denial.detail
-    order.save(force_insert=True)
-    return Placement(order, denial)
-
-
-def book_approved(order: Order, approval: Approval, state: RiskState, now: datetime) -> None:
-    """Write an approved order with what it did at once or reserves."""
-    assert state.instrument is not None
-    assert state.instrument.mark_price is not None
-    book, mark_price = Book(state.account, now), state.instrument.mark_price
-    [order.pk] = next_ids(Order, 1)
-    order.leverage = approval.leverage
-    order.required_margin = approval.required_margin
-    order.reserved_margin = approval.reserved_margin
-    order.reserved_notional = approval.reserved_notional
-    order.user_exposure_after = approval.user_exposure_after
-    book.add_order(order)
-    if approval.execution:
-        book.fill(order, approval.execution, mark_price)
-    else:
-        book.expose(state.instrument.id, mark_price, approval.change)
-    order.accepted_as = order.status
-    order.global_exposure_after = write(
-        book, opens=approval.opens, threshold=state.limits.global_exposure_threshold
+    order_ids, earlier = open_tickets(account_id, tickets)
+    snapshot = read_risk_state(
+        account_id=account_id, symbols={ticket.intent.symbol for ticket in tickets}
     )
+    headroom = lock_headroom(snapshot) if at_threshold else None
+    session = Session(desk, snapshot, earlier, headroom)
+    outcomes = [session.take(t, key) for t, key in zip(tickets, order_ids, strict=True)]
+    if session.book.new_orders:
+        write(session.book, threshold=snapshot.limits.global_exposure_threshold)
+    return outcomes
 
 
-def new_order(
-    intent: Intent, state: RiskState, client_order_id: str | None, now: datetime
-) -> Order:
+class Session:
+    """Decides on tickets one by one and books what they do, before anything is written.
+
+    ``headroom`` is how much global exposure may still grow, None where the database decides.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        snapshot: RiskSnapshot,
+        earlier: dict[str, Placement],
+        headroom: Decimal | None,
+    ) -> None:
+        self.desk = desk
+        self.snapshot = snapshot
+        self.earlier = earlier
+        self.headroom = headroom
+        self.book = Book(snapshot.account, timezone.now())
+
+    def take(self, ticket: Ticket, order_id: int) -> Outcome:
+        """Decide on a ticket; ``order_id`` becomes its order's id if it is a new one."""
+        name = ticket.client_order_id
+        if name is not None and name in self.earlier:
+            return repeat(self.earlier[name], ticket)
+        placement = self._place(ticket, order_id)
+        if name is not None:
+            self.earlier[name] = placement
+        return placement
+
+    def _place(self, ticket: Ticket, order_id: int) -> Placement:
+        state = self.snapshot.facing(ticket.intent.symbol, self.book.state)
+        decision = self.desk.check(ticket.intent, state, self.book.now)
+        if isinstance(decision, Approval) and self._exceeds_threshold(decision, state):
+            decision = deny("global_exposure_exceeded")
+        order = new_order(order_id, ticket, state, self.desk, self.book.now)
+        if isinstance(decision, Denial):
+            refuse(order, decision)
+            self.book.add_order(order)
+            return Placement(order, decision)
+        assert state.instrument is not None
+        book_approved(self.book, order, decision, state.instrument)
+        return Placement(order)
+
+    def _exceeds_threshold(self, approval: Approval, state: RiskState) -> bool:
+        if self.headroom is None or not approval.opens:
+            return False
+        assert state.instrument is not None
+        assert state.instrument.mark_price is not None
+        change = approval.change.valued_at(state.instrument.mark_price)
+        return self.book.exposure_change + change > self.headroom
+
+
+def new_order(order_id: int, ticket: Ticket, state: RiskState, desk: Desk, now: datetime) -> Order:
     """Return an order as asked for, neither accepted nor refused."""
+    intent = ticket.intent
     return Order(
+        id=order_id,
         account=Account(id=state.account.account_id, user_id=state.account.user_id),
         instrument_id=state.instrument.id if state.instrument else None,
         symbol=intent.symbol,
-        client_order_id=client_order_id,
-        fingerprint=fingerprint(intent) if client_order_id is not None else "",
+        client_order_id=ticket.client_order_id,
+        fingerprint=ticket.fingerprint,
         side=Side.BUY if intent.is_buy else Side.SELL,
         type=OrderType.MARKET if intent.price is None else OrderType.LIMIT,
         size=intent.size,
         price=intent.price,
         leverage=intent.leverage,
         reduce_only=intent.reduce_only,
+        venue=desk.venue,
+        status=desk.first_status,
         filled_size=ZERO,
         required_margin=ZERO,
         reserved_margin=ZERO,
@@ -156,34 +160,28 @@ def new_order(
     )
 
 
-def find_earlier(account_id: int, client_order_id: str, intent: Intent) -> Placement | None:
-    """Return the placement that a ``client_order_id`` stands for already.
-
-    Raises ClientOrderIdConflict where it was used for something else.
-    """
-    orders = Order.objects.select_related("account")
-    order = orders.filter(account_id=account_id, client_order_id=client_order_id).first()
-    if order is None:
-        return None
-    if order.fingerprint != fingerprint(intent):
-        raise ClientOrderIdConflict(order_id=order.pk)
-    refused = order.status == OrderStatus.REJECTED
-    denial = Denial(order.reject_code, order.reject_detail) if refused else None
-    return Placement(as_first_answered(order), denial, replayed=True)
+def refuse(order: Order, denial: Denial) -> None:
+    """Turn an order down; it is stored with its code: a denial is a recorded fact."""
+    order.status = order.accepted_as = OrderStatus.REJECTED
+    order.reject_code, order.reject_detail = denial.code, denial.detail
 
 
-def as_first_answered(order: Order) -> Order:
-    """Return an order as it was when it was accepted, in memory only."""
-    if order.accepted_as in {OrderStatus.NEW, OrderStatus.PENDING_NEW}:
-        order.filled_size, order.average_price = ZERO, None
-    order.status = order.accepted_as
-    return order
-
-
-def fingerprint(intent: Intent) -> str:
-    """Return a digest that is equal for intents that mean the same (0.1 and 0.10, say)."""
-    plain = {
-        name: f"{value.normalize():f}" if isinstance(value, Decimal) else value
-        for name, value in asdict(intent).items()
-    }
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+def book_approved(
+    book: Book, order: Order, approval: Approval, instrument: InstrumentState
+) -> None:
+    """Book what an approved order does at once or reserves."""
+    assert instrument.mark_price is not None
+    order.leverage = approval.leverage
+    order.required_margin = approval.required_margin
+    order.reserved_margin = approval.reserved_margin
+    order.reserved_notional = approval.reserved_notional
+    order.user_exposure_after = approval.user_exposure_after
+    book.add_order(order)
+    if approval.execution:
+        book.fill(order, approval.execution, instrument.mark_price)
+    else:
+        book.expose(instrument.id, instrument.mark_price, approval.change)
+    if approval.opens:
+        book.note_opening()
+    order.accepted_as = order.status
+    order.global_exposure_after = book.exposure_change

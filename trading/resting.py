@@ -7,7 +7,6 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.locks import lock_account
-from market.amounts import ZERO
 from risk.denials import Denial, deny
 from risk.execution import Execution, can_settle, execute, reducible_size
 from risk.selectors import read_risk_state
@@ -49,7 +48,7 @@ def fill_orders_of(*, user_id: int) -> list[Order]:
         book.release(order)
         fill_or_expire(book, order)
     if orders:
-        write(book, opens=False, threshold=ZERO)
+        write(book)
     return orders
 
 

@@ -1,24 +1,40 @@
 """The trading app's writes, as the API, the admin, tasks and commands call them."""
 
+from collections.abc import Sequence
+
 from django.conf import settings
 
 from risk.engine import Intent
 from trading import cancellation, placement
+from trading.errors import ClientOrderIdConflict
 from trading.models import Order, Venue
-from trading.placement import Placement
 from trading.selectors import get_order
+from trading.tickets import Outcome, Placement, Ticket
 from trading.venues.orders import cancel_at_venue, place_at_venue
 
 
 def place_order(*, user_id: int, intent: Intent, client_order_id: str | None = None) -> Placement:
     """Place an order for a user on the configured venue.
 
-    A refused order is returned with its denial, not raised. Raises AccountNotFound,
-    ClientOrderIdConflict, CredentialsMissing where the venue needs some.
+    A refused order is returned with its denial, not raised. The same ``client_order_id`` with the
+    same intent returns the first answer. Raises AccountNotFound, ClientOrderIdConflict,
+    CredentialsMissing where the venue needs some.
+    """
+    [outcome] = place_orders(user_id=user_id, tickets=[Ticket(intent, client_order_id)])
+    if isinstance(outcome, ClientOrderIdConflict):
+        raise outcome
+    return outcome
+
+
+def place_orders(*, user_id: int, tickets: Sequence[Ticket]) -> list[Outcome]:
+    """Place orders for a user on the configured venue and return the outcome of each, in order.
+
+    On the simulated venue they share one transaction; at another each is sent by itself. Raises
+    AccountNotFound, CredentialsMissing where the venue needs some.
     """
     if settings.EXCHANGE_VENUE == Venue.BINANCE_TESTNET:
-        return place_at_venue(user_id=user_id, intent=intent, client_order_id=client_order_id)
-    return placement.place_order(user_id=user_id, intent=intent, client_order_id=client_order_id)
+        return [place_at_venue(user_id=user_id, ticket=ticket) for ticket in tickets]
+    return placement.place_orders(user_id=user_id, tickets=tickets)
 
 
 def cancel_order(*, order_id: int, user_id: int | None) -> Order:

@@ -13,9 +13,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from market.errors import ExchangeError, NotFound
+from market.errors import ExchangeError, InvalidRequest, NotFound
 
-VALIDATION_DETAIL = "The request is not valid; see errors."
 UNAVAILABLE = {
     "detail": "The database is unavailable; try again in a few seconds.",
     "code": "database_unavailable",
@@ -25,11 +24,7 @@ UNAVAILABLE = {
 def answer_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the response for ``error``, or None for what is a fault of ours (a 500)."""
     if isinstance(error, ExchangeError):
-        return Response(
-            {"detail": error.detail, "code": error.code, **error.context},
-            status=error.status,
-            headers=dict(error.headers),
-        )
+        return Response(error.body, status=error.status, headers=dict(error.headers))
     if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
         return Response(UNAVAILABLE, status=503, headers={"Retry-After": "2"})
     if isinstance(error, Http404):
@@ -45,9 +40,7 @@ def answer_exception(error: Exception, context: dict[str, Any]) -> Response | No
 def error_body(error: exceptions.APIException) -> dict[str, Any]:
     """Return the body for an error of REST framework."""
     if isinstance(error, exceptions.ValidationError):
-        detail = error.detail
-        errors = detail if isinstance(detail, dict) else {"non_field_errors": detail}
-        return {"detail": VALIDATION_DETAIL, "code": "validation_error", "errors": errors}
+        return InvalidRequest(error.detail).body
     body: dict[str, Any] = {"detail": error_text(error), "code": error_code(error)}
     retry_after = getattr(error, "wait", None)
     if retry_after is not None:

@@ -21,11 +21,11 @@ from market.binance.errors import (
     VenueRejected,
 )
 from risk.denials import Denial
-from risk.engine import Intent
-from trading.errors import OrderNotOpen, OrderPending
+from trading.errors import ClientOrderIdConflict, OrderNotOpen, OrderPending
 from trading.metrics import count_order, order_latency_seconds
 from trading.models import OPEN_STATUSES, Order, OrderStatus, OrderType, Side, Venue
-from trading.placement import Desk, Placement, decide_until_booked
+from trading.placement import Desk, decide_until_booked
+from trading.tickets import Outcome, Placement, Ticket
 from trading.venues.checks import check_for_venue
 from trading.venues.connection import venue_client, venue_order_id
 from trading.venues.denials import VENUE_DENIALS, VENUE_REJECTED, VENUE_UNAVAILABLE
@@ -40,19 +40,17 @@ SEND_WITHIN: Final = timedelta(seconds=20)
 FATE_FINAL_AFTER: Final = timedelta(seconds=60)
 
 
-def place_at_venue(
-    *, user_id: int, intent: Intent, client_order_id: str | None = None
-) -> Placement:
+def place_at_venue(*, user_id: int, ticket: Ticket) -> Outcome:
     """Place an order for a user at the venue.
 
     As on the simulated venue a refused order is returned with its denial, the venue's refusals
     included. An order whose fate is unknown is returned as PENDING_NEW. Raises CredentialsMissing,
-    AccountNotFound, ClientOrderIdConflict.
+    AccountNotFound.
     """
     client = venue_client()
     with order_latency_seconds.time():
-        placement = decide_until_booked(DESK, user_id, intent, client_order_id)
-        if placement.replayed:
+        [placement] = decide_until_booked(DESK, user_id, [ticket])
+        if isinstance(placement, ClientOrderIdConflict) or placement.replayed:
             return placement
         if placement.denial is None:
             placement = send(client, placement.order)

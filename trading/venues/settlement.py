@@ -12,7 +12,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.locks import lock_account
-from market.amounts import ZERO
 from market.binance.answers import Fill, OrderResult
 from risk.denials import Denial
 from risk.execution import execute
@@ -64,7 +63,7 @@ def settle(
         explain(order, Denial(VENUE_EXPIRED, f"The venue ended the order as {result.status}."))
     if first_answer:
         order.accepted_as = order.status
-    write(book, opens=False, threshold=ZERO)
+    write(book)
     return order
 
 
@@ -81,7 +80,7 @@ def end_absent(*, order: Order, status: OrderStatus, denial: Denial) -> Order:
     explain(order, denial)
     if status == OrderStatus.REJECTED:
         order.accepted_as = status
-    write(book, opens=False, threshold=ZERO)
+    write(book)
     return order
 
 

@@ -1,0 +1,95 @@
+"""Orders as clients hand them in, and what an earlier order with the same client_order_id got."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+
+from django.db import connection
+
+from market.amounts import ZERO
+from risk.denials import Denial
+from risk.engine import Intent
+from trading.errors import ClientOrderIdConflict
+from trading.models import Order, OrderStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a client asks for, under a name of its own (``client_order_id``) or none."""
+
+    intent: Intent
+    client_order_id: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest that is equal for intents that mean the same (0.1 and 0.10, say).
+
+        Empty without a client_order_id: such an order is never compared.
+        """
+        if self.client_order_id is None:
+            return ""
+        plain = {
+            name: f"{value.normalize():f}" if isinstance(value, Decimal) else value
+            for name, value in asdict(self.intent).items()
+        }
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """An order with its first answer; ``replayed`` when an earlier call placed it."""
+
+    order: Order
+    denial: Denial | None = None
+    replayed: bool = False
+
+
+#: What became of a ticket.
+Outcome = Placement | ClientOrderIdConflict
+
+# One row per ticket: an id for its order, and the earlier order of the same name if there is one.
+OPEN_TICKETS = """
+SELECT nextval('trading_order_id_seq'), earlier.id
+FROM unnest(%(names)s::text[]) AS ticket(client_order_id)
+LEFT JOIN trading_order AS earlier
+    ON earlier.account_id = %(account)s AND earlier.client_order_id = ticket.client_order_id
+"""
+
+
+def open_tickets(
+    account_id: int, tickets: Sequence[Ticket]
+) -> tuple[list[int], dict[str, Placement]]:
+    """Return an id per ticket, ascending, and earlier placements by client_order_id."""
+    names = [ticket.client_order_id for ticket in tickets]
+    with connection.cursor() as cursor:
+        cursor.execute(OPEN_TICKETS, {"names": names, "account": account_id})
+        rows = cursor.fetchall()
+    earlier_ids = [earlier for _, earlier in rows if earlier is not None]
+    return sorted(order_id for order_id, _ in rows), earlier_placements(earlier_ids)
+
+
+def earlier_placements(order_ids: Sequence[int]) -> dict[str, Placement]:
+    """Return stored orders with their first answers, by client_order_id."""
+    if not order_ids:
+        return {}
+    orders = Order.objects.select_related("account").filter(pk__in=order_ids)
+    return {str(order.client_order_id): as_first_answered(order) for order in orders}
+
+
+def as_first_answered(order: Order) -> Placement:
+    """Return the answer that an order got when it was placed; in memory only."""
+    if order.accepted_as in {OrderStatus.NEW, OrderStatus.PENDING_NEW}:
+        order.filled_size, order.average_price = ZERO, None
+    order.status = order.accepted_as
+    refused = order.status == OrderStatus.REJECTED
+    denial = Denial(order.reject_code, order.reject_detail) if refused else None
+    return Placement(order, denial, replayed=True)
+
+
+def repeat(earlier: Placement, ticket: Ticket) -> Outcome:
+    """Return the first answer again, or a conflict where the name stands for another order."""
+    if earlier.order.fingerprint != ticket.fingerprint:
+        return ClientOrderIdConflict(order_id=earlier.order.pk)
+    return Placement(earlier.order, earlier.denial, replayed=True)
