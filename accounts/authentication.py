@@ -8,7 +8,7 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import InvalidToken
 from rest_framework_simplejwt.tokens import AccessToken, Token
 
-from accounts.keys import live_keys
+from accounts.keys import user_of_live_key
 from accounts.models import ApiKey, User
 
 KEY_CLAIM = "key_id"
@@ -38,7 +38,7 @@ class ApiKeyTokenAuthentication(JWTAuthentication):
         key_id, user_id = validated_token.get(KEY_CLAIM), validated_token.get("user_id")
         if not isinstance(key_id, int):
             raise InvalidToken("The token names no API key.")
-        row = live_keys().filter(pk=key_id).first()
-        if row is None or str(row.user_id) != str(user_id):
+        user = user_of_live_key(key_id=key_id)
+        if user is None or str(user.pk) != str(user_id):
             raise InvalidToken("The API key of this token is revoked or its user not active.")
-        return row.user
+        return user

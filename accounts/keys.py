@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -60,6 +60,24 @@ def identify(*, key: str) -> ApiKey:
     if row.last_used_at is None or now - row.last_used_at > LAST_USE_RESOLUTION:
         ApiKey.objects.filter(pk=row.pk).update(last_used_at=now)
     return row
+
+
+# Runs on every request, so it is written out rather than compiled anew each time.
+USER_OF_LIVE_KEY = """
+SELECT owner.id, owner.username, owner.tier, owner.is_active, owner.is_staff, owner.is_superuser
+FROM accounts_apikey AS api_key
+JOIN accounts_user AS owner ON owner.id = api_key.user_id
+WHERE api_key.id = %s AND api_key.revoked_at IS NULL AND owner.is_active
+"""
+USER_FIELDS = ["id", "username", "tier", "is_active", "is_staff", "is_superuser"]
+
+
+def user_of_live_key(*, key_id: int) -> User | None:
+    """Return the active user of a key that is not revoked, with the fields that requests need."""
+    with connection.cursor() as cursor:
+        cursor.execute(USER_OF_LIVE_KEY, [key_id])
+        row = cursor.fetchone()
+    return None if row is None else User.from_db(connection.alias, USER_FIELDS, row)
 
 
 def live_keys() -> QuerySet[ApiKey]:

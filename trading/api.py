@@ -28,14 +28,18 @@ from trading.market_step import run_market_step
 from trading.models import Liquidation, Order, OrderStatus, Trade
 from trading.selectors import get_order, liquidations_of, orders_of, trades_of
 from trading.serializers import (
+    ORDER_REQUEST,
+    PLACEMENT,
     CancelSerializer,
     LiquidationSerializer,
     OrderRequestSerializer,
     OrderSerializer,
     PlacementSerializer,
     TradeSerializer,
+    ticket_of,
 )
-from trading.services import cancel_order, place_order
+from trading.services import cancel_order, place_orders
+from trading.tickets import Ticket
 from trading.venues.denials import VENUE_DENIALS
 
 REPLAYED = "Idempotent-Replayed"
@@ -47,6 +51,13 @@ PLACEMENT_ERRORS = {
     **errors(401, 403, 429),
     **errors(409, client_order_id_conflict=ClientOrderIdConflict.detail),
 }
+
+
+def read_ticket(request: Request, data: Any) -> Ticket:
+    """Return an order of the caller as the request states it. Raises ValidationError, Forbidden."""
+    asked = ORDER_REQUEST.run_validation(data)
+    must_be_owner(request, asked.get("user_id"))
+    return ticket_of(asked)
 
 
 class OrderQuery(ListQuery):
@@ -72,18 +83,14 @@ class OrderListView(generics.ListAPIView[Order]):
         responses={200: PlacementSerializer, **PLACEMENT_ERRORS},
     )
     def post(self, request: Request) -> Response:
-        asked = OrderRequestSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        must_be_owner(request, asked.validated_data.get("user_id"))
-        placement = place_order(
-            user_id=caller(request).pk,
-            intent=asked.intent(),
-            client_order_id=asked.validated_data.get("client_order_id"),
-        )
-        headers = {REPLAYED: "true"} if placement.replayed else {}
-        if placement.denial is not None:
-            raise OrderRejected(placement.denial, order_id=placement.order.pk, headers=headers)
-        return Response(PlacementSerializer(placement.order).data, headers=headers)
+        ticket = read_ticket(request, request.data)
+        [outcome] = place_orders(user_id=caller(request).pk, tickets=[ticket])
+        if isinstance(outcome, ClientOrderIdConflict):
+            raise outcome
+        headers = {REPLAYED: "true"} if outcome.replayed else {}
+        if outcome.denial is not None:
+            raise OrderRejected(outcome.denial, order_id=outcome.order.pk, headers=headers)
+        return Response(PLACEMENT.to_representation(outcome.order), headers=headers)
 
     def get_queryset(self) -> QuerySet[Order]:
         return filter_by(

@@ -9,9 +9,11 @@ from risk.denials import Denial
 class OrderRejected(ExchangeError):
     """An order failed a check and is stored as REJECTED; ``code`` names the check."""
 
-    def __init__(self, denial: Denial, *, order_id: int, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self, denial: Denial, *, order_id: int, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(denial.detail, code=denial.code, order_id=order_id)
-        self.headers = headers
+        self.headers = headers or {}
 
 
 class ClientOrderIdConflict(Conflict):
