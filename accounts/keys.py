@@ -62,14 +62,19 @@ def identify(*, key: str) -> ApiKey:
     return row
 
 
+#: What a request needs to know of its user, in the order in which ``User.from_db`` reads it.
+USER_FIELDS = [
+    field.attname
+    for field in User._meta.concrete_fields
+    if field.attname in {"id", "username", "tier", "is_active", "is_staff", "is_superuser"}
+]
 # Runs on every request, so it is written out rather than compiled anew each time.
-USER_OF_LIVE_KEY = """
-SELECT owner.id, owner.username, owner.tier, owner.is_active, owner.is_staff, owner.is_superuser
+USER_OF_LIVE_KEY = f"""
+SELECT {", ".join(f"owner.{name}" for name in USER_FIELDS)}
 FROM accounts_apikey AS api_key
 JOIN accounts_user AS owner ON owner.id = api_key.user_id
 WHERE api_key.id = %s AND api_key.revoked_at IS NULL AND owner.is_active
 """
-USER_FIELDS = ["id", "username", "tier", "is_active", "is_staff", "is_superuser"]
 
 
 def user_of_live_key(*, key_id: int) -> User | None:

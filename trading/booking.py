@@ -7,9 +7,10 @@ orders of different accounts share; they are locked last, until the commit that 
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from django.db import connection
 from django.db.models import Model
@@ -47,22 +48,14 @@ def columns(model: type[Model]) -> dict[str, str]:
     return {str(field.column): field.attname for field in model._meta.concrete_fields}
 
 
-def insert(
-    model: type[Model], *, leave_out: Sequence[str] = (), after: str = "", **computed: str
-) -> str:
-    """Return an INSERT of the document's rows of ``model``; ``computed`` gives SQL per column.
-
-    ``after`` names the part of the statement that must have run before: PostgreSQL runs parts
-    when they are read, not as they are written.
-    """
+def insert(model: type[Model], *, leave_out: Sequence[str] = (), **computed: str) -> str:
+    """Return an INSERT of the document's rows of ``model``; ``computed`` gives SQL per column."""
     table = model._meta.db_table
     names = [c for c in columns(model) if c not in leave_out]
     values = ", ".join(computed.get(name, name) for name in names)
-    condition = f"WHERE (SELECT count(*) FROM {after}) >= 0 " if after else ""
     return (
         f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} "
-        f"FROM doc, jsonb_populate_recordset(NULL::{table}, doc.j -> 'new_{table}') "
-        f"{condition}RETURNING id"
+        f"FROM doc, jsonb_populate_recordset(NULL::{table}, doc.j -> 'new_{table}')"
     )
 
 
@@ -73,7 +66,7 @@ def update(model: type[Model], names: Sequence[str]) -> str:
     return (
         f"UPDATE {table} AS old SET {assignments} "
         f"FROM doc, jsonb_populate_recordset(NULL::{table}, doc.j -> 'changed_{table}') AS new "
-        f"WHERE old.id = new.id RETURNING old.id"
+        f"WHERE old.id = new.id"
     )
 
 
@@ -98,35 +91,32 @@ POSITION_CHANGES = [
     "status",
     "closed_at",
 ]
+RESERVE = """
+INSERT INTO risk_marginaccount (account_id, reserved_margin, reserved_notional)
+SELECT account_id, reserved_margin, reserved_notional
+FROM doc, jsonb_populate_recordset(NULL::risk_marginaccount, j -> 'changed_risk_marginaccount')
+ON CONFLICT (account_id) DO UPDATE
+    SET reserved_margin = excluded.reserved_margin,
+        reserved_notional = excluded.reserved_notional"""
 
-# Up to here an order knows only what the book had added by then.
-EXPOSURE_AFTER = (
+#: What a book may have to write, each part under the name of its rows in the document.
+PARTS: Final = {
+    "new_trading_liquidation": insert(Liquidation),
+    "changed_trading_order": update(Order, ORDER_CHANGES),
+    "new_trading_trade": insert(Trade, leave_out=["id"]),
+    "changed_risk_position": update(Position, POSITION_CHANGES),
+    "new_risk_position": insert(Position, leave_out=["id"]),
+    "new_accounts_transfer": insert(Transfer, leave_out=["id"]),
+    "changed_risk_marginaccount": RESERVE,
+}
+# PostgreSQL runs parts when they are read, not as they are written: a position must be closed
+# before the next one of the same instrument opens, and the shared rows come last.
+AFTER_CHANGES: Final = " WHERE (SELECT count(*) FROM changed_risk_position) >= 0"
+# Until it is stored, an order knows only what its book had added to global exposure by then.
+EXPOSURE_AFTER: Final = (
     "(SELECT total.total FROM total) - %(exposure_change)s::numeric + global_exposure_after"
 )
-
-WRITE_BOOK = f"""
-WITH doc AS MATERIALIZED (SELECT %(doc)s::jsonb AS j),
-new_liquidations AS ({insert(Liquidation)}),
-changed_orders AS ({update(Order, ORDER_CHANGES)}),
-new_trades AS ({insert(Trade, leave_out=["id"])}),
-changed_positions AS ({update(Position, POSITION_CHANGES)}),
-new_transfers AS ({insert(Transfer, leave_out=["id"])}),
-new_positions AS ({insert(Position, leave_out=["id"], after="changed_positions")}),
-reservation AS (
-    INSERT INTO risk_marginaccount (account_id, reserved_margin, reserved_notional)
-    SELECT (j ->> 'account_id')::bigint, (j ->> 'reserved_margin')::numeric,
-           (j ->> 'reserved_notional')::numeric
-    FROM doc WHERE (j ->> 'reservation_changed')::boolean
-    ON CONFLICT (account_id) DO UPDATE
-        SET reserved_margin = excluded.reserved_margin,
-            reserved_notional = excluded.reserved_notional
-    RETURNING account_id
-),
-written AS (
-    SELECT (SELECT count(*) FROM new_trades) + (SELECT count(*) FROM new_positions)
-         + (SELECT count(*) FROM new_transfers) + (SELECT count(*) FROM changed_orders)
-         + (SELECT count(*) FROM reservation) AS rows
-),
+SHARED_ROWS: Final = """
 moved AS (
     UPDATE risk_instrumentexposure AS exposure
     SET long_quantity = exposure.long_quantity + change.long_quantity,
@@ -146,12 +136,25 @@ total AS (
     WHERE %(exposures)s > 0 AND (SELECT count(*) FROM moved) = %(exposures)s
         AND (%(peak)s::numeric IS NULL OR total + %(peak)s <= %(threshold)s)
     RETURNING total
-),
-new_orders AS (
-    {insert(Order, global_exposure_after=EXPOSURE_AFTER)}
-)
-SELECT (SELECT count(*) FROM moved), (SELECT total.total FROM total)
-"""
+)"""
+
+
+@cache
+def statement(parts: tuple[str, ...]) -> str:
+    """Return the statement that writes these parts; few combinations occur, each is prepared."""
+    written = " + ".join(["0", *(f"(SELECT count(*) FROM {part})" for part in parts)])
+    bodies = {part: PARTS[part] for part in parts}
+    if {"changed_risk_position", "new_risk_position"} <= bodies.keys():
+        bodies["new_risk_position"] += AFTER_CHANGES
+    clauses = [
+        "doc AS MATERIALIZED (SELECT %(doc)s::jsonb AS j)",
+        *(f"{part} AS ({body} RETURNING 1)" for part, body in bodies.items()),
+        f"written AS (SELECT {written} AS rows)",
+        SHARED_ROWS,
+        f"new_trading_order AS ({insert(Order, global_exposure_after=EXPOSURE_AFTER)})",
+    ]
+    outcome = "SELECT (SELECT count(*) FROM moved), (SELECT total.total FROM total)"
+    return f"WITH {', '.join(clauses)} {outcome}"
 
 
 def write(book: Book, *, threshold: Decimal = ZERO) -> None:
@@ -160,9 +163,9 @@ def write(book: Book, *, threshold: Decimal = ZERO) -> None:
     Raises MarkMoved or GlobalExposureExceeded; the caller's transaction must then be rolled back.
     The threshold holds back only a book in which an order adds risk.
     """
-    change = book.exposure_change
+    doc, change = document(book), book.exposure_change
     parameters: dict[str, Any] = {
-        "doc": json.dumps(document(book), default=str),
+        "doc": json.dumps(doc, default=str),
         "exposure_change": change,
         "exposures": len(book.exposures),
         "peak": book.peak,
@@ -171,7 +174,7 @@ def write(book: Book, *, threshold: Decimal = ZERO) -> None:
     with connection.cursor() as cursor:
         if len(book.exposures) > 1:
             lock_exposures(book.exposures)
-        cursor.execute(WRITE_BOOK, parameters)
+        cursor.execute(statement(tuple(part for part in PARTS if doc[part])), parameters)
         moved, total = cursor.fetchone()
     if moved != len(book.exposures):
         raise MarkMoved
@@ -202,13 +205,8 @@ def lock_headroom(snapshot: RiskSnapshot) -> Decimal:
 
 
 def document(book: Book) -> dict[str, Any]:
-    """Return the book as the JSON document that WRITE_BOOK reads."""
-    state = book.state
+    """Return the book as the JSON document that the statement reads."""
     return {
-        "account_id": state.account_id,
-        "reserved_margin": state.reserved_margin,
-        "reserved_notional": state.reserved_notional,
-        "reservation_changed": book.reservation_changed,
         "new_trading_order": rows(book.new_orders),
         "changed_trading_order": rows(book.changed_orders),
         "new_trading_trade": rows(book.trades),
@@ -216,16 +214,20 @@ def document(book: Book) -> dict[str, Any]:
         "new_risk_position": rows(book.new_positions),
         "changed_risk_position": rows(book.changed_positions),
         "new_accounts_transfer": rows(book.transfers),
+        "changed_risk_marginaccount": [reservation(book)] if book.reservation_changed else [],
         "exposures": [
-            {
-                "instrument_id": instrument_id,
-                "mark_price": mark_price,
-                "long_quantity": change.long_quantity,
-                "short_quantity": change.short_quantity,
-                "order_notional": change.order_notional,
-            }
+            {"instrument_id": instrument_id, "mark_price": mark_price, **asdict(change)}
             for instrument_id, (mark_price, change) in book.exposures.items()
         ],
+    }
+
+
+def reservation(book: Book) -> dict[str, Any]:
+    """Return what open orders of the account reserve from now on."""
+    return {
+        "account_id": book.state.account_id,
+        "reserved_margin": book.state.reserved_margin,
+        "reserved_notional": book.state.reserved_notional,
     }
 
 
