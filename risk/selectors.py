@@ -83,12 +83,18 @@ def open_position(row: tuple[Any, ...]) -> OpenPosition:
 
 def account_states(account_ids: Sequence[int]) -> dict[int, AccountState]:
     """Return the states of accounts by account id, each at present marks, for reading only."""
+    positions = positions_by_account(account_ids)
+    accounts = Account.objects.select_related("margin_account").filter(pk__in=account_ids)
+    return {account.pk: account_state(account, positions[account.pk]) for account in accounts}
+
+
+def positions_by_account(account_ids: Sequence[int]) -> dict[int, dict[int, OpenPosition]]:
+    """Return the open positions of accounts by account id and instrument id."""
     positions: defaultdict[int, dict[int, OpenPosition]] = defaultdict(dict)
     rows = open_positions().filter(account_id__in=account_ids).select_related("instrument")
     for row in rows:
         positions[row.account_id][row.instrument_id] = as_open_position(row)
-    accounts = Account.objects.select_related("margin_account").filter(pk__in=account_ids)
-    return {account.pk: account_state(account, positions[account.pk]) for account in accounts}
+    return positions
 
 
 def account_state(account: Account, positions: dict[int, OpenPosition]) -> AccountState:

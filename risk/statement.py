@@ -1,5 +1,6 @@
 """The account statement: what an account is worth and has at stake, at present mark prices."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -9,7 +10,13 @@ from accounts.models import Account
 from market.amounts import EXACT, ZERO, round_half_even
 from market.snapshot import consistent_read
 from risk.models import Position, PositionStatus
-from risk.selectors import account_states, get_policy, positions_of
+from risk.selectors import (
+    account_state,
+    account_states,
+    get_policy,
+    positions_by_account,
+    positions_of,
+)
 from risk.state import AccountState
 
 
@@ -64,7 +71,8 @@ def account_statement(*, user_id: int) -> Statement:
     its owner sees what became of it.
     """
     with consistent_read():
-        account = Account.objects.select_related("user").filter(user_id=user_id).first()
+        accounts = Account.objects.select_related("user", "margin_account")
+        account = accounts.filter(user_id=user_id).first()
         if account is None:
             raise AccountNotFound
         return statement_of(account)
@@ -73,7 +81,7 @@ def account_statement(*, user_id: int) -> Statement:
 def statement_of(account: Account) -> Statement:
     """Return the statement of an account row with its user."""
     assert account.user is not None
-    state = account_states([account.pk])[account.pk]
+    state = account_state(account, positions_by_account([account.pk]).get(account.pk, {}))
     return Statement(
         user_id=account.user.pk,
         username=account.user.username,
@@ -86,7 +94,7 @@ def statement_of(account: Account) -> Statement:
         margin_ratio=state.margin_ratio,
         exposure=state.exposure,
         suspended=account.suspended,
-        positions=position_lines(statement_positions(account)),
+        positions=lines_of(statement_positions(account), {account.pk: state}),
     )
 
 
@@ -103,7 +111,11 @@ def statement_positions(account: Account) -> list[Position]:
 def position_lines(positions: list[Position]) -> list[PositionLine]:
     """Return rows, whatever accounts they belong to, with their figures at present marks."""
     open_accounts = {row.account_id for row in positions if row.status == PositionStatus.OPEN}
-    states = account_states(sorted(open_accounts))
+    return lines_of(positions, account_states(sorted(open_accounts)))
+
+
+def lines_of(positions: list[Position], states: Mapping[int, AccountState]) -> list[PositionLine]:
+    """Return rows with their figures; ``states`` has each account with an open one."""
     threshold = get_policy().liquidation_threshold
     return [position_line(row, states.get(row.account_id), threshold) for row in positions]
 
