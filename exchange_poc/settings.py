@@ -186,6 +186,8 @@ SWEEP_INTERVAL_SECONDS = float(os.environ.get("SWEEP_INTERVAL_SECONDS", "5"))
 # Two heartbeats are sent for each one that is due, so that a late one leaves no gap.
 HEARTBEAT_INTERVAL_SECONDS = 2.5
 TICK_MIN_INTERVAL_SECONDS = 0.5
+# Every how many seconds the KPIs are stored; 0 means never.
+KPI_SNAPSHOT_INTERVAL_SECONDS = int(os.environ.get("KPI_SNAPSHOT_INTERVAL_SECONDS", "15"))
 
 # The venue.
 EXCHANGE_VENUE = os.environ.get("EXCHANGE_VENUE", "simulated")

@@ -18,10 +18,15 @@ def beat_interval() -> timedelta:
     return timedelta(seconds=2 * settings.HEARTBEAT_INTERVAL_SECONDS)
 
 
+def multiple_before(moment: datetime, interval: timedelta) -> datetime:
+    """Return the multiple of an interval since the epoch at or before ``moment``."""
+    epoch = datetime.fromtimestamp(0, tz=UTC)
+    return epoch + (moment - epoch) // interval * interval
+
+
 def slot_of(moment: datetime) -> datetime:
     """Return the multiple of the beat interval since the epoch at or before ``moment``."""
-    epoch = datetime.fromtimestamp(0, tz=UTC)
-    return epoch + (moment - epoch) // beat_interval() * beat_interval()
+    return multiple_before(moment, beat_interval())
 
 
 def heartbeat_age() -> timedelta | None:

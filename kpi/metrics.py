@@ -4,18 +4,24 @@ A label set that is made here exists from the start, so that a metric can be rea
 event.
 """
 
+import math
 from functools import cache
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
 UNMATCHED: Final = "unmatched"
+#: Upper bounds of the latency histogram in seconds. Stored snapshots count in their order.
+LATENCY_BOUNDS: Final = (
+    *(0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.075),
+    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, math.inf),
+)
 
 api_request_latency_seconds = Histogram(
     "api_request_latency_seconds",
     "Time from a request's arrival in the process to its answer.",
     ["method", "endpoint"],
-    buckets=(0.001, 0.0025, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    buckets=LATENCY_BOUNDS,
 )
 api_requests_total = Counter(
     "api_requests_total", "Answered requests.", ["method", "endpoint", "status"]

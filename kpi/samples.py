@@ -3,12 +3,16 @@
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.samples import Sample
 
 Samples = Mapping[str, Sequence[Sample]]
+
+#: Endpoints that are no API calls: probes, documents, the staff console.
+NOT_API: Final = ("/metrics", "/health", "/schema", "/docs", "/static/", "/admin/")
 
 
 def process_registry() -> CollectorRegistry:
@@ -27,3 +31,8 @@ def read_samples() -> Samples:
         for sample in family.samples:
             samples[sample.name].append(sample)
     return samples
+
+
+def api_samples(samples: Samples, name: str) -> list[Sample]:
+    """Return the samples of a request metric that are API calls."""
+    return [s for s in samples.get(name, ()) if not s.labels["endpoint"].startswith(NOT_API)]

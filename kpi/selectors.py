@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
 
-from django.db.models import Count, Q
+from django.db.models import Count, Min, Q
+from django.utils import timezone
 from prometheus_client.samples import Sample
 
 from accounts.selectors import (
@@ -19,13 +19,11 @@ from accounts.selectors import (
 )
 from kpi.heartbeats import uptime
 from kpi.quantiles import quantile
-from kpi.samples import Samples, read_samples
+from kpi.samples import Samples, api_samples, read_samples
+from market.models import Instrument
 from risk.models import InstrumentExposure
 from risk.selectors import get_policy, global_exposure, open_positions
 from trading.models import Liquidation, Order, OrderStatus, Trade
-
-#: Endpoints that are no API calls: probes, documents, the staff console.
-NOT_API: Final = ("/metrics", "/health", "/schema", "/docs", "/static/", "/admin/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +42,14 @@ class SystemKpis:
 
 @dataclass(frozen=True, slots=True)
 class OpenInterest:
-    """What is held of an instrument, in USDT at its mark price."""
+    """What is held of an instrument and reserved by its orders, in USDT at its mark price."""
 
+    instrument_id: int
     symbol: str
+    mark_price: Decimal
     long: Decimal
     short: Decimal
+    order_notional: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +144,21 @@ def open_interest() -> list[OpenInterest]:
     )
     return [
         OpenInterest(
+            instrument_id=exposure.instrument_id,
             symbol=exposure.instrument.symbol,
+            mark_price=exposure.mark_price,
             long=exposure.long_quantity * exposure.mark_price,
             short=exposure.short_quantity * exposure.mark_price,
+            order_notional=exposure.order_notional,
         )
         for exposure in exposures
     ]
 
 
-def api_samples(samples: Samples, name: str) -> list[Sample]:
-    """Return the samples of a request metric that are API calls."""
-    return [s for s in samples[name] if not s.labels["endpoint"].startswith(NOT_API)]
+def oldest_mark_age() -> float | None:
+    """Return how many seconds ago the oldest mark price was set; None without any."""
+    oldest = Instrument.objects.aggregate(at=Min("marked_at"))["at"]
+    return None if oldest is None else (timezone.now() - oldest).total_seconds()
 
 
 def total(samples: Sequence[Sample]) -> int:
