@@ -29,6 +29,7 @@ def schedule_beat(sender: Celery, **_: Any) -> None:
         "trading.tasks.reconcile_venue_orders": 15.0,
         "kpi.tasks.beat_heart": settings.HEARTBEAT_INTERVAL_SECONDS,
         "kpi.tasks.take_snapshot": settings.KPI_SNAPSHOT_INTERVAL_SECONDS,
+        "kpi.tasks.thin_snapshots": 300.0,
     }
     sender.conf.beat_schedule = {
         task: periodic(task, seconds) for task, seconds in intervals.items() if seconds > 0

@@ -188,6 +188,8 @@ HEARTBEAT_INTERVAL_SECONDS = 2.5
 TICK_MIN_INTERVAL_SECONDS = 0.5
 # Every how many seconds the KPIs are stored; 0 means never.
 KPI_SNAPSHOT_INTERVAL_SECONDS = int(os.environ.get("KPI_SNAPSHOT_INTERVAL_SECONDS", "15"))
+# Web servers whose counters they hold where the worker has a metrics directory of its own.
+KPI_METRICS_URLS = words("KPI_METRICS_URLS", default="")
 
 # The venue.
 EXCHANGE_VENUE = os.environ.get("EXCHANGE_VENUE", "simulated")

@@ -1,11 +1,12 @@
 """KPI, metrics and health endpoints."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpResponse
 from django_prometheus.exports import ExportToDjangoView
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from prometheus_client import CollectorRegistry, generate_latest
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -15,23 +16,39 @@ from rest_framework.views import APIView
 from kpi.collectors import DatabaseCollector
 from kpi.examples import (
     HEALTH_EXAMPLE,
+    HISTORY_EXAMPLE,
+    INSTRUMENT_HISTORY_EXAMPLE,
     OUTAGE_EXAMPLE,
     SECURITY_EXAMPLE,
     SYSTEM_EXAMPLE,
     TRADING_EXAMPLE,
 )
 from kpi.health import HealthStatus, check_health
+from kpi.history import INSTRUMENT_METRICS, get_history
 from kpi.selectors import get_security_kpis, get_system_kpis, get_trading_kpis
 from kpi.serializers import (
     HealthSerializer,
+    HistoryQuery,
+    HistorySerializer,
+    InstrumentHistorySerializer,
     SecurityKpisSerializer,
     SystemKpisSerializer,
     TradingKpisSerializer,
+    WindowQuery,
 )
+from kpi.windows import KPI_WINDOWS, security_kpis_over, system_kpis_over, trading_kpis_over
+from market.errors import UnknownSymbol
 from market.schema import errors
 
 database_registry = CollectorRegistry()
 database_registry.register(DatabaseCollector())
+
+
+def asked_window(request: Request) -> timedelta | None:
+    """Return the window that a request asks for; None stands for all that was counted."""
+    query = WindowQuery(data=request.query_params)
+    query.is_valid(raise_exception=True)
+    return KPI_WINDOWS.get(query.validated_data.get("window", ""))
 
 
 class SystemKpisView(APIView):
@@ -41,11 +58,14 @@ class SystemKpisView(APIView):
         tags=["kpi"],
         operation_id="get_system_kpis",
         summary="Latency, error rate and uptime",
-        responses={200: SystemKpisSerializer, **errors(401, 429, 503)},
+        parameters=[WindowQuery],
+        responses={200: SystemKpisSerializer, **errors(400, 401, 429, 503)},
         examples=[SYSTEM_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        return Response(SystemKpisSerializer(get_system_kpis()).data)
+        window = asked_window(request)
+        kpis = get_system_kpis() if window is None else system_kpis_over(window)
+        return Response(SystemKpisSerializer(kpis).data)
 
 
 class TradingKpisView(APIView):
@@ -55,11 +75,14 @@ class TradingKpisView(APIView):
         tags=["kpi"],
         operation_id="get_trading_kpis",
         summary="Orders, trades, exposure and liquidations",
-        responses={200: TradingKpisSerializer, **errors(401, 429, 503)},
+        parameters=[WindowQuery],
+        responses={200: TradingKpisSerializer, **errors(400, 401, 429, 503)},
         examples=[TRADING_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        return Response(TradingKpisSerializer(get_trading_kpis()).data)
+        window = asked_window(request)
+        kpis = get_trading_kpis() if window is None else trading_kpis_over(window)
+        return Response(TradingKpisSerializer(kpis).data)
 
 
 class SecurityKpisView(APIView):
@@ -69,11 +92,46 @@ class SecurityKpisView(APIView):
         tags=["kpi"],
         operation_id="get_security_kpis",
         summary="Refused credentials and reached rate limits",
-        responses={200: SecurityKpisSerializer, **errors(401, 429, 503)},
+        parameters=[WindowQuery],
+        responses={200: SecurityKpisSerializer, **errors(400, 401, 429, 503)},
         examples=[SECURITY_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        return Response(SecurityKpisSerializer(get_security_kpis()).data)
+        window = asked_window(request)
+        kpis = get_security_kpis() if window is None else security_kpis_over(window)
+        return Response(SecurityKpisSerializer(kpis).data)
+
+
+class HistoryView(APIView):
+    """How a KPI went."""
+
+    @extend_schema(
+        tags=["kpi"],
+        operation_id="get_kpi_history",
+        summary="A KPI over time, for a chart",
+        description="Points are apart by `interval_seconds` and oldest first. A point is the "
+        "interval that begins at its timestamp: counts are sums over it, levels their last value. "
+        "`value` is null where it has no meaning, such as the latency of no request; an interval "
+        "without a snapshot has no point. Metrics by instrument have `series` instead of `points`.",
+        parameters=[HistoryQuery],
+        responses={
+            200: PolymorphicProxySerializer(
+                component_name="KpiHistory",
+                serializers=[HistorySerializer, InstrumentHistorySerializer],
+                resource_type_field_name=None,
+            ),
+            **errors(400, 401, 429, 503),
+            **errors(404, unknown_symbol=UnknownSymbol.detail),
+        },
+        examples=[HISTORY_EXAMPLE, INSTRUMENT_HISTORY_EXAMPLE],
+    )
+    def get(self, request: Request) -> Response:
+        query = HistoryQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        history = get_history(**query.validated_data)
+        by_instrument = history.metric in INSTRUMENT_METRICS
+        serializer = InstrumentHistorySerializer if by_instrument else HistorySerializer
+        return Response(serializer(history).data)
 
 
 class HealthView(APIView):

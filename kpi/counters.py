@@ -18,7 +18,6 @@ Counters = Mapping[str, float]
 
 SINCE: Final = "since"
 LATENCY: Final = "latency_le_"
-REJECTED: Final = "rejected_"
 
 
 def counters_of(samples: Samples) -> dict[str, float]:
@@ -35,7 +34,6 @@ def counters_of(samples: Samples) -> dict[str, float]:
         "rate_limit_hits": total(samples.get("rate_limit_hits_total", ())),
         "cache_outages": total(samples.get("cache_outages_total", ())),
         **latencies(samples),
-        **orders(samples),
     }
 
 
@@ -66,15 +64,6 @@ def name_of(bound: float) -> str:
     return "inf" if math.isinf(bound) else f"{bound:g}"
 
 
-def orders(samples: Samples) -> dict[str, float]:
-    """Return the orders by their first answer: accepted, or rejected with a code."""
-    counts: dict[str, float] = defaultdict(float, orders_accepted=0.0)
-    for sample in samples.get("orders_total", ()):
-        code = sample.labels["code"]
-        counts[REJECTED + code if code else "orders_accepted"] += sample.value
-    return dict(counts)
-
-
 def increase(before: Counters, after: Counters) -> dict[str, float]:
     """Return by how much each counter rose; all of it where the counters started anew.
 
@@ -100,9 +89,3 @@ def summed(increases: Sequence[Counters]) -> dict[str, float]:
 def latency_counts(increases: Counters) -> list[int]:
     """Return the increases of the latency histogram in the order of LATENCY_BOUNDS."""
     return [int(increases.get(LATENCY + name_of(bound), 0)) for bound in LATENCY_BOUNDS]
-
-
-def rejections(increases: Counters) -> dict[str, int]:
-    """Return the rejected orders by code, without the codes of none."""
-    codes = (name for name, value in increases.items() if name.startswith(REJECTED) and value)
-    return {name.removeprefix(REJECTED): int(increases[name]) for name in codes}

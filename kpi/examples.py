@@ -48,6 +48,34 @@ SECURITY_EXAMPLE: Final = answer(
         "revoked_keys": 1,
     },
 )
+HISTORY_EXAMPLE: Final = answer(
+    "history",
+    {
+        "metric": "latency_p95_ms",
+        "window": "1h",
+        "unit": "ms",
+        "interval_seconds": 15,
+        "points": [
+            {"timestamp": "2026-01-05T12:00:00Z", "value": 21.8},
+            {"timestamp": "2026-01-05T12:00:15Z", "value": None},
+        ],
+    },
+)
+INSTRUMENT_HISTORY_EXAMPLE: Final = answer(
+    "history by instrument",
+    {
+        "metric": "open_interest_long",
+        "window": "24h",
+        "unit": "USDT",
+        "interval_seconds": 300,
+        "series": [
+            {
+                "symbol": "BTCUSDT",
+                "points": [{"timestamp": "2026-01-05T12:00:00Z", "value": 812500.0}],
+            }
+        ],
+    },
+)
 HEALTH_EXAMPLE: Final = answer(
     "ok", {"status": "ok", "database": "ok", "cache": "ok", "worker": "ok"}
 )

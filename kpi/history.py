@@ -19,7 +19,6 @@ from django.utils import timezone
 from kpi.heartbeats import multiple_before
 from kpi.metrics import LATENCY_BOUNDS
 from kpi.quantiles import quantile
-from market.errors import ExchangeError
 from market.selectors import get_instrument
 from risk.models import InstrumentExposure
 
@@ -115,16 +114,6 @@ INSTRUMENT_METRICS: Final = {
 MOST_SYMBOLS: Final = 10
 
 
-class UnknownMetric(ExchangeError):
-    code = "unknown_metric"
-    detail = f"Choose a metric: {', '.join([*METRICS, *INSTRUMENT_METRICS])}."
-
-
-class UnknownWindow(ExchangeError):
-    code = "unknown_window"
-    detail = f"Choose a window: {', '.join(WINDOWS)}."
-
-
 @dataclass(frozen=True, slots=True)
 class Point:
     """The value of the bucket that begins at ``timestamp``; None where it has no meaning."""
@@ -160,13 +149,10 @@ def get_history(*, metric: str, window: str, symbols: Sequence[str] = ()) -> His
     """Return a metric over a window, oldest point first.
 
     A metric by instrument comes for ``symbols``, or for the MOST_SYMBOLS instruments with the
-    largest exposure now. Raises UnknownMetric and UnknownWindow.
+    largest exposure now. ``metric`` is one of METRICS or INSTRUMENT_METRICS, ``window`` one of
+    WINDOWS. Raises UnknownSymbol.
     """
-    chosen = METRICS.get(metric) or INSTRUMENT_METRICS.get(metric)
-    if chosen is None:
-        raise UnknownMetric
-    if window not in WINDOWS:
-        raise UnknownWindow
+    chosen = INSTRUMENT_METRICS[metric] if metric in INSTRUMENT_METRICS else METRICS[metric]
     span = span_of(window, now=timezone.now())
     points: Sequence[Point] = ()
     series: Sequence[Series] = ()

@@ -40,7 +40,7 @@ class KpiSnapshot(models.Model):
     auth_failures = models.BigIntegerField(default=0)
     rate_limit_hits = models.BigIntegerField(default=0)
     cache_outages = models.BigIntegerField(default=0)
-    orders_accepted = models.BigIntegerField(default=0)
+    orders_accepted = models.BigIntegerField(default=0, help_text="Close-out orders included.")
     orders_rejected = models.BigIntegerField(default=0)
     rejections = models.JSONField(default=dict, blank=True, help_text="Rejected orders by code.")
     trades = models.BigIntegerField(default=0)
@@ -125,6 +125,7 @@ class KpiReading(models.Model):
     id = models.SmallAutoField(primary_key=True)
     read_at = models.DateTimeField(null=True, blank=True)
     counters = models.JSONField(default=dict)
+    last_order_id = models.BigIntegerField(default=0)
     last_trade_id = models.BigIntegerField(default=0)
     last_liquidation_id = models.BigIntegerField(default=0)
 

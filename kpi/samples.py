@@ -2,10 +2,11 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.samples import Sample
 
@@ -26,8 +27,13 @@ def process_registry() -> CollectorRegistry:
 
 def read_samples() -> Samples:
     """Return the present samples by name, such as ``api_requests_total``."""
+    return by_name(process_registry().collect())
+
+
+def by_name(families: Iterable[Metric]) -> Samples:
+    """Return the samples of metrics by the samples' names."""
     samples: dict[str, list[Sample]] = defaultdict(list)
-    for family in process_registry().collect():
+    for family in families:
         for sample in family.samples:
             samples[sample.name].append(sample)
     return samples

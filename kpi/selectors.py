@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
+from django.db import connection
 from django.db.models import Count, Min, Q
 from django.utils import timezone
 from prometheus_client.samples import Sample
@@ -24,6 +26,8 @@ from market.models import Instrument
 from risk.models import InstrumentExposure
 from risk.selectors import get_policy, global_exposure, open_positions
 from trading.models import Liquidation, Order, OrderStatus, Trade
+
+LARGEST_ID: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +163,53 @@ def oldest_mark_age() -> float | None:
     """Return how many seconds ago the oldest mark price was set; None without any."""
     oldest = Instrument.objects.aggregate(at=Min("marked_at"))["at"]
     return None if oldest is None else (timezone.now() - oldest).total_seconds()
+
+
+# The same aggregate as the sweep's: balance + Σ unrealised P&L against a share of Σ margin.
+NEAR_LIQUIDATION: Final = """
+SELECT count(*) FROM (
+    SELECT account.id
+    FROM risk_position AS position
+    JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
+    JOIN accounts_account AS account ON account.id = position.account_id
+    CROSS JOIN risk_riskpolicy AS policy
+    WHERE position.status = 'OPEN'
+    GROUP BY account.id, policy.liquidation_threshold
+    HAVING account.balance + sum(position.quantity * instrument.mark_price - position.cost)
+           < %s * policy.liquidation_threshold * sum(position.margin)
+) AS near
+"""
+#: How far above the threshold a margin ratio counts as near it.
+NEAR: Final = Decimal("1.2")
+#: Beyond so many open positions the look at all of them takes too long.
+MOST_POSITIONS: Final = 50_000
+
+
+def accounts_near_liquidation(*, positions: int) -> int | None:
+    """Return how many accounts have a margin ratio below NEAR × the liquidation threshold.
+
+    None with more than MOST_POSITIONS open ``positions``.
+    """
+    if positions > MOST_POSITIONS:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(NEAR_LIQUIDATION, [NEAR])
+        [[count]] = cursor.fetchall()
+    return int(count)
+
+
+CountedModel = type[Order] | type[Trade] | type[Liquidation]
+
+
+def orders_by_code(*, after: int, until: int = LARGEST_ID) -> dict[str, int]:
+    """Return how many orders have ids above ``after`` by reject code; "" of the accepted ones."""
+    rows = Order.objects.filter(id__gt=after, id__lte=until).order_by()
+    return dict(rows.values_list("reject_code").annotate(Count("id")))
+
+
+def new_rows(model: CountedModel, *, after: int, until: int = LARGEST_ID) -> int:
+    """Return how many rows have ids above ``after``."""
+    return model.objects.filter(id__gt=after, id__lte=until).count()
 
 
 def total(samples: Sequence[Sample]) -> int:

@@ -1,10 +1,78 @@
 """Bodies of the KPI and health endpoints; every figure is a JSON number."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from rest_framework import serializers
 
 from kpi.health import HealthStatus, PartStatus
+from kpi.history import INSTRUMENT_METRICS, METRICS, MOST_SYMBOLS, WINDOWS
+from kpi.windows import KPI_WINDOWS
+
+
+def choice(names: Iterable[str], **options: Any) -> serializers.ChoiceField:
+    """Return a field that lists its choices to whoever misses them."""
+    names = list(names)
+    message = f"Choose one of: {', '.join(names)}."
+    return serializers.ChoiceField(
+        choices=names, error_messages={"invalid_choice": message, "required": message}, **options
+    )
+
+
+class WindowQuery(serializers.Serializer[Any]):
+    window = choice(
+        KPI_WINDOWS,
+        required=False,
+        help_text="Count what happened in this time, as far as the KPI history reaches back. "
+        "Without it counts go back to the start: of the processes, or of the exchange.",
+    )
+
+
+class HistoryQuery(serializers.Serializer[Any]):
+    metric = choice([*METRICS, *INSTRUMENT_METRICS])
+    window = choice(WINDOWS, default="1h")
+    symbol = serializers.CharField(
+        required=False,
+        max_length=250,
+        help_text=f"Up to {MOST_SYMBOLS} symbols, separated by commas, for a metric by instrument. "
+        "Without it the instruments with the largest exposure.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        symbols = [word.strip() for word in attrs.pop("symbol", "").split(",") if word.strip()]
+        if len(symbols) > MOST_SYMBOLS:
+            raise serializers.ValidationError({"symbol": f"Name up to {MOST_SYMBOLS} symbols."})
+        return {**attrs, "symbols": symbols}
+
+
+class PointSerializer(serializers.Serializer[Any]):
+    timestamp = serializers.DateTimeField()
+    value = serializers.FloatField(allow_null=True)
+
+
+class SeriesSerializer(serializers.Serializer[Any]):
+    symbol = serializers.CharField()
+    points = PointSerializer(many=True)
+
+
+class HistorySerializer(serializers.Serializer[Any]):
+    """A metric of the whole exchange."""
+
+    metric = serializers.CharField()
+    window = serializers.CharField()
+    unit = serializers.CharField(help_text="count, 1/s, ms, s, share (0 to 1) or USDT")
+    interval_seconds = serializers.IntegerField()
+    points = PointSerializer(many=True)
+
+
+class InstrumentHistorySerializer(serializers.Serializer[Any]):
+    """A metric by instrument."""
+
+    metric = serializers.CharField()
+    window = serializers.CharField()
+    unit = serializers.CharField(help_text="USDT")
+    interval_seconds = serializers.IntegerField()
+    series = SeriesSerializer(many=True)
 
 
 class SystemKpisSerializer(serializers.Serializer[Any]):
@@ -23,7 +91,8 @@ class SystemKpisSerializer(serializers.Serializer[Any]):
         help_text="API calls in the window; probes, docs and the staff console are left out."
     )
     window_seconds = serializers.FloatField(
-        help_text="What the figures but uptime cover: the time since the processes started."
+        help_text="What the figures but uptime cover: the time since the processes started, "
+        "or the window as far as the history reaches back."
     )
 
 
@@ -53,7 +122,7 @@ class TradingKpisSerializer(serializers.Serializer[Any]):
 class SecurityKpisSerializer(serializers.Serializer[Any]):
     auth_failures = serializers.IntegerField(help_text="Requests answered with 401.")
     rate_limit_hits = serializers.IntegerField(help_text="Requests answered with 429.")
-    total_requests = serializers.IntegerField(help_text="API calls since the processes started.")
+    total_requests = serializers.IntegerField(help_text="API calls.")
     cache_outages = serializers.IntegerField(
         help_text="Requests that passed uncounted because Redis did not answer."
     )

@@ -1,7 +1,6 @@
 """Takes the KPI snapshots. One for each slot, however many workers try; no event counts twice."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -10,25 +9,28 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
-from kpi.counters import Counters, increase, latency_counts, rejections, summed
+from kpi.counters import Counters, increase, latency_counts, summed
 from kpi.heartbeats import multiple_before, uptime
 from kpi.models import InstrumentSnapshot, KpiReading, KpiSnapshot
-from kpi.selectors import oldest_mark_age, open_interest
+from kpi.selectors import (
+    CountedModel,
+    accounts_near_liquidation,
+    new_rows,
+    oldest_mark_age,
+    open_interest,
+    orders_by_code,
+)
 from kpi.sources import read_counters
 from market.amounts import round_half_even
 from risk.selectors import get_policy, global_exposure, open_positions
-from trading.models import Liquidation, Trade
+from trading.models import Liquidation, Order, Trade
 
+COUNTS: Final = (
+    *("requests", "errors", "server_errors"),
+    *("auth_failures", "rate_limit_hits", "cache_outages"),
+)
 #: Rows are counted by id when they are this old, as their transactions commit out of order.
 SETTLING: Final = timedelta(seconds=5)
-
-
-@dataclass(frozen=True, slots=True)
-class NewRows:
-    """How many rows of a table settled since the row ``after``, and the last one of them."""
-
-    count: int
-    last_id: int
 
 
 def slot_of(moment: datetime) -> datetime:
@@ -44,33 +46,18 @@ def take_snapshot() -> KpiSnapshot | None:
         reading = KpiReading.objects.select_for_update().get(id=1)
         if reading.read_at is not None and slot_of(reading.read_at) >= slot_of(now):
             return None
-        trades = new_rows(Trade, after=reading.last_trade_id, now=now)
-        liquidations = new_rows(Liquidation, after=reading.last_liquidation_id, now=now)
         snapshot = KpiSnapshot(
             slot=slot_of(now),
             seconds=(now - reading.read_at).total_seconds() if reading.read_at else 0,
-            trades=trades.count if reading.read_at else 0,
-            liquidations=liquidations.count if reading.read_at else 0,
             **request_figures(reading.counters, counters),
             **levels(),
         )
+        count_rows(snapshot, reading, now=now)
         snapshot.save(force_insert=True)
         InstrumentSnapshot.objects.bulk_create(instruments_at(snapshot))
-        reading.read_at = now
-        reading.counters = {**reading.counters, **counters}
-        reading.last_trade_id, reading.last_liquidation_id = trades.last_id, liquidations.last_id
+        reading.read_at, reading.counters = now, {**reading.counters, **counters}
         reading.save()
     return snapshot
-
-
-def new_rows(model: type[Trade | Liquidation], *, after: int, now: datetime) -> NewRows:
-    """Return the rows with ids above ``after`` up to the last one that has settled."""
-    rows = model.objects.filter(id__gt=after)
-    settled = rows.filter(created_at__lt=now - SETTLING).order_by("-id")
-    last_id = settled.values_list("id", flat=True).first()
-    if last_id is None:
-        return NewRows(0, after)
-    return NewRows(rows.filter(id__lte=last_id).count(), last_id)
 
 
 def request_figures(
@@ -79,30 +66,51 @@ def request_figures(
     """Return the increases of the counters; a source read for the first time adds nothing."""
     known = [increase(before[source], now) for source, now in after.items() if source in before]
     increases = summed(known)
-    rejected = rejections(increases)
     return {
         "latency_seconds": increases.get("latency_seconds", 0.0),
         "latency_counts": latency_counts(increases),
-        "orders_rejected": sum(rejected.values()),
-        "rejections": rejected,
         **{name: int(increases.get(name, 0)) for name in COUNTS},
     }
 
 
-COUNTS: Final = (
-    *("requests", "errors", "server_errors", "auth_failures", "rate_limit_hits"),
-    *("cache_outages", "orders_accepted"),
-)
+def count_rows(snapshot: KpiSnapshot, reading: KpiReading, *, now: datetime) -> None:
+    """Count the rows that settled since the last reading, and move the reading on to them.
+
+    The first snapshot moves it only. Rows are counted by id up to the last one that is older than
+    SETTLING, as transactions commit out of order.
+    """
+    last_order, last_trade, last_liquidation = (
+        settled_id(model, now) for model in (Order, Trade, Liquidation)
+    )
+    if reading.read_at is not None:
+        codes = orders_by_code(after=reading.last_order_id, until=last_order)
+        snapshot.orders_accepted = codes.pop("", 0)
+        snapshot.orders_rejected, snapshot.rejections = sum(codes.values()), codes
+        snapshot.trades = new_rows(Trade, after=reading.last_trade_id, until=last_trade)
+        snapshot.liquidations = new_rows(
+            Liquidation, after=reading.last_liquidation_id, until=last_liquidation
+        )
+    reading.last_order_id = max(last_order, reading.last_order_id)
+    reading.last_trade_id = max(last_trade, reading.last_trade_id)
+    reading.last_liquidation_id = max(last_liquidation, reading.last_liquidation_id)
+
+
+def settled_id(model: CountedModel, now: datetime) -> int:
+    """Return the id of the last row that is older than SETTLING; 0 without any."""
+    settled = model.objects.filter(created_at__lt=now - SETTLING).order_by("-id")
+    return settled.values_list("id", flat=True).first() or 0
 
 
 def levels() -> dict[str, Any]:
     """Return what the exchange stands at."""
+    positions = open_positions().count()
     return {
         "global_exposure": global_exposure(),
         "global_exposure_threshold": get_policy().global_exposure_threshold,
         "insurance_fund": insurance_fund_balance(),
         "bad_debt": total_bad_debt(),
-        "open_positions": open_positions().count(),
+        "open_positions": positions,
+        "accounts_near_liquidation": accounts_near_liquidation(positions=positions),
         "uptime": uptime(),
         "mark_age_seconds": oldest_mark_age(),
     }

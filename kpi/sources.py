@@ -1,14 +1,54 @@
-"""Where the counters come from: the processes that share this one's metrics directory."""
+"""Where the counters come from: this machine's processes, or the web servers of other containers.
+
+Read before a transaction begins: a web server may take seconds to answer.
+"""
 
 from typing import Final
 
+import requests
+import structlog
+from django.conf import settings
+from prometheus_client.parser import text_string_to_metric_families
+
 from kpi.counters import counters_of
-from kpi.samples import read_samples
+from kpi.samples import Samples, by_name, read_samples
+
+log = structlog.get_logger(__name__)
 
 #: The processes that share this one's metrics directory.
 LOCAL: Final = "local"
+#: Seconds to connect and to wait for bytes.
+TIMEOUTS: Final = (1, 4)
 
 
 def read_counters() -> dict[str, dict[str, float]]:
-    """Return the counters of each source as they stand, by its name."""
-    return {LOCAL: counters_of(read_samples())}
+    """Return the counters of each source as they stand, by its name.
+
+    A web server that does not answer is left out: its next answer covers the time until then.
+    """
+    if not settings.KPI_METRICS_URLS:
+        return {LOCAL: counters_of(read_samples())}
+    answers = {url: scrape(url) for url in settings.KPI_METRICS_URLS}
+    return {url: counters_of(samples) for url, samples in answers.items() if samples is not None}
+
+
+def read_local_counters() -> dict[str, dict[str, float]]:
+    """Return the counters that can be read at once; none where web servers are asked for them."""
+    return {} if settings.KPI_METRICS_URLS else read_counters()
+
+
+def scrape(url: str) -> Samples | None:
+    """Return the samples of a web server; None, and a warning in the log, if it has none."""
+    try:
+        # The header keeps a server that insists on HTTPS from sending this request elsewhere.
+        answer = requests.get(
+            url,
+            headers={"X-Forwarded-Proto": "https"},
+            timeout=TIMEOUTS,
+            allow_redirects=False,
+        )
+        answer.raise_for_status()
+        return by_name(text_string_to_metric_families(answer.text))
+    except (requests.RequestException, ValueError) as error:
+        log.warning("metrics_not_read", url=url, reason=type(error).__name__)
+        return None

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from kpi import services, snapshots
+from kpi import services, snapshots, thinning
 
 
 @shared_task
@@ -15,3 +15,9 @@ def beat_heart() -> None:
 def take_snapshot() -> None:
     """Store the KPIs of the present slot."""
     snapshots.take_snapshot()
+
+
+@shared_task
+def thin_snapshots() -> None:
+    """Keep the KPI history small."""
+    thinning.thin_snapshots()

@@ -2,12 +2,20 @@
 
 from django.urls import path
 
-from kpi.api import HealthView, MetricsView, SecurityKpisView, SystemKpisView, TradingKpisView
+from kpi.api import (
+    HealthView,
+    HistoryView,
+    MetricsView,
+    SecurityKpisView,
+    SystemKpisView,
+    TradingKpisView,
+)
 
 urlpatterns = [
     path("kpi/system", SystemKpisView.as_view(), name="kpi-system"),
     path("kpi/trading", TradingKpisView.as_view(), name="kpi-trading"),
     path("kpi/security", SecurityKpisView.as_view(), name="kpi-security"),
+    path("kpi/history", HistoryView.as_view(), name="kpi-history"),
     path("metrics", MetricsView.as_view(), name="metrics"),
     path("health", HealthView.as_view(), name="health"),
 ]

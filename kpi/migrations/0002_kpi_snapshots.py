@@ -22,6 +22,7 @@ class Migration(migrations.Migration):
                 ("id", models.SmallAutoField(primary_key=True, serialize=False)),
                 ("read_at", models.DateTimeField(blank=True, null=True)),
                 ("counters", models.JSONField(default=dict)),
+                ("last_order_id", models.BigIntegerField(default=0)),
                 ("last_trade_id", models.BigIntegerField(default=0)),
                 ("last_liquidation_id", models.BigIntegerField(default=0)),
             ],
@@ -72,7 +73,10 @@ class Migration(migrations.Migration):
                 ("auth_failures", models.BigIntegerField(default=0)),
                 ("rate_limit_hits", models.BigIntegerField(default=0)),
                 ("cache_outages", models.BigIntegerField(default=0)),
-                ("orders_accepted", models.BigIntegerField(default=0)),
+                (
+                    "orders_accepted",
+                    models.BigIntegerField(default=0, help_text="Close-out orders included."),
+                ),
                 ("orders_rejected", models.BigIntegerField(default=0)),
                 (
                     "rejections",

@@ -6,8 +6,10 @@ from itertools import product
 import pytest
 import time_machine
 
+from accounts.models import User
 from kpi.history import INSTRUMENT_METRICS, METRICS, WINDOWS, get_history
 from kpi.snapshots import take_snapshot
+from tests.conftest import ApiClient, ClientOf
 from tests.kpi.conftest import Order
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -29,3 +31,68 @@ def test_every_metric_has_points_in_every_window(history: None) -> None:
             found = get_history(metric=metric, window=window)
             points = found.series[0].points if metric in INSTRUMENT_METRICS else found.points
             assert points, (metric, window)
+
+
+def test_a_count_is_summed_and_a_level_is_the_last_of_its_bucket(history: None) -> None:
+    with time_machine.travel(NOON + timedelta(seconds=61), tick=False):
+        fine = get_history(metric="trades", window="1h").points
+        coarse = get_history(metric="trades", window="6h").points
+        exposure = get_history(metric="global_exposure", window="6h").points
+    assert [point.value for point in fine] == [0, 0, 0, 1, 0]
+    assert [(point.timestamp, point.value) for point in coarse] == [
+        (NOON, 1),
+        (NOON + timedelta(minutes=1), 0),
+    ]
+    assert [point.value for point in exposure] == [32_500, 32_500]
+
+
+def test_what_has_no_meaning_is_null(db: None) -> None:
+    with time_machine.travel(NOON, tick=False):
+        take_snapshot()
+        for metric in ("latency_ms", "latency_p95_ms", "error_rate", "requests_per_second"):
+            [point] = get_history(metric=metric, window="5m").points
+            assert point.value is None
+
+
+def test_the_endpoint_answers_points(history: None, client_of: ClientOf) -> None:
+    with time_machine.travel(NOON + timedelta(seconds=61), tick=False):
+        api = client_of(User.objects.get(username="beginner"))
+        answer = api.get("/kpi/history?metric=global_exposure&window=5m").json()
+    assert answer.pop("points")[-1] == {"timestamp": "2026-11-23T12:01:00Z", "value": 32_500}
+    assert answer == {
+        "metric": "global_exposure",
+        "window": "5m",
+        "unit": "USDT",
+        "interval_seconds": 15,
+    }
+
+
+def test_metrics_by_instrument_have_a_series_each(history: None, client_of: ClientOf) -> None:
+    path = "/kpi/history?metric=open_interest_long&window=5m"
+    with time_machine.travel(NOON + timedelta(seconds=61), tick=False):
+        api = client_of(User.objects.get(username="beginner"))
+        every = api.get(path).json()["series"]
+        one = api.get(f"{path}&symbol=ethusdt").json()["series"]
+        unknown = api.get(f"{path}&symbol=NOSUCH")
+    assert [series["symbol"] for series in every] == ["BTCUSDT", "ETHUSDT"]
+    assert every[0]["points"][-1]["value"] == 32_500
+    assert [series["symbol"] for series in one] == ["ETHUSDT"]
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_symbol")
+
+
+@pytest.mark.parametrize(
+    ("query", "field", "listed"),
+    [
+        ("metric=nonsense", "metric", "latency_p95_ms"),
+        ("", "metric", "open_interest_long"),
+        ("metric=requests&window=2h", "window", "30d"),
+        (f"metric=exposure&symbol={'A,' * 11}", "symbol", "10"),
+    ],
+)
+def test_an_unknown_choice_gets_the_list(
+    api: ApiClient, query: str, field: str, listed: str
+) -> None:
+    answer = api.get(f"/kpi/history?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "validation_error"
+    assert listed in answer.json()["errors"][field][0]
