@@ -91,6 +91,17 @@ UNFOLD: dict[str, Any] = {
                 ],
             },
             {
+                "title": "Monitoring",
+                "separator": True,
+                "items": [
+                    link("Alerts", "notifications", "kpi_alert"),
+                    link("Alert rules", "notification_settings", "kpi_alertrule"),
+                    link("Alert deliveries", "outgoing_mail", "kpi_alertdelivery"),
+                    link("KPI snapshots", "query_stats", "kpi_kpisnapshot"),
+                    link("Ledger checks", "fact_check", "kpi_ledgercheck"),
+                ],
+            },
+            {
                 "title": "System",
                 "separator": True,
                 "items": [

@@ -35,6 +35,19 @@ def rate(name: str, *, default: str) -> str | None:
     return value
 
 
+def webhook_url(url: str, *, secret: str) -> str:
+    """Return the address of a webhook, or nothing: https, or http to this machine's loopback."""
+    parts = urlsplit(url)
+    is_local = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
+    if url and not (parts.hostname and (parts.scheme == "https" or is_local)):
+        raise ImproperlyConfigured(
+            "ALERT_WEBHOOK_URL must be an https:// address, or http://127.0.0.1."
+        )
+    if url and not secret:
+        raise ImproperlyConfigured("Set ALERT_WEBHOOK_SECRET, which signs what is sent.")
+    return url
+
+
 def database_from_url(url: str) -> dict[str, Any]:
     """Return Django's connection settings of a ``postgresql://`` URL.
 

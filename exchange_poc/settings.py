@@ -7,7 +7,7 @@ from pathlib import Path
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from exchange_poc.env import database_from_url, flag, rate, secret_key, words
+from exchange_poc.env import database_from_url, flag, rate, secret_key, webhook_url, words
 from exchange_poc.logs import configure_structlog, logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -190,6 +190,13 @@ TICK_MIN_INTERVAL_SECONDS = 0.5
 KPI_SNAPSHOT_INTERVAL_SECONDS = int(os.environ.get("KPI_SNAPSHOT_INTERVAL_SECONDS", "15"))
 # Web servers whose counters they hold where the worker has a metrics directory of its own.
 KPI_METRICS_URLS = words("KPI_METRICS_URLS", default="")
+LEDGER_CHECK_INTERVAL_SECONDS = int(os.environ.get("LEDGER_CHECK_INTERVAL_SECONDS", "900"))
+
+# Who is told about alerts, and the key that signs what is sent.
+ALERT_WEBHOOK_SECRET = os.environ.get("ALERT_WEBHOOK_SECRET", "")
+ALERT_WEBHOOK_URL = webhook_url(
+    os.environ.get("ALERT_WEBHOOK_URL", ""), secret=ALERT_WEBHOOK_SECRET
+)
 
 # The venue.
 EXCHANGE_VENUE = os.environ.get("EXCHANGE_VENUE", "simulated")

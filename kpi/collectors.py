@@ -12,7 +12,8 @@ from prometheus_client.registry import Collector
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
 from kpi.heartbeats import heartbeat_age
-from kpi.selectors import count_liquidations, open_interest
+from kpi.ledger_checks import last_differences
+from kpi.selectors import count_liquidations, open_alerts_by_rule, open_interest
 from market.models import Instrument
 from risk.selectors import get_policy, global_exposure, open_positions
 
@@ -24,7 +25,14 @@ class DatabaseCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         try:
-            families = [*read_totals(), read_open_interest(), read_tick_ages(), *read_heartbeat()]
+            families = [
+                *read_totals(),
+                read_open_interest(),
+                read_tick_ages(),
+                *read_heartbeat(),
+                *read_ledger_check(),
+                read_alerts(),
+            ]
         except DatabaseError as error:
             log.warning("database_away", reason=type(error).__name__)
             families = []
@@ -80,3 +88,21 @@ def read_heartbeat() -> Iterator[Metric]:
             "Time since a worker's last heartbeat.",
             age.total_seconds(),
         )
+
+
+def read_ledger_check() -> Iterator[Metric]:
+    """Yield what the last check of the ledger found; nothing before the first one."""
+    differences = last_differences()
+    if differences is not None:
+        yield GaugeMetricFamily(
+            "ledger_differences", "Differences that the last ledger check found.", differences
+        )
+
+
+def read_alerts() -> Metric:
+    family = GaugeMetricFamily(
+        "open_alerts", "Whether the rule's alert is open.", labels=["rule", "severity"]
+    )
+    for kind, severity, count in open_alerts_by_rule():
+        family.add_metric([kind, severity], count)
+    return family

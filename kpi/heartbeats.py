@@ -1,6 +1,7 @@
 """Reads of the heartbeats: is the worker alive, and how much of the time was it."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 from django.conf import settings
@@ -33,6 +34,19 @@ def heartbeat_age() -> timedelta | None:
     """Return the time since the last beat; None before the first one."""
     last = Heartbeat.objects.order_by("-beat_at").values_list("beat_at", flat=True).first()
     return None if last is None else timezone.now() - last
+
+
+def longest_gap(window: timedelta) -> float | None:
+    """Return the most seconds between two beats of a window, or since the last one; None before.
+
+    After an outage the gap stays in sight until the window has passed over it.
+    """
+    now = timezone.now()
+    beats = Heartbeat.objects.order_by("beat_at").values_list("beat_at", flat=True)
+    before = beats.filter(beat_at__lt=now - window).last()
+    moments = [*([before] if before else []), *beats.filter(beat_at__gte=now - window), now]
+    gaps = [(late - early).total_seconds() for early, late in pairwise(moments)]
+    return max(gaps, default=None)
 
 
 def is_worker_alive() -> bool:

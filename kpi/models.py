@@ -1,9 +1,11 @@
-"""Proof of life and history: heartbeats, and the KPIs as they were every few seconds."""
+"""What is watched and kept: heartbeats, KPI snapshots, ledger checks, alerts and their rules."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from simple_history.models import HistoricalRecords
 
+from accounts.models import User
 from market.amounts import AMOUNT_FIELD
 from market.models import Instrument
 
@@ -134,3 +136,139 @@ class KpiReading(models.Model):
 
     def __str__(self) -> str:
         return str(self.read_at)
+
+
+class LedgerCheck(models.Model):
+    """What one recomputation of the ledger found."""
+
+    checked_at = models.DateTimeField(db_index=True)
+    seconds = models.FloatField(help_text="How long it took.")
+    differences = models.PositiveIntegerField()
+    details = models.JSONField(default=list, blank=True, help_text="The first of them.")
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.differences} differences"
+
+
+class Severity(models.TextChoices):
+    INFO = "info", "Info"
+    WARNING = "warning", "Warning"
+    CRITICAL = "critical", "Critical"
+
+
+class AlertRule(models.Model):
+    """When to raise an alert: a measure above a threshold. ``kind`` names the measure."""
+
+    kind = models.CharField(max_length=40, help_text="What is measured.")
+    threshold = models.FloatField(help_text="The alert opens above it, in the measure's unit.")
+    window_seconds = models.PositiveIntegerField(
+        default=300, help_text="What is counted: the last so many seconds. Levels ignore it."
+    )
+    severity = models.CharField(max_length=10, choices=Severity.choices, default=Severity.WARNING)
+    enabled = models.BooleanField(default=True)
+
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["kind", "threshold"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "severity"], name="alert_rule_once_per_severity"
+            ),
+            models.CheckConstraint(
+                condition=Q(threshold__gte=0, window_seconds__gte=60, window_seconds__lte=86_400),
+                name="alert_rule_in_range",
+                violation_error_message="The threshold is not negative, and the window is from 60 "
+                "to 86,400 seconds.",
+            ),
+            models.CheckConstraint(
+                condition=Q(severity__in=Severity.values), name="alert_rule_severity_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} > {self.threshold:g}"
+
+
+class Alert(models.Model):
+    """A rule's threshold was exceeded, from ``opened_at`` until ``resolved_at``.
+
+    ``threshold`` and ``severity`` are the rule's when it opened.
+    """
+
+    rule = models.ForeignKey(AlertRule, on_delete=models.PROTECT, related_name="alerts")
+    severity = models.CharField(max_length=10, choices=Severity.choices)
+    threshold = models.FloatField()
+    value = models.FloatField(help_text="When it was last seen above the threshold.")
+    peak = models.FloatField(help_text="The highest value so far.")
+    opened_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by = models.ForeignKey(
+        User, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rule"], condition=Q(resolved_at=None), name="alert_one_open_per_rule"
+            ),
+            models.CheckConstraint(
+                condition=Q(acknowledged_at=None, acknowledged_by=None)
+                | Q(acknowledged_at__isnull=False, acknowledged_by__isnull=False),
+                name="alert_acknowledged_by_somebody",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Alert {self.pk}: {self.rule}"
+
+
+class DeliveryStatus(models.TextChoices):
+    PENDING = "pending", "Pending"
+    DELIVERED = "delivered", "Delivered"
+    FAILED = "failed", "Given up"
+
+
+class AlertDelivery(models.Model):
+    """One message to the webhook: ``event`` is opened or resolved. Kept until it has arrived.
+
+    ``next_attempt_at`` is when to try, and while somebody tries, when the attempt counts as lost.
+    """
+
+    alert = models.ForeignKey(Alert, on_delete=models.CASCADE, related_name="deliveries")
+    event = models.CharField(max_length=10)
+    body = models.JSONField()
+    status = models.CharField(
+        max_length=10, choices=DeliveryStatus.choices, default=DeliveryStatus.PENDING
+    )
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    response_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    error = models.CharField(max_length=200, blank=True)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "alert deliveries"
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(status=DeliveryStatus.PENDING),
+                name="alert_delivery_due",
+            )
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["alert", "event"], name="alert_delivery_once"),
+            models.CheckConstraint(
+                condition=Q(status__in=DeliveryStatus.values), name="alert_delivery_status_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event}: {self.status}"

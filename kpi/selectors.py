@@ -20,6 +20,7 @@ from accounts.selectors import (
     total_bad_debt,
 )
 from kpi.heartbeats import uptime
+from kpi.models import AlertRule
 from kpi.quantiles import quantile
 from kpi.samples import Samples, api_samples, read_samples
 from market.models import Instrument
@@ -210,6 +211,13 @@ def orders_by_code(*, after: int, until: int = LARGEST_ID) -> dict[str, int]:
 def new_rows(model: CountedModel, *, after: int, until: int = LARGEST_ID) -> int:
     """Return how many rows have ids above ``after``."""
     return model.objects.filter(id__gt=after, id__lte=until).count()
+
+
+def open_alerts_by_rule() -> list[tuple[str, str, int]]:
+    """Return kind, severity and number of open alerts (0 or 1) of every rule."""
+    is_open = Count("alerts", filter=Q(alerts__opened_at__isnull=False, alerts__resolved_at=None))
+    rules = AlertRule.objects.order_by("kind", "severity").annotate(open=is_open)
+    return list(rules.values_list("kind", "severity", "open"))
 
 
 def total(samples: Sequence[Sample]) -> int:

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from kpi import services, snapshots, thinning
+from kpi import alerts, ledger_checks, services, snapshots, thinning, webhook
 
 
 @shared_task
@@ -21,3 +21,27 @@ def take_snapshot() -> None:
 def thin_snapshots() -> None:
     """Keep the KPI history small."""
     thinning.thin_snapshots()
+
+
+@shared_task
+def check_ledger() -> None:
+    """Recompute the ledger and keep what was found."""
+    ledger_checks.check_ledger()
+
+
+@shared_task
+def evaluate_alerts() -> None:
+    """Open and resolve alerts."""
+    alerts.evaluate_rules()
+
+
+@shared_task
+def deliver_alert(delivery_id: int) -> None:
+    """Tell the webhook about an alert that has just changed."""
+    webhook.deliver(delivery_id=delivery_id)
+
+
+@shared_task
+def deliver_due_alerts() -> None:
+    """Try again what the webhook has not received."""
+    webhook.deliver_due()

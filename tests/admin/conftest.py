@@ -6,11 +6,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 
 from accounts.models import User
+from kpi.alerts import apply_rule
+from kpi.ledger_checks import check_ledger
+from kpi.models import AlertRule
 from kpi.services import record_heartbeat
+from kpi.snapshots import take_snapshot
 from risk.engine import Intent
 from trading.demo import seed_demo
 from trading.manual_prices import set_price
@@ -42,6 +46,15 @@ def exchange(db: None) -> None:
     place_order(user_id=beginner, intent=Intent("ETHUSDT", True, D("0.2")))
     place_order(user_id=beginner, intent=Intent("ETHUSDT", False, D("0.1")))
     place_order(user_id=beginner, intent=Intent("BTCUSDT", True, D(500)))
+    watch()
+
+
+def watch() -> None:
+    """A KPI snapshot, a ledger check, and an alert that the webhook was told about."""
+    take_snapshot()
+    check_ledger()
+    with override_settings(ALERT_WEBHOOK_URL="https://alerts.example.org/hook"):
+        apply_rule(rule_id=AlertRule.objects.get(kind="latency_p95").pk, value=750.5)
 
 
 @pytest.fixture

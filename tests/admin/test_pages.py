@@ -19,8 +19,16 @@ from trading.manual_prices import set_price
 from trading.models import Order
 from trading.services import place_order
 
-EDITED = {"User", "Group", "AccountPolicy", "RiskPolicy", "LeverageLimit", "Instrument"}
-ADDED = {"User", "Group", "ApiKey", "Instrument"}
+EDITED = {
+    "User",
+    "Group",
+    "AccountPolicy",
+    "RiskPolicy",
+    "LeverageLimit",
+    "Instrument",
+    "AlertRule",
+}
+ADDED = {"User", "Group", "ApiKey", "Instrument", "AlertRule"}
 POLICIES = {"AccountPolicy", "RiskPolicy"}
 ENDLESS = ["trading/order", "trading/trade", "accounts/transfer", "risk/position"]
 

@@ -7,6 +7,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from kpi.ledger_checks import check_ledger
+from kpi.models import AlertRule
 from kpi.services import record_heartbeat
 from tests.conftest import ApiClient
 from tests.deployment.files import DOCKER, ROOT, SERVICES, table_column
@@ -20,12 +22,15 @@ DASHBOARD: Final[dict[str, Any]] = json.loads(
 )
 PANELS: Final = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 EXPRESSIONS: Final = [target["expr"] for panel in PANELS for target in panel["targets"]]
+GROUPS: Final = yaml.safe_load((DOCKER / "rules.yml").read_text())["groups"]
+RULES: Final[list[dict[str, Any]]] = [rule for group in GROUPS for rule in group["rules"]]
 #: Written by libraries, not by the exchange.
 FOREIGN: Final = re.compile(r"python_|process_|django_")
 SUFFIXES: Final = {"histogram": ("_bucket", "_sum", "_count")}
 NOT_METRICS: Final = {
     *("sum", "max", "min", "by", "rate", "increase", "histogram_quantile", "vector", "or"),
     *("le", "endpoint", "status", "scope", "code", "result", "symbol", "side"),
+    *("rule", "severity", "job", "and", "max_over_time"),
 }
 
 
@@ -47,6 +52,7 @@ def names_in(expression: str) -> set[str]:
 def exposed(db: None, anonymous: ApiClient) -> dict[str, str]:
     """The types of the metrics in a real answer of GET /metrics, by name."""
     record_heartbeat()
+    check_ledger()
     text = anonymous.get("/metrics").content.decode()
     types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     return {n: t for n, t in types.items() if not FOREIGN.match(n) and not n.endswith("_created")}
@@ -109,8 +115,42 @@ def test_the_dashboard_covers_what_operators_watch() -> None:
         *("global_exposure_usdt", "global_exposure_threshold_usdt", "open_interest_usdt"),
         *("liquidation_events_total", "insurance_fund_usdt", "bad_debt_usdt"),
         *("market_tick_age_seconds", "orders_total"),
+        *("open_alerts", "ledger_differences"),
     }
 
 
 def test_every_metric_is_explained_and_no_other(exposed: dict[str, str]) -> None:
     assert sorted(table_column(ROOT / "docs/metrics.md")) == sorted(exposed)
+
+
+def test_prometheus_loads_the_rules() -> None:
+    config = yaml.safe_load((DOCKER / "prometheus.yml").read_text())
+    assert config["rule_files"] == ["rules.yml"]
+    mounts = dict(mount.split(":")[1::-1] for mount in SERVICES["prometheus"]["volumes"])
+    assert mounts["/etc/prometheus/rules.yml"] == "./rules.yml"
+
+
+def test_prometheus_alerts_on_what_the_exchange_alerts_on(db: None) -> None:
+    expected = {
+        (rule.kind, rule.severity, rule.threshold): rule.window_seconds
+        for rule in AlertRule.objects.all()
+    }
+    found = {}
+    for rule in RULES:
+        if "rule" in rule["labels"]:
+            [threshold] = re.findall(r" > ([\d.]+)", rule["expr"])
+            labels = rule["labels"]
+            windows = {60 * int(n) for n in re.findall(r"\[(\d+)m\]", rule["expr"])}
+            found[labels["rule"], labels["severity"], float(threshold)] = windows
+    assert found.keys() == expected.keys()
+    assert all(windows <= {expected[key]} for key, windows in found.items())
+
+
+def test_every_rule_asks_for_metrics_that_exist(exposed: dict[str, str]) -> None:
+    series = {n + suffix for n, kind in exposed.items() for suffix in SUFFIXES.get(kind, ("",))}
+    for rule in RULES:
+        asked = names_in(rule["expr"]) - {"up"}
+        assert asked <= series, rule["alert"]
+        assert rule["expr"].count("(") == rule["expr"].count(")")
+        assert rule["annotations"]["summary"]
+    assert len({rule["alert"] for rule in RULES}) == len(RULES)

@@ -1,0 +1,156 @@
+"""Opens and resolves alerts. A rule has one open alert at most, however many workers look.
+
+An alert resolves some way below its threshold, so that a figure at the threshold does not flap.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from kpi.measures import MEASURES
+from kpi.models import Alert, AlertDelivery, AlertRule
+from market.errors import ExchangeError
+
+log = structlog.get_logger(__name__)
+
+#: An open alert resolves at this share of its rule's threshold.
+RESOLVES_AT: Final = 0.9
+
+
+class UnknownMeasure(ExchangeError):
+    code = "unknown_measure"
+    detail = "There is no such measure; choose one of those that are listed."
+
+
+class AlreadyAcknowledged(ExchangeError):
+    code = "already_acknowledged"
+    detail = "Somebody has acknowledged this alert already."
+
+
+def evaluate_rules() -> None:
+    """Compare the measure of every rule with its threshold; a broken measure stops no other."""
+    for rule in AlertRule.objects.all():
+        try:
+            value = read_measure(rule)
+        except (ArithmeticError, LookupError, ValueError) as error:
+            log.error("measure_failed", kind=rule.kind, error=repr(error))
+        else:
+            apply_rule(rule_id=rule.pk, value=value)
+
+
+def read_measure(rule: AlertRule) -> float | None:
+    """Return what a rule measures; None if it is off, or if there is nothing to measure."""
+    if not rule.enabled:
+        return None
+    return MEASURES[rule.kind].read(timedelta(seconds=rule.window_seconds))
+
+
+@transaction.atomic
+def apply_rule(*, rule_id: int, value: float | None) -> None:
+    """Open, update or resolve the alert of a rule whose measure is ``value``.
+
+    None resolves: what is not measured is not wrong.
+    """
+    rule = AlertRule.objects.select_for_update().get(pk=rule_id)
+    alert = Alert.objects.filter(rule=rule, resolved_at=None).first()
+    now = timezone.now()
+    if alert is None:
+        if value is not None and value > rule.threshold:
+            open_alert(rule, value, now)
+    elif value is None or value <= RESOLVES_AT * rule.threshold:
+        resolve_alert(alert, now)
+    elif value > rule.threshold:
+        alert.value, alert.peak, alert.last_seen_at = value, max(alert.peak, value), now
+        alert.save(update_fields=["value", "peak", "last_seen_at"])
+
+
+def open_alert(rule: AlertRule, value: float, now: datetime) -> None:
+    alert = Alert.objects.create(
+        rule=rule,
+        severity=rule.severity,
+        threshold=rule.threshold,
+        value=value,
+        peak=value,
+        opened_at=now,
+        last_seen_at=now,
+    )
+    log.warning("alert_opened", kind=rule.kind, severity=rule.severity, value=value)
+    announce(alert, "opened", now)
+
+
+def resolve_alert(alert: Alert, now: datetime) -> None:
+    alert.resolved_at = now
+    alert.save(update_fields=["resolved_at"])
+    log.info("alert_resolved", kind=alert.rule.kind, severity=alert.severity)
+    announce(alert, "resolved", now)
+
+
+def announce(alert: Alert, event: str, now: datetime) -> None:
+    """Leave a message for the webhook, if there is one; it is sent after the commit."""
+    if settings.ALERT_WEBHOOK_URL:
+        delivery = AlertDelivery.objects.create(
+            alert=alert, event=event, body=message(alert, event), next_attempt_at=now
+        )
+        # A broker that is away fails nothing: what is due is looked for anyway.
+        transaction.on_commit(
+            lambda: current_app.send_task("kpi.tasks.deliver_alert", [delivery.pk]), robust=True
+        )
+
+
+def message(alert: Alert, event: str) -> dict[str, Any]:
+    """Return what the webhook is told."""
+    resolved = alert.resolved_at
+    return {
+        "event": event,
+        "alert_id": alert.pk,
+        "rule": alert.rule.kind,
+        "severity": alert.severity,
+        "summary": MEASURES[alert.rule.kind].label if alert.rule.kind in MEASURES else "",
+        "value": alert.value,
+        "threshold": alert.threshold,
+        "opened_at": alert.opened_at.isoformat(),
+        "resolved_at": None if resolved is None else resolved.isoformat(),
+    }
+
+
+@transaction.atomic
+def acknowledge_alert(*, alert_id: int, user: User) -> None:
+    """Note that somebody looks after an alert. Raises AlreadyAcknowledged."""
+    alert = Alert.objects.select_for_update().get(pk=alert_id)
+    if alert.acknowledged_at is not None:
+        raise AlreadyAcknowledged
+    alert.acknowledged_at, alert.acknowledged_by = timezone.now(), user
+    alert.save(update_fields=["acknowledged_at", "acknowledged_by"])
+
+
+def create_rule(
+    *, kind: str, threshold: float, window_seconds: int, severity: str, enabled: bool
+) -> AlertRule:
+    """Create a rule, with history. Raises UnknownMeasure."""
+    if kind not in MEASURES:
+        raise UnknownMeasure
+    return AlertRule.objects.create(
+        kind=kind,
+        threshold=threshold,
+        window_seconds=window_seconds,
+        severity=severity,
+        enabled=enabled,
+    )
+
+
+@transaction.atomic
+def change_rule(*, rule_id: int, changes: Mapping[str, Any]) -> None:
+    """Change fields of a rule, with history. Raises UnknownMeasure."""
+    if changes.get("kind", next(iter(MEASURES))) not in MEASURES:
+        raise UnknownMeasure
+    rule = AlertRule.objects.select_for_update().get(pk=rule_id)
+    for field, value in changes.items():
+        setattr(rule, field, value)
+    rule.save(update_fields=list(changes))

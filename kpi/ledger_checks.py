@@ -1,0 +1,63 @@
+"""Checks the ledger now and then and keeps what was found; one check runs at a time."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from django.db import connection
+from django.utils import timezone
+
+from kpi.models import LedgerCheck
+from trading.ledger_check import ledger_differences
+
+log = structlog.get_logger(__name__)
+
+#: Names the advisory lock among those of this database.
+LOCK: Final = 7_301_001
+KEPT_FOR: Final = timedelta(days=30)
+MOST_SHOWN: Final = 20
+
+
+def check_ledger() -> LedgerCheck | None:
+    """Check the ledger and store the outcome; return None when another check is running."""
+    with only_one() as is_only:
+        if not is_only:
+            return None
+        started = time.monotonic()
+        differences = ledger_differences()
+        check = LedgerCheck.objects.create(
+            checked_at=timezone.now(),
+            seconds=time.monotonic() - started,
+            differences=len(differences),
+            details=[
+                {"what": one.what, "stored": str(one.stored), "recomputed": str(one.recomputed)}
+                for one in differences[:MOST_SHOWN]
+            ],
+        )
+    if differences:
+        log.error("ledger_differs", differences=len(differences))
+    LedgerCheck.objects.filter(checked_at__lt=check.checked_at - KEPT_FOR).delete()
+    return check
+
+
+@contextmanager
+def only_one() -> Iterator[bool]:
+    """Tell whether no other connection is inside; a worker that dies leaves it with its own."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        [[is_only]] = cursor.fetchall()
+    try:
+        yield is_only
+    finally:
+        if is_only:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+
+
+def last_differences() -> int | None:
+    """Return how many differences the last check found; None before the first."""
+    checks = LedgerCheck.objects.order_by("-checked_at")
+    return checks.values_list("differences", flat=True).first()

@@ -1,0 +1,83 @@
+"""What alerts watch. A new measure is one entry in MEASURES; rules then name it as their kind.
+
+A measure is healthy when it is low: an alert opens above a rule's threshold.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from kpi.heartbeats import longest_gap
+from kpi.ledger_checks import last_differences
+from kpi.selectors import oldest_mark_age
+from kpi.windows import Totals, totals_over
+from risk.selectors import get_policy, global_exposure
+
+#: Fewer requests in the window say nothing about shares and quantiles.
+FEWEST_REQUESTS: Final = 20
+
+#: Reads the present figure over a window; None when there is nothing to measure.
+Reader = Callable[[timedelta], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a rule of this kind compares with its threshold, which is in ``unit``."""
+
+    label: str
+    unit: str
+    read: Reader
+
+
+def from_totals(figure: Callable[[Totals], float], *, fewest: int = 0) -> Reader:
+    """Return the reader of a figure over what happened in the window."""
+
+    def read(window: timedelta) -> float | None:
+        totals = totals_over(window)
+        return figure(totals) if totals.requests >= fewest else None
+
+    return read
+
+
+def exposure_share(_: timedelta) -> float | None:
+    """Return the global exposure as a share of its threshold; None with a threshold of 0."""
+    threshold = get_policy().global_exposure_threshold
+    return float(global_exposure() / threshold) if threshold else None
+
+
+#: By the kind of the rules.
+MEASURES: Final[Mapping[str, Measure]] = {
+    "latency_p95": Measure(
+        "Latency of the API, p95",
+        "ms",
+        from_totals(lambda totals: totals.quantile_ms(0.95), fewest=FEWEST_REQUESTS),
+    ),
+    "error_rate": Measure(
+        "Share of requests answered with 400 and more",
+        "share",
+        from_totals(lambda totals: totals.errors / totals.requests, fewest=FEWEST_REQUESTS),
+    ),
+    "server_errors": Measure(
+        "Requests answered with 500 and more",
+        "count",
+        from_totals(lambda totals: totals.server_errors),
+    ),
+    "auth_failures": Measure(
+        "Refused credentials", "count", from_totals(lambda totals: totals.auth_failures)
+    ),
+    "rate_limit_hits": Measure(
+        "Reached rate limits", "count", from_totals(lambda totals: totals.rate_limit_hits)
+    ),
+    "liquidations": Measure(
+        "Close-outs of accounts", "count", from_totals(lambda totals: totals.liquidations)
+    ),
+    "exposure_share": Measure(
+        "Global exposure as a share of its threshold", "share", exposure_share
+    ),
+    "mark_age": Measure("Age of the oldest mark price", "s", lambda _: oldest_mark_age()),
+    "heartbeat_gap": Measure("Longest time without a heartbeat", "s", longest_gap),
+    "ledger_differences": Measure(
+        "Differences that the last ledger check found", "count", lambda _: last_differences()
+    ),
+}
