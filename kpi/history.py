@@ -100,14 +100,16 @@ METRICS: Final[dict[str, Metric | QuantileMetric]] = {
     "mark_age_seconds": last("mark_age_seconds", "s"),
 }
 
-#: Metrics with one series per instrument.
+#: Metrics with one series per instrument: levels, in SQL of one row.
 INSTRUMENT_METRICS: Final = {
-    "open_interest_long": last("open_interest_long", "USDT"),
-    "open_interest_short": last("open_interest_short", "USDT"),
-    "open_interest": last("open_interest_long + open_interest_short", "USDT"),
-    "order_notional": last("order_notional", "USDT"),
-    "exposure": last("open_interest_long + open_interest_short + order_notional", "USDT"),
-    "mark_price": last("mark_price", "USDT"),
+    "open_interest_long": Metric("USDT", "held.open_interest_long"),
+    "open_interest_short": Metric("USDT", "held.open_interest_short"),
+    "open_interest": Metric("USDT", "held.open_interest_long + held.open_interest_short"),
+    "order_notional": Metric("USDT", "held.order_notional"),
+    "exposure": Metric(
+        "USDT", "held.open_interest_long + held.open_interest_short + held.order_notional"
+    ),
+    "mark_price": Metric("USDT", "held.mark_price"),
 }
 
 #: As many instruments as a chart has room for.
@@ -216,16 +218,19 @@ def milliseconds(share: float, counts: Sequence[Decimal | None]) -> float | None
     return 1000 * quantile(share, histogram) if histogram[LATENCY_BOUNDS[-1]] else None
 
 
+# Only the last snapshot of each bucket is looked up by instrument.
 SERIES: Final = """
-WITH point AS (
-    SELECT instrument_id, date_bin(%(seconds)s * interval '1 second', slot, 'epoch') AS bucket,
-           {value} AS value
-    FROM kpi_instrumentsnapshot
-    WHERE instrument_id = ANY(%(instruments)s) AND slot >= %(start)s
-    GROUP BY instrument_id, bucket
+WITH latest AS (
+    SELECT date_bin(%(seconds)s * interval '1 second', slot, 'epoch') AS bucket, max(slot) AS slot
+    FROM kpi_kpisnapshot
+    WHERE slot >= %(start)s
+    GROUP BY bucket
 )
-SELECT symbol, bucket, value
-FROM point JOIN market_instrument AS instrument ON instrument.id = instrument_id
+SELECT symbol, bucket, {value}
+FROM latest
+JOIN kpi_instrumentsnapshot AS held USING (slot)
+JOIN market_instrument AS instrument ON instrument.id = held.instrument_id
+WHERE held.instrument_id = ANY(%(instruments)s)
 ORDER BY symbol, bucket
 """
 
