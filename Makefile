@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-ha
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test lint clean-data
+.PHONY: help run test faults lint clean-data
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ run: $(VENV)/.run ## Run the exchange on 127.0.0.1:$PORT (8000) until Ctrl-C
 
 test: $(VENV)/.dev ## Run the test suite on servers of its own; ARGS="-k word" goes to pytest
 	@exec $(LAUNCHER) test -- $(ARGS)
+
+faults: $(VENV)/.dev ## Kill parts of a running exchange under load; prints figures, takes minutes
+	@exec $(BIN)/python -m pytest tests/faults/trial_*.py $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types, import direction and missing migrations
 	@$(BIN)/ruff check .

@@ -1,0 +1,73 @@
+"""One exchange for all trials, its traders, and the table of figures at the end."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+
+import pytest
+
+from tests.faults.stack import Stack
+from tests.faults.trial import Outcome, Trial, run_trial
+
+CLIENTS, VICTIMS = 6, 40
+#: Margin ratios of the victims, one batch each; a trial raises the threshold above its batch.
+RATIOS = ("1.5", "3", "6")
+
+Trials = Callable[..., AbstractContextManager[Trial]]
+OUTCOMES = pytest.StashKey[list[Outcome]]()
+HEADINGS = ("acknowledged", "failed", "repeated", "unseen", "outage", "silence", "step gap")
+
+
+@pytest.fixture(autouse=True)
+def forget_rate_limits() -> None:
+    """Stand in for the fixture of the same name: no trial uses this process's cache."""
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The exchange that all trials share; it must end well, too."""
+    stack = Stack()
+    stack.start()
+    yield stack
+    stack.stop()
+
+
+@pytest.fixture(scope="session")
+def population(stack: Stack) -> dict[str, list]:
+    """API keys of the clients, and account ids of the victims by batch."""
+    numbers = (str(CLIENTS), str(VICTIMS), *RATIOS)
+    return json.loads(stack.run("-m", "tests.faults.population", *numbers).splitlines()[-1])
+
+
+@pytest.fixture
+def trials(stack: Stack, population: dict[str, list], pytestconfig: pytest.Config) -> Trials:
+    """Run one trial: ``with trials(name=…, title=…) as trial: …``."""
+    return partial(
+        run_trial, stack, population["keys"], outcomes=pytestconfig.stash.setdefault(OUTCOMES, [])
+    )
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the figures of all trials."""
+    outcomes = config.stash.get(OUTCOMES, [])
+    if not outcomes:
+        return
+    width = max(len(outcome.name) for outcome in outcomes)
+    terminalreporter.section("trials (times in seconds)")
+    terminalreporter.line(" " * width + "".join(f"{heading:>13}" for heading in HEADINGS))
+    for outcome in outcomes:
+        terminalreporter.line(f"{outcome.name:{width}}" + figures(outcome))
+        for note in outcome.notes:
+            terminalreporter.line(f"  {note}")
+        for line in outcome.broken[:5]:
+            terminalreporter.line(f"  BROKEN: {line}")
+
+
+def figures(outcome: Outcome) -> str:
+    """Return a trial's figures in their columns."""
+    counts = (outcome.acknowledged, outcome.failures, outcome.repeated, outcome.booked_unseen)
+    times = (outcome.outage, outcome.silence, outcome.step_gap)
+    return "".join([*(f"{n:13}" for n in counts), *(f"{t:13.2f}" for t in times)])
