@@ -1,7 +1,9 @@
 """The market's clock: counts steps and lets one run at a time, by a lease that expires.
 
-Taking and giving back are transactions of their own, so that other processes see the lease while
-the step runs; inside another transaction they raise RuntimeError.
+The lease also ends with the database connection that took it, so that after the death of a worker
+or a crash of PostgreSQL the next step is free to begin. Taking and giving back are transactions of
+their own, so that other processes see the lease while the step runs; inside another transaction
+they raise RuntimeError.
 """
 
 from django.db import connection, transaction
@@ -9,9 +11,21 @@ from django.db import connection, transaction
 BEGIN_STEP = """
 UPDATE market_marketclock
 SET steps = steps + 1, stepped_at = clock_timestamp(),
-    busy_until = clock_timestamp() + make_interval(secs => %(lease)s)
+    busy_until = clock_timestamp() + make_interval(secs => %(lease)s),
+    holder_pid = pg_backend_pid(),
+    holder_connected_at = (
+        SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()
+    )
 WHERE id = 1
-    AND (busy_until IS NULL OR busy_until < clock_timestamp())
+    AND (
+        busy_until IS NULL
+        OR busy_until < clock_timestamp()
+        OR NOT EXISTS (
+            SELECT FROM pg_stat_activity
+            WHERE pid = holder_pid
+                AND (backend_start = holder_connected_at OR backend_start IS NULL)
+        )
+    )
     AND (stepped_at IS NULL
          OR stepped_at <= clock_timestamp() - make_interval(secs => %(min_interval)s))
 RETURNING steps
@@ -25,7 +39,8 @@ def begin_step(*, min_interval_seconds: float = 0, lease_seconds: float = 60) ->
     """Take the clock and return the number of the new step.
 
     None while another step holds the clock, or when the last one began less than
-    ``min_interval_seconds`` ago. A holder that dies gives the clock back when its lease ends.
+    ``min_interval_seconds`` ago. A holder gives the clock back when its lease ends, and at once
+    when its connection does.
     """
     with connection.cursor() as cursor:
         cursor.execute(BEGIN_STEP, {"lease": lease_seconds, "min_interval": min_interval_seconds})

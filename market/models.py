@@ -114,13 +114,16 @@ class PriceTick(models.Model):
 class MarketClock(models.Model):
     """The single row that counts market steps and lets one run at a time.
 
-    ``busy_until`` is a lease: a step that dies gives the clock back when it runs out.
+    ``busy_until`` is a lease: a step that dies gives the clock back when it runs out, or as soon as
+    the server process ``holder_pid`` that serves the holder's connection is gone.
     """
 
     id = models.SmallAutoField(primary_key=True)
     steps = models.PositiveBigIntegerField(default=0)
     stepped_at = models.DateTimeField(null=True, blank=True)
     busy_until = models.DateTimeField(null=True, blank=True)
+    holder_pid = models.IntegerField(null=True, blank=True)
+    holder_connected_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(id=1), name="market_clock_single_row")]

@@ -27,6 +27,26 @@ def test_a_dead_holder_gives_the_clock_back_when_its_lease_ends(db: None) -> Non
     assert begin_step() is None
 
 
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_a_dead_holder_gives_the_clock_back_when_its_connection_ends() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pid = pool.submit(begin_step_and_keep_connection).result()
+        assert begin_step() is None
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+            assert cursor.fetchone() == (True,)
+        assert begin_step() is not None
+        pool.submit(lambda: connection.close()).result()
+
+
+def begin_step_and_keep_connection() -> int:
+    """Take the clock and return the process id of the server's end of the connection."""
+    assert begin_step() is not None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
 def test_the_minimum_interval_counts_from_the_last_beginning(db: None) -> None:
     step = begin_step()
     assert step is not None
