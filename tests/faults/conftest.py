@@ -1,8 +1,10 @@
 """One exchange for all trials, its traders, and the table of figures at the end."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 
 import pytest
@@ -11,12 +13,28 @@ from tests.faults.stack import Stack
 from tests.faults.trial import Outcome, Trial, run_trial
 
 CLIENTS, VICTIMS = 6, 40
-#: Margin ratios of the victims, one batch each; a trial raises the threshold above its batch.
-RATIOS = ("1.5", "3", "6")
+#: Margin ratios of the victims, one batch each, in the order in which trials close them out.
+RATIOS = (Decimal("1.5"), Decimal(3), Decimal(6), Decimal(12))
 
 Trials = Callable[..., AbstractContextManager[Trial]]
 OUTCOMES = pytest.StashKey[list[Outcome]]()
 HEADINGS = ("acknowledged", "failed", "repeated", "unseen", "outage", "silence", "step gap")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Accounts that a liquidation threshold of ``threshold`` puts in breach, all at once."""
+
+    accounts: Sequence[int]
+    threshold: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """The clients' API keys and the batches of victims."""
+
+    keys: Sequence[str]
+    batches: Sequence[Batch]
 
 
 @pytest.fixture(autouse=True)
@@ -34,17 +52,19 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def population(stack: Stack) -> dict[str, list]:
-    """API keys of the clients, and account ids of the victims by batch."""
-    numbers = (str(CLIENTS), str(VICTIMS), *RATIOS)
-    return json.loads(stack.run("-m", "tests.faults.population", *numbers).splitlines()[-1])
+def population(stack: Stack) -> Population:
+    """Everybody who takes part."""
+    numbers = map(str, (CLIENTS, VICTIMS, *RATIOS))
+    said = json.loads(stack.run("-m", "tests.faults.population", *numbers).splitlines()[-1])
+    batches = [Batch(a, r * Decimal("1.4")) for a, r in zip(said["victims"], RATIOS, strict=True)]
+    return Population(said["keys"], batches)
 
 
 @pytest.fixture
-def trials(stack: Stack, population: dict[str, list], pytestconfig: pytest.Config) -> Trials:
+def trials(stack: Stack, population: Population, pytestconfig: pytest.Config) -> Trials:
     """Run one trial: ``with trials(name=…, title=…) as trial: …``."""
     return partial(
-        run_trial, stack, population["keys"], outcomes=pytestconfig.stash.setdefault(OUTCOMES, [])
+        run_trial, stack, population.keys, outcomes=pytestconfig.stash.setdefault(OUTCOMES, [])
     )
 
 

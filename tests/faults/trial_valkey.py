@@ -1,0 +1,54 @@
+"""Valkey: orders go on without it, and worker and beat resume when it is back."""
+
+import signal
+import time
+
+import psutil
+import redis
+
+from tests.deployment.processes import wait_for
+from tests.faults.conftest import Trials
+from tests.faults.stack import Stack
+
+AWAY_SECONDS = 20.0
+
+
+def test_valkey_is_stopped(trials: Trials) -> None:
+    with trials(name="valkey", title="SIGTERM to Valkey") as trial:
+        end_valkey(trial.stack, signal.SIGTERM)
+        began = time.monotonic()
+        wait_for(lambda: answers(trial.stack), what="Valkey's return", seconds=30)
+        trial.note(f"Valkey away for {time.monotonic() - began:.2f} s")
+
+
+def test_the_broker_is_gone_for_long(trials: Trials) -> None:
+    with trials(name="broker", title=f"no Valkey for {AWAY_SECONDS:g} s") as trial:
+        stack = trial.stack
+        launcher = psutil.Process(stack.launcher.pid)
+        launcher.suspend()
+        try:
+            end_valkey(stack, signal.SIGKILL)
+            until = time.monotonic() + AWAY_SECONDS
+            while time.monotonic() < until:
+                trial.answered(20, seconds=5)
+        finally:
+            launcher.resume()
+        wait_for(lambda: answers(stack), what="Valkey's return", seconds=30)
+        back = time.monotonic()
+        trial.stepped(seconds=60)
+        trial.note(f"steps again {time.monotonic() - back:.2f} s after Valkey's return")
+        assert trial.load.failures == [], "orders failed while Valkey was away"
+
+
+def end_valkey(stack: Stack, number: signal.Signals) -> None:
+    """End Valkey and return when it has gone."""
+    psutil.Process(stack.server_pid(stack.valkey)).send_signal(number)
+    wait_for(lambda: not answers(stack), what="the end of Valkey")
+
+
+def answers(stack: Stack) -> bool:
+    """Tell whether Valkey answers on the port that the exchange knows."""
+    try:
+        return stack.valkey.accepts()
+    except redis.RedisError:
+        return False
