@@ -46,11 +46,10 @@ class Obstacle:
         """Return the local ports of the connections that wait for this account."""
         return [port for (port,) in self.stack.query(WAITING, [self.pid])]
 
-    def wait_for_sweeps(self, count: int, *, seconds: float = 60) -> None:
-        """Return when ``count`` sweeps stand at the account."""
-        wait_for(
-            lambda: len(self.waiting()) >= count, what=f"{count} sweeps at once", seconds=seconds
-        )
+    def wait_for_sweeps(self, count: int) -> int:
+        """Return when at least ``count`` sweeps stand at the account, and how many they are."""
+        wait_for(lambda: len(self.waiting()) >= count, what=f"{count} sweeps at once", seconds=60)
+        return len(self.waiting())
 
     def release(self) -> None:
         """Let the sweeps go on."""

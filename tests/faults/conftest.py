@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from tests.binance_standin.server import BinanceStandin
 from tests.faults.stack import Stack
 from tests.faults.trial import Outcome, Trial, run_trial
 
@@ -43,9 +44,18 @@ def forget_rate_limits() -> None:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
+def standin() -> Iterator[BinanceStandin]:
+    """The venue that the exchange's reconciliation asks."""
+    standin = BinanceStandin()
+    standin.start()
+    yield standin
+    standin.stop()
+
+
+@pytest.fixture(scope="session")
+def stack(standin: BinanceStandin) -> Iterator[Stack]:
     """The exchange that all trials share; it must end well, too."""
-    stack = Stack()
+    stack = Stack(BINANCE_BASE_URL=standin.url)
     stack.start()
     yield stack
     stack.stop()

@@ -107,15 +107,15 @@ class Stack:
         """Return the Celery worker's main process."""
         return self.service("celery", "worker")
 
-    def spawn(self, *command: str, **settings: str) -> subprocess.Popen[bytes]:
-        """Start a further process of the exchange, which logs where the others do."""
-        with open(self.log, "ab") as log:
+    def spawn(self, *command: str, log: Path, **settings: str) -> subprocess.Popen[bytes]:
+        """Start a further process of the exchange, which the launcher knows nothing of."""
+        with open(log, "wb") as output:
             return subprocess.Popen(
                 [sys.executable, *command],
                 cwd=PROJECT_ROOT,
                 env=self.environment | settings,
-                stdout=log,
-                stderr=log,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
             )
 

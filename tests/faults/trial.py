@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -54,6 +55,12 @@ class Trial:
             what=f"{count} more acknowledged orders",
             seconds=seconds,
         )
+
+    def serve_for(self, seconds: float) -> None:
+        """Return when the clients have been served for so long, without a pause of 5 seconds."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            self.answered(10, seconds=5)
 
     def stepped(self, count: int = 2, *, seconds: float = 120) -> None:
         """Return when ``count`` more market steps have begun: beat, broker and worker work."""

@@ -1,11 +1,18 @@
 """The Celery worker: killed in a sweep, and tasks that are delivered again while they run."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import psutil
 import pytest
 
 from tests.deployment.processes import wait_for
 from tests.faults.breach import breach, close_outs, closed_out_once, obstacle
 from tests.faults.conftest import Population, Trials
+from tests.faults.stack import Stack
+
+SWEEP = "trading.tasks.sweep_liquidations"
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["child", "main"])
@@ -34,3 +41,36 @@ def process_of(worker: psutil.Process, port: int) -> psutil.Process:
         if any(c.laddr.port == port for c in child.net_connections("tcp")):
             return child
     raise LookupError(f"no child of the worker has port {port}")
+
+
+def test_a_task_is_delivered_again_while_it_runs(trials: Trials, population: Population) -> None:
+    batch = population.batches[2]
+    with trials(name="redelivery", title="redelivery of a running sweep") as trial:
+        stack = trial.stack
+        with (
+            impatient_worker(stack) as log,
+            obstacle(stack, batch.accounts[0]) as held,
+            breach(stack, batch.threshold),
+        ):
+            task = stack.run("-m", "celery", "-A", "exchange_poc", "call", SWEEP).strip()
+            wait_for(lambda: f"redelivered {task}" in log.read_text(), what="a redelivery")
+            trial.note(f"sweeps at once: {held.wait_for_sweeps(2)}")
+            held.release()
+            closed_out_once(stack, batch.accounts)
+
+
+@contextmanager
+def impatient_worker(stack: Stack) -> Iterator[Path]:
+    """Run a second worker, which gives out again what any worker has had for a second.
+
+    Yields its log.
+    """
+    log = stack.root / "impatient.log"
+    command = ("-m", "celery", "-A", "tests.faults.impatient", "worker", "--without-mingle")
+    process = stack.spawn(*command, "--concurrency", "6", log=log)
+    try:
+        wait_for(lambda: "ready." in log.read_text(), what="the second worker")
+        yield log
+    finally:
+        process.terminate()
+        process.wait(30)
