@@ -64,6 +64,7 @@ def audit(stack: Stack, load: Load, name: str) -> list[str]:
         *doubled(rows),
         *lost_or_changed({row["client_order_id"]: row for row in rows}, load),
         *unknown(rows, load),
+        *wrongly_refused(load),
         *not_replayed(load),
     ]
 
@@ -115,6 +116,13 @@ def unknown(rows: Iterable[Row], load: Load) -> Iterator[str]:
     for row in rows:
         if row["client_order_id"] not in sent:
             yield f"{row['client_order_id']} was never sent"
+
+
+def wrongly_refused(load: Load) -> Iterator[str]:
+    """No order is refused but for its size: no fault makes prices stale or margin short."""
+    for sent in load.acknowledged:
+        if sent.status == 400 and sent.answer["code"] != "invalid_size":
+            yield f"{sent.client_order_id} was refused: {sent.answer['code']}"
 
 
 def not_replayed(load: Load) -> Iterator[str]:

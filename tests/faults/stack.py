@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,16 @@ class Stack:
         """Return the Celery worker's main process."""
         return self.service("celery", "worker")
 
+    @contextmanager
+    def suspended(self, pid: int) -> Iterator[None]:
+        """Let a process stand still for the block."""
+        process = psutil.Process(pid)
+        process.suspend()
+        try:
+            yield
+        finally:
+            process.resume()
+
     def spawn(self, *command: str, log: Path, **settings: str) -> subprocess.Popen[bytes]:
         """Start a further process of the exchange, which the launcher knows nothing of."""
         with open(log, "wb") as output:
@@ -141,7 +152,7 @@ class Stack:
     def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""
         with self.connect() as connection:
-            cursor = connection.execute(statement, parameters)
+            cursor = connection.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
     def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:

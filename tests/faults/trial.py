@@ -45,6 +45,9 @@ class Trial:
 
     stack: Stack
     load: Load
+    name: str
+    title: str
+    longest_outage: float
     notes: list[str] = field(default_factory=list)
 
     def answered(self, count: int, *, seconds: float = 60) -> None:
@@ -73,10 +76,20 @@ class Trial:
 
 @contextmanager
 def run_trial(
-    stack: Stack, keys: Sequence[str], *, name: str, title: str, outcomes: list[Outcome]
+    stack: Stack,
+    keys: Sequence[str],
+    *,
+    name: str,
+    title: str,
+    outcomes: list[Outcome],
+    longest_outage: float = 0,
 ) -> Iterator[Trial]:
-    """Have a fault, the body of the block, strike under load; then check what must hold."""
-    trial = Trial(stack, Load(stack.url, keys, name))
+    """Have a fault, the body of the block, strike under load; then check what must hold.
+
+    No client may go without an answer for more than ``longest_outage`` seconds; 0 stands for no
+    failed request at all.
+    """
+    trial = Trial(stack, Load(stack.url, keys, name), name, title, longest_outage)
     began = stack.value("SELECT clock_timestamp()")
     trial.load.start()
     trial.answered(WARM_UP)
@@ -88,17 +101,17 @@ def run_trial(
     finally:
         trial.load.finish()
     gap = float(stack.value(STEP_GAPS, [began]))
-    outcome = judge(trial, name=name, title=title, step_gap=gap)
+    outcome = judge(trial, step_gap=gap)
     outcomes.append(outcome)
     assert not outcome.broken, "\n".join(outcome.broken[:20])
 
 
-def judge(trial: Trial, *, name: str, title: str, step_gap: float) -> Outcome:
+def judge(trial: Trial, *, step_gap: float) -> Outcome:
     """Return the trial's figures and the promises that it broke."""
     load = trial.load
     repeated = [sent for sent in load.sent if len(sent.attempts) > 1]
     return Outcome(
-        name=title,
+        name=trial.title,
         acknowledged=len(load.acknowledged),
         failures=len(load.failures),
         repeated=len(repeated),
@@ -107,8 +120,19 @@ def judge(trial: Trial, *, name: str, title: str, step_gap: float) -> Outcome:
         silence=load.silence(),
         step_gap=step_gap,
         notes=trial.notes,
-        broken=[*audit(trial.stack, load, name), *ledger_differences(trial.stack)],
+        broken=[
+            *outages(trial),
+            *audit(trial.stack, load, trial.name),
+            *ledger_differences(trial.stack),
+        ],
     )
+
+
+def outages(trial: Trial) -> Iterator[str]:
+    """Say when a client went without an answer for longer than promised."""
+    outage = trial.load.outage()
+    if outage > trial.longest_outage:
+        yield f"a client had no answer for {outage:.2f} s, not {trial.longest_outage:g} at most"
 
 
 def ledger_differences(stack: Stack) -> list[str]:

@@ -15,7 +15,7 @@ SHORTEST_INTERVAL = float(SETTINGS["TICK_INTERVAL_SECONDS"]) / 2
 
 
 def test_two_beats_run_at_once(trials: Trials, population: Population) -> None:
-    batch = population.batches[3]
+    batch = population.batches[0]
     with trials(name="beats", title="two beats at once") as trial:
         alone = step_rate(trial)
         with second_beat(trial.stack):

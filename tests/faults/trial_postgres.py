@@ -13,12 +13,12 @@ RECOVERED_WITHIN = 5.0  # seconds after PostgreSQL accepts connections
 
 
 def test_the_postmaster_is_killed(trials: Trials) -> None:
-    with trials(name="crash", title="kill -9 of PostgreSQL") as trial:
+    with trials(name="crash", title="kill -9 of PostgreSQL", longest_outage=10) as trial:
         strike(trial, signal.SIGKILL)
 
 
 def test_postgresql_restarts_under_the_pools(trials: Trials) -> None:
-    with trials(name="restart", title="restart of PostgreSQL") as trial:
+    with trials(name="restart", title="restart of PostgreSQL", longest_outage=10) as trial:
         strike(trial, signal.SIGINT)
 
 

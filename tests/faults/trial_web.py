@@ -1,12 +1,12 @@
 """The web tier: a killed gunicorn worker is replaced, and the other one goes on."""
 
+from tests.deployment.processes import wait_for
 from tests.faults.conftest import Trials
-
-from tests.deployment.processes import wait_for  # isort: skip
 
 
 def test_a_gunicorn_worker_is_killed(trials: Trials) -> None:
-    with trials(name="web", title="kill -9 of a gunicorn worker") as trial:
+    title = "kill -9 of a gunicorn worker"
+    with trials(name="web", title=title, longest_outage=5) as trial:
         dead = trial.stack.web_worker()
         dead.kill()
         wait_for(

@@ -19,9 +19,10 @@ SWEEP = "trading.tasks.sweep_liquidations"
 def test_the_worker_is_killed_in_a_sweep(
     trials: Trials, population: Population, whole: bool
 ) -> None:
-    batch = population.batches[int(whole)]
-    title = f"kill -9 of the worker{'' if whole else chr(39) + 's child'} in a sweep"
-    with trials(name=f"sweep{int(whole)}", title=title) as trial:
+    batch = population.batches[1 + int(whole)]
+    victim = "worker" if whole else "worker's child"
+    name, title = f"sweep{int(whole)}", f"kill -9 of the {victim} in a sweep"
+    with trials(name=name, title=title) as trial:
         stack = trial.stack
         worker = stack.worker()
         middle = batch.accounts[len(batch.accounts) // 2]
@@ -44,11 +45,13 @@ def process_of(worker: psutil.Process, port: int) -> psutil.Process:
 
 
 def test_a_task_is_delivered_again_while_it_runs(trials: Trials, population: Population) -> None:
-    batch = population.batches[2]
+    batch = population.batches[3]
     with trials(name="redelivery", title="redelivery of a running sweep") as trial:
         stack = trial.stack
         with (
             impatient_worker(stack) as log,
+            # Its sweeps would stand at the obstacle, too, until no process is free.
+            stack.suspended(stack.service("celery", "beat").pid),
             obstacle(stack, batch.accounts[0]) as held,
             breach(stack, batch.threshold),
         ):
@@ -67,7 +70,7 @@ def impatient_worker(stack: Stack) -> Iterator[Path]:
     """
     log = stack.root / "impatient.log"
     command = ("-m", "celery", "-A", "tests.faults.impatient", "worker", "--without-mingle")
-    process = stack.spawn(*command, "--concurrency", "6", log=log)
+    process = stack.spawn(*command, "--concurrency", "4", log=log)
     try:
         wait_for(lambda: "ready." in log.read_text(), what="the second worker")
         yield log
