@@ -8,8 +8,8 @@ from typing import Any
 from tests.faults.load import REPLAYED, Load, Sent
 from tests.faults.stack import Stack
 
-#: As many of the orders that were answered at once are repeated, too.
-REPEATED_SAMPLE = 60
+#: So many of each client's orders are repeated at the end, whatever became of them.
+REPEATED_SAMPLE = 20
 
 ORDERS = """
 SELECT o.client_order_id, o.id, account.user_id, o.symbol, o.side, o.type, o.size, o.leverage,

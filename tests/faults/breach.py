@@ -8,11 +8,13 @@ from tests.deployment.processes import wait_for
 from tests.faults.stack import Stack
 
 NORMAL_THRESHOLD = Decimal("0.5")
-#: Those behind the first wait for the first: so not only what the obstacle itself blocks. Clients
-#: have an account each and wait for nobody.
+#: The first waits for the obstacle, those behind it wait for the first.
 WAITING = """
 SELECT client_port FROM pg_stat_activity
-WHERE query LIKE '%accounts_account%FOR UPDATE%' AND cardinality(pg_blocking_pids(pid)) > 0
+WHERE %(pid)s = ANY (pg_blocking_pids(pid)) OR EXISTS (
+    SELECT FROM unnest(pg_blocking_pids(pid)) AS first (pid)
+    WHERE %(pid)s = ANY (pg_blocking_pids(first.pid))
+)
 """
 CLOSED_OUT = """
 SELECT account_id, count(*) FROM trading_liquidation WHERE account_id = ANY (%s) GROUP BY 1
@@ -43,10 +45,11 @@ class Obstacle:
         self.connection.execute(
             "SELECT id FROM accounts_account WHERE id = %s FOR UPDATE", [account_id]
         )
+        self.pid = self.connection.info.backend_pid
 
     def waiting(self) -> list[int]:
         """Return the local ports of the connections that wait for this account."""
-        return [port for (port,) in self.stack.query(WAITING)]
+        return [port for (port,) in self.stack.query(WAITING, {"pid": self.pid})]
 
     def wait_for_sweeps(self, count: int) -> int:
         """Return when at least ``count`` sweeps stand at the account, and how many they are."""

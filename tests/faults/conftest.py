@@ -13,7 +13,7 @@ from tests.binance_standin.server import BinanceStandin
 from tests.faults.stack import Stack
 from tests.faults.trial import Outcome, Trial, run_trial
 
-CLIENTS, VICTIMS = 6, 40
+CLIENTS, VICTIMS = 6, 30
 #: Margin ratios of the victims, one batch each, in the order in which trials close them out.
 RATIOS = (Decimal("1.5"), Decimal(3), Decimal(6), Decimal(12))
 

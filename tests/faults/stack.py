@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ SETTINGS = {
     "BINANCE_API_KEY": API_KEY,
     "BINANCE_API_SECRET": API_SECRET,
 }
+Parameters = Sequence[Any] | Mapping[str, Any]
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
@@ -149,13 +150,13 @@ class Stack:
         """Return a connection of the trial's own, beside the exchange's pools."""
         return psycopg.connect(self.postgres.url, autocommit=True, connect_timeout=2)
 
-    def query(self, statement: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def query(self, statement: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""
         with self.connect() as connection:
-            cursor = connection.execute(statement, parameters or None)
+            cursor = connection.execute(statement, parameters)
             return cursor.fetchall() if cursor.description else []
 
-    def value(self, statement: str, parameters: Sequence[Any] = ()) -> Any:
+    def value(self, statement: str, parameters: Parameters | None = None) -> Any:
         """Return the one value of a query's one row."""
         [(value,)] = self.query(statement, parameters)
         return value

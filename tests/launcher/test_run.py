@@ -9,9 +9,29 @@ from pathlib import Path
 import psutil
 
 from exchange_poc.launcher.ports import pick
-from exchange_poc.launcher.processes import wait_while
+from exchange_poc.launcher.processes import command_of, wait_while
 from tests.launcher.client import launch
 from tests.launcher.conftest import running_in
+
+#: The launcher's children, each with a part of its command line.
+CHILDREN = {
+    "postgres": "/postgres -D ",
+    "valkey": "/valkey-server",
+    "web": " gunicorn ",
+    "worker": " worker ",
+    "beat": " beat ",
+}
+
+
+def children_of(pid: int) -> dict[str, psutil.Process]:
+    """Return the launcher's living children by name."""
+    children = psutil.Process(pid).children()
+    return {
+        name: child
+        for name, part in CHILDREN.items()
+        for child in children
+        if part in command_of(child.pid)
+    }
 
 
 def health(port: int) -> int:
@@ -45,15 +65,23 @@ def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None
         assert f"process {process.pid} at http://127.0.0.1:{port}" in second.communicate()[0]
         assert second.returncode == 1
 
-        postmaster = int((local_dir / "postgres" / "postmaster.pid").read_text().split()[0])
-        [web] = [p for p in psutil.Process(process.pid).children() if "gunicorn" in p.cmdline()]
-        web.kill()
-        psutil.Process(postmaster).kill()
-        psutil.wait_procs([web, psutil.Process(postmaster)], timeout=5)
+        wait_while(lambda: children_of(process.pid).keys() != CHILDREN.keys(), 30)
+        before = children_of(process.pid)
+        for child in before.values():
+            child.kill()
+        psutil.wait_procs(list(before.values()), timeout=5)
+        wait_while(lambda: children_of(process.pid).keys() != before.keys(), 30)
         wait_while(lambda: health(port) != 200, 30)
         assert health(port) == 200
+        after = children_of(process.pid)
+        assert after.keys() == before.keys() == CHILDREN.keys()
+        assert not {p.pid for p in after.values()} & {p.pid for p in before.values()}
     finally:
         process.send_signal(signal.SIGTERM)
         output = process.communicate(timeout=60)[0]
     assert process.returncode == 0, output
+    for name in ("postgres", "valkey"):
+        assert f"exchange-poc: {name} is down: starting it again" in output
+    for name in ("web", "worker", "beat"):
+        assert f"exchange-poc: {name} ended with status -9: next start in 0.5 s" in output
     assert running_in(local_dir) == []
