@@ -1,0 +1,164 @@
+"""Loads accounts and positions by set-based SQL, as sound as if they had been traded.
+
+Ids start at bases that nothing else reaches, so that a captured statement shows where each goes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from django.db import connection, transaction
+
+USER_BASE: Final = 910_000_000
+ACCOUNT_BASE: Final = 920_000_000
+POSITION_BASE: Final = 930_000_000
+ORDER_BASE: Final = 940_000_000
+OPENED_ORDER_BASE: Final = 950_000_000
+
+# Triggers and foreign keys are off meanwhile: the balances are written beside their transfers.
+ACCOUNTS = """
+SET LOCAL session_replication_role = replica;
+INSERT INTO accounts_user (id, username, password, first_name, last_name, email, is_superuser,
+                           is_staff, is_active, date_joined, tier)
+SELECT {user} + i, 'trader-' || i, '!', '', '', '', false, false, true, now(), 'advanced'
+FROM generate_series({first}, {last}) AS i;
+INSERT INTO accounts_account (id, kind, user_id, balance, suspended, created_at)
+SELECT {account} + i, 'user', {user} + i, {balance}, false, now()
+FROM generate_series({first}, {last}) AS i;
+INSERT INTO accounts_transfer (kind, debit_account_id, credit_account_id, amount, reference,
+                               reason, created_at)
+SELECT 'deposit', (SELECT id FROM accounts_account WHERE kind = 'external'), {account} + i,
+       {balance}, '', 'Opening balance', now()
+FROM generate_series({first}, {last}) AS i;
+"""
+
+POSITIONS = """
+SET LOCAL session_replication_role = replica;
+INSERT INTO trading_order (id, account_id, instrument_id, symbol, fingerprint, side, type, size,
+                           leverage, reduce_only, liquidation, status, reject_code, reject_detail,
+                           filled_size, average_price, required_margin, reserved_margin,
+                           reserved_notional, venue, accepted_as, created_at, updated_at)
+SELECT {order} + i, {account} + i, {instrument}, '{symbol}', '', 'buy', 'market', {size}, 20,
+       false, false, 'FILLED', '', '', {size}, {price}, {notional} / 20, 0, 0, 'simulated',
+       'FILLED', now(), now()
+FROM generate_series({first}, {last}) AS i;
+INSERT INTO trading_trade (order_id, account_id, instrument_id, side, size, price, notional,
+                           leverage, fee, realized_pnl, created_at)
+SELECT {order} + i, {account} + i, {instrument}, 'buy', {size}, {price}, {notional}, 20, 0, 0,
+       now()
+FROM generate_series({first}, {last}) AS i;
+INSERT INTO risk_position (id, account_id, instrument_id, quantity, cost, margin, leverage,
+                           realized_pnl, status, opened_at)
+SELECT {position} + i, {account} + i, {instrument}, {size}, {notional}, {notional} / 20, 20, 0,
+       'OPEN', now()
+FROM generate_series({first}, {last}) AS i;
+"""
+
+EXPOSURE = """
+UPDATE risk_instrumentexposure AS exposure
+SET long_quantity = held.long, short_quantity = held.short
+FROM (
+    SELECT instrument_id, coalesce(sum(quantity) FILTER (WHERE quantity > 0), 0) AS long,
+           coalesce(-sum(quantity) FILTER (WHERE quantity < 0), 0) AS short
+    FROM risk_position WHERE status = 'OPEN' GROUP BY instrument_id
+) AS held
+WHERE exposure.instrument_id = held.instrument_id;
+UPDATE risk_globalexposure SET total = (
+    SELECT sum((long_quantity + short_quantity) * mark_price + order_notional)
+    FROM risk_instrumentexposure
+);
+ANALYZE;
+"""
+
+#: Wide enough that no load reaches a limit.
+LIMITS = """
+UPDATE risk_riskpolicy
+SET global_exposure_threshold = 1e15, user_exposure_limit = 1e12, max_mark_age_seconds = 86400
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An instrument with the mark price it starts at, in USDT."""
+
+    id: int
+    symbol: str
+    price: Decimal
+
+
+def list_instruments(prices: Sequence[tuple[str, Decimal]]) -> list[Listed]:
+    """List an instrument per (symbol, mark price) and run the first market step."""
+    from market.services import list_instrument
+    from trading.manual_prices import step_at_prices
+
+    listed = []
+    for symbol, price in prices:
+        row = list_instrument(
+            symbol=symbol,
+            base_asset=symbol.removesuffix("USDT"),
+            tick_size=Decimal("0.0001"),
+            lot_size=Decimal("0.0001"),
+            min_notional=Decimal(5),
+        )
+        listed.append(Listed(row.pk, symbol, price))
+    step_at_prices(dict(prices))
+    return listed
+
+
+def lift_limits() -> None:
+    execute(LIMITS)
+
+
+def add_accounts(*, first: int, count: int, balance: Decimal) -> None:
+    """Open accounts ``first`` to ``first + count − 1`` of advanced users, ``balance`` USDT each."""
+    execute(
+        ACCOUNTS.format(
+            user=USER_BASE,
+            account=ACCOUNT_BASE,
+            first=first,
+            last=first + count - 1,
+            balance=balance,
+        )
+    )
+
+
+def add_positions(*, first: int, count: int, instrument: Listed, size: Decimal) -> None:
+    """Give each account a long position of ``size``, opened by an order at the mark and 20x."""
+    execute(
+        POSITIONS.format(
+            order=OPENED_ORDER_BASE,
+            account=ACCOUNT_BASE,
+            position=POSITION_BASE,
+            instrument=instrument.id,
+            symbol=instrument.symbol,
+            size=size,
+            price=instrument.price,
+            notional=size * instrument.price,
+            first=first,
+            last=first + count - 1,
+        )
+    )
+
+
+def settle() -> None:
+    """Bring the exposure rows and the planner's statistics up to what was loaded."""
+    execute(EXPOSURE)
+
+
+def issue_keys(count: int) -> list[str]:
+    """Issue an API key to each of the first ``count`` accounts' users and return the keys."""
+    from accounts.keys import issue_api_key
+    from accounts.models import User
+
+    users = User.objects.filter(pk__gte=USER_BASE).order_by("pk")[:count]
+    return [issue_api_key(user=user)[1] for user in users]
+
+
+@transaction.atomic
+def execute(statements: str) -> None:
+    """Run statements without parameters in one transaction."""
+    with connection.cursor() as cursor:
+        for statement in statements.split(";\n"):
+            if statement.strip():
+                cursor.execute(statement)

@@ -1,0 +1,164 @@
+"""Where the parts play: embedded servers, a fresh database each and the web server."""
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import django
+import psycopg
+
+from exchange_poc.launcher import ports
+from exchange_poc.launcher.local_dir import PROJECT_ROOT, LocalDir
+from exchange_poc.launcher.postgres import DATABASE, Postgres
+from exchange_poc.launcher.processes import end, end_group, spawn
+from exchange_poc.launcher.run import answers, create_metrics_directory, manage
+from exchange_poc.launcher.servers import Servers, leased
+from exchange_poc.launcher.signals import StopSignals
+from exchange_poc.launcher.suite import own_local_dir
+
+#: Nothing ticks while a part measures, and no rate limit holds the load back.
+ENVIRONMENT: Final = {
+    "DJANGO_SETTINGS_MODULE": "exchange_poc.settings",
+    "API_RATE_LIMIT": "off",
+    "TOKEN_RATE_LIMIT": "off",
+    "TICK_INTERVAL_SECONDS": "0",
+    "PRICE_SOURCES": "simulation",
+    "WEB_WORKERS": "2",
+    "WEB_THREADS": "4",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One of the databases of the embedded PostgreSQL."""
+
+    server: Postgres
+    name: str
+
+    @property
+    def url(self) -> str:
+        return self.server.url.removesuffix(f"/{DATABASE}") + f"/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What a part needs to measure; ``quick`` asks for less data and less time."""
+
+    local: LocalDir
+    server: Postgres
+    quick: bool
+
+    def seconds(self, full: float) -> float:
+        """Return how long to apply a load that takes ``full`` seconds at leisure."""
+        return full / 3 if self.quick else full
+
+    def scaled(self, full: int) -> int:
+        """Return how much data to load where ``full`` rows are meant."""
+        return full // 10 if self.quick else full
+
+    def say(self, message: str) -> None:
+        """Show what is going on."""
+        print(f"  {time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
+
+    @contextmanager
+    def database(self, name: str, *, template: str = DATABASE) -> Iterator[Database]:
+        """Create a database like ``template`` and point Django at it; drop it afterwards."""
+        let_go()
+        self.administer(f"CREATE DATABASE {name} TEMPLATE {template}")
+        try:
+            with pointed_at(name):
+                database = Database(self.server, name)
+                os.environ["DATABASE_URL"] = database.url
+                yield database
+        finally:
+            self.administer(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def administer(self, statement: str) -> None:
+        """Run a statement that belongs to no transaction and to no database."""
+        url = Database(self.server, "postgres").url
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(statement)
+
+    @contextmanager
+    def web_server(self) -> Iterator[int]:
+        """Serve the present database as ``make run`` does and return the port."""
+        port = ports.pick()
+        with open(self.local.root / "web.log", "wb") as log:
+            process = spawn(
+                [
+                    *(sys.executable, "-m", "gunicorn", "-c", "exchange_poc/gunicorn.py"),
+                    "exchange_poc.wsgi:application",
+                ],
+                follow=signal.SIGTERM,
+                cwd=PROJECT_ROOT,
+                environment=os.environ | {"PORT": str(port)},
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            await_answer(port)
+            yield port
+        finally:
+            steps = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
+            end(process.pid, steps, alive=lambda: process.poll() is None)
+            end_group(process.pid)
+
+
+@contextmanager
+def opened(*, quick: bool) -> Iterator[Stage]:
+    """Start servers below LOCAL_DIR, migrate, set Django up; remove all of it at the end."""
+    stop = StopSignals()
+    for variable in ("DATABASE_URL", "REDIS_URL"):
+        os.environ.pop(variable, None)
+    os.environ |= ENVIRONMENT
+    with own_local_dir(stop=stop) as local, leased(local, stop=stop) as servers:
+        create_metrics_directory(local)
+        manage("migrate", "--noinput", "--verbosity", "0", stop=stop)
+        django.setup()
+        try:
+            yield Stage(local, postgres_of(servers), quick)
+        finally:
+            let_go()
+            shutil.rmtree(local.root / "prometheus", ignore_errors=True)
+
+
+def postgres_of(servers: Servers) -> Postgres:
+    return next(server for server in servers.all if isinstance(server, Postgres))
+
+
+@contextmanager
+def pointed_at(name: str) -> Iterator[None]:
+    """Have Django use the database ``name`` of the same server."""
+    from django.db import connection
+
+    before = connection.settings_dict["NAME"]
+    let_go()
+    connection.settings_dict["NAME"] = name
+    try:
+        yield
+    finally:
+        let_go()
+        connection.settings_dict["NAME"] = before
+
+
+def let_go() -> None:
+    """Close Django's connection and its pool, so that the database can be copied or dropped."""
+    from django.db import connection
+
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]
+
+
+def await_answer(port: int, *, patience: float = 60) -> None:
+    """Return when the web server answers GET /health. Raises TimeoutError."""
+    deadline = time.monotonic() + patience
+    while not answers(port):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no answer on port {port}")
+        time.sleep(0.1)
