@@ -55,6 +55,49 @@ SELECT {position} + i, {account} + i, {instrument}, {size}, {notional}, {notiona
 FROM generate_series({first}, {last}) AS i;
 """
 
+# Account i holds per_account positions in different instruments, long and short in turn, 1,000 to
+# 4,000 USDT each, at a leverage of 2, 5, 10 or 20. One account in a thousand is frail: long only.
+PORTFOLIOS = """
+SET LOCAL session_replication_role = replica;
+INSERT INTO risk_position (account_id, instrument_id, quantity, cost, margin, leverage,
+                           realized_pnl, status, opened_at)
+SELECT {account} + i, instrument.id, sized.quantity, sized.quantity * instrument.mark_price,
+       ceil(abs(sized.quantity) * instrument.mark_price / leverage * 1e8) / 1e8, leverage, 0,
+       'OPEN', now()
+FROM generate_series(0, {last}) AS i
+CROSS JOIN generate_series(0, {per_account} - 1) AS j
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN i % 1000 = 0 THEN 20 ELSE (ARRAY[2, 5, 10, 20])[1 + i % 4] END AS leverage
+) AS account
+JOIN market_instrument AS instrument
+    ON instrument.id = ({ids})[1 + (i + j * {stride}) % {instruments}]
+CROSS JOIN LATERAL (
+    SELECT round((1 + (i + j) % 4) * 1000 / instrument.mark_price, 4)
+           * CASE WHEN i % 1000 = 0 OR j % 2 = 0 THEN 1 ELSE -1 END AS quantity
+) AS sized;
+"""
+
+# Frail accounts breach when their positions lose 1.5 % of their notional, the others, whose margin
+# takes up 5 to 90 % of the balance, when they lose 3 % or more.
+PORTFOLIO_ACCOUNTS = """
+SET LOCAL session_replication_role = replica;
+INSERT INTO accounts_user (id, username, password, first_name, last_name, email, is_superuser,
+                           is_staff, is_active, date_joined, tier)
+SELECT {user} + i, 'trader-' || i, '!', '', '', '', false, false, true, now(), 'advanced'
+FROM generate_series(0, {last}) AS i;
+INSERT INTO accounts_account (id, kind, user_id, balance, suspended, created_at)
+SELECT account_id, 'user', account_id - {account} + {user},
+       round(sum(margin) / CASE WHEN account_id % 1000 = 0 THEN 1.25
+                                ELSE 0.05 + 0.85 * (account_id * 7919 % 1000) / 1000 END, 2),
+       false, now()
+FROM risk_position GROUP BY account_id;
+INSERT INTO accounts_transfer (kind, debit_account_id, credit_account_id, amount, reference,
+                               reason, created_at)
+SELECT 'deposit', (SELECT id FROM accounts_account WHERE kind = 'external'), id, balance, '',
+       'Opening balance', now()
+FROM accounts_account WHERE kind = 'user';
+"""
+
 EXPOSURE = """
 UPDATE risk_instrumentexposure AS exposure
 SET long_quantity = held.long, short_quantity = held.short
@@ -139,6 +182,21 @@ def add_positions(*, first: int, count: int, instrument: Listed, size: Decimal) 
             last=first + count - 1,
         )
     )
+
+
+def add_portfolios(*, accounts: int, per_account: int, instruments: Sequence[Listed]) -> None:
+    """Open ``accounts`` accounts with ``per_account`` positions each, without their trades."""
+    names = {
+        "user": USER_BASE,
+        "account": ACCOUNT_BASE,
+        "last": accounts - 1,
+        "per_account": per_account,
+        "ids": f"ARRAY{[instrument.id for instrument in instruments]}",
+        "instruments": len(instruments),
+        "stride": len(instruments) // per_account,
+    }
+    execute(PORTFOLIOS.format(**names))
+    execute(PORTFOLIO_ACCOUNTS.format(**names))
 
 
 def settle() -> None:

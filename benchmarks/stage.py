@@ -73,9 +73,7 @@ class Stage:
         self.administer(f"CREATE DATABASE {name} TEMPLATE {template}")
         try:
             with pointed_at(name):
-                database = Database(self.server, name)
-                os.environ["DATABASE_URL"] = database.url
-                yield database
+                yield Database(self.server, name)
         finally:
             self.administer(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -86,10 +84,10 @@ class Stage:
             connection.execute(statement)
 
     @contextmanager
-    def web_server(self) -> Iterator[int]:
-        """Serve the present database as ``make run`` does and return the port."""
+    def web_server(self, database: Database) -> Iterator[int]:
+        """Serve a database as ``make run`` does, without worker and beat, and return the port."""
         port = ports.pick()
-        with open(self.local.root / "web.log", "wb") as log:
+        with open(self.local.root / f"web-{database.name}.log", "wb") as log:
             process = spawn(
                 [
                     *(sys.executable, "-m", "gunicorn", "-c", "exchange_poc/gunicorn.py"),
@@ -97,7 +95,7 @@ class Stage:
                 ],
                 follow=signal.SIGTERM,
                 cwd=PROJECT_ROOT,
-                environment=os.environ | {"PORT": str(port)},
+                environment=os.environ | {"PORT": str(port), "DATABASE_URL": database.url},
                 stdout=log,
                 stderr=log,
             )

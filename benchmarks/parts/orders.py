@@ -25,7 +25,7 @@ def measure(stage: Stage) -> list[Figure]:
     ceiling = measure_ceiling(stage)
     with stage.database("orders") as database:
         load_traders()
-        with stage.web_server() as port:
+        with stage.web_server(database) as port:
             tokens = [fetch_token(port, key) for key in population.issue_keys(max(CLIENTS))]
             loads = {n: place(stage, port, tokens[:n]) for n in CLIENTS}
             shared = place(stage, port, tokens[:1] * 8)
@@ -46,11 +46,11 @@ def load_traders(*, accounts: int = ACCOUNTS) -> population.Listed:
     return bitcoin
 
 
-def place(stage: Stage, port: int, tokens: Sequence[str]) -> Load:
+def place(stage: Stage, port: int, tokens: Sequence[str], *, seconds: float = 8) -> Load:
     """Place orders, one client per token."""
     stage.say(f"orders over HTTP, {len(tokens)} clients of {len(set(tokens))} accounts")
     requests = [http_request("POST", "/orders", token=token, body=ORDER) for token in tokens]
-    return drive(port, requests, seconds=stage.seconds(8), check=is_filled)
+    return drive(port, requests, seconds=stage.seconds(seconds), check=is_filled)
 
 
 def is_filled(answer: bytes) -> bool:
