@@ -9,11 +9,12 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Final
 
-from benchmarks import machine, parts, report, stage
+from benchmarks import document, machine, parts, report, stage
 from exchange_poc.launcher.environment import exit_on_signals
 from exchange_poc.launcher.errors import LauncherError
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
 
+DOCUMENT: Final = PROJECT_ROOT / "docs" / "benchmarks.md"
 LATEST: Final = PROJECT_ROOT / "benchmarks" / "results" / "latest.json"
 
 
@@ -29,6 +30,8 @@ def main() -> int:
         sys.exit(f"exchange-poc: {error}")
     run = report.Run(started_at, arguments.quick, machine.describe(), results)
     report.write_json(run, arguments.out)
+    if arguments.write_docs:
+        document.write(run, DOCUMENT)
     return 1 if run.missed else 0
 
 
@@ -36,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     result.add_argument("--only", nargs="+", choices=part_names(), help="run these parts alone")
     result.add_argument("--quick", action="store_true", help="less data, less time, rougher")
+    result.add_argument("--write-docs", action="store_true", help="renew docs/benchmarks.md")
     result.add_argument("--out", type=Path, default=LATEST, help="where the JSON goes")
     return result
 

@@ -22,6 +22,7 @@ VARIABLES: Final = {
     str(POSITION_BASE): ":position_id",
     str(ORDER_BASE): ":new_nextval",
 }
+PLAIN_WRITES: Final = Path(__file__).with_name("plain_floor.sql")
 HEAD: Final = f"""\\set i random(0, :accounts - 1)
 \\set user_id {USER_BASE} + :i
 \\set account_id {ACCOUNT_BASE} + :i
@@ -62,6 +63,17 @@ def write_script(captured: Sequence[Captured], path: Path, *, accounts: int) -> 
     lines = [HEAD.replace(":accounts", str(accounts))]
     lines += [as_command(statement, parameters) for statement, parameters in captured]
     path.write_text("".join([*lines, "COMMIT;\n"]))
+
+
+def write_plain_script(captured: Sequence[Captured], path: Path, *, accounts: int) -> None:
+    """Write the same order as the captured reads and then one plain statement per write.
+
+    Nothing but the rows that change and the order of the locks, exposure rows last: a yardstick
+    that stays as it is when the code's own SQL changes.
+    """
+    reads = [as_command(*one) for one in captured if one[0].lstrip().startswith("SELECT")]
+    head = HEAD.replace(":accounts", str(accounts))
+    path.write_text("".join([head, *reads, PLAIN_WRITES.read_text(), "COMMIT;\n"]))
 
 
 def as_command(statement: str, parameters: Any) -> str:

@@ -1,5 +1,6 @@
 """Where the parts play: embedded servers, a fresh database each and the web server."""
 
+import logging
 import os
 import shutil
 import signal
@@ -119,6 +120,7 @@ def opened(*, quick: bool) -> Iterator[Stage]:
         create_metrics_directory(local)
         manage("migrate", "--noinput", "--verbosity", "0", stop=stop)
         django.setup()
+        logging.getLogger().setLevel(logging.WARNING)  # the table is what belongs on the screen
         try:
             yield Stage(local, postgres_of(servers), quick)
         finally:

@@ -3,7 +3,9 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
 from benchmarks import floor, population
@@ -20,6 +22,14 @@ BALANCE: Final = Decimal(100_000_000)
 ORDER: Final = {"symbol": "BTCUSDT", "side": "buy", "size": "0.0001"}
 
 
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """Orders per second under pgbench: of the code's own SQL and of plain statements."""
+
+    captured: float
+    plain: float
+
+
 def measure(stage: Stage) -> list[Figure]:
     """Return rates, latencies and ratios to the floor."""
     ceiling = measure_ceiling(stage)
@@ -30,7 +40,7 @@ def measure(stage: Stage) -> list[Figure]:
             loads = {n: place(stage, port, tokens[:n]) for n in CLIENTS}
             shared = place(stage, port, tokens[:1] * 8)
         check_ledger()
-        floors = measure_floors(stage, database, CLIENTS)
+        floors = measure_floors(stage, database)
     figures = [figure for n in CLIENTS for figure in compare(n, loads[n], floors[n])]
     figures.append(Figure("8 clients of one account", shared.rate, "orders/s"))
     return [*figures, Figure("ceiling of the load generator, 8 clients", ceiling, "requests/s")]
@@ -57,15 +67,17 @@ def is_filled(answer: bytes) -> bool:
     return b'"status":"FILLED"' in answer
 
 
-def compare(clients: int, load: Load, floor_rate: float) -> list[Figure]:
+def compare(clients: int, load: Load, floors: Floor) -> list[Figure]:
     """Return the figures of one number of clients."""
     goal = at_least(0.4) if clients == 8 else None
     p50, p99 = load.quantile(0.5), load.quantile(0.99)
     name = f"{clients} client{'s' if clients > 1 else ''}"
     return [
         Figure(f"{name}: rate", load.rate, "orders/s"),
-        Figure(f"{name}: floor", floor_rate, "orders/s"),
-        Figure(f"{name}: rate ÷ floor", load.rate / floor_rate, "", goal),
+        Figure(f"{name}: floor, its own SQL", floors.captured, "orders/s"),
+        Figure(f"{name}: rate ÷ floor", load.rate / floors.captured, "", goal),
+        Figure(f"{name}: floor, plain statements", floors.plain, "orders/s"),
+        Figure(f"{name}: rate ÷ plain floor", load.rate / floors.plain),
         Figure(f"{name}: p50", p50, "ms"),
         Figure(f"{name}: p99", p99, "ms"),
         Figure(f"{name}: p99 ÷ p50", p99 / p50),
@@ -81,20 +93,22 @@ def check_ledger() -> None:
         raise AssertionError(f"the ledger is unsound: {differences[:3]}")
 
 
-def measure_floors(stage: Stage, database: Database, clients: Sequence[int]) -> dict[int, float]:
-    """Return orders per second of the captured SQL by number of clients.
+def measure_floors(stage: Stage, database: Database) -> dict[int, Floor]:
+    """Return the floors by number of clients.
 
     Leaves positions behind that are not the sum of their trades.
     """
-    script = stage.local.root / "floor.sql"
-    floor.write_script(floor.capture(place_one), script, accounts=ACCOUNTS)
-    rates = {}
-    for count in clients:
-        stage.say(f"floor of the same SQL, {count} clients")
-        rates[count] = run_script(
-            database, script, clients=count, seconds=stage.seconds(8)
-        ).per_second
-    return rates
+    captured, plain = stage.local.root / "floor.sql", stage.local.root / "plain_floor.sql"
+    statements = floor.capture(place_one)
+    floor.write_script(statements, captured, accounts=ACCOUNTS)
+    floor.write_plain_script(statements, plain, accounts=ACCOUNTS)
+
+    def rate(script: Path, clients: int) -> float:
+        stage.say(f"{script.stem} by pgbench, {clients} clients")
+        seconds = stage.seconds(6)
+        return run_script(database, script, clients=clients, seconds=seconds).per_second
+
+    return {n: Floor(rate(captured, n), rate(plain, n)) for n in CLIENTS}
 
 
 def place_one() -> None:
