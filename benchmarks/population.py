@@ -111,6 +111,7 @@ UPDATE risk_globalexposure SET total = (
     SELECT sum((long_quantity + short_quantity) * mark_price + order_notional)
     FROM risk_instrumentexposure
 );
+INSERT INTO risk_touchedaccount (account_id) SELECT DISTINCT account_id FROM risk_position;
 ANALYZE;
 """
 
@@ -200,8 +201,13 @@ def add_portfolios(*, accounts: int, per_account: int, instruments: Sequence[Lis
 
 
 def settle() -> None:
-    """Bring the exposure rows and the planner's statistics up to what was loaded."""
+    """Bring exposure rows, breach bounds and the planner's statistics up to what was loaded."""
+    from risk.bounds import renew_bounds
+
     execute(EXPOSURE)
+    while renew_bounds():
+        pass
+    execute("ANALYZE")
 
 
 def issue_keys(count: int) -> list[str]:

@@ -26,6 +26,7 @@ def schedule_beat(sender: Celery, **_: Any) -> None:
     intervals = {
         "trading.tasks.run_market_step": settings.TICK_INTERVAL_SECONDS,
         "trading.tasks.sweep_liquidations": settings.SWEEP_INTERVAL_SECONDS,
+        "trading.tasks.renew_bounds": settings.SWEEP_INTERVAL_SECONDS,
         "trading.tasks.reconcile_venue_orders": 15.0,
         "kpi.tasks.beat_heart": settings.HEARTBEAT_INTERVAL_SECONDS,
         "kpi.tasks.take_snapshot": settings.KPI_SNAPSHOT_INTERVAL_SECONDS,

@@ -8,6 +8,27 @@ from simple_history.models import HistoricalRecords
 from accounts.models import Account, Tier
 from market.amounts import AMOUNT_FIELD
 from market.models import Instrument
+from risk.bound_models import (
+    AccountBound,
+    BoundGeneration,
+    ReferencePrice,
+    TouchedAccount,
+)
+
+__all__ = [
+    "AccountBound",
+    "BoundGeneration",
+    "GlobalExposure",
+    "InstrumentExposure",
+    "LeverageLimit",
+    "LiquidationMode",
+    "MarginAccount",
+    "Position",
+    "PositionStatus",
+    "ReferencePrice",
+    "RiskPolicy",
+    "TouchedAccount",
+]
 
 
 class LiquidationMode(models.TextChoices):

@@ -125,28 +125,6 @@ def as_open_position(row: Position) -> OpenPosition:
     )
 
 
-# An account without a breach costs one row of the aggregate and nothing more.
-ACCOUNTS_IN_BREACH = """
-SELECT account.user_id
-FROM risk_position AS position
-JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
-JOIN accounts_account AS account ON account.id = position.account_id
-CROSS JOIN risk_riskpolicy AS policy
-WHERE position.status = 'OPEN'
-GROUP BY account.id, policy.liquidation_threshold
-HAVING account.balance + sum(position.quantity * instrument.mark_price - position.cost)
-       < policy.liquidation_threshold * sum(position.margin)
-ORDER BY account.id
-"""
-
-
-def users_in_breach() -> list[int]:
-    """Return the ids of the users whose margin ratio is below the threshold, by account."""
-    with connection.cursor() as cursor:
-        cursor.execute(ACCOUNTS_IN_BREACH)
-        return [row[0] for row in cursor.fetchall()]
-
-
 def get_policy() -> RiskPolicy:
     """Return the one policy row."""
     return RiskPolicy.objects.get(id=1)

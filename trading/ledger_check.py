@@ -16,6 +16,7 @@ from accounts.models import Account, AccountKind, Transfer, TransferKind
 from accounts.selectors import insurance_fund_balance
 from market.amounts import ZERO
 from market.snapshot import consistent_read
+from risk.bounds import unsafe_bounds
 from risk.fills import Holding, apply_fill
 from risk.models import GlobalExposure, InstrumentExposure, MarginAccount
 from risk.selectors import open_positions
@@ -128,6 +129,12 @@ def marks() -> Iterator[Difference]:
             yield Difference(f"mark of instrument {instrument_id}", valued_at, mark_price)
 
 
+def bounds() -> Iterator[Difference]:
+    """No account's bound lets a breach go unseen."""
+    for account_id, stored, exact in unsafe_bounds():
+        yield Difference(f"breach bound of account {account_id}", stored, exact)
+
+
 def insurance() -> Iterator[Difference]:
     """The insurance fund never pays more than it holds."""
     balance = insurance_fund_balance()
@@ -142,6 +149,7 @@ CHECKS: tuple[Callable[[], Iterable[Difference]], ...] = (
     reservations,
     exposures,
     marks,
+    bounds,
     insurance,
 )
 

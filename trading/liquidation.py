@@ -15,10 +15,11 @@ from django.utils import timezone
 from accounts.locks import lock_account
 from accounts.models import TransferKind
 from market.amounts import ZERO
+from risk.bounds import users_in_breach
 from risk.execution import execute
 from risk.margin import fee
 from risk.models import LiquidationMode
-from risk.selectors import read_risk_state, users_in_breach
+from risk.selectors import read_risk_state
 from risk.state import AccountState, Limits, OpenPosition
 from trading.book import Book
 from trading.booking import next_ids, write

@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.conf import settings
 
+from risk import bounds
 from trading import liquidation, market_step
 from trading.venues import reconciliation
 
@@ -17,6 +18,12 @@ def run_market_step() -> None:
 def sweep_liquidations() -> None:
     """Close out accounts that fell below the threshold by other ways than a market step."""
     liquidation.sweep_liquidations()
+
+
+@shared_task
+def renew_bounds() -> None:
+    """Work out again how far marks may move before accounts that traded need a look."""
+    bounds.renew_bounds()
 
 
 @shared_task

@@ -1,0 +1,243 @@
+"""Finds accounts in breach at a cost that follows what changed, not how many positions there are.
+
+A generation fixes a reference price R for each instrument. For an account with threshold θ
+
+    b = (balance + Σ(q·R − cost) − θ·Σmargin) ÷ Σ|q|·R
+    D = max |mark ÷ R − 1| over the instruments
+
+Equity − θ·margin at the marks differs from its value at R by Σq·(mark − R), which is at most
+D·Σ|q|·R in size. So an account with b ≥ D is not in breach, and an index on (generation, b) gives
+the others, which are then looked at exactly. Bounds are rounded down, so that division errs on the
+safe side. An account that traded or lost balance since its bound was worked out is in
+``TouchedAccount`` and is looked at exactly, whatever its bound says: what is unknown denies.
+"""
+
+from decimal import Decimal
+from typing import Final
+
+from django.db import connection, transaction
+
+from risk.bound_models import BoundGeneration
+
+#: Beyond this many accounts to look at, one pass over all positions is cheaper.
+MOST_CANDIDATES: Final = 5_000
+#: New bounds get new references once marks have moved so far from the last ones, as a share.
+STALE_AFTER: Final = "0.0025"
+#: Accounts on the oldest of more generations move to the newest.
+MOST_GENERATIONS: Final = 64
+RENEW_CHUNK: Final = 5_000
+RENEW_LOCK: Final = 7_266_001
+
+# D per generation; infinite where the threshold has changed since.
+SPREADS: Final = """
+spread AS (
+    SELECT generation.id,
+           CASE WHEN generation.threshold = policy.liquidation_threshold
+                THEN coalesce(max(abs(instrument.mark_price / reference.price - 1)), 0)
+                ELSE 'Infinity' END AS deviation
+    FROM risk_boundgeneration AS generation
+    CROSS JOIN risk_riskpolicy AS policy
+    LEFT JOIN risk_referenceprice AS reference ON reference.generation_id = generation.id
+    LEFT JOIN market_instrument AS instrument ON instrument.id = reference.instrument_id
+    GROUP BY generation.id, generation.threshold, policy.liquidation_threshold
+)"""
+FALLEN_BOUNDS: Final = """
+SELECT bounded.account_id
+FROM spread
+CROSS JOIN LATERAL (
+    SELECT account_id FROM risk_accountbound
+    WHERE generation_id = spread.id AND bound < spread.deviation
+    LIMIT {limit}
+) AS bounded
+"""
+CANDIDATES: Final = f"""
+WITH {SPREADS}
+SELECT account_id FROM (
+    SELECT account_id FROM risk_touchedaccount
+    UNION
+    {FALLEN_BOUNDS.format(limit=MOST_CANDIDATES + 1)}
+) AS candidate
+LIMIT {MOST_CANDIDATES + 1}
+"""
+# The exact rule, over the accounts that {accounts} leaves.
+BREACHES: Final = """
+SELECT account.user_id
+FROM risk_position AS position
+JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
+JOIN accounts_account AS account ON account.id = position.account_id
+CROSS JOIN risk_riskpolicy AS policy
+WHERE position.status = 'OPEN' AND {accounts}
+GROUP BY account.id, policy.liquidation_threshold
+HAVING account.balance + sum(position.quantity * instrument.mark_price - position.cost)
+       < policy.liquidation_threshold * sum(position.margin)
+ORDER BY account.id
+"""
+ALL_BREACHES: Final = BREACHES.format(accounts="true")
+CANDIDATE_BREACHES: Final = BREACHES.format(accounts="position.account_id = ANY(%s)")
+
+
+def users_in_breach() -> list[int]:
+    """Return the ids of users whose margin ratio is below the threshold, by account."""
+    with connection.cursor() as cursor:
+        cursor.execute(CANDIDATES)
+        candidates = [row[0] for row in cursor.fetchall()]
+        if len(candidates) > MOST_CANDIDATES:
+            return all_users_in_breach()
+        cursor.execute(CANDIDATE_BREACHES, [candidates])
+        return [row[0] for row in cursor.fetchall()]
+
+
+def all_users_in_breach() -> list[int]:
+    """Return the same by one pass over all open positions."""
+    with connection.cursor() as cursor:
+        cursor.execute(ALL_BREACHES)
+        return [row[0] for row in cursor.fetchall()]
+
+
+# A price without a reference, a changed threshold or a long way from the last references.
+NEEDS_GENERATION: Final = f"""
+WITH {SPREADS}, newest AS (SELECT max(id) AS id FROM risk_boundgeneration)
+SELECT EXISTS (
+    SELECT 1 FROM market_instrument AS instrument
+    WHERE instrument.mark_price IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM risk_referenceprice AS reference
+        WHERE reference.instrument_id = instrument.id
+            AND reference.generation_id = (SELECT id FROM newest)
+    )
+) OR EXISTS (
+    SELECT 1 FROM spread
+    WHERE spread.id = (SELECT id FROM newest) AND spread.deviation > {STALE_AFTER}
+)
+"""
+NEW_GENERATION: Final = """
+WITH generation AS (
+    INSERT INTO risk_boundgeneration (threshold)
+    SELECT liquidation_threshold FROM risk_riskpolicy RETURNING id
+)
+INSERT INTO risk_referenceprice (generation_id, instrument_id, price)
+SELECT generation.id, instrument.id, instrument.mark_price
+FROM generation, market_instrument AS instrument
+WHERE instrument.mark_price IS NOT NULL
+"""
+# One statement, one moment: what changes an account after it leaves a new mark behind.
+RENEW: Final = f"""
+WITH {SPREADS},
+crowded AS (
+    SELECT id FROM spread ORDER BY id DESC OFFSET {MOST_GENERATIONS}
+),
+wanted AS (
+    (SELECT DISTINCT account_id FROM risk_touchedaccount LIMIT {RENEW_CHUNK})
+    UNION
+    ({FALLEN_BOUNDS.format(limit=RENEW_CHUNK)} WHERE spread.id < %(newest)s LIMIT {RENEW_CHUNK})
+    UNION
+    (SELECT account_id FROM risk_accountbound
+     WHERE generation_id IN (SELECT id FROM crowded) LIMIT {RENEW_CHUNK})
+),
+due AS (
+    SELECT account_id FROM wanted WHERE NOT EXISTS (
+        SELECT 1 FROM risk_position AS position
+        WHERE position.account_id = wanted.account_id AND position.status = 'OPEN'
+            AND NOT EXISTS (
+                SELECT 1 FROM risk_referenceprice AS reference
+                WHERE reference.generation_id = %(newest)s
+                    AND reference.instrument_id = position.instrument_id
+            )
+    )
+),
+taken AS (
+    DELETE FROM risk_touchedaccount WHERE account_id IN (SELECT account_id FROM due)
+),
+flat AS (
+    DELETE FROM risk_accountbound AS bounded USING due
+    WHERE bounded.account_id = due.account_id AND NOT EXISTS (
+        SELECT 1 FROM risk_position AS position
+        WHERE position.account_id = due.account_id AND position.status = 'OPEN'
+    )
+),
+renewed AS (
+    INSERT INTO risk_accountbound (account_id, generation_id, bound)
+    SELECT account.id, generation.id, least(floor(
+               (account.balance + sum(position.quantity * reference.price - position.cost)
+                - generation.threshold * sum(position.margin))
+               / sum(abs(position.quantity) * reference.price) * 1e7
+           ) / 1e7 - 1e-7, 1e6)
+    FROM due
+    JOIN accounts_account AS account ON account.id = due.account_id
+    JOIN risk_position AS position
+        ON position.account_id = account.id AND position.status = 'OPEN'
+    JOIN risk_boundgeneration AS generation ON generation.id = %(newest)s
+    JOIN risk_referenceprice AS reference ON reference.generation_id = generation.id
+        AND reference.instrument_id = position.instrument_id
+    GROUP BY account.id, generation.id, generation.threshold
+    ON CONFLICT (account_id) DO UPDATE
+        SET generation_id = excluded.generation_id, bound = excluded.bound
+)
+SELECT count(*) FROM due
+"""
+# Of accounts that nothing has touched since: a bound that is too high, or none beside positions.
+UNSAFE: Final = """
+SELECT position.account_id, bounded.bound,
+       (account.balance + sum(position.quantity * reference.price - position.cost)
+        - generation.threshold * sum(position.margin))
+       / sum(abs(position.quantity) * reference.price) AS exact
+FROM risk_position AS position
+JOIN accounts_account AS account ON account.id = position.account_id
+LEFT JOIN risk_accountbound AS bounded ON bounded.account_id = position.account_id
+LEFT JOIN risk_boundgeneration AS generation ON generation.id = bounded.generation_id
+LEFT JOIN risk_referenceprice AS reference ON reference.generation_id = generation.id
+    AND reference.instrument_id = position.instrument_id
+WHERE position.status = 'OPEN' AND NOT EXISTS (
+    SELECT 1 FROM risk_touchedaccount AS touched WHERE touched.account_id = position.account_id
+)
+GROUP BY position.account_id, account.balance, bounded.bound, generation.threshold
+HAVING bounded.bound IS NULL OR count(reference.price) < count(*)
+    OR bounded.bound > (
+        account.balance + sum(position.quantity * reference.price - position.cost)
+        - generation.threshold * sum(position.margin)
+    ) / sum(abs(position.quantity) * reference.price)
+"""
+
+
+def unsafe_bounds() -> list[tuple[int, Decimal | None, Decimal | None]]:
+    """Return (account id, stored bound, exact bound) where a breach could be missed; never any."""
+    with connection.cursor() as cursor:
+        cursor.execute(UNSAFE)
+        return cursor.fetchall()
+
+
+def renew_bounds(*, most_chunks: int = 20) -> int:
+    """Work out bounds of accounts that need a look, chunk by chunk; return of how many.
+
+    Each chunk is its own transaction, so that what is done stays done. Losing bounds costs time,
+    never a breach.
+    """
+    renewed = 0
+    for _ in range(most_chunks):
+        count = renew_chunk()
+        renewed += count
+        if count < RENEW_CHUNK:
+            break
+    return renewed
+
+
+@transaction.atomic
+def renew_chunk() -> int:
+    """Work out the bounds of one chunk; one caller at a time, since a later one knows more."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [RENEW_LOCK])
+        cursor.execute(NEEDS_GENERATION)
+        if cursor.fetchone()[0]:
+            cursor.execute(NEW_GENERATION)
+        newest = BoundGeneration.objects.order_by("-pk").values_list("pk", flat=True).first()
+        if newest is None:
+            return 0
+        cursor.execute(RENEW, {"newest": newest})
+        count = int(cursor.fetchone()[0])
+        drop_empty_generations(newest)
+    return count
+
+
+def drop_empty_generations(newest: int) -> None:
+    """Forget generations that no bound refers to any more."""
+    empty = BoundGeneration.objects.filter(pk__lt=newest, accountbound__isnull=True)
+    empty.delete()

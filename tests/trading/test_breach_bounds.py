@@ -1,0 +1,152 @@
+"""The shortcut to accounts in breach never misses one that a look at all positions finds."""
+
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accounts.errors import InsufficientBalance, InvalidAmount
+from accounts.models import User
+from accounts.services import adjust_balance
+from market.models import Instrument
+from risk.bound_models import AccountBound, BoundGeneration, TouchedAccount
+from risk.bounds import all_users_in_breach, renew_bounds, unsafe_bounds, users_in_breach
+from risk.services import change_policy
+from tests.trading.conftest import Marks, Trader, order
+from trading.ledger_check import ledger_differences
+from trading.liquidation import sweep_liquidations
+from trading.manual_prices import fixed_quotes
+from trading.market_step import apply_marks
+
+D = Decimal
+
+
+def move_marks(factors: dict[str, Decimal]) -> None:
+    """Set marks to multiples of the present ones, without the close-outs of a market step."""
+    rows = list(Instrument.objects.all())
+    prices = {
+        row.symbol: (row.mark_price * factors[row.symbol]).quantize(D("0.01"))
+        for row in rows
+        if row.mark_price is not None
+    }
+    apply_marks(quotes=fixed_quotes(prices)(rows, 0), now=timezone.now())
+
+
+moves = st.fixed_dictionaries(
+    {
+        symbol: st.decimals("0.9", "1.1", places=3)
+        | st.decimals("0.998", "1.002", places=4)
+        | st.just(D(1))
+        for symbol in ("BTCUSDT", "ETHUSDT")
+    }
+)
+orders = st.tuples(
+    st.integers(0, 3),
+    st.sampled_from(["buy", "sell"]),
+    st.decimals("0.01", "1.5", places=2),
+    st.sampled_from(["BTCUSDT", "ETHUSDT"]),
+)
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("order"), orders),
+        st.tuples(st.just("move"), moves),
+        st.tuples(st.just("balance"), st.tuples(st.integers(0, 3), st.integers(-3000, 3000))),
+        st.tuples(st.just("threshold"), st.decimals("0.1", "0.9", places=1)),
+        st.tuples(st.just("renew"), st.none()),
+        st.tuples(st.just("sweep"), st.none()),
+    ),
+    max_size=14,
+)
+
+
+def act(users: list[User], name: str, with_what: Any) -> None:
+    if name == "order":
+        who, side, size, symbol = with_what
+        order(users[who], side, str(size), symbol)
+    elif name == "move":
+        move_marks(with_what)
+    elif name == "balance":
+        who, amount = with_what
+        change_balance(users[who], D(amount))
+    elif name == "threshold":
+        change_policy(changes={"liquidation_threshold": with_what})
+    elif name == "renew":
+        renew_bounds()
+    else:
+        sweep_liquidations()
+
+
+def change_balance(user: User, amount: Decimal) -> None:
+    with suppress(InsufficientBalance, InvalidAmount):
+        adjust_balance(account=user.account, amount=amount, reason="Test", created_by=user)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(steps=steps)
+def test_the_shortcut_finds_whom_a_full_look_finds(
+    users: list[User], steps: list[tuple[str, Any]]
+) -> None:
+    with transaction.atomic():
+        for name, with_what in steps:
+            act(users, name, with_what)
+            assert users_in_breach() == all_users_in_breach()
+            assert unsafe_bounds() == []
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def users(market: Any, trader: Trader) -> list[User]:
+    """Four traders, each with a position that a few percent may end."""
+    created = [trader("5000", "advanced") for _ in range(4)]
+    for number, user in enumerate(created):
+        order(user, "buy" if number % 2 else "sell", "0.5", "BTCUSDT")
+    return created
+
+
+def test_an_account_far_from_breach_needs_no_look(users: list[User], marks: Marks) -> None:
+    assert TouchedAccount.objects.exists()
+    assert renew_bounds() == 4
+    assert not TouchedAccount.objects.exists()
+    assert AccountBound.objects.filter(bound__gt=D("0.05")).count() == 4
+    marks(BTCUSDT="65050", ETHUSDT="3203")
+    assert renew_bounds() == 0
+
+
+def test_an_order_and_a_withdrawal_call_for_a_look(users: list[User]) -> None:
+    renew_bounds()
+    order(users[0], "buy", "0.01")
+    assert set(TouchedAccount.objects.values_list("account_id", flat=True)) == {users[0].account.pk}
+    change_balance(users[1], D(-5))
+    assert users[1].account.pk in TouchedAccount.objects.values_list("account_id", flat=True)
+
+
+def test_new_references_follow_the_market_and_old_ones_are_dropped(
+    users: list[User], marks: Marks
+) -> None:
+    renew_bounds()
+    first = BoundGeneration.objects.get()
+    marks(BTCUSDT="66300", ETHUSDT="3200")
+    for user in users:
+        order(user, "buy", "0.01")
+    renew_bounds()
+    assert BoundGeneration.objects.get().pk > first.pk
+
+
+def test_check_ledger_tells_of_a_bound_that_is_too_high(users: list[User]) -> None:
+    renew_bounds()
+    AccountBound.objects.filter(account=users[0].account).update(bound=D(1))
+    [difference] = ledger_differences()
+    assert difference.what == f"breach bound of account {users[0].account.pk}"
+    renew_bounds()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO risk_touchedaccount (account_id) SELECT account_id FROM risk_position"
+        )
+    renew_bounds()
