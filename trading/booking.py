@@ -31,17 +31,6 @@ class GlobalExposureExceeded(Exception):
     """The book would lift global exposure above its threshold."""
 
 
-def next_ids(model: type[Model], count: int) -> list[int]:
-    """Reserve ``count`` primary keys of ``model``."""
-    table = model._meta.db_table
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)",
-            [table, count],
-        )
-        return [row[0] for row in cursor.fetchall()]
-
-
 @cache
 def columns(model: type[Model]) -> dict[str, str]:
     """Return the columns of a model with the attribute that holds each."""

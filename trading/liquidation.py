@@ -5,11 +5,13 @@ positions. What the balance cannot pay, the insurance fund pays as far as it rea
 recorded as bad debt.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Final, NamedTuple
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.locks import lock_account
@@ -22,17 +24,9 @@ from risk.models import LiquidationMode
 from risk.selectors import read_risk_state
 from risk.state import AccountState, Limits, OpenPosition
 from trading.book import Book
-from trading.booking import next_ids, write
+from trading.booking import write
 from trading.deficit import cover_deficit
-from trading.models import (
-    OPEN_STATUSES,
-    Liquidation,
-    Order,
-    OrderStatus,
-    OrderType,
-    Side,
-    Venue,
-)
+from trading.models import Liquidation, Order, OrderStatus, OrderType, Side
 from trading.retrying import until_mark_holds
 
 log = structlog.get_logger(__name__)
@@ -67,9 +61,10 @@ def liquidate(*, user_id: int) -> Liquidation | None:
     if not before.is_in_breach(limits.liquidation_threshold):
         return None
     book = Book(before, timezone.now())
-    liquidation = book.liquidation = new_liquidation(before, limits, book.now)
-    cancel_open_orders(book)
-    close_positions(book, limits)
+    ids = draw_ids(before)
+    liquidation = book.liquidation = new_liquidation(ids.liquidation, before, limits, book.now)
+    cancel_orders(book, ids.open_orders)
+    close_positions(book, limits, ids.closing_orders)
     liquidation.insurance_paid, liquidation.bad_debt = cover_deficit(book, liquidation)
     record_outcome(liquidation, book.state)
     write(book)
@@ -84,9 +79,38 @@ def liquidate(*, user_id: int) -> Liquidation | None:
     return liquidation
 
 
-def new_liquidation(before: AccountState, limits: Limits, now: datetime) -> Liquidation:
+# All that a close-out needs beside the account's state, in one round trip. An order that rests at
+# another venue is that venue's fact.
+DRAW_IDS: Final = """
+SELECT nextval('trading_liquidation_id_seq'),
+       ARRAY(SELECT nextval('trading_order_id_seq') FROM generate_series(1, %(positions)s)),
+       ARRAY(SELECT id FROM trading_order
+             WHERE account_id = %(account)s AND venue = 'simulated'
+                 AND status IN ('PENDING_NEW', 'NEW', 'PARTIALLY_FILLED'))
+"""
+
+
+class Ids(NamedTuple):
+    """Ids for a close-out: its own, one per closing order, and those of the open orders."""
+
+    liquidation: int
+    closing_orders: list[int]
+    open_orders: list[int]
+
+
+def draw_ids(account: AccountState) -> Ids:
+    """Reserve the ids of a close-out and find the account's open orders."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            DRAW_IDS, {"positions": len(account.positions), "account": account.account_id}
+        )
+        return Ids(*cursor.fetchone())
+
+
+def new_liquidation(
+    liquidation_id: int, before: AccountState, limits: Limits, now: datetime
+) -> Liquidation:
     """Return a liquidation with the account's figures before it."""
-    [liquidation_id] = next_ids(Liquidation, 1)
     assert before.margin_ratio is not None
     return Liquidation(
         id=liquidation_id,
@@ -102,21 +126,18 @@ def new_liquidation(before: AccountState, limits: Limits, now: datetime) -> Liqu
     )
 
 
-def cancel_open_orders(book: Book) -> None:
-    """Cancel what rests on the simulated venue; an order at another venue is that venue's fact."""
-    orders = Order.objects.filter(
-        account_id=book.state.account_id, status__in=OPEN_STATUSES, venue=Venue.SIMULATED
-    )
-    for order in orders:
+def cancel_orders(book: Book, order_ids: Sequence[int]) -> None:
+    """Cancel open orders and give back what they reserve."""
+    for order in Order.objects.filter(pk__in=order_ids) if order_ids else ():
         book.change_order(order)
         book.release(order)
         order.status = OrderStatus.CANCELED
 
 
-def close_positions(book: Book, limits: Limits) -> None:
+def close_positions(book: Book, limits: Limits, order_ids: Sequence[int]) -> None:
     """Close positions at their marks, the largest loss first, as far as the policy's mode goes."""
     positions = sorted(book.state.positions.values(), key=lambda p: (p.unrealized_pnl, p.symbol))
-    for position, order_id in zip(positions, next_ids(Order, len(positions)), strict=True):
+    for position, order_id in zip(positions, order_ids, strict=True):
         if limits.liquidation_mode == LiquidationMode.LARGEST_LOSS_FIRST and is_restored(
             book.state, limits.liquidation_threshold
         ):
