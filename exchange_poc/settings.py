@@ -182,6 +182,8 @@ PRICE_SOURCES = words("PRICE_SOURCES", default="binance_testnet,simulation")
 SIMULATION_SEED = os.environ.get("SIMULATION_SEED", "")
 SIMULATION_VOLATILITY = os.environ.get("SIMULATION_VOLATILITY", "0.0005")
 TICK_INTERVAL_SECONDS = float(os.environ.get("TICK_INTERVAL_SECONDS", "1"))
+#: Tasks that share one sweep, for several Celery workers.
+SWEEP_SHARDS = max(int(os.environ.get("SWEEP_SHARDS", "1")), 1)
 SWEEP_INTERVAL_SECONDS = float(os.environ.get("SWEEP_INTERVAL_SECONDS", "5"))
 # Two heartbeats are sent for each one that is due, so that a late one leaves no gap.
 HEARTBEAT_INTERVAL_SECONDS = 2.5

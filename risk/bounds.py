@@ -67,30 +67,36 @@ JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
 JOIN accounts_account AS account ON account.id = position.account_id
 CROSS JOIN risk_riskpolicy AS policy
 WHERE position.status = 'OPEN' AND {accounts}
+    AND position.account_id %% %(shards)s = %(shard)s
 GROUP BY account.id, policy.liquidation_threshold
 HAVING account.balance + sum(position.quantity * instrument.mark_price - position.cost)
        < policy.liquidation_threshold * sum(position.margin)
 ORDER BY account.id
 """
 ALL_BREACHES: Final = BREACHES.format(accounts="true")
-CANDIDATE_BREACHES: Final = BREACHES.format(accounts="position.account_id = ANY(%s)")
+CANDIDATE_BREACHES: Final = BREACHES.format(accounts="position.account_id = ANY(%(candidates)s)")
 
 
-def users_in_breach() -> list[int]:
-    """Return the ids of users whose margin ratio is below the threshold, by account."""
+def users_in_breach(*, shard: int = 0, shards: int = 1) -> list[int]:
+    """Return the ids of users whose margin ratio is below the threshold, by account.
+
+    Several callers may share the accounts: each asks for its ``shard`` (from 0) of ``shards``.
+    """
     with connection.cursor() as cursor:
         cursor.execute(CANDIDATES)
         candidates = [row[0] for row in cursor.fetchall()]
         if len(candidates) > MOST_CANDIDATES:
-            return all_users_in_breach()
-        cursor.execute(CANDIDATE_BREACHES, [candidates])
+            return all_users_in_breach(shard=shard, shards=shards)
+        cursor.execute(
+            CANDIDATE_BREACHES, {"candidates": candidates, "shard": shard, "shards": shards}
+        )
         return [row[0] for row in cursor.fetchall()]
 
 
-def all_users_in_breach() -> list[int]:
+def all_users_in_breach(*, shard: int = 0, shards: int = 1) -> list[int]:
     """Return the same by one pass over all open positions."""
     with connection.cursor() as cursor:
-        cursor.execute(ALL_BREACHES)
+        cursor.execute(ALL_BREACHES, {"shard": shard, "shards": shards})
         return [row[0] for row in cursor.fetchall()]
 
 

@@ -32,15 +32,15 @@ from trading.retrying import until_mark_holds
 log = structlog.get_logger(__name__)
 
 
-def sweep_liquidations() -> list[Liquidation]:
-    """Close out every account in breach and return what was done.
+def sweep_liquidations(*, shard: int = 0, shards: int = 1) -> list[Liquidation]:
+    """Close out every account in breach, or those of one shard, and return what was done.
 
     Each account is its own transaction: a sweep that dies halfway is finished by the next one, and
     two sweeps at once close out each account once. An account that fails is logged and left to the
     next sweep, so that it cannot shield the others.
     """
     done = []
-    for user_id in users_in_breach():
+    for user_id in users_in_breach(shard=shard, shards=shards):
         try:
             liquidation = liquidate(user_id=user_id)
         except Exception:

@@ -16,8 +16,21 @@ def run_market_step() -> None:
 
 @shared_task
 def sweep_liquidations() -> None:
-    """Close out accounts that fell below the threshold by other ways than a market step."""
-    liquidation.sweep_liquidations()
+    """Close out accounts that fell below the threshold by other ways than a market step.
+
+    With SWEEP_SHARDS above 1 the accounts are shared out among that many tasks.
+    """
+    if settings.SWEEP_SHARDS == 1:
+        liquidation.sweep_liquidations()
+        return
+    for shard in range(settings.SWEEP_SHARDS):
+        sweep_shard.delay(shard, settings.SWEEP_SHARDS)
+
+
+@shared_task
+def sweep_shard(shard: int, shards: int) -> None:
+    """Close out the accounts in breach of one shard."""
+    liquidation.sweep_liquidations(shard=shard, shards=shards)
 
 
 @shared_task

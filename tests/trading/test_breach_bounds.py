@@ -152,3 +152,15 @@ def test_check_ledger_tells_of_a_bound_that_is_too_high(users: list[User]) -> No
             "INSERT INTO risk_touchedaccount (account_id) SELECT account_id FROM risk_position"
         )
     renew_bounds()
+
+
+def test_shards_share_the_accounts_in_breach(users: list[User], marks: Marks) -> None:
+    renew_bounds()
+    move_marks({"BTCUSDT": D("1.2"), "ETHUSDT": D(1)})
+    everyone = users_in_breach()
+    shares = [users_in_breach(shard=shard, shards=3) for shard in range(3)]
+    assert len(everyone) == 2
+    assert sorted(user for share in shares for user in share) == sorted(everyone)
+    for shard in range(3):
+        sweep_liquidations(shard=shard, shards=3)
+    assert users_in_breach() == []
