@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from accounts.console_login import limited_login
+from exchange_poc.dashboard import dashboard_data
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/docs"), name="home"),
@@ -17,6 +18,7 @@ urlpatterns = [
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("admin/login/", limited_login),
+    path("admin/dashboard/data/", dashboard_data, name="dashboard-data"),
     path("admin/", admin.site.urls),
 ]
 

@@ -1,83 +1,203 @@
-"""What the console's dashboard is drawn from. Amounts in USDT."""
+"""What the console's dashboard is drawn from: the exchange as it stands and as it went.
 
-from collections.abc import Sequence
+Nothing here grows with the orders: history comes from the KPI snapshots in one pass, the rest from
+running totals and from one aggregate over the open positions. Amounts in USDT.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import Count
-from django.db.models.functions import TruncHour
+from django.db import connection
 from django.utils import timezone
 
-from kpi.selectors import TradingKpis, get_trading_kpis
-from market.models import Instrument
-from market.selectors import candles, current_prices
-from risk.selectors import get_policy
-from trading.models import Liquidation
+from accounts.selectors import insurance_fund_balance, total_bad_debt
+from kpi.history import METRICS, WINDOWS, Metric, Span, UnknownWindow, buckets, per_second, span_of
+from kpi.margin_ratios import MarginRatios, margin_ratios
+from kpi.metrics import LATENCY_BOUNDS
+from kpi.models import InstrumentSnapshot, KpiSnapshot
+from kpi.quantiles import quantile
+from kpi.selectors import OpenInterest, open_interest
+from market.models import Instrument, MarketClock
+from market.snapshot import consistent_read
+from risk.selectors import get_policy, global_exposure, open_positions
 
-MINUTES_OF_PRICES: Final = 60
+#: As many price series as a chart has room for: the instruments with the largest exposure.
 MOST_INSTRUMENTS: Final = 6
-HOURS_OF_LIQUIDATIONS: Final = 24
+
+Points = Sequence[tuple[datetime, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class PriceHistory:
-    """The mark price of an instrument at the end of each of the last minutes."""
+class Latencies:
+    """Quantiles of the answer times in ms; None where nothing was answered."""
 
-    symbol: str
-    minutes: Sequence[datetime]
-    prices: Sequence[Decimal]
+    p50: float | None
+    p95: float | None
+    p99: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class HourlyCount:
-    """How many accounts were closed out in the hour that begins at ``hour``."""
+class Bucket:
+    """What the snapshots of one interval of the window add up to, and the last of their levels."""
 
-    hour: datetime
-    count: int
+    start: datetime
+    values: Mapping[str, float | None]
+    latencies: Latencies
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentFigures:
+    """An instrument as it stands, and its mark price over the window."""
+
+    instrument: Instrument
+    interest: OpenInterest
+    prices: Points
 
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """All of it, as of now."""
+    """All of it: ``history`` and ``rejections`` over the window, the rest as of ``at``."""
 
+    window: str
+    at: datetime
+    since: datetime
+    interval_seconds: int
+    market_steps: int
     trading_halted: bool
-    kpis: TradingKpis
-    instruments: Sequence[Instrument]
-    price_histories: Sequence[PriceHistory]
-    liquidations: Sequence[HourlyCount]
+    global_exposure: Decimal
+    global_exposure_threshold: Decimal
+    open_positions: int
+    insurance_fund: Decimal
+    bad_debt: Decimal
+    instruments: Sequence[InstrumentFigures]
+    ratios: MarginRatios
+    history: Sequence[Bucket]
+    latencies: Latencies
+    rejections: Mapping[str, int]
 
 
-def get_dashboard() -> Dashboard:
-    """Return what the dashboard shows."""
-    instruments = list(current_prices())
+#: Levels stand in the last snapshot of a bucket, counts are added up over all of them.
+LEVELS: Final = ("global_exposure", "open_positions", "insurance_fund", "bad_debt", "uptime")
+COUNTS: Final[Mapping[str, Metric]] = {
+    **{
+        name: metric
+        for name in (
+            *("requests", "errors", "rate_limit_hits", "orders_accepted", "orders_rejected"),
+            *("trades", "liquidations", "requests_per_second"),
+        )
+        if isinstance(metric := METRICS[name], Metric)
+    },
+    "rate_limit_hits_per_second": per_second("rate_limit_hits"),
+}
+
+
+def get_dashboard(*, window: str) -> Dashboard:
+    """Return the dashboard of one of WINDOWS. Raises UnknownWindow."""
+    if window not in WINDOWS:
+        raise UnknownWindow
+    now = timezone.now()
+    span = span_of(window, now=now)
+    with consistent_read():
+        return read_dashboard(window, span, now)
+
+
+def read_dashboard(window: str, span: Span, now: datetime) -> Dashboard:
+    policy = get_policy()
+    history, slots, latencies = read_history(span)
     return Dashboard(
-        trading_halted=get_policy().trading_halted,
-        kpis=get_trading_kpis(),
-        instruments=instruments,
-        price_histories=[price_history(row.symbol) for row in instruments[:MOST_INSTRUMENTS]],
-        liquidations=liquidations_per_hour(now=timezone.now()),
+        window=window,
+        at=now,
+        since=span.start,
+        interval_seconds=span.seconds,
+        market_steps=MarketClock.objects.get(id=1).steps,
+        trading_halted=policy.trading_halted,
+        global_exposure=global_exposure(),
+        global_exposure_threshold=policy.global_exposure_threshold,
+        open_positions=open_positions().count(),
+        insurance_fund=insurance_fund_balance(),
+        bad_debt=total_bad_debt(),
+        instruments=instrument_figures(slots),
+        ratios=margin_ratios(threshold=policy.liquidation_threshold),
+        history=history,
+        latencies=latencies,
+        rejections=rejections(span),
     )
 
 
-def price_history(symbol: str) -> PriceHistory:
-    """Return the closes of the last minutes in which an instrument had a price."""
-    history = candles(symbol=symbol, interval="1m", limit=MINUTES_OF_PRICES)
-    return PriceHistory(
-        symbol, [candle.open_time for candle in history], [candle.close for candle in history]
+def read_history(span: Span) -> tuple[list[Bucket], list[datetime], Latencies]:
+    """Return the buckets, the last snapshot's slot of each, and the latencies of all of them."""
+    sums = ", ".join(metric.value for metric in COUNTS.values())
+    histogram = ", ".join(f"sum(latency_counts[{n + 1}])" for n in range(len(LATENCY_BOUNDS)))
+    rows = buckets(f"max(slot), {sums}, {histogram}", span)
+    slots = [row[1] for row in rows]
+    levels = {
+        row["slot"]: row
+        for row in KpiSnapshot.objects.filter(slot__in=slots).values("slot", *LEVELS)
+    }
+    history = [bucket_of(row, levels[row[1]]) for row in rows]
+    totals = [sum(row[n] or 0 for row in rows) for n in range(2 + len(COUNTS), WIDTH)]
+    return history, slots, latencies_of(totals)
+
+
+WIDTH: Final = 2 + len(COUNTS) + len(LATENCY_BOUNDS)
+
+
+def bucket_of(row: Sequence[Any], levels: Mapping[str, Any]) -> Bucket:
+    counts = zip(COUNTS, row[2:], strict=False)
+    values = {**dict(counts), **{name: levels[name] for name in LEVELS}}
+    return Bucket(
+        start=row[0],
+        values={name: None if v is None else float(v) for name, v in values.items()},
+        latencies=latencies_of(row[2 + len(COUNTS) :]),
     )
 
 
-def liquidations_per_hour(*, now: datetime) -> list[HourlyCount]:
-    """Return the close-outs of the last day, hour by hour, hours without any included."""
-    this_hour = now.replace(minute=0, second=0, microsecond=0)
-    hours = [this_hour - timedelta(hours=n) for n in reversed(range(HOURS_OF_LIQUIDATIONS))]
+def latencies_of(counts: Sequence[Decimal | int | None]) -> Latencies:
+    """Return the quantiles of a cumulative histogram over LATENCY_BOUNDS."""
+    histogram = {bound: float(n or 0) for bound, n in zip(LATENCY_BOUNDS, counts, strict=True)}
+    if not histogram[math.inf]:
+        return Latencies(None, None, None)
+    return Latencies(*(1000 * quantile(share, histogram) for share in (0.50, 0.95, 0.99)))
+
+
+def instrument_figures(slots: Sequence[datetime]) -> list[InstrumentFigures]:
+    """Return the instruments with the largest exposure, their prices as of the given slots."""
+    interests = sorted(open_interest(), key=exposure_of, reverse=True)[:MOST_INSTRUMENTS]
+    shown = {interest.instrument_id: interest for interest in interests}
     rows = (
-        Liquidation.objects.filter(created_at__gte=hours[0])
-        .order_by()
-        .values_list(TruncHour("created_at"))
-        .annotate(Count("id"))
+        InstrumentSnapshot.objects.filter(instrument__in=shown, snapshot__slot__in=slots)
+        .order_by("snapshot")
+        .values_list("instrument_id", "snapshot__slot", "mark_price")
     )
-    counts = dict(rows)
-    return [HourlyCount(hour, counts.get(hour, 0)) for hour in hours]
+    prices: dict[int, list[tuple[datetime, float]]] = {key: [] for key in shown}
+    for key, slot, price in rows:
+        prices[key].append((slot, float(price)))
+    instruments = Instrument.objects.in_bulk(list(shown))
+    return [
+        InstrumentFigures(instruments[key], interest, prices[key])
+        for key, interest in sorted(shown.items(), key=lambda item: item[1].symbol)
+    ]
+
+
+def exposure_of(interest: OpenInterest) -> Decimal:
+    return interest.long + interest.short + interest.order_notional
+
+
+REJECTIONS: Final = """
+SELECT code, sum(count::bigint)::bigint AS orders
+FROM kpi_kpisnapshot, jsonb_each_text(rejections) AS rejection (code, count)
+WHERE slot >= %(start)s
+GROUP BY code
+ORDER BY orders DESC, code
+"""
+
+
+def rejections(span: Span) -> dict[str, int]:
+    """Return the refused orders of the window by the code of the check, most frequent first."""
+    with connection.cursor() as cursor:
+        cursor.execute(REJECTIONS, {"start": span.start})
+        return dict(cursor.fetchall())

@@ -33,6 +33,12 @@ def money(value: Decimal | None) -> str:
     return written(shortest)
 
 
+def rounded(value: Decimal) -> str:
+    """Write a USDT amount as an overview needs it: cents below 10,000, whole units above."""
+    places = FEWEST_PLACES if abs(value) < 10_000 else Decimal(1)
+    return written(value.quantize(places, context=EXACT))
+
+
 def written(value: Decimal) -> str:
     """Write all digits of a decimal, thousands apart, with a typographic minus."""
     sign = "−" if value < 0 else ""

@@ -1,0 +1,117 @@
+"""How close the accounts stand to their close-out: one aggregate over the open positions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import connection
+
+from market.amounts import EXACT, ZERO, round_half_even
+
+#: Bounds of the distribution, in multiples of the liquidation threshold.
+MULTIPLES: Final = (
+    *(Decimal(1), Decimal("1.25"), Decimal("1.5"), Decimal(2), Decimal(3)),
+    *(Decimal(4), Decimal(6), Decimal(10), Decimal(20), Decimal(40)),
+)
+#: Accounts below this multiple of the threshold count as near to it.
+NEAR: Final = Decimal("1.5")
+MOST_ACCOUNTS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class AccountAtRisk:
+    """An account with open positions; amounts in USDT, ``margin`` that of its positions.
+
+    ``cushion`` is the share of its exposure that the account may lose before it is closed out.
+    """
+
+    account_id: int
+    username: str
+    tier: str
+    equity: Decimal
+    margin: Decimal
+    ratio: Decimal
+    cushion: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class MarginRatios:
+    """The accounts with open positions by margin ratio.
+
+    ``counts[0]`` lie below ``bounds[0]``, the threshold; the last count has no upper bound.
+    """
+
+    bounds: Sequence[Decimal]
+    counts: Sequence[int]
+    nearest: Sequence[AccountAtRisk]
+
+    @property
+    def accounts(self) -> int:
+        return sum(self.counts)
+
+    @property
+    def near(self) -> int:
+        """How many accounts are within NEAR times the threshold."""
+        return sum(self.counts[: MULTIPLES.index(NEAR) + 1])
+
+
+# The rows that come back are the nearest accounts and one account of every other bucket.
+MARGIN_RATIOS: Final = """
+WITH held AS (
+    SELECT position.account_id, sum(position.margin) AS margin,
+           sum(position.quantity * instrument.mark_price - position.cost) AS unrealized,
+           sum(abs(position.quantity) * instrument.mark_price) AS notional
+    FROM risk_position AS position
+    JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
+    WHERE position.status = 'OPEN'
+    GROUP BY position.account_id
+    HAVING sum(position.margin) > 0
+), ratios AS (
+    SELECT account.id, account.user_id, held.margin, held.notional,
+           account.balance + held.unrealized AS equity,
+           (account.balance + held.unrealized) / held.margin AS ratio
+    FROM held
+    JOIN accounts_account AS account ON account.id = held.account_id
+), ranked AS (
+    SELECT ratios.*, bucket, count(*) OVER by_bucket AS size,
+           row_number() OVER (PARTITION BY bucket) AS place,
+           row_number() OVER (ORDER BY ratio, id) AS rank
+    FROM ratios, width_bucket(ratio, %(bounds)s::numeric[]) AS bucket
+    WINDOW by_bucket AS (PARTITION BY bucket)
+)
+SELECT bucket, size, rank, ranked.id, owner.username, owner.tier, equity, margin, ratio, notional
+FROM ranked
+JOIN accounts_user AS owner ON owner.id = ranked.user_id
+WHERE rank <= %(most)s OR place = 1
+ORDER BY rank
+"""
+
+
+def margin_ratios(*, threshold: Decimal) -> MarginRatios:
+    """Return the distribution of the margin ratios and the MOST_ACCOUNTS lowest ones."""
+    bounds = [round_half_even(threshold * multiple) for multiple in MULTIPLES]
+    with connection.cursor() as cursor:
+        cursor.execute(MARGIN_RATIOS, {"bounds": bounds, "most": MOST_ACCOUNTS})
+        rows = cursor.fetchall()
+    sizes = {bucket: size for bucket, size, *_ in rows}
+    return MarginRatios(
+        bounds=bounds,
+        counts=[sizes.get(bucket, 0) for bucket in range(len(bounds) + 1)],
+        nearest=[at_risk(row[3:], threshold) for row in rows if row[2] <= MOST_ACCOUNTS],
+    )
+
+
+def at_risk(row: Sequence[Any], threshold: Decimal) -> AccountAtRisk:
+    """Return the account of the last columns of a row of MARGIN_RATIOS."""
+    account_id, username, tier, equity, margin, ratio, notional = row
+    spare = max(equity - threshold * margin, ZERO)
+    return AccountAtRisk(
+        account_id=account_id,
+        username=username,
+        tier=tier,
+        equity=round_half_even(equity),
+        margin=margin,
+        ratio=round_half_even(ratio),
+        cushion=round_half_even(EXACT.divide(spare, notional)) if notional else ZERO,
+    )

@@ -1,0 +1,199 @@
+// Keeps the dashboard live: fetches its data every few seconds while the page is looked at.
+
+import { byCategory, clock, draw, overTime } from "./charts.js";
+
+const PAUSE = 5000, LONGEST_PAUSE = 30000, PATIENCE = 10000;
+
+const page = document.getElementById("dashboard");
+const status = document.getElementById("dashboard-status");
+let shown = JSON.parse(document.getElementById("dashboard-data").textContent);
+let timer, asking, failures = 0;
+
+function element(tag, className, text = "") {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function sparkline(values) {
+  const known = values.filter((value) => value !== null);
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 100 24");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("aria-hidden", "true");
+  if (known.length < 2) return svg;
+  const low = Math.min(...known), height = Math.max(...known) - low;
+  const y = (value) => (height ? 23 - (22 * (value - low)) / height : 12);
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+  const points = known.map((value, n) => `${((100 * n) / (known.length - 1)).toFixed(2)},${y(value).toFixed(2)}`);
+  line.setAttribute("points", points.join(" "));
+  svg.append(line);
+  return svg;
+}
+
+function card({ title, value, unit, note, href, spark, change, share, alarming }) {
+  const link = element("a", `dashboard-card${alarming ? " alarming" : ""}`);
+  link.href = href;
+  const head = element("span", "title", "");
+  head.append(element("span", "", title), element("span", "change", change));
+  const figure = element("span", "figure");
+  figure.append(element("span", "value", value), element("span", "unit", unit));
+  link.append(head, figure);
+  if (share !== null) {
+    const bar = element("span", "share");
+    bar.append(document.createElement("i"));
+    bar.firstChild.style.width = `${100 * share}%`;
+    link.append(bar);
+  }
+  link.append(element("span", "note", note), sparkline(spark));
+  return link;
+}
+
+function showCards(id, cards) {
+  const section = document.getElementById(id);
+  // A card that has the focus keeps it.
+  const focused = [...section.children].indexOf(document.activeElement);
+  section.replaceChildren(...cards.map(card));
+  if (focused >= 0) section.children[focused]?.focus({ preventScroll: true });
+}
+
+function showChart(key, hasData, config) {
+  const panel = page.querySelector(`[data-chart="${key}"]`);
+  panel.querySelector(".canvas").hidden = !hasData;
+  panel.querySelector(".empty").hidden = hasData;
+  if (hasData) draw(panel.querySelector("canvas"), config);
+}
+
+// Price series start at zero, so that instruments of any price share an axis.
+function relative({ label, points }) {
+  const first = points[0]?.[1];
+  return { label, points: points.map(([at, price]) => [at, (100 * price) / first - 100]) };
+}
+
+function showCharts({ charts, since, at, interval }) {
+  const span = { since, until: at, interval };
+  const { prices, exposure, interest, ratios, liquidations, orders, latency, requests } = charts;
+  const highest = Math.max(...exposure.points.map(([, value]) => value), 0);
+  const threshold = { label: "Threshold", color: "alarm", dashed: true, points: [[since, exposure.threshold], [at, exposure.threshold]] };
+  const isNear = highest > exposure.threshold / 10;
+  const closed = liquidations.some(([, count]) => count > 0);
+
+  showChart("prices", prices.some(({ points }) => points.length), () =>
+    overTime(prices.map(relative), { ...span, signed: true, suffix: "%" }));
+  showChart("exposure", exposure.points.length, () =>
+    overTime([{ label: "Global exposure", fill: true, points: exposure.points }, ...(isNear ? [threshold] : [])], { ...span, unit: "USDT" }));
+  showChart("interest", interest.length, () =>
+    byCategory(interest.map(({ label }) => label), [
+      { label: "Long", values: interest.map(({ long }) => long), color: "series-1" },
+      { label: "Short", values: interest.map(({ short }) => -short), color: "series-2" },
+    ], { horizontal: true, stacked: true, signed: true, unit: "USDT" }));
+  showChart("ratios", ratios.labels.length, () =>
+    byCategory(ratios.labels, [
+      { label: "Accounts", values: ratios.counts, colors: ratios.counts.map((_, n) => (n ? "series-1" : "alarm")) },
+    ], { mark: { before: 1, text: `close-out below ${ratios.threshold}` } }));
+  showChart("liquidations", liquidations.length, () =>
+    overTime([{ label: "Closed out", color: "series-2", points: liquidations }], { ...span, bars: true, whole: true, floor: closed ? undefined : 1 }));
+  showChart("orders", orders.length, () =>
+    byCategory(orders.map(({ label }) => label), [
+      { label: "Orders", values: orders.map(({ count }) => count), colors: orders.map(({ label }) => (label === "accepted" ? "series-3" : "series-2")) },
+    ], { horizontal: true }));
+  showChart("latency", latency.p99.length, () =>
+    overTime([
+      { label: "Median", points: latency.p50 },
+      { label: "p95", points: latency.p95 },
+      { label: "p99", points: latency.p99 },
+    ], { ...span, unit: "ms" }));
+  showChart("requests", requests.answered.length, () =>
+    overTime([
+      { label: "Answered", fill: true, points: requests.answered },
+      { label: "Refused with 429", points: requests.limited },
+    ], { ...span, unit: "per second" }));
+}
+
+function accountRow({ name, href, tier, ratio, equity, margin, cushion }) {
+  const row = document.createElement("tr");
+  const link = element("a", "", name);
+  link.href = href;
+  row.append(document.createElement("td"), ...[tier, ratio, equity, margin, cushion].map((text) => element("td", "", text)));
+  row.firstChild.append(link);
+  return row;
+}
+
+function showAccounts(accounts) {
+  const panel = document.getElementById("dashboard-accounts");
+  panel.hidden = accounts === null;
+  if (accounts === null) return;
+  panel.querySelector("tbody").replaceChildren(...accounts.map(accountRow));
+  panel.querySelector(".scroll").hidden = !accounts.length;
+  panel.querySelector(".empty").hidden = accounts.length > 0;
+}
+
+function showText(id, text, visible) {
+  const paragraph = document.getElementById(id);
+  paragraph.hidden = !visible;
+  if (text) paragraph.textContent = text;
+}
+
+function show(data) {
+  shown = data;
+  showText("dashboard-hint", data.hint, Boolean(data.hint));
+  showText("dashboard-halted", "", data.halted);
+  showCards("dashboard-markets", data.markets);
+  showCards("dashboard-cards", data.cards);
+  showCharts(data);
+  showAccounts(data.accounts);
+  say("live", `updated ${clock(data.at, { seconds: true })} UTC`);
+}
+
+function say(state, text) {
+  status.dataset.state = state;
+  status.querySelector(".text").textContent = text;
+}
+
+async function refresh() {
+  clearTimeout(timer);
+  asking?.abort();
+  const request = (asking = new AbortController());
+  const limit = setTimeout(() => request.abort(), PATIENCE);
+  try {
+    const answer = await fetch(`${page.dataset.url}?window=${shown.window}`, { signal: request.signal, redirect: "error" });
+    if (answer.status === 403) return say("lost", "logged out: reload the page to log in");
+    if (!answer.ok) throw new Error(answer.status);
+    const data = await answer.json();
+    if (request !== asking) return;
+    show(data);
+    failures = 0;
+  } catch {
+    if (request !== asking) return;
+    failures += 1;
+    say("lost", `lost connection; last update ${clock(shown.at, { seconds: true })} UTC`);
+  } finally {
+    clearTimeout(limit);
+  }
+  wait();
+}
+
+function wait() {
+  clearTimeout(timer);
+  if (document.hidden) say("paused", "paused while hidden");
+  else timer = setTimeout(refresh, Math.min(PAUSE * 2 ** failures, LONGEST_PAUSE));
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) wait();
+  else refresh();
+});
+
+page.querySelector(".dashboard-windows").addEventListener("click", ({ target }) => {
+  if (!target.dataset.window) return;
+  for (const button of page.querySelectorAll("[data-window]")) {
+    button.setAttribute("aria-pressed", String(button === target));
+  }
+  shown.window = target.dataset.window;
+  history.replaceState(null, "", `?window=${shown.window}`);
+  refresh();
+});
+
+show(shown);
+wait();
