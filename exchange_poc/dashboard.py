@@ -34,7 +34,7 @@ FRAMES: Final = (
         "prices",
         "Mark prices",
         "change over the window, %",
-        "No price yet: run a market step, or `python manage.py tick`.",
+        "No price yet: run a market step, or python manage.py tick.",
     ),
     Frame("exposure", "Global exposure", "USDT", NO_SNAPSHOT),
     Frame(
@@ -51,10 +51,10 @@ FRAMES: Final = (
     ),
     Frame("liquidations", "Liquidations", "accounts closed out", NO_SNAPSHOT),
     Frame(
-        "orders",
-        "Orders by answer",
-        "orders in the window",
-        "No order in this window: place one through the API.",
+        "rejections",
+        "Rejected orders",
+        "by the check that refused them",
+        "No order was refused in this window.",
     ),
     Frame(
         "latency",

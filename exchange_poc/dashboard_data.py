@@ -20,11 +20,11 @@ Person = AbstractBaseUser | AnonymousUser
 Spark = Sequence[float | None]
 
 NO_INSTRUMENT: Final = (
-    "No instrument is listed yet: list one under Instruments, or run `python manage.py seed_demo`, "
+    "No instrument is listed yet: list one under Instruments, or run python manage.py seed_demo, "
     "which adds demo users and money as well."
 )
 NO_STEP: Final = (
-    "No market step yet: press Market step, or run `python manage.py tick`. `make run` takes one "
+    "No market step yet: press Market step, or run python manage.py tick. make run takes one "
     "every second."
 )
 
@@ -232,7 +232,9 @@ def charts(dashboard: Dashboard) -> Json:
         "interest": interest_chart(dashboard),
         "ratios": ratio_chart(dashboard.ratios),
         "liquidations": points(dashboard, value_of("liquidations")),
-        "orders": orders_chart(dashboard),
+        "rejections": [
+            {"label": code, "count": count} for code, count in dashboard.rejections.items()
+        ],
         "latency": {
             "p50": points(dashboard, lambda bucket: bucket.latencies.p50),
             "p95": points(dashboard, lambda bucket: bucket.latencies.p95),
@@ -255,21 +257,15 @@ def interest_chart(dashboard: Dashboard) -> list[Json]:
 
 
 def ratio_chart(ratios: MarginRatios) -> Json:
-    """Return the histogram with its bounds as labels; nothing where nobody holds a position."""
+    """Return the histogram by the lower bounds of its bars; none where nobody holds a position."""
     bounds = [plain(bound) for bound in ratios.bounds]
-    between = [f"{low}–{high}" for low, high in pairwise(bounds)]
-    labels = [f"< {bounds[0]}", *between, f"≥ {bounds[-1]}"]
+    between = [f"{low} to {high}" for low, high in pairwise(bounds)]
     return {
-        "labels": labels if ratios.accounts else [],
+        "from": ["below", *bounds] if ratios.accounts else [],
+        "ranges": [f"below {bounds[0]}", *between, f"{bounds[-1]} and more"],
         "counts": list(ratios.counts),
         "threshold": bounds[0],
     }
-
-
-def orders_chart(dashboard: Dashboard) -> list[Json]:
-    accepted = total(dashboard, "orders_accepted")
-    answers = {"accepted": accepted, **dashboard.rejections} if accepted else dashboard.rejections
-    return [{"label": code, "count": count} for code, count in answers.items()]
 
 
 def account_row(row: AccountAtRisk) -> Json:
@@ -305,7 +301,7 @@ def total(dashboard: Dashboard, name: str) -> int:
 
 
 def relative_change(spark: Spark, now: float) -> str:
-    """Say by how much a figure moved since the window's first one: ``▲ 1.25 %``."""
+    """Say by how much a figure moved since the window's first one: ``▲ 1.25%``."""
     first = next((value for value in spark if value), None)
     return moved((now - first) / first, "{:.2%}") if first else ""
 

@@ -170,7 +170,7 @@ def instrument_figures(slots: Sequence[datetime]) -> list[InstrumentFigures]:
     shown = {interest.instrument_id: interest for interest in interests}
     rows = (
         InstrumentSnapshot.objects.filter(instrument__in=shown, snapshot__slot__in=slots)
-        .order_by("snapshot")
+        .order_by("snapshot__slot")
         .values_list("instrument_id", "snapshot__slot", "mark_price")
     )
     prices: dict[int, list[tuple[datetime, float]]] = {key: [] for key in shown}

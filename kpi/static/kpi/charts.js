@@ -80,7 +80,7 @@ function frame({ scales, legend, tooltip, horizontal = false }) {
 }
 
 // Lines or bars over time. `series` is a list of {label, points: [[ms, value]], color?, dashed?, fill?}.
-export function overTime(series, { since, until, interval, unit = "", bars = false, signed, whole, suffix, floor }) {
+export function overTime(series, { since, until, interval, unit = "", bars = false, signed, whole, suffix, ceiling }) {
   const datasets = series.map((each, number) => {
     const shade = color(each.color ?? `series-${(number % 6) + 1}`);
     return {
@@ -101,7 +101,7 @@ export function overTime(series, { since, until, interval, unit = "", bars = fal
     };
   });
   const y = valueAxis({ signed, whole, suffix });
-  if (floor !== undefined) y.suggestedMax = floor;
+  y.suggestedMax = ceiling;
   return {
     type: bars ? "bar" : "line",
     data: { datasets },
@@ -117,14 +117,15 @@ export function overTime(series, { since, until, interval, unit = "", bars = fal
 }
 
 // Bars by category. `sets` is a list of {label, values, color? or colors?}; `mark` draws a line
-// before a category.
-export function byCategory(labels, sets, { horizontal = false, unit = "", signed, mark, stacked = false } = {}) {
+// before a category, `title` names the categories and `tips` are their names in full.
+export function byCategory(labels, sets, { horizontal = false, unit = "", signed, mark, title, tips = labels, stacked = false } = {}) {
   const values = valueAxis({ signed, whole: true });
   const names = {
     stacked,
     grid: { display: false },
     border: { color: color("chart-grid") },
     ticks: { color: color("chart-text"), autoSkip: false, maxRotation: 60, font: { size: 11 } },
+    title: { display: Boolean(title), text: title, color: color("chart-text"), font: { size: 11 } },
   };
   values.stacked = stacked;
   if (signed) values.ticks.callback = (value) => short.format(Math.abs(value));
@@ -135,8 +136,8 @@ export function byCategory(labels, sets, { horizontal = false, unit = "", signed
       datasets: sets.map((set, number) => ({
         label: set.label,
         data: set.values,
-        backgroundColor: (set.colors ?? [set.color ?? `series-${number + 1}`]).map(color),
-        maxBarThickness: 36,
+        backgroundColor: set.colors?.map(color) ?? color(set.color ?? `series-${number + 1}`),
+        maxBarThickness: 32,
       })),
     },
     options: frame({
@@ -144,6 +145,7 @@ export function byCategory(labels, sets, { horizontal = false, unit = "", signed
       scales: horizontal ? { x: values, y: names } : { x: names, y: values },
       legend: sets.length > 1,
       tooltip: {
+        title: ([item]) => tips[item.dataIndex],
         label: (item) => `${item.dataset.label}: ${full.format(Math.abs(item.raw))} ${unit}`,
       },
     }),

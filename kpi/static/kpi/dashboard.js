@@ -71,33 +71,43 @@ function relative({ label, points }) {
   return { label, points: points.map(([at, price]) => [at, (100 * price) / first - 100]) };
 }
 
+// Counts of rare events, in few and wide bars.
+function binned(points, { since, interval }, most = 48) {
+  const width = interval * Math.max(1, Math.ceil(points.length / most));
+  const sums = new Map();
+  for (const [at, count] of points) {
+    const start = since + Math.floor((at - since) / width) * width;
+    sums.set(start, (sums.get(start) ?? 0) + count);
+  }
+  return [...sums].map(([start, count]) => [start + width / 2, count]);
+}
+
 function showCharts({ charts, since, at, interval }) {
   const span = { since, until: at, interval };
-  const { prices, exposure, interest, ratios, liquidations, orders, latency, requests } = charts;
+  const { prices, exposure, interest, ratios, liquidations, rejections, latency, requests } = charts;
   const highest = Math.max(...exposure.points.map(([, value]) => value), 0);
   const threshold = { label: "Threshold", color: "alarm", dashed: true, points: [[since, exposure.threshold], [at, exposure.threshold]] };
   const isNear = highest > exposure.threshold / 10;
-  const closed = liquidations.some(([, count]) => count > 0);
 
   showChart("prices", prices.some(({ points }) => points.length), () =>
     overTime(prices.map(relative), { ...span, signed: true, suffix: "%" }));
   showChart("exposure", exposure.points.length, () =>
-    overTime([{ label: "Global exposure", fill: true, points: exposure.points }, ...(isNear ? [threshold] : [])], { ...span, unit: "USDT" }));
+    overTime([{ label: "Global exposure", fill: true, points: exposure.points }, ...(isNear ? [threshold] : [])], { ...span, unit: "USDT", ceiling: isNear ? 1.04 * exposure.threshold : undefined }));
   showChart("interest", interest.length, () =>
     byCategory(interest.map(({ label }) => label), [
       { label: "Long", values: interest.map(({ long }) => long), color: "series-1" },
       { label: "Short", values: interest.map(({ short }) => -short), color: "series-2" },
     ], { horizontal: true, stacked: true, signed: true, unit: "USDT" }));
-  showChart("ratios", ratios.labels.length, () =>
-    byCategory(ratios.labels, [
+  showChart("ratios", ratios.from.length, () =>
+    byCategory(ratios.from, [
       { label: "Accounts", values: ratios.counts, colors: ratios.counts.map((_, n) => (n ? "series-1" : "alarm")) },
-    ], { mark: { before: 1, text: `close-out below ${ratios.threshold}` } }));
+    ], { title: "margin ratio from", tips: ratios.ranges, mark: { before: 1, text: `close-out below ${ratios.threshold}` } }));
   showChart("liquidations", liquidations.length, () =>
-    overTime([{ label: "Closed out", color: "series-2", points: liquidations }], { ...span, bars: true, whole: true, floor: closed ? undefined : 1 }));
-  showChart("orders", orders.length, () =>
-    byCategory(orders.map(({ label }) => label), [
-      { label: "Orders", values: orders.map(({ count }) => count), colors: orders.map(({ label }) => (label === "accepted" ? "series-3" : "series-2")) },
-    ], { horizontal: true }));
+    overTime([{ label: "Closed out", color: "series-2", points: binned(liquidations, span) }], { ...span, bars: true, whole: true, ceiling: 1 }));
+  showChart("rejections", rejections.length, () =>
+    byCategory(rejections.map(({ label }) => label), [
+      { label: "Rejected", values: rejections.map(({ count }) => count), color: "series-2" },
+    ], { horizontal: true, unit: "orders" }));
   showChart("latency", latency.p99.length, () =>
     overTime([
       { label: "Median", points: latency.p50 },
@@ -115,7 +125,14 @@ function accountRow({ name, href, tier, ratio, equity, margin, cushion }) {
   const row = document.createElement("tr");
   const link = element("a", "", name);
   link.href = href;
-  row.append(document.createElement("td"), ...[tier, ratio, equity, margin, cushion].map((text) => element("td", "", text)));
+  row.append(
+    element("td", ""),
+    element("td", "narrow-hides", tier),
+    element("td", "", ratio),
+    element("td", "", equity),
+    element("td", "narrow-hides", margin),
+    element("td", "", cushion),
+  );
   row.firstChild.append(link);
   return row;
 }
