@@ -12,7 +12,6 @@ from django.views.decorators.http import require_GET
 from exchange_poc.dashboard_data import dashboard_json
 from kpi.dashboard import get_dashboard
 from kpi.history import WINDOWS
-from market.errors import ExchangeError
 from risk.selectors import get_policy
 
 DEFAULT_WINDOW: Final = "1h"
@@ -94,15 +93,15 @@ def show_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, A
 @never_cache
 @require_GET
 def dashboard_data(request: HttpRequest) -> JsonResponse:
-    """Answer the data of ``?window=`` to whoever may see the console; 403 to all others."""
+    """Answer the data of ``?window=`` to whoever may enter the console; 403 to all others."""
     if not admin.site.has_permission(request):
         detail = "Log in to the console again."
         return JsonResponse({"detail": detail, "code": "not_logged_in"}, status=403)
-    try:
-        dashboard = get_dashboard(window=request.GET.get("window", DEFAULT_WINDOW))
-    except ExchangeError as error:
-        return JsonResponse({"detail": error.detail, "code": error.code}, status=error.status)
-    return JsonResponse(dashboard_json(dashboard, user=request.user))
+    window = request.GET.get("window", DEFAULT_WINDOW)
+    if window not in WINDOWS:
+        detail = f"Choose a window: {', '.join(WINDOWS)}."
+        return JsonResponse({"detail": detail, "code": "unknown_window"}, status=400)
+    return JsonResponse(dashboard_json(get_dashboard(window=window), user=request.user))
 
 
 def environment(request: HttpRequest) -> list[str]:

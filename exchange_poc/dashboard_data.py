@@ -12,7 +12,8 @@ from django.urls import reverse
 
 from accounts.models import Tier
 from kpi.dashboard import Bucket, Dashboard, InstrumentFigures
-from kpi.margin_ratios import NEAR, AccountAtRisk, MarginRatios
+from kpi.margin_ratios import AccountAtRisk, MarginRatios
+from kpi.selectors import NEAR
 from market.console.figures import NOTHING, plain, rounded
 
 Json = dict[str, Any]
@@ -130,6 +131,7 @@ def accounts_card(dashboard: Dashboard) -> Card:
         unit=f"of {ratios.accounts:,}",
         note=f"margin ratio below {limit}; {dashboard.open_positions:,} open positions",
         href=changelist("risk_position") + "?status__exact=OPEN",
+        spark=course(dashboard, "accounts_near_liquidation"),
         alarming=ratios.counts[0] > 0,
     )
 

@@ -7,15 +7,14 @@ from typing import Any, Final
 
 from django.db import connection
 
+from kpi.selectors import NEAR
 from market.amounts import EXACT, ZERO, round_half_even
 
 #: Bounds of the distribution, in multiples of the liquidation threshold.
 MULTIPLES: Final = (
-    *(Decimal(1), Decimal("1.25"), Decimal("1.5"), Decimal(2), Decimal(3)),
+    *(Decimal(1), NEAR, Decimal("1.5"), Decimal(2), Decimal(3)),
     *(Decimal(4), Decimal(6), Decimal(10), Decimal(20), Decimal(40)),
 )
-#: Accounts below this multiple of the threshold count as near to it.
-NEAR: Final = Decimal("1.5")
 MOST_ACCOUNTS: Final = 8
 
 

@@ -31,6 +31,7 @@ from market.console.figures import NOTHING, aligned, label_column, money, time_c
 from market.console.pages import ConfigurationAdmin
 
 TIER_LABELS = {"beginner": "info", "intermediate": "warning", "advanced": "success"}
+TIER_QUESTION = "The tier limits the leverage of new orders; open positions stay as they are."
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 
 admin.site.unregister(Group)
@@ -159,7 +160,7 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):
 
     @row_action(
         title="Change tier",
-        question="The tier limits the leverage of new orders; open positions stay as they are.",
+        question=TIER_QUESTION,
         permission="edit",
         icon="military_tech",
         form_class=TierForm,

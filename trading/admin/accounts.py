@@ -8,20 +8,30 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 
+from accounts.admin.users import TIER_QUESTION, TierForm
 from accounts.models import Account, AccountKind, Tier, User
 from accounts.services import (
     adjust_balance,
+    change_tier,
     deposit,
     fund_insurance,
     resume_account,
     suspend_account,
     withdraw,
 )
-from market.console.actions import ReasonedAmountForm, for_each, list_action, row_action
+from market.console.actions import (
+    ReasonedAmountForm,
+    for_each,
+    link_action,
+    list_action,
+    row_action,
+)
 from market.console.figures import NOTHING, aligned, money, time_column
 from market.console.pages import RecordAdmin
 from trading.admin.statement import statement_context
@@ -50,7 +60,10 @@ class AccountAdmin(RecordAdmin):
     change_form_after_template = "admin/account_statement.html"
     actions = ("suspend_selected", "resume_selected")
     actions_list = ("fund_insurance",)
-    actions_detail = ("deposit", "withdraw", "adjust", "suspend", "resume")
+    actions_detail = (
+        *("deposit", "withdraw", "adjust", "change_tier"),
+        *("suspend", "resume", "open_user_page"),
+    )
 
     @admin.display(description="Tier", ordering="user__tier")
     def tier(self, account: Account) -> str:
@@ -78,7 +91,8 @@ class AccountAdmin(RecordAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         account = self.get_object(request, object_id)
-        statement = statement_context(account) if account else {}
+        curve = request.GET.get("curve", "")
+        statement = statement_context(account, curve=curve) if account else {}
         return super().change_view(
             request, object_id, form_url, {**(extra_context or {}), **statement}
         )
@@ -98,6 +112,17 @@ class AccountAdmin(RecordAdmin):
 
     def has_suspend_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("accounts.change_account") and self.is_of_user(object_id)
+
+    def has_tier_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Whether the user may change the account's owner on the owner's own page."""
+        users = self.admin_site.get_model_admin(User)
+        account = self.get_object(request, object_id) if object_id else None
+        return users.has_change_permission(request, account.user if account else None) and (
+            self.is_of_user(object_id)
+        )
+
+    def has_user_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("accounts.view_user") and self.is_of_user(object_id)
 
     def is_of_user(self, object_id: str | None) -> bool:
         """Tell whether a page is that of a user's account; a list is everybody's."""
@@ -138,6 +163,25 @@ class AccountAdmin(RecordAdmin):
         transfer = adjust_balance(account=account, created_by=staff(request), **posted(form))
         amount = money(form.cleaned_data["amount"])
         return f"Transfer {transfer.pk}: adjusted the balance by {amount} USDT."
+
+    @row_action(
+        title="Change tier",
+        question=TIER_QUESTION,
+        permission="tier",
+        icon="military_tech",
+        form_class=TierForm,
+    )
+    def change_tier(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
+        assert account.user is not None
+        change_tier(user=account.user, tier=Tier(form.cleaned_data["tier"]))
+        return f"{account.user} is now {account.user.get_tier_display()}."
+
+    @link_action(title="User", permission="user", icon="person")
+    def open_user_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        account = self.get_object(request, object_id)
+        if account is None or account.user_id is None:
+            raise Http404
+        return redirect(reverse("admin:accounts_user_change", args=[account.user_id]))
 
     @row_action(
         title="Suspend",

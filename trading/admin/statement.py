@@ -1,20 +1,24 @@
-"""What the page of an account shows: its figures, open positions and orders, last transfers."""
+"""What the page of an account shows: its figures, equity curve, positions, orders and ledger."""
 
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from django.db.models import Q
+from django.db.models import Model, Q
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from accounts.models import Account, AccountKind, Transfer
 from accounts.selectors import system_balance
 from market.console.figures import NOTHING, aligned, money, plain, signed
 from risk.statement import PositionLine, Statement, account_statement
-from trading.models import OPEN_STATUSES, Order
+from trading.equity import CURVES, equity_curve
+from trading.models import OPEN_STATUSES, Liquidation, Order
 from trading.selectors import orders_of
 
 MOST_ROWS: Final = 10
+DEFAULT_CURVE: Final = "7d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,37 +27,67 @@ class Figure:
 
     title: str
     value: str
+    unit: str = "USDT"
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a title, with the list that holds all of them."""
+    """Rows under a title, with the list that holds all of them; ``empty`` stands for no row."""
 
     title: str
     rows: dict[str, list[Any]]
     href: str
+    empty: str
 
 
-def statement_context(account: Account) -> dict[str, Any]:
-    """Return the template context of the statement of an account."""
+def statement_context(account: Account, *, curve: str) -> dict[str, Any]:
+    """Return the template context of the statement of an account.
+
+    ``curve`` is one of CURVES; anything else stands for the default.
+    """
     transfers = transfer_table(account)
     if account.user_id is None:
-        balance = Figure("Balance, USDT", signed(system_balance(kind=AccountKind(account.kind))))
+        balance = Figure("Balance", signed(system_balance(kind=AccountKind(account.kind))))
         return {"figures": [balance], "tables": [transfers]}
     statement = account_statement(user_id=account.user_id)
-    tables = [position_table(account, statement), order_table(account), transfers]
-    return {"figures": figures(statement), "tables": tables}
+    tables = [
+        position_table(account, statement),
+        open_order_table(account),
+        order_table(account),
+        liquidation_table(account),
+        transfers,
+    ]
+    shown = curve if curve in CURVES else DEFAULT_CURVE
+    return {
+        "figures": figures(statement),
+        "tables": [table for table in tables if table.rows["rows"] or table.empty],
+        "curves": list(CURVES),
+        "curve": shown,
+        "equity": curve_json(account, shown),
+    }
+
+
+def curve_json(account: Account, curve: str) -> dict[str, list[list[float]]]:
+    """Return balance and equity as pairs of time in ms and value."""
+    points = equity_curve(account=account, curve=curve)
+    times = [int(point.at.timestamp() * 1000) for point in points]
+    pairs = list(zip(times, points, strict=True))
+    return {
+        "balance": [[at, float(point.balance)] for at, point in pairs],
+        "equity": [[at, float(point.equity)] for at, point in pairs if point.equity is not None],
+    }
 
 
 def figures(statement: Statement) -> list[Figure]:
     return [
-        Figure("Balance, USDT", aligned(money(statement.balance))),
+        Figure("Balance", aligned(money(statement.balance))),
         Figure("Equity", aligned(money(statement.equity))),
         Figure("Unrealised P&L", signed(statement.unrealized_pnl)),
+        Figure("Exposure", aligned(money(statement.exposure))),
         Figure("Margin used", aligned(money(statement.margin_used))),
         Figure("Available margin", aligned(money(statement.available_margin))),
-        Figure("Margin ratio", aligned(plain(statement.margin_ratio))),
-        Figure("Exposure", aligned(money(statement.exposure))),
+        Figure("Margin ratio", aligned(plain(statement.margin_ratio)), ""),
+        Figure("Tier", statement.tier.capitalize(), ""),
     ]
 
 
@@ -62,7 +96,7 @@ def position_table(account: Account, statement: Statement) -> Table:
     headers += ["Liquidation price", "Status"]
     rows = [position_row(line) for line in statement.positions]
     href = f"{reverse('admin:risk_position_changelist')}?account__id__exact={account.pk}"
-    return Table("Positions", {"headers": headers, "rows": rows}, href)
+    return Table("Positions", {"headers": headers, "rows": rows}, href, "No open position.")
 
 
 def position_row(line: PositionLine) -> list[str]:
@@ -75,27 +109,73 @@ def position_row(line: PositionLine) -> list[str]:
         f"{line.leverage}x",
         signed(line.unrealized_pnl),
         aligned(plain(line.liquidation_price)),
-        line.status,
+        line.status.capitalize(),
     ]
 
 
-def order_table(account: Account) -> Table:
+def open_order_table(account: Account) -> Table:
+    """Return the open orders, of which there may be none for most of the time."""
     orders = orders_of(user_id=account.user_id).filter(status__in=OPEN_STATUSES)
     headers = ["Order", "Symbol", "Side", "Size", "Price", "Reserved margin", "Since"]
-    rows = [order_row(order) for order in orders[:MOST_ROWS]]
-    href = f"{reverse('admin:trading_order_changelist')}?account__id__exact={account.pk}"
-    return Table("Open orders", {"headers": headers, "rows": rows}, href)
+    rows = [open_order_row(order) for order in orders[:MOST_ROWS]]
+    return Table("Open orders", {"headers": headers, "rows": rows}, orders_of_account(account), "")
 
 
-def order_row(order: Order) -> list[Any]:
+def open_order_row(order: Order) -> list[Any]:
     return [
-        order.pk,
+        page_of(order),
         order.symbol,
         order.get_side_display(),
         aligned(plain(order.size)),
         aligned(plain(order.shown_price)),
         aligned(money(order.reserved_margin)),
-        f"{order.created_at:%Y-%m-%d %H:%M:%S}",
+        when(order),
+    ]
+
+
+def order_table(account: Account) -> Table:
+    headers = ["Order", "Symbol", "Side", "Size", "Price", "Leverage", "Answer", "At"]
+    rows = [order_row(order) for order in orders_of(user_id=account.user_id)[:MOST_ROWS]]
+    empty = "No order yet."
+    return Table(
+        "Last orders", {"headers": headers, "rows": rows}, orders_of_account(account), empty
+    )
+
+
+def order_row(order: Order) -> list[Any]:
+    return [
+        page_of(order),
+        order.symbol,
+        order.get_side_display(),
+        aligned(plain(order.size)),
+        aligned(plain(order.shown_price)),
+        f"{order.leverage}x" if order.leverage else NOTHING,
+        order.reject_code or order.get_status_display(),
+        when(order),
+    ]
+
+
+def orders_of_account(account: Account) -> str:
+    return f"{reverse('admin:trading_order_changelist')}?account__id__exact={account.pk}"
+
+
+def liquidation_table(account: Account) -> Table:
+    headers = ["Liquidation", "Ratio before", "Equity before", "Equity after", "Insurance paid"]
+    headers += ["Bad debt", "At"]
+    rows = [liquidation_row(row) for row in Liquidation.objects.filter(account=account)[:MOST_ROWS]]
+    href = f"{reverse('admin:trading_liquidation_changelist')}?account__id__exact={account.pk}"
+    return Table("Liquidations", {"headers": headers, "rows": rows}, href, "Never closed out.")
+
+
+def liquidation_row(row: Liquidation) -> list[Any]:
+    return [
+        page_of(row),
+        aligned(plain(row.margin_ratio_before)),
+        signed(row.equity_before),
+        aligned(money(row.equity_after)),
+        aligned(money(row.insurance_paid)),
+        aligned(money(row.bad_debt)),
+        when(row),
     ]
 
 
@@ -107,17 +187,28 @@ def transfer_table(account: Account) -> Table:
     of_user = {"q": str(account)}
     filters = of_user if account.user_id else {"credit_account__id__exact": account.pk}
     href = f"{reverse('admin:accounts_transfer_changelist')}?{urlencode(filters)}"
-    return Table("Last transfers", {"headers": headers, "rows": rows}, href)
+    return Table("Ledger", {"headers": headers, "rows": rows}, href, "No transfer yet.")
 
 
 def transfer_row(account: Account, transfer: Transfer) -> list[Any]:
     received = transfer.credit_account_id == account.pk
     return [
-        transfer.pk,
+        page_of(transfer),
         transfer.get_kind_display(),
         signed(transfer.amount if received else -transfer.amount),
         transfer.reference or NOTHING,
         transfer.reason or NOTHING,
         transfer.created_by or NOTHING,
-        f"{transfer.created_at:%Y-%m-%d %H:%M:%S}",
+        when(transfer),
     ]
+
+
+def page_of(row: Model) -> SafeString:
+    """Return the number of a record as a link to its page."""
+    options = row._meta
+    href = reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[row.pk])
+    return format_html('<a href="{}">{}</a>', href, row.pk)
+
+
+def when(row: Order | Liquidation | Transfer) -> SafeString:
+    return aligned(f"{row.created_at:%Y-%m-%d %H:%M:%S}")

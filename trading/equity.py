@@ -1,0 +1,144 @@
+"""What an account was worth at moments of the past, recomputed from what is recorded.
+
+Equity is Σ transfers + Σ (q·p − c) at the mark p of the moment. q is Σ of signed sizes and c is
+Σ of (signed notional + realised P&L) over the account's trades: a closing fill of size z at p
+takes c·z/|q| from the cost, which is its notional less what it realised.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import connection
+from django.utils import timezone
+
+from accounts.models import Account
+from market.amounts import ZERO, round_half_even
+from market.snapshot import consistent_read
+
+#: Between how many moments, evenly spread, a curve is drawn.
+STEPS: Final = 120
+
+#: How far curves reach back, by the names that the console shows.
+CURVES: Final = {
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+    "30d": timedelta(days=30),
+    "all": timedelta(days=36_500),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EquityPoint:
+    """Balance and equity in USDT; no equity where a price of something held is forgotten."""
+
+    at: datetime
+    balance: Decimal
+    equity: Decimal | None
+
+
+# n is the first moment at or after the row's; all that came before the first moment is in n = 0.
+TRANSFERS: Final = """
+SELECT greatest(ceil(extract(epoch FROM created_at - %(start)s) / %(step)s), 0)::int AS n,
+       sum(amount)
+FROM (
+    SELECT created_at, amount FROM accounts_transfer WHERE credit_account_id = %(account)s
+    UNION ALL
+    SELECT created_at, -amount FROM accounts_transfer WHERE debit_account_id = %(account)s
+) AS flow
+GROUP BY n
+"""
+
+TRADES: Final = """
+SELECT greatest(ceil(extract(epoch FROM created_at - %(start)s) / %(step)s), 0)::int AS n,
+       instrument_id,
+       sum(CASE side WHEN 'buy' THEN size ELSE -size END),
+       sum(CASE side WHEN 'buy' THEN notional ELSE -notional END + realized_pnl)
+FROM trading_trade
+WHERE account_id = %(account)s
+GROUP BY n, instrument_id
+"""
+
+MARKS: Final = """
+SELECT n, instrument_id, (
+    SELECT price
+    FROM market_pricetick AS tick
+    WHERE tick.instrument_id = traded.instrument_id
+        AND tick.created_at <= %(start)s + n * %(step)s * interval '1 second'
+    ORDER BY tick.created_at DESC
+    LIMIT 1
+)
+FROM generate_series(0, %(steps)s) AS n, unnest(%(instruments)s::bigint[]) AS traded (instrument_id)
+"""
+
+Changes = Mapping[int, Sequence[tuple[Any, ...]]]
+
+
+def equity_curve(*, account: Account, curve: str) -> list[EquityPoint]:
+    """Return STEPS + 1 points up to now, from the account's opening or, later, one of CURVES ago.
+
+    ``account`` is a user's.
+    """
+    now = timezone.now()
+    start = max(now - CURVES[curve], account.created_at)
+    step = (now - start).total_seconds() / STEPS
+    if step <= 0:
+        return []
+    parameters = {"account": account.pk, "start": start, "step": step, "steps": STEPS}
+    with consistent_read():
+        transfers = by_moment(TRANSFERS, parameters)
+        trades = by_moment(TRADES, parameters)
+        traded = sorted({instrument for rows in trades.values() for instrument, *_ in rows})
+        marks = by_moment(MARKS, {**parameters, "instruments": traded})
+    moments = [start + timedelta(seconds=n * step) for n in range(STEPS + 1)]
+    return points(moments, transfers, trades, marks)
+
+
+def by_moment(query: str, parameters: dict[str, Any]) -> Changes:
+    """Return the rows of a query by their first column."""
+    rows: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        for n, *row in cursor.fetchall():
+            rows[n].append(tuple(row))
+    return rows
+
+
+def points(
+    moments: Sequence[datetime], transfers: Changes, trades: Changes, marks: Changes
+) -> list[EquityPoint]:
+    """Add up what changed, moment by moment, and value it at the marks of each."""
+    balance, curve = ZERO, []
+    quantities: defaultdict[int, Decimal] = defaultdict(Decimal)
+    costs: defaultdict[int, Decimal] = defaultdict(Decimal)
+    for n, at in enumerate(moments):
+        balance += sum((amount for (amount,) in transfers.get(n, ())), ZERO)
+        for instrument, quantity, cost in trades.get(n, ()):
+            quantities[instrument] += quantity
+            costs[instrument] += cost
+        curve.append(EquityPoint(at, balance, worth(balance, quantities, costs, marks.get(n, ()))))
+    return curve
+
+
+def worth(
+    balance: Decimal,
+    quantities: Mapping[int, Decimal],
+    costs: Mapping[int, Decimal],
+    marks: Sequence[tuple[Any, ...]],
+) -> Decimal | None:
+    """Return the equity at one moment; None where the mark of something held is unknown."""
+    prices = dict(marks)
+    held = {instrument: quantity for instrument, quantity in quantities.items() if quantity}
+    if any(prices.get(instrument) is None for instrument in held):
+        return None
+    unrealized = sum(
+        (
+            quantity * prices[instrument] - costs[instrument]
+            for instrument, quantity in held.items()
+        ),
+        ZERO,
+    )
+    return round_half_even(balance + unrealized)
