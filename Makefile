@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-ha
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test faults lint bench clean-data
+.PHONY: help run test faults lint bench screenshots clean-data
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ lint: $(VENV)/.dev ## Check style, types, import direction and missing migration
 
 bench: $(VENV)/.dev ## Measure on servers of its own; ARGS="--only orders" runs one part
 	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+screenshots: $(VENV)/.dev ## Take the pictures in docs/images with Chromium
+	@exec $(LAUNCHER) test -- tests/browser/screenshots.py
 
 clean-data: $(VENV)/.run ## Delete the data of `make run`
 	@$(LAUNCHER) clean-data

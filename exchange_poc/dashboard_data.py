@@ -82,7 +82,7 @@ def market_card(row: InstrumentFigures) -> Card:
     return Card(
         title=row.instrument.symbol,
         value=plain(mark),
-        unit=row.instrument.quote_asset,
+        unit="",
         note="halted" if row.instrument.halted else row.instrument.get_mark_source_display(),
         href=reverse("admin:market_instrument_change", args=[row.instrument.pk]),
         spark=prices,
@@ -129,7 +129,7 @@ def accounts_card(dashboard: Dashboard) -> Card:
         title="Accounts near close-out",
         value=f"{ratios.near:,}",
         unit=f"of {ratios.accounts:,}",
-        note=f"margin ratio below {limit}; {dashboard.open_positions:,} open positions",
+        note=f"ratio below {limit}, {dashboard.open_positions:,} positions open",
         href=changelist("risk_position") + "?status__exact=OPEN",
         spark=course(dashboard, "accounts_near_liquidation"),
         alarming=ratios.counts[0] > 0,
@@ -222,7 +222,7 @@ def charts(dashboard: Dashboard) -> Json:
     return {
         "prices": [
             {
-                "label": row.instrument.symbol,
+                "label": row.instrument.base_asset,
                 "points": [[milliseconds(t), p] for t, p in row.prices],
             }
             for row in dashboard.instruments

@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import Min
 from django.utils import timezone
 
 from accounts.models import Account
@@ -78,12 +79,15 @@ Changes = Mapping[int, Sequence[tuple[Any, ...]]]
 
 
 def equity_curve(*, account: Account, curve: str) -> list[EquityPoint]:
-    """Return STEPS + 1 points up to now, from the account's opening or, later, one of CURVES ago.
+    """Return STEPS + 1 points up to now, from one of CURVES ago or, if later, the first transfer.
 
-    ``account`` is a user's.
+    ``account`` is a user's; none where no money ever came in.
     """
     now = timezone.now()
-    start = max(now - CURVES[curve], account.created_at)
+    first = account.credits.aggregate(at=Min("created_at"))["at"]
+    if first is None:
+        return []
+    start = max(now - CURVES[curve], first)
     step = (now - start).total_seconds() / STEPS
     if step <= 0:
         return []

@@ -8,9 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 
@@ -28,7 +26,6 @@ from accounts.services import (
 from market.console.actions import (
     ReasonedAmountForm,
     for_each,
-    link_action,
     list_action,
     row_action,
 )
@@ -60,10 +57,7 @@ class AccountAdmin(RecordAdmin):
     change_form_after_template = "admin/account_statement.html"
     actions = ("suspend_selected", "resume_selected")
     actions_list = ("fund_insurance",)
-    actions_detail = (
-        *("deposit", "withdraw", "adjust", "change_tier"),
-        *("suspend", "resume", "open_user_page"),
-    )
+    actions_detail = ("deposit", "withdraw", "adjust", "change_tier", "suspend", "resume")
 
     @admin.display(description="Tier", ordering="user__tier")
     def tier(self, account: Account) -> str:
@@ -121,9 +115,6 @@ class AccountAdmin(RecordAdmin):
             self.is_of_user(object_id)
         )
 
-    def has_user_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        return request.user.has_perm("accounts.view_user") and self.is_of_user(object_id)
-
     def is_of_user(self, object_id: str | None) -> bool:
         """Tell whether a page is that of a user's account; a list is everybody's."""
         if object_id is None:
@@ -175,13 +166,6 @@ class AccountAdmin(RecordAdmin):
         assert account.user is not None
         change_tier(user=account.user, tier=Tier(form.cleaned_data["tier"]))
         return f"{account.user} is now {account.user.get_tier_display()}."
-
-    @link_action(title="User", permission="user", icon="person")
-    def open_user_page(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        account = self.get_object(request, object_id)
-        if account is None or account.user_id is None:
-            raise Http404
-        return redirect(reverse("admin:accounts_user_change", args=[account.user_id]))
 
     @row_action(
         title="Suspend",

@@ -1,6 +1,7 @@
 """What the page of an account shows: its figures, equity curve, positions, orders and ledger."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from django.utils.safestring import SafeString
 
 from accounts.models import Account, AccountKind, Transfer
 from accounts.selectors import system_balance
+from market.amounts import EXACT
 from market.console.figures import NOTHING, aligned, money, plain, signed
 from risk.statement import PositionLine, Statement, account_statement
 from trading.equity import CURVES, equity_curve
@@ -23,10 +25,11 @@ DEFAULT_CURVE: Final = "7d"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number of an account."""
+    """One number of an account, to the cent; ``exact`` has all of its digits."""
 
     title: str
     value: str
+    exact: str
     unit: str = "USDT"
 
 
@@ -47,7 +50,8 @@ def statement_context(account: Account, *, curve: str) -> dict[str, Any]:
     """
     transfers = transfer_table(account)
     if account.user_id is None:
-        balance = Figure("Balance", signed(system_balance(kind=AccountKind(account.kind))))
+        held = system_balance(kind=AccountKind(account.kind))
+        balance = Figure("Balance", signed(cents(held)), money(held))
         return {"figures": [balance], "tables": [transfers]}
     statement = account_statement(user_id=account.user_id)
     tables = [
@@ -79,16 +83,25 @@ def curve_json(account: Account, curve: str) -> dict[str, list[list[float]]]:
 
 
 def figures(statement: Statement) -> list[Figure]:
+    pnl, ratio = statement.unrealized_pnl, statement.margin_ratio
     return [
-        Figure("Balance", aligned(money(statement.balance))),
-        Figure("Equity", aligned(money(statement.equity))),
-        Figure("Unrealised P&L", signed(statement.unrealized_pnl)),
-        Figure("Exposure", aligned(money(statement.exposure))),
-        Figure("Margin used", aligned(money(statement.margin_used))),
-        Figure("Available margin", aligned(money(statement.available_margin))),
-        Figure("Margin ratio", aligned(plain(statement.margin_ratio)), ""),
-        Figure("Tier", statement.tier.capitalize(), ""),
+        amount("Balance", statement.balance),
+        amount("Equity", statement.equity),
+        Figure("Unrealised P&L", signed(cents(pnl)), money(pnl)),
+        amount("Exposure", statement.exposure),
+        amount("Margin used", statement.margin_used),
+        amount("Available margin", statement.available_margin),
+        Figure("Margin ratio", NOTHING if ratio is None else f"{ratio:,.4f}", plain(ratio), ""),
+        Figure("Tier", statement.tier.capitalize(), "", ""),
     ]
+
+
+def amount(title: str, value: Decimal) -> Figure:
+    return Figure(title, aligned(money(cents(value))), money(value))
+
+
+def cents(value: Decimal) -> Decimal:
+    return value.quantize(Decimal("0.01"), context=EXACT)
 
 
 def position_table(account: Account, statement: Statement) -> Table:

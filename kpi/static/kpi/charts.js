@@ -54,6 +54,7 @@ function valueAxis({ signed = false, whole = false, suffix = "" } = {}) {
     ticks: {
       color: color("chart-text"),
       maxTicksLimit: 6,
+      includeBounds: false,
       precision: whole ? 0 : undefined,
       callback: (value) => short.format(value) + suffix,
     },
@@ -80,7 +81,7 @@ function frame({ scales, legend, tooltip, horizontal = false }) {
 }
 
 // Lines or bars over time. `series` is a list of {label, points: [[ms, value]], color?, dashed?, fill?}.
-export function overTime(series, { since, until, interval, unit = "", bars = false, signed, whole, suffix, ceiling }) {
+export function overTime(series, { since, until, interval, unit = "", bars = false, signed, whole, suffix, floor, ceiling }) {
   const datasets = series.map((each, number) => {
     const shade = color(each.color ?? `series-${(number % 6) + 1}`);
     return {
@@ -93,7 +94,7 @@ export function overTime(series, { since, until, interval, unit = "", bars = fal
       fill: each.fill ? "origin" : false,
       pointRadius: each.points.length > 1 ? 0 : 3,
       pointHoverRadius: 3,
-      spanGaps: 4 * interval,
+      spanGaps: each.dashed || 4 * interval,
       barPercentage: 0.9,
       categoryPercentage: 1,
       maxBarThickness: 24,
@@ -101,7 +102,8 @@ export function overTime(series, { since, until, interval, unit = "", bars = fal
     };
   });
   const y = valueAxis({ signed, whole, suffix });
-  y.suggestedMax = ceiling;
+  y.suggestedMax = floor;
+  y.max = ceiling;
   return {
     type: bars ? "bar" : "line",
     data: { datasets },
@@ -194,10 +196,12 @@ export function draw(canvas, config) {
   drawn.get(canvas).config = config;
 }
 
-new MutationObserver(() => drawn.forEach(({ config }, canvas) => draw(canvas, config))).observe(
-  document.documentElement,
-  { attributes: true, attributeFilter: ["class"] },
-);
+function redraw() {
+  drawn.forEach(({ config }, canvas) => draw(canvas, config));
+}
+
+new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
+document.fonts.ready.then(redraw);
 
 Chart.defaults.font.family = "Inter, sans-serif";
 Chart.defaults.font.size = 12;

@@ -92,7 +92,7 @@ function showCharts({ charts, since, at, interval }) {
   showChart("prices", prices.some(({ points }) => points.length), () =>
     overTime(prices.map(relative), { ...span, signed: true, suffix: "%" }));
   showChart("exposure", exposure.points.length, () =>
-    overTime([{ label: "Global exposure", fill: true, points: exposure.points }, ...(isNear ? [threshold] : [])], { ...span, unit: "USDT", ceiling: isNear ? 1.04 * exposure.threshold : undefined }));
+    overTime([{ label: "Global exposure", fill: true, points: exposure.points }, ...(isNear ? [threshold] : [])], { ...span, unit: "USDT", ceiling: isNear ? 1.04 * Math.max(highest, exposure.threshold) : undefined }));
   showChart("interest", interest.length, () =>
     byCategory(interest.map(({ label }) => label), [
       { label: "Long", values: interest.map(({ long }) => long), color: "series-1" },
@@ -103,7 +103,7 @@ function showCharts({ charts, since, at, interval }) {
       { label: "Accounts", values: ratios.counts, colors: ratios.counts.map((_, n) => (n ? "series-1" : "alarm")) },
     ], { title: "margin ratio from", tips: ratios.ranges, mark: { before: 1, text: `close-out below ${ratios.threshold}` } }));
   showChart("liquidations", liquidations.length, () =>
-    overTime([{ label: "Closed out", color: "series-2", points: binned(liquidations, span) }], { ...span, bars: true, whole: true, ceiling: 1 }));
+    overTime([{ label: "Closed out", color: "series-2", points: binned(liquidations, span) }], { ...span, bars: true, whole: true, floor: 1 }));
   showChart("rejections", rejections.length, () =>
     byCategory(rejections.map(({ label }) => label), [
       { label: "Rejected", values: rejections.map(({ count }) => count), color: "series-2" },

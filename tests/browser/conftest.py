@@ -1,0 +1,139 @@
+"""Chromium against a live server; whatever a page complains of fails the test that opened it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from pytest_django import DjangoDbBlocker
+from pytest_django.live_server_helper import LiveServer
+
+from accounts.models import User
+from kpi.services import record_heartbeat
+from kpi.snapshots import take_snapshot
+from risk.engine import Intent
+from tests.admin.conftest import D
+from trading.manual_prices import set_price
+from trading.services import place_order
+
+CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
+PASSWORD = "a-password-of-the-tests"
+
+
+def is_required() -> bool:
+    """Whether a machine without a browser fails these tests instead of skipping them."""
+    return os.environ.get("CI") in {"1", "true"} or "REQUIRE_BROWSER" in os.environ
+
+
+@pytest.fixture(scope="session", autouse=True)
+def allow_database_beside_playwright() -> Iterator[None]:
+    """Playwright's synchronous API runs an event loop, in which Django refuses queries."""
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    yield
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        told = f"No browser at {CHROMIUM}: install chromium or set CHROMIUM to its path."
+        pytest.fail(told) if is_required() else pytest.skip(told)
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def exchange(
+    chromium: Browser, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[LiveServer]:
+    """A server of a seeded exchange with something on every page, one for all tests of a file."""
+    with django_db_blocker.unblock():
+        restore_database()
+        seed()
+        server = LiveServer("localhost")
+        yield server
+        server.stop()
+        restore_database()
+
+
+def restore_database() -> None:
+    """Bring the database back to what the migrations made of it."""
+    call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
+    connection.creation.deserialize_db_from_string(connection._test_serialized_contents)
+
+
+def seed() -> None:
+    """Trade a little: orders, a resting and a refused one, positions, a liquidation."""
+    call_command("seed_demo", verbosity=0)
+    record_heartbeat()
+    ids = dict(User.objects.values_list("username", "pk"))
+    place_order(user_id=ids["intermediate"], intent=Intent("BTCUSDT", True, D(5)))
+    set_price(symbol="BTCUSDT", price=D(50_000))
+    place_order(user_id=ids["beginner"], intent=Intent("ETHUSDT", True, D("0.2")))
+    place_order(user_id=ids["beginner"], intent=Intent("ETHUSDT", True, D("0.1"), price=D(3000)))
+    place_order(user_id=ids["advanced"], intent=Intent("BTCUSDT", False, D("1.5")))
+    place_order(user_id=ids["beginner"], intent=Intent("BTCUSDT", True, D(500)))
+    set_staff_password("admin")
+    take_snapshot()
+
+
+def set_staff_password(username: str) -> None:
+    user = User.objects.get(username=username)
+    user.set_password(PASSWORD)
+    user.save(update_fields=["password"])
+
+
+class Complaints(list[str]):
+    """What the pages of a browser context complained of: scripts, missing files, other hosts."""
+
+    def listen_to(self, page: Page, *, home: str) -> None:
+        page.on("pageerror", lambda error: self.append(f"{page.url}: {error}"))
+        page.on("console", lambda message: self.hear(page, message))
+        page.on("request", lambda request: self.watch(page, request.url, home))
+
+    def hear(self, page: Page, message: Any) -> None:
+        if message.type in {"error", "warning"}:
+            self.append(f"{page.url}: {message.type}: {message.text}")
+
+    def watch(self, page: Page, url: str, home: str) -> None:
+        if not url.startswith((home + "/", "data:", "blob:")):
+            self.append(f"{page.url} asked another host: {url}")
+
+
+@pytest.fixture
+def context(chromium: Browser, exchange: LiveServer) -> Iterator[BrowserContext]:
+    """A browser window of its own; the test fails on any complaint of its pages."""
+    complaints = Complaints()
+    context = chromium.new_context(base_url=exchange.url, viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(10_000)
+    context.on("page", lambda page: complaints.listen_to(page, home=exchange.url))
+    yield context
+    context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+@pytest.fixture
+def staff(page: Page) -> Page:
+    """The dashboard, after the demo's superuser has logged in."""
+    return log_in(page, "admin")
+
+
+def log_in(page: Page, username: str) -> Page:
+    page.goto("/admin/")
+    page.fill("#id_username", username)
+    page.fill("#id_password", PASSWORD)
+    page.click("button[type=submit]")
+    page.wait_for_url("**/admin/")
+    return page
