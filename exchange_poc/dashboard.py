@@ -48,7 +48,12 @@ FRAMES: Final = (
         "accounts with open positions",
         "Nobody holds a position: place an order through the API.",
     ),
-    Frame("liquidations", "Liquidations", "accounts closed out", NO_SNAPSHOT),
+    Frame(
+        "liquidations",
+        "Liquidations",
+        "accounts closed out",
+        "No account was closed out in this window.",
+    ),
     Frame(
         "rejections",
         "Rejected orders",

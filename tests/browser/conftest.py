@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
-from accounts.models import User
+from accounts.models import Account, User
 from kpi.services import record_heartbeat
 from kpi.snapshots import take_snapshot
 from risk.engine import Intent
@@ -55,18 +55,25 @@ def exchange(
 ) -> Iterator[LiveServer]:
     """A server of a seeded exchange with something on every page, one for all tests of a file."""
     with django_db_blocker.unblock():
-        restore_database()
+        contents = migrated_contents()
+        restore_database(contents)
         seed()
         server = LiveServer("localhost")
         yield server
         server.stop()
-        restore_database()
+        restore_database(contents)
 
 
-def restore_database() -> None:
-    """Bring the database back to what the migrations made of it."""
+def migrated_contents() -> str:
+    """Return what the migrations made; a test that committed has emptied the tables since."""
+    if Account.objects.exists():
+        return connection.creation.serialize_db_to_string()
+    return connection._test_serialized_contents
+
+
+def restore_database(contents: str) -> None:
     call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
-    connection.creation.deserialize_db_from_string(connection._test_serialized_contents)
+    connection.creation.deserialize_db_from_string(contents)
 
 
 def seed() -> None:

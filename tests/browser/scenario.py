@@ -31,7 +31,7 @@ NAMES: Final = (
     *("ada", "bela", "cleo", "dana", "egon", "fritz", "gita", "hugo", "ines", "jaro", "kira"),
     *("leon", "mira", "nils", "olga", "paul", "quin", "rosa", "sven", "tara", "udo", "vera"),
 )
-DEPOSITS: Final = {Tier.BEGINNER: 10_000, Tier.INTERMEDIATE: 50_000, Tier.ADVANCED: 100_000}
+DEPOSITS: Final = {Tier.BEGINNER: 10_000, Tier.INTERMEDIATE: 20_000, Tier.ADVANCED: 30_000}
 LEVERAGES: Final = {Tier.BEGINNER: 5, Tier.INTERMEDIATE: 10, Tier.ADVANCED: 20}
 
 
@@ -82,11 +82,11 @@ def open_exchange(chance: random.Random) -> Sequence[Trader]:
 
 def move_prices(chance: random.Random) -> None:
     """Run a market step in which every instrument follows the market and a mind of its own."""
-    market = chance.gauss(0, 0.0012)
+    market = chance.gauss(0, 0.0022)
     prices = {}
     for row in Instrument.objects.all():
         assert row.mark_price is not None
-        factor = Decimal(str(round(1 + market + chance.gauss(0, 0.001), 6)))
+        factor = Decimal(str(round(1 + market + chance.gauss(0, 0.0018), 6)))
         steps = (row.mark_price * factor / row.tick_size).quantize(Decimal(1))
         prices[row.symbol] = steps * row.tick_size
     step_at_prices(prices)
@@ -106,7 +106,9 @@ def trade(trader: Trader, chance: random.Random) -> None:
         "/orders",
         {
             "symbol": row.symbol,
-            "side": chance.choice(("buy", "buy", "sell")),
+            "side": chance.choice(
+                ("buy", "sell", "sell") if trader.boldness < 0.3 else ("buy", "buy", "sell")
+            ),
             "size": str(lots * row.lot_size),
             "leverage": leverage * 2 if chance.random() < 0.06 else leverage,
         },

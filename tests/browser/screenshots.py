@@ -39,7 +39,6 @@ def test_take_screenshots(chromium: Browser, live_server: LiveServer) -> None:
     for theme in ("light", "dark"):
         page = window(chromium, live_server, DESK, theme)
         show_dashboard(page)
-        page.locator(".dashboard-bar").hover()
         save(page, f"dashboard-{theme}", height=1500)
     account_page(window(chromium, live_server, DESK, "light"))
     page = window(chromium, live_server, PHONE, "light")
@@ -78,9 +77,13 @@ def account_page(page: Page) -> None:
 
 def api_docs(page: Page) -> None:
     page.goto("/docs")
-    operation = page.locator(".opblock-summary", has_text="/orders").first
-    operation.click()
-    expect(page.locator(".opblock-body").first).to_be_visible()
+    operation = page.locator(
+        "#operations-orders-place_order, .opblock-post:has-text('/orders')"
+    ).first
+    operation.locator(".opblock-summary").click()
+    expect(operation.locator(".opblock-body")).to_be_visible()
+    page.locator("#operations-tag-orders").evaluate("tag => tag.scrollIntoView()")
+    page.mouse.move(0, 0)
     save(page, "api-docs", height=1200)
 
 

@@ -116,14 +116,23 @@ def position_row(line: PositionLine) -> list[str]:
     return [
         line.symbol,
         aligned(plain(line.quantity)),
-        aligned(plain(line.entry_price)),
+        aligned(plain(near(line.entry_price, line.mark_price))),
         aligned(plain(line.mark_price)),
-        aligned(money(line.margin)),
+        aligned(money(cents(line.margin))),
         f"{line.leverage}x",
-        signed(line.unrealized_pnl),
-        aligned(plain(line.liquidation_price)),
+        signed(cents(line.unrealized_pnl)),
+        aligned(plain(near(line.liquidation_price, line.mark_price))),
         line.status.capitalize(),
     ]
+
+
+def near(price: Decimal | None, mark: Decimal | None) -> Decimal | None:
+    """Return a price with as many places as the mark has, two at least."""
+    if price is None or mark is None:
+        return price
+    exponent = mark.normalize(EXACT).as_tuple().exponent
+    assert isinstance(exponent, int)
+    return price.quantize(Decimal(1).scaleb(min(exponent, -2)), context=EXACT)
 
 
 def open_order_table(account: Account) -> Table:

@@ -16,8 +16,15 @@ function element(tag, className, text = "") {
   return made;
 }
 
+// The mean of each of at most `most` runs of values.
+function smoothed(values, most = 60) {
+  const run = Math.ceil(values.length / most);
+  const runs = Array.from({ length: Math.floor(values.length / run) }, (_, n) => values.slice(n * run, (n + 1) * run));
+  return runs.map((each) => each.reduce((sum, value) => sum + value, 0) / run);
+}
+
 function sparkline(values) {
-  const known = values.filter((value) => value !== null);
+  const known = smoothed(values.filter((value) => value !== null));
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 100 24");
   svg.setAttribute("preserveAspectRatio", "none");
@@ -102,7 +109,7 @@ function showCharts({ charts, since, at, interval }) {
     byCategory(ratios.from, [
       { label: "Accounts", values: ratios.counts, colors: ratios.counts.map((_, n) => (n ? "series-1" : "alarm")) },
     ], { title: "margin ratio from", tips: ratios.ranges, mark: { before: 1, text: `close-out below ${ratios.threshold}` } }));
-  showChart("liquidations", liquidations.length, () =>
+  showChart("liquidations", liquidations.some(([, count]) => count), () =>
     overTime([{ label: "Closed out", color: "series-2", points: binned(liquidations, span) }], { ...span, bars: true, whole: true, floor: 1 }));
   showChart("rejections", rejections.length, () =>
     byCategory(rejections.map(({ label }) => label), [
