@@ -13,6 +13,8 @@ from django.urls import reverse
 from accounts.models import Tier
 from kpi.dashboard import Bucket, Dashboard, InstrumentFigures
 from kpi.margin_ratios import AccountAtRisk, MarginRatios
+from kpi.measures import MEASURES
+from kpi.models import Alert
 from kpi.selectors import NEAR
 from market.console.figures import NOTHING, plain, rounded
 
@@ -50,8 +52,8 @@ class Card:
 
 
 def dashboard_json(dashboard: Dashboard, *, user: Person) -> Json:
-    """Return all that the page shows; accounts by name only to those who may view accounts."""
-    may_see_accounts = user.has_perm("accounts.view_account")  # type: ignore[union-attr]
+    """Return all that the page shows; accounts and alerts only to those who may view them."""
+    may = user.has_perm  # type: ignore[union-attr]
     return {
         "window": dashboard.window,
         "at": milliseconds(dashboard.at),
@@ -63,8 +65,9 @@ def dashboard_json(dashboard: Dashboard, *, user: Person) -> Json:
         "cards": [asdict(card) for card in cards(dashboard)],
         "charts": charts(dashboard),
         "accounts": [account_row(row) for row in dashboard.ratios.nearest]
-        if may_see_accounts
+        if may("accounts.view_account")
         else None,
+        "alerts": [alert_row(row) for row in dashboard.alerts] if may("kpi.view_alert") else [],
     }
 
 
@@ -279,6 +282,19 @@ def account_row(row: AccountAtRisk) -> Json:
         "margin": rounded(row.margin),
         "ratio": f"{row.ratio:,.2f}",
         "cushion": f"{row.cushion:.1%}",
+    }
+
+
+def alert_row(row: Alert) -> Json:
+    measure = MEASURES.get(row.rule.kind)
+    unit = measure.unit if measure else ""
+    return {
+        "severity": row.severity,
+        "title": measure.label if measure else row.rule.kind,
+        "text": f"{row.value:,.4g} {unit}, threshold {row.threshold:,.4g}",
+        "opened": milliseconds(row.opened_at),
+        "by": str(row.acknowledged_by) if row.acknowledged_by else "",
+        "href": reverse("admin:kpi_alert_change", args=[row.pk]),
     }
 
 

@@ -18,7 +18,7 @@ from accounts.selectors import insurance_fund_balance, total_bad_debt
 from kpi.history import METRICS, Metric, Span, buckets, per_second, span_of
 from kpi.margin_ratios import MarginRatios, margin_ratios
 from kpi.metrics import LATENCY_BOUNDS
-from kpi.models import InstrumentSnapshot, KpiSnapshot
+from kpi.models import Alert, InstrumentSnapshot, KpiSnapshot
 from kpi.quantiles import quantile
 from kpi.selectors import OpenInterest, open_interest
 from market.models import Instrument, MarketClock
@@ -78,6 +78,7 @@ class Dashboard:
     history: Sequence[Bucket]
     latencies: Latencies
     rejections: Mapping[str, int]
+    alerts: Sequence[Alert]
 
 
 #: Levels stand in the last snapshot of a bucket, counts are added up over all of them.
@@ -123,6 +124,7 @@ def read_dashboard(window: str, span: Span, now: datetime) -> Dashboard:
         history=history,
         latencies=latencies,
         rejections=rejections(span),
+        alerts=open_alerts(),
     )
 
 
@@ -183,6 +185,11 @@ def instrument_figures(slots: Sequence[datetime]) -> list[InstrumentFigures]:
 
 def exposure_of(interest: OpenInterest) -> Decimal:
     return interest.long + interest.short + interest.order_notional
+
+
+def open_alerts() -> list[Alert]:
+    """Return the alerts that have not resolved, newest first, with their rules."""
+    return list(Alert.objects.filter(resolved_at=None).select_related("rule", "acknowledged_by"))
 
 
 REJECTIONS: Final = """

@@ -12,8 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Account, User
+from kpi.alerts import apply_rule
 from kpi.history import WINDOWS
 from kpi.margin_ratios import margin_ratios
+from kpi.models import AlertRule
 from kpi.snapshots import take_snapshot
 from risk.engine import Intent
 from risk.statement import account_statement
@@ -137,6 +139,16 @@ def test_the_data_are_for_staff_and_names_for_those_who_see_accounts(
     assert clerks.get(DATA).json()["accounts"] is None
     assert "beginner" not in clerks.get("/admin/").content.decode()
     assert clerks.post(DATA).status_code == 405
+
+
+def test_open_alerts_stand_on_top(read: Read, staff: Client) -> None:
+    rule = AlertRule.objects.get(kind="exposure_share")
+    apply_rule(rule_id=rule.pk, value=rule.threshold + 1)
+    [alert] = read()["alerts"]
+    assert (alert["severity"], alert["by"]) == (rule.severity, "")
+    assert staff.get(alert["href"]).status_code == 200
+    apply_rule(rule_id=rule.pk, value=0)
+    assert read()["alerts"] == []
 
 
 def test_the_data_cost_as_many_queries_however_much_there_is(staff: Client) -> None:

@@ -153,6 +153,28 @@ function showAccounts(accounts) {
   panel.querySelector(".empty").hidden = accounts.length > 0;
 }
 
+function alert({ severity, title, text, opened, by, href }) {
+  const link = element("a", `dashboard-alert ${severity}`);
+  link.href = href;
+  const state = by ? `acknowledged by ${by}` : "not acknowledged";
+  link.append(
+    element("span", "severity", severity),
+    element("strong", "", title),
+    element("span", "", text),
+    element("span", "unit", `since ${clock(opened)} UTC, ${state}`),
+  );
+  return link;
+}
+
+// The list is announced by screen readers, so it changes only when an alert did.
+function showAlerts(alerts) {
+  const section = document.getElementById("dashboard-alerts");
+  const state = JSON.stringify(alerts);
+  if (section.dataset.state === state) return;
+  section.dataset.state = state;
+  section.replaceChildren(...alerts.map(alert));
+}
+
 function showText(id, text, visible) {
   const paragraph = document.getElementById(id);
   paragraph.hidden = !visible;
@@ -163,6 +185,7 @@ function show(data) {
   shown = data;
   showText("dashboard-hint", data.hint, Boolean(data.hint));
   showText("dashboard-halted", "", data.halted);
+  showAlerts(data.alerts);
   showCards("dashboard-markets", data.markets);
   showCards("dashboard-cards", data.cards);
   showCharts(data);
