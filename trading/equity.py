@@ -42,8 +42,9 @@ class EquityPoint:
 
 
 # n is the first moment at or after the row's; all that came before the first moment is in n = 0.
+# ``ends`` are a microsecond, the smallest step of a time, past the moments.
 TRANSFERS: Final = """
-SELECT greatest(ceil(extract(epoch FROM created_at - %(start)s) / %(step)s), 0)::int AS n,
+SELECT width_bucket(created_at, %(ends)s::timestamptz[]) AS n,
        sum(amount)
 FROM (
     SELECT created_at, amount FROM accounts_transfer WHERE credit_account_id = %(account)s
@@ -54,7 +55,7 @@ GROUP BY n
 """
 
 TRADES: Final = """
-SELECT greatest(ceil(extract(epoch FROM created_at - %(start)s) / %(step)s), 0)::int AS n,
+SELECT width_bucket(created_at, %(ends)s::timestamptz[]) AS n,
        instrument_id,
        sum(CASE side WHEN 'buy' THEN size ELSE -size END),
        sum(CASE side WHEN 'buy' THEN notional ELSE -notional END + realized_pnl)
@@ -64,15 +65,16 @@ GROUP BY n, instrument_id
 """
 
 MARKS: Final = """
-SELECT n, instrument_id, (
+SELECT n - 1, instrument_id, (
     SELECT price
     FROM market_pricetick AS tick
     WHERE tick.instrument_id = traded.instrument_id
-        AND tick.created_at <= %(start)s + n * %(step)s * interval '1 second'
+        AND tick.created_at < moment.past
     ORDER BY tick.created_at DESC
     LIMIT 1
 )
-FROM generate_series(0, %(steps)s) AS n, unnest(%(instruments)s::bigint[]) AS traded (instrument_id)
+FROM unnest(%(ends)s::timestamptz[]) WITH ORDINALITY AS moment (past, n)
+CROSS JOIN unnest(%(instruments)s::bigint[]) AS traded (instrument_id)
 """
 
 Changes = Mapping[int, Sequence[tuple[Any, ...]]]
@@ -88,16 +90,14 @@ def equity_curve(*, account: Account, curve: str) -> list[EquityPoint]:
     if first is None:
         return []
     start = max(now - CURVES[curve], first)
-    step = (now - start).total_seconds() / STEPS
-    if step <= 0:
-        return []
-    parameters = {"account": account.pk, "start": start, "step": step, "steps": STEPS}
+    moments = [start + (now - start) * n / STEPS for n in range(STEPS + 1)]
+    ends = [moment + timedelta(microseconds=1) for moment in moments]
+    parameters: dict[str, Any] = {"account": account.pk, "ends": ends}
     with consistent_read():
         transfers = by_moment(TRANSFERS, parameters)
         trades = by_moment(TRADES, parameters)
         traded = sorted({instrument for rows in trades.values() for instrument, *_ in rows})
         marks = by_moment(MARKS, {**parameters, "instruments": traded})
-    moments = [start + timedelta(seconds=n * step) for n in range(STEPS + 1)]
     return points(moments, transfers, trades, marks)
 
 

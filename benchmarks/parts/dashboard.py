@@ -61,7 +61,7 @@ FROM kpi_kpisnapshot CROSS JOIN market_instrument AS instrument;
 
 def measure(stage: Stage) -> list[Figure]:
     """Return how long the data of each window take, from the first query to the JSON text."""
-    from kpi.history import WINDOWS
+    from exchange_poc.dashboard import SHOWN_WINDOWS
 
     with stage.database("dashboard"):
         stage.say("loading accounts, positions, orders and snapshots")
@@ -76,7 +76,7 @@ def measure(stage: Stage) -> list[Figure]:
                     "ms",
                     SLOWEST,
                 )
-                for window in WINDOWS
+                for window in SHOWN_WINDOWS
             ),
         ]
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
-from accounts.models import Account, User
+from accounts.models import User
 from kpi.services import record_heartbeat
 from kpi.snapshots import take_snapshot
 from risk.engine import Intent
@@ -55,20 +55,13 @@ def exchange(
 ) -> Iterator[LiveServer]:
     """A server of a seeded exchange with something on every page, one for all tests of a file."""
     with django_db_blocker.unblock():
-        contents = migrated_contents()
-        restore_database(contents)
+        # These tests read inside a transaction; what the server sees is committed here.
+        migrated = connection.creation.serialize_db_to_string()
         seed()
         server = LiveServer("localhost")
         yield server
         server.stop()
-        restore_database(contents)
-
-
-def migrated_contents() -> str:
-    """Return what the migrations made; a test that committed has emptied the tables since."""
-    if Account.objects.exists():
-        return connection.creation.serialize_db_to_string()
-    return connection._test_serialized_contents
+        restore_database(migrated)
 
 
 def restore_database(contents: str) -> None:
