@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
@@ -65,7 +65,8 @@ def exchange(
 
 
 def restore_database(contents: str) -> None:
-    call_command("flush", verbosity=0, interactive=False, inhibit_post_migrate=True)
+    options = {"inhibit_post_migrate": True, "reset_sequences": False}
+    call_command("flush", verbosity=0, interactive=False, **options)
     connection.creation.deserialize_db_from_string(contents)
 
 
@@ -135,5 +136,5 @@ def log_in(page: Page, username: str) -> Page:
     page.fill("#id_username", username)
     page.fill("#id_password", PASSWORD)
     page.click("button[type=submit]")
-    page.wait_for_url("**/admin/")
+    expect(page.locator("#dashboard-status")).to_contain_text("updated")
     return page
