@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.db import connection
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from django.test import override_settings
+from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
@@ -22,6 +24,8 @@ from trading.services import place_order
 
 CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
 PASSWORD = "a-password-of-the-tests"
+#: The one that every test of the suite may use; a session of the browser is checked with it.
+HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 
 
 def is_required() -> bool:
@@ -57,7 +61,8 @@ def exchange(
     with django_db_blocker.unblock():
         # These tests read inside a transaction; what the server sees is committed here.
         migrated = connection.creation.serialize_db_to_string()
-        seed()
+        with override_settings(PASSWORD_HASHERS=[HASHER]):
+            seed()
         server = LiveServer("localhost")
         yield server
         server.stop()
@@ -87,7 +92,7 @@ def seed() -> None:
 
 def set_staff_password(username: str) -> None:
     user = User.objects.get(username=username)
-    user.set_password(PASSWORD)
+    user.password = make_password(PASSWORD, hasher="md5")
     user.save(update_fields=["password"])
 
 
@@ -108,27 +113,31 @@ class Complaints(list[str]):
             self.append(f"{page.url} asked another host: {url}")
 
 
+@pytest.fixture(scope="module")
+def session(chromium: Browser, exchange: LiveServer) -> StorageState:
+    """The cookies of the demo's superuser, who has logged in with the form."""
+    with override_settings(PASSWORD_HASHERS=[HASHER]):
+        context = chromium.new_context(base_url=exchange.url)
+        log_in(context.new_page(), "admin")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
 @pytest.fixture
-def context(chromium: Browser, exchange: LiveServer) -> Iterator[BrowserContext]:
-    """A browser window of its own; the test fails on any complaint of its pages."""
+def staff(chromium: Browser, exchange: LiveServer, session: StorageState) -> Iterator[Page]:
+    """The dashboard as staff see it; the test fails on any complaint of a page of its window."""
     complaints = Complaints()
-    context = chromium.new_context(base_url=exchange.url, viewport={"width": 1280, "height": 800})
+    context = chromium.new_context(
+        base_url=exchange.url, viewport={"width": 1280, "height": 800}, storage_state=session
+    )
     context.set_default_timeout(10_000)
     context.on("page", lambda page: complaints.listen_to(page, home=exchange.url))
-    yield context
+    page = context.new_page()
+    page.goto("/admin/")
+    yield page
     context.close()
     assert complaints == []
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Page:
-    return context.new_page()
-
-
-@pytest.fixture
-def staff(page: Page) -> Page:
-    """The dashboard, after the demo's superuser has logged in."""
-    return log_in(page, "admin")
 
 
 def log_in(page: Page, username: str) -> Page:
