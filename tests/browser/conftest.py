@@ -63,10 +63,18 @@ def exchange(
         migrated = connection.creation.serialize_db_to_string()
         with override_settings(PASSWORD_HASHERS=[HASHER]):
             seed()
-        server = LiveServer("localhost")
+        server = serve()
         yield server
         server.stop()
         restore_database(migrated)
+
+
+def serve() -> LiveServer:
+    """Start a server whose static files come from WhiteNoise, as in production, and are cached."""
+    server = LiveServer("localhost", start=False)
+    server.thread.static_handler = lambda application: application
+    server.start()
+    return server
 
 
 def restore_database(contents: str) -> None:

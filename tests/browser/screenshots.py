@@ -12,7 +12,7 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.models import Account
 from kpi.services import record_heartbeat
 from risk.models import Position, PositionStatus
-from tests.browser.conftest import log_in, set_staff_password
+from tests.browser.conftest import log_in, serve, set_staff_password
 from tests.browser.scenario import play
 
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
@@ -28,7 +28,7 @@ def live_server(
     with django_db_blocker.unblock():
         play(minutes=MINUTES)
         record_heartbeat()
-        server = LiveServer("localhost")
+        server = serve()
         yield server
         server.stop()
 
