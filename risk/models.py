@@ -166,6 +166,9 @@ class Position(models.Model):
                 name="position_cost_has_sign_of_quantity",
             ),
             models.CheckConstraint(condition=Q(margin__gte=0), name="position_margin_not_negative"),
+            models.CheckConstraint(
+                condition=Q(leverage__gte=1), name="position_leverage_at_least_one"
+            ),
         ]
 
     def __str__(self) -> str:

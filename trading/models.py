@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from accounts.models import Account
 from market.amounts import AMOUNT_FIELD
 from market.models import Instrument
+from risk.models import LiquidationMode
 
 #: An order's size and price are kept as they were asked for, refused ones included.
 ASKED_FIELD: dict[str, Any] = {"max_digits": 36, "decimal_places": 18}
@@ -36,6 +37,20 @@ class OrderStatus(models.TextChoices):
 
 #: Statuses in which an order may still fill.
 OPEN_STATUSES = [OrderStatus.PENDING_NEW, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED]
+#: Statuses that an order may have with a fill, and without one.
+FILL_STATUSES = [
+    OrderStatus.PARTIALLY_FILLED,
+    OrderStatus.FILLED,
+    OrderStatus.CANCELED,
+    OrderStatus.EXPIRED,
+]
+FILL_FREE_STATUSES = [
+    OrderStatus.PENDING_NEW,
+    OrderStatus.NEW,
+    OrderStatus.CANCELED,
+    OrderStatus.REJECTED,
+    OrderStatus.EXPIRED,
+]
 
 
 class Venue(models.TextChoices):
@@ -135,6 +150,29 @@ class Order(models.Model):
                 & (Q(status__in=OPEN_STATUSES) | Q(reserved_margin=0, reserved_notional=0)),
                 name="order_reserves_only_while_open",
             ),
+            models.CheckConstraint(
+                condition=Q(reduce_only=False) | Q(reserved_margin=0, reserved_notional=0),
+                name="order_reduce_only_reserves_nothing",
+            ),
+            models.CheckConstraint(
+                condition=Q(type=OrderType.LIMIT) | Q(price__isnull=True),
+                name="order_market_has_no_limit",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=FILL_STATUSES, filled_size__gt=0)
+                | Q(status__in=FILL_FREE_STATUSES, filled_size=0, average_price__isnull=True),
+                name="order_fill_matches_status",
+            ),
+            models.CheckConstraint(
+                condition=Q(accepted_as__in=OrderStatus.values, venue__in=Venue.values),
+                name="order_first_answer_and_venue_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(required_margin__gte=0)
+                & (Q(user_exposure_after__isnull=True) | Q(user_exposure_after__gte=0))
+                & (Q(global_exposure_after__isnull=True) | Q(global_exposure_after__gte=0)),
+                name="order_answer_not_negative",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -173,7 +211,15 @@ class Liquidation(models.Model):
             models.CheckConstraint(
                 condition=Q(insurance_paid__gte=0, bad_debt__gte=0),
                 name="liquidation_cover_not_negative",
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(margin_before__gt=0, margin_after__gte=0)
+                & Q(margin_ratio_before__lte=F("threshold")),
+                name="liquidation_began_in_breach",
+            ),
+            models.CheckConstraint(
+                condition=Q(mode__in=LiquidationMode.values), name="liquidation_mode_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -210,6 +256,9 @@ class Trade(models.Model):
                 name="trade_amounts_positive",
             ),
             models.CheckConstraint(condition=Q(side__in=Side.values), name="trade_side_known"),
+            models.CheckConstraint(
+                condition=Q(leverage__gte=1), name="trade_leverage_at_least_one"
+            ),
         ]
 
     def __str__(self) -> str:
