@@ -7,6 +7,7 @@ from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
 from market.amounts import AMOUNT_FIELD
+from market.constraints import are_numbers
 
 
 class Tier(models.TextChoices):
@@ -67,6 +68,9 @@ class AccountPolicy(models.Model):
             models.CheckConstraint(condition=Q(id=1), name="account_policy_single_row"),
             models.CheckConstraint(
                 condition=Q(opening_balance__gte=0), name="opening_balance_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=are_numbers("opening_balance"), name="account_policy_is_a_number"
             ),
         ]
 
@@ -162,6 +166,7 @@ class Transfer(models.Model):
         ordering = ["-id"]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_amount_positive"),
+            models.CheckConstraint(condition=are_numbers("amount"), name="transfer_is_a_number"),
             models.CheckConstraint(
                 condition=~Q(debit_account=F("credit_account")), name="transfer_two_accounts"
             ),

@@ -9,6 +9,7 @@ from django.db.models.lookups import Exact
 from simple_history.models import HistoricalRecords
 
 from market.amounts import AMOUNT_FIELD, LARGEST_INPUT, UNIT, ZERO
+from market.constraints import are_numbers
 
 RATE_FIELD: dict[str, Any] = {"max_digits": 12, "decimal_places": 8}
 
@@ -84,6 +85,10 @@ class Instrument(models.Model):
                 name="instrument_mark_positive",
             ),
             models.CheckConstraint(
+                condition=are_numbers("mark_price", "min_notional"),
+                name="instrument_amounts_are_numbers",
+            ),
+            models.CheckConstraint(
                 condition=Exact(Mod(F("tick_size") * F("lot_size"), Value(UNIT)), Value(ZERO)),
                 name="instrument_notional_exact",
                 violation_error_message="Tick size × lot size must be a multiple of 0.00000001, "
@@ -106,6 +111,11 @@ class PriceTick(models.Model):
     class Meta:
         ordering = ["-id"]
         indexes = [models.Index(fields=["instrument", "-created_at"], name="tick_by_time")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(price__gt=0) & are_numbers("price"), name="tick_price_positive"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.instrument_id} {self.price}"

@@ -7,6 +7,7 @@ from simple_history.models import HistoricalRecords
 
 from accounts.models import Account, Tier
 from market.amounts import AMOUNT_FIELD
+from market.constraints import are_numbers
 from market.models import Instrument
 from risk.bound_models import (
     AccountBound,
@@ -87,6 +88,12 @@ class RiskPolicy(models.Model):
             models.CheckConstraint(
                 condition=Q(liquidation_mode__in=LiquidationMode.values),
                 name="risk_policy_mode_known",
+            ),
+            models.CheckConstraint(
+                condition=are_numbers(
+                    "user_exposure_limit", "global_exposure_threshold", "liquidation_threshold"
+                ),
+                name="risk_policy_limits_are_numbers",
             ),
         ]
 
@@ -169,6 +176,10 @@ class Position(models.Model):
             models.CheckConstraint(
                 condition=Q(leverage__gte=1), name="position_leverage_at_least_one"
             ),
+            models.CheckConstraint(
+                condition=are_numbers("quantity", "cost", "margin", "realized_pnl"),
+                name="position_amounts_are_numbers",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -189,7 +200,11 @@ class MarginAccount(models.Model):
             models.CheckConstraint(
                 condition=Q(reserved_margin__gte=0, reserved_notional__gte=0),
                 name="reservations_not_negative",
-            )
+            ),
+            models.CheckConstraint(
+                condition=are_numbers("reserved_margin", "reserved_notional"),
+                name="reservations_are_numbers",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -221,7 +236,13 @@ class InstrumentExposure(models.Model):
                     order_notional__gte=0,
                 ),
                 name="instrument_exposure_not_negative",
-            )
+            ),
+            models.CheckConstraint(
+                condition=are_numbers(
+                    "mark_price", "long_quantity", "short_quantity", "order_notional"
+                ),
+                name="instrument_exposure_is_a_number",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -241,6 +262,9 @@ class GlobalExposure(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(id=1), name="global_exposure_single_row"),
             models.CheckConstraint(condition=Q(total__gte=0), name="global_exposure_not_negative"),
+            models.CheckConstraint(
+                condition=are_numbers("total"), name="global_exposure_is_a_number"
+            ),
         ]
 
     def __str__(self) -> str:

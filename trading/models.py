@@ -8,11 +8,13 @@ from django.db.models import F, Q
 
 from accounts.models import Account
 from market.amounts import AMOUNT_FIELD
+from market.constraints import are_numbers
 from market.models import Instrument
 from risk.models import LiquidationMode
 
 #: An order's size and price are kept as they were asked for, refused ones included.
 ASKED_FIELD: dict[str, Any] = {"max_digits": 36, "decimal_places": 18}
+LARGEST_ASKED = Decimal("999999999999999999.999999999999999999")
 
 
 class Side(models.TextChoices):
@@ -37,20 +39,9 @@ class OrderStatus(models.TextChoices):
 
 #: Statuses in which an order may still fill.
 OPEN_STATUSES = [OrderStatus.PENDING_NEW, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED]
-#: Statuses that an order may have with a fill, and without one.
-FILL_STATUSES = [
-    OrderStatus.PARTIALLY_FILLED,
-    OrderStatus.FILLED,
-    OrderStatus.CANCELED,
-    OrderStatus.EXPIRED,
-]
-FILL_FREE_STATUSES = [
-    OrderStatus.PENDING_NEW,
-    OrderStatus.NEW,
-    OrderStatus.CANCELED,
-    OrderStatus.REJECTED,
-    OrderStatus.EXPIRED,
-]
+#: Statuses that say that there is a fill, and those that say that there is none.
+FILL_STATUSES = [OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED]
+FILL_FREE_STATUSES = [OrderStatus.PENDING_NEW, OrderStatus.NEW, OrderStatus.REJECTED]
 
 
 class Venue(models.TextChoices):
@@ -127,13 +118,14 @@ class Order(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(status=OrderStatus.REJECTED)
-                | Q(instrument__isnull=False, size__gt=0, leverage__gte=1),
+                | Q(instrument__isnull=False, size__gt=0)
+                & Q(leverage__isnull=False, leverage__gte=1),
                 name="order_accepted_is_complete",
             ),
             models.CheckConstraint(
                 condition=Q(status=OrderStatus.REJECTED)
-                | Q(type=OrderType.MARKET)
-                | Q(type=OrderType.LIMIT, price__gt=0),
+                | ~Q(type=OrderType.LIMIT)
+                | Q(price__isnull=False, price__gt=0),
                 name="order_limit_has_price",
             ),
             models.CheckConstraint(
@@ -142,7 +134,8 @@ class Order(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(filled_size=0)
-                | Q(filled_size__gt=0, filled_size__lte=F("size"), average_price__gt=0),
+                | Q(filled_size__gt=0, filled_size__lte=F("size"))
+                & Q(average_price__isnull=False, average_price__gt=0),
                 name="order_filled_within_size",
             ),
             models.CheckConstraint(
@@ -155,12 +148,12 @@ class Order(models.Model):
                 name="order_reduce_only_reserves_nothing",
             ),
             models.CheckConstraint(
-                condition=Q(type=OrderType.LIMIT) | Q(price__isnull=True),
+                condition=~Q(type=OrderType.MARKET) | Q(price__isnull=True),
                 name="order_market_has_no_limit",
             ),
             models.CheckConstraint(
-                condition=Q(status__in=FILL_STATUSES, filled_size__gt=0)
-                | Q(status__in=FILL_FREE_STATUSES, filled_size=0, average_price__isnull=True),
+                condition=~Q(status__in=FILL_FREE_STATUSES) & Q(filled_size__gt=0)
+                | ~Q(status__in=FILL_STATUSES) & Q(filled_size=0, average_price__isnull=True),
                 name="order_fill_matches_status",
             ),
             models.CheckConstraint(
@@ -172,6 +165,19 @@ class Order(models.Model):
                 & (Q(user_exposure_after__isnull=True) | Q(user_exposure_after__gte=0))
                 & (Q(global_exposure_after__isnull=True) | Q(global_exposure_after__gte=0)),
                 name="order_answer_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=are_numbers("size", "price", largest=LARGEST_ASKED)
+                & are_numbers(
+                    "filled_size",
+                    "average_price",
+                    "required_margin",
+                    "reserved_margin",
+                    "reserved_notional",
+                    "user_exposure_after",
+                    "global_exposure_after",
+                ),
+                name="order_amounts_are_numbers",
             ),
         ]
 
@@ -220,6 +226,20 @@ class Liquidation(models.Model):
             models.CheckConstraint(
                 condition=Q(mode__in=LiquidationMode.values), name="liquidation_mode_known"
             ),
+            models.CheckConstraint(
+                condition=are_numbers(
+                    "threshold",
+                    "margin_ratio_before",
+                    "margin_ratio_after",
+                    "equity_before",
+                    "equity_after",
+                    "margin_before",
+                    "margin_after",
+                    "insurance_paid",
+                    "bad_debt",
+                ),
+                name="liquidation_amounts_are_numbers",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -258,6 +278,10 @@ class Trade(models.Model):
             models.CheckConstraint(condition=Q(side__in=Side.values), name="trade_side_known"),
             models.CheckConstraint(
                 condition=Q(leverage__gte=1), name="trade_leverage_at_least_one"
+            ),
+            models.CheckConstraint(
+                condition=are_numbers("size", "price", "notional", "fee", "realized_pnl"),
+                name="trade_amounts_are_numbers",
             ),
         ]
 

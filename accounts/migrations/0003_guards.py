@@ -1,6 +1,10 @@
 """Refuse what the ledger never does: truncated transfers, moved accounts, revived API keys."""
 
-from django.db import migrations
+from decimal import Decimal
+
+from django.db import migrations, models
+
+LARGEST = Decimal("99999999999999999999.99999999")
 
 # A trigger's argument is the sentence that its refusal says; the error names the trigger as the
 # constraint. Both functions stay callable as before, so that there is nothing to reverse.
@@ -60,6 +64,19 @@ class Migration(migrations.Migration):
     dependencies = [("accounts", "0002_ledger_guards")]
 
     operations = [
+        migrations.AddConstraint(
+            model_name="accountpolicy",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("opening_balance__lte", LARGEST)),
+                name="account_policy_is_a_number",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="transfer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount__lte", LARGEST)), name="transfer_is_a_number"
+            ),
+        ),
         migrations.RunSQL(REFUSALS, migrations.RunSQL.noop),
         migrations.RunSQL(GUARDS, DROP_GUARDS),
     ]

@@ -1,6 +1,10 @@
 """Keep positions as history and the single rows of risk single and present."""
 
+from decimal import Decimal
+
 from django.db import migrations, models
+
+LARGEST = Decimal("99999999999999999999.99999999")
 
 GUARDS = """
 CREATE TRIGGER position_is_kept BEFORE DELETE OR TRUNCATE ON risk_position
@@ -40,6 +44,56 @@ class Migration(migrations.Migration):
     dependencies = [("risk", "0002_policy"), ("accounts", "0003_guards")]
 
     operations = [
+        migrations.AddConstraint(
+            model_name="globalexposure",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("total__lte", LARGEST)), name="global_exposure_is_a_number"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="instrumentexposure",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("long_quantity__lte", LARGEST),
+                    ("mark_price__lte", LARGEST),
+                    ("order_notional__lte", LARGEST),
+                    ("short_quantity__lte", LARGEST),
+                ),
+                name="instrument_exposure_is_a_number",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="marginaccount",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("reserved_margin__lte", LARGEST), ("reserved_notional__lte", LARGEST)
+                ),
+                name="reservations_are_numbers",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="position",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("cost__lte", LARGEST),
+                    ("margin__lte", LARGEST),
+                    ("quantity__lte", LARGEST),
+                    ("realized_pnl__lte", LARGEST),
+                ),
+                name="position_amounts_are_numbers",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="riskpolicy",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("global_exposure_threshold__lte", LARGEST),
+                    ("liquidation_threshold__lte", LARGEST),
+                    ("user_exposure_limit__lte", LARGEST),
+                ),
+                name="risk_policy_limits_are_numbers",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="position",
             constraint=models.CheckConstraint(

@@ -1,6 +1,11 @@
 """Let an order only go forward and end once; keep orders, trades and liquidations as history."""
 
+from decimal import Decimal
+
 from django.db import migrations, models
+
+LARGEST = Decimal("99999999999999999999.99999999")
+LARGEST_ASKED = Decimal("999999999999999999.999999999999999999")
 
 APPEND_ONLY = """
 DROP TRIGGER {table}_append_only ON {table};
@@ -61,11 +66,115 @@ DROP TRIGGER order_is_kept ON trading_order;
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0003_guards"),
-        ("risk", "0002_policy"),
+        ("risk", "0004_guards"),
+        ("market", "0004_guards"),
         ("trading", "0002_append_only"),
     ]
 
     operations = [
+        migrations.RemoveConstraint(
+            model_name="order",
+            name="order_accepted_is_complete",
+        ),
+        migrations.RemoveConstraint(
+            model_name="order",
+            name="order_limit_has_price",
+        ),
+        migrations.RemoveConstraint(
+            model_name="order",
+            name="order_filled_within_size",
+        ),
+        migrations.AddConstraint(
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status", "REJECTED"),
+                    models.Q(
+                        ("instrument__isnull", False),
+                        ("size__gt", 0),
+                        ("leverage__gte", 1),
+                        ("leverage__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="order_accepted_is_complete",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("status", "REJECTED"),
+                    models.Q(("type", "limit"), _negated=True),
+                    models.Q(("price__gt", 0), ("price__isnull", False)),
+                    _connector="OR",
+                ),
+                name="order_limit_has_price",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("filled_size", 0),
+                    models.Q(
+                        ("filled_size__gt", 0),
+                        ("filled_size__lte", models.F("size")),
+                        ("average_price__gt", 0),
+                        ("average_price__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="order_filled_within_size",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="liquidation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("bad_debt__lte", LARGEST),
+                    ("equity_after__lte", LARGEST),
+                    ("equity_before__lte", LARGEST),
+                    ("insurance_paid__lte", LARGEST),
+                    ("margin_after__lte", LARGEST),
+                    ("margin_before__lte", LARGEST),
+                    ("margin_ratio_after__lte", LARGEST),
+                    ("margin_ratio_before__lte", LARGEST),
+                    ("threshold__lte", LARGEST),
+                ),
+                name="liquidation_amounts_are_numbers",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("price__lte", LARGEST_ASKED),
+                    ("size__lte", LARGEST_ASKED),
+                    ("average_price__lte", LARGEST),
+                    ("filled_size__lte", LARGEST),
+                    ("global_exposure_after__lte", LARGEST),
+                    ("required_margin__lte", LARGEST),
+                    ("reserved_margin__lte", LARGEST),
+                    ("reserved_notional__lte", LARGEST),
+                    ("user_exposure_after__lte", LARGEST),
+                ),
+                name="order_amounts_are_numbers",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="trade",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("fee__lte", LARGEST),
+                    ("notional__lte", LARGEST),
+                    ("price__lte", LARGEST),
+                    ("realized_pnl__lte", LARGEST),
+                    ("size__lte", LARGEST),
+                ),
+                name="trade_amounts_are_numbers",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="liquidation",
             constraint=models.CheckConstraint(
@@ -98,7 +207,11 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="order",
             constraint=models.CheckConstraint(
-                condition=models.Q(("type", "limit"), ("price__isnull", True), _connector="OR"),
+                condition=models.Q(
+                    models.Q(("type", "market"), _negated=True),
+                    ("price__isnull", True),
+                    _connector="OR",
+                ),
                 name="order_market_has_no_limit",
             ),
         ),
@@ -107,13 +220,13 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(
+                        models.Q(("status__in", ["PENDING_NEW", "NEW", "REJECTED"]), _negated=True),
                         ("filled_size__gt", 0),
-                        ("status__in", ["PARTIALLY_FILLED", "FILLED", "CANCELED", "EXPIRED"]),
                     ),
                     models.Q(
+                        models.Q(("status__in", ["PARTIALLY_FILLED", "FILLED"]), _negated=True),
                         ("average_price__isnull", True),
                         ("filled_size", 0),
-                        ("status__in", ["PENDING_NEW", "NEW", "CANCELED", "REJECTED", "EXPIRED"]),
                     ),
                     _connector="OR",
                 ),

@@ -1,0 +1,18 @@
+"""What check constraints of every app share: a stored amount is a number."""
+
+from decimal import Decimal
+from typing import Final
+
+from django.db.models import Q
+
+#: The largest value of an ``AMOUNT_FIELD`` column.
+LARGEST_AMOUNT: Final = Decimal("99999999999999999999.99999999")
+
+
+def are_numbers(*names: str, largest: Decimal = LARGEST_AMOUNT) -> Q:
+    """Return the condition that no named column is NaN; NULL passes.
+
+    A ``numeric`` column of PostgreSQL takes NaN and ranks it above every number, so that it passes
+    ``> 0`` and every other lower bound.
+    """
+    return Q(**{f"{name}__lte": largest for name in names})

@@ -1,0 +1,30 @@
+"""Keep out NaN, which PostgreSQL ranks above every number, and prices that are none."""
+
+from decimal import Decimal
+
+from django.db import migrations, models
+
+LARGEST = Decimal("99999999999999999999.99999999")
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("market", "0003_instrument_rules"),
+    ]
+
+    operations = [
+        migrations.AddConstraint(
+            model_name="instrument",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("mark_price__lte", LARGEST), ("min_notional__lte", LARGEST)),
+                name="instrument_amounts_are_numbers",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="pricetick",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("price__gt", 0), ("price__lte", LARGEST)),
+                name="tick_price_positive",
+            ),
+        ),
+    ]

@@ -1,0 +1,834 @@
+"""The database itself refuses what the exchange never does, past every guard in Python.
+
+Each case breaks one invariant by raw SQL and names the constraint or trigger that must answer.
+"""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal as D
+from typing import Any, NamedTuple
+
+import pytest
+from django.apps import apps
+from django.db import IntegrityError, connection, models, transaction
+from django.utils import timezone
+
+from accounts.keys import issue_api_key, revoke_api_key
+from accounts.models import Account, ApiKey, Tier, Transfer
+from accounts.services import create_user
+from market.services import list_instrument
+from risk.models import GlobalExposure, Position, RiskPolicy
+from tests.trading.conftest import order
+from trading.ledger_check import ledger_differences
+from trading.manual_prices import step_at_prices
+from trading.models import Liquidation, Order, OrderStatus, Trade
+from trading.services import cancel_order
+
+pytestmark = pytest.mark.django_db
+
+APPS = ("market", "accounts", "risk", "trading", "kpi")
+
+
+class Break(NamedTuple):
+    """An attempt on an invariant and the name of what refuses it."""
+
+    invariant: str
+    sql: str
+    refused_by: str
+
+
+def copied(table: str, **columns: str) -> str:
+    """Return an INSERT of one more row like the last one of ``table``, but for ``columns``."""
+    model = next(m for m in apps.get_models() if m._meta.db_table == table)
+    names = [str(f.column) for f in model._meta.concrete_fields if not f.primary_key]
+    values = ", ".join(columns.get(name, name) for name in names)
+    return f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {table} "
+
+
+def new_order(*, status: str = "'NEW'", **columns: str) -> str:
+    """Return an INSERT of an order like the resting one, without its client_order_id."""
+    columns = {"client_order_id": "NULL", "status": status, **columns}
+    return copied("trading_order", **columns) + "WHERE status = 'NEW' LIMIT 1"
+
+
+def append_only(table: str, assignment: str, name: str) -> list[Break]:
+    return [
+        Break(f"{table} is never updated", f"UPDATE {table} SET {assignment}", name),
+        Break(f"{table} is never deleted from", f"DELETE FROM {table}", name),
+        Break(f"{table} is never truncated", f"TRUNCATE {table} CASCADE", name),
+    ]
+
+
+def kept(table: str, name: str) -> list[Break]:
+    return [
+        Break(f"{table} is never deleted from", f"DELETE FROM {table}", name),
+        Break(f"{table} is never truncated", f"TRUNCATE {table}", name),
+    ]
+
+
+def is_number(table: str, name: str, *columns: str) -> list[Break]:
+    """Return an attempt to store NaN, which PostgreSQL ranks above every number, per column."""
+    return [
+        Break(f"{table}.{column} is no NaN", f"UPDATE {table} SET {column} = 'NaN'", name)
+        for column in columns
+    ]
+
+
+def inserted_number(table: str, name: str, *columns: str) -> list[Break]:
+    """Return the same for a table that takes inserts only."""
+    return [
+        Break(f"{table}.{c} is no NaN", copied(table, **{c: "'NaN'"}) + "LIMIT 1", name)
+        for c in columns
+    ]
+
+
+LEDGER = [
+    *append_only("accounts_transfer", "amount = amount + 1", "transfer_append_only"),
+    Break(
+        "a transfer's amount is positive",
+        copied("accounts_transfer", amount="0"),
+        "transfer_amount_positive",
+    ),
+    Break(
+        "a transfer's amount is not negative",
+        copied("accounts_transfer", amount="-1"),
+        "transfer_amount_positive",
+    ),
+    *inserted_number("accounts_transfer", "transfer_is_a_number", "amount"),
+    Break(
+        "a transfer has two accounts",
+        copied("accounts_transfer", debit_account_id="credit_account_id"),
+        "transfer_two_accounts",
+    ),
+    Break(
+        "a transfer's kind is known",
+        copied("accounts_transfer", kind="'gift'"),
+        "transfer_kind_known",
+    ),
+    Break(
+        "a staff adjustment has a reason",
+        copied("accounts_transfer", kind="'adjustment'", reason="''"),
+        "transfer_adjustment_is_explained",
+    ),
+    Break(
+        "a balance never falls below zero",
+        copied(
+            "accounts_transfer",
+            debit_account_id="credit_account_id",
+            credit_account_id="debit_account_id",
+            amount="1000000",
+        )
+        + "WHERE kind = 'deposit' AND reason = 'Opening balance' LIMIT 1",
+        "account_balance_not_negative",
+    ),
+    Break(
+        "a balance changes only by a transfer",
+        "UPDATE accounts_account SET balance = balance + 1 WHERE kind = 'user'",
+        "account_balance_only_by_transfer",
+    ),
+    Break(
+        "an account opens empty",
+        "INSERT INTO accounts_account (kind, user_id, balance, suspended, created_at)"
+        " SELECT 'user', max(id) + 1, 5, false, now() FROM accounts_user",
+        "account_opens_empty",
+    ),
+    *kept("accounts_account", "account_is_kept")[:1],
+    Break("accounts are never truncated", "TRUNCATE accounts_account CASCADE", "account_is_kept"),
+    Break(
+        "an account keeps its owner",
+        "UPDATE accounts_account SET user_id = user_id + 1000 WHERE kind = 'user'",
+        "account_owner_is_fixed",
+    ),
+    Break(
+        "an account keeps its kind",
+        "UPDATE accounts_account SET kind = 'house' WHERE kind = 'fees'",
+        "account_owner_is_fixed",
+    ),
+    Break(
+        "a user's account has an owner",
+        "INSERT INTO accounts_account (kind, balance, suspended, created_at)"
+        " VALUES ('user', 0, false, now())",
+        "account_owner_matches_kind",
+    ),
+    Break(
+        "an account's kind is known",
+        "INSERT INTO accounts_account (kind, balance, suspended, created_at)"
+        " VALUES ('slush', 0, false, now())",
+        "account_kind_known",
+    ),
+    Break(
+        "there is one system account of each kind",
+        "INSERT INTO accounts_account (kind, balance, suspended, created_at)"
+        " VALUES ('house', 0, false, now())",
+        "account_one_of_each_system_kind",
+    ),
+    Break(
+        "a user has one account",
+        copied("accounts_account", balance="0") + "WHERE kind = 'user' LIMIT 1",
+        "accounts_account_user_id_key",
+    ),
+    *kept("accounts_accountpolicy", "account_policy_is_kept"),
+    Break(
+        "there is one account policy",
+        "INSERT INTO accounts_accountpolicy (id, opening_balance) VALUES (2, 1)",
+        "account_policy_single_row",
+    ),
+    Break(
+        "an opening balance is not negative",
+        "UPDATE accounts_accountpolicy SET opening_balance = -1",
+        "opening_balance_not_negative",
+    ),
+    *is_number("accounts_accountpolicy", "account_policy_is_a_number", "opening_balance"),
+]
+
+CREDENTIALS = [
+    Break(
+        "a user's tier is known",
+        "UPDATE accounts_user SET tier = 'whale'",
+        "user_tier_known",
+    ),
+    Break(
+        "a revoked key stays revoked",
+        "UPDATE accounts_apikey SET revoked_at = NULL WHERE revoked_at IS NOT NULL",
+        "api_key_stays_revoked",
+    ),
+    Break(
+        "a key keeps its secret",
+        "UPDATE accounts_apikey SET key_hash = repeat('0', 64)",
+        "api_key_is_fixed",
+    ),
+    Break(
+        "a key keeps its user",
+        "UPDATE accounts_apikey SET user_id = user_id + 1",
+        "api_key_is_fixed",
+    ),
+    Break(
+        "two keys never share a secret",
+        copied("accounts_apikey"),
+        "accounts_apikey_key_hash_key",
+    ),
+    Break(
+        "two users never share a name",
+        "UPDATE accounts_user SET username = 'same'",
+        "accounts_user_username_key",
+    ),
+]
+
+POSITIONS = [
+    Break(
+        "one open position per account and instrument",
+        copied("risk_position") + "WHERE status = 'OPEN' LIMIT 1",
+        "position_one_open_per_instrument",
+    ),
+    Break(
+        "a closed position has no quantity",
+        copied("risk_position", quantity="1", cost="1") + "WHERE status = 'CLOSED' LIMIT 1",
+        "position_flat_when_closed",
+    ),
+    Break(
+        "a closed position holds no margin",
+        copied("risk_position", margin="1") + "WHERE status = 'CLOSED' LIMIT 1",
+        "position_flat_when_closed",
+    ),
+    Break(
+        "a closed position has no cost",
+        copied("risk_position", cost="1") + "WHERE status = 'CLOSED' LIMIT 1",
+        "position_cost_has_sign_of_quantity",
+    ),
+    Break(
+        "an open position is not empty",
+        "UPDATE risk_position SET quantity = 0, cost = 0 WHERE status = 'OPEN'",
+        "position_flat_when_closed",
+    ),
+    Break(
+        "a position's status is known",
+        "UPDATE risk_position SET status = 'GONE' WHERE status = 'OPEN'",
+        "position_flat_when_closed",
+    ),
+    Break(
+        "cost has the sign of quantity",
+        "UPDATE risk_position SET cost = -cost WHERE status = 'OPEN'",
+        "position_cost_has_sign_of_quantity",
+    ),
+    Break(
+        "a position's margin is not negative",
+        "UPDATE risk_position SET margin = -1 WHERE status = 'OPEN'",
+        "position_margin_not_negative",
+    ),
+    Break(
+        "a position's leverage is at least one",
+        "UPDATE risk_position SET leverage = 0 WHERE status = 'OPEN'",
+        "position_leverage_at_least_one",
+    ),
+    Break(
+        "a closed position never changes again",
+        "UPDATE risk_position SET realized_pnl = realized_pnl + 1 WHERE status = 'CLOSED'",
+        "position_closed_is_final",
+    ),
+    Break(
+        "a closed position never opens again",
+        "UPDATE risk_position SET status = 'OPEN', closed_at = NULL, quantity = 1, cost = 1"
+        " WHERE status = 'CLOSED'",
+        "position_closed_is_final",
+    ),
+    Break(
+        "a position keeps its account",
+        "UPDATE risk_position SET account_id = account_id + 1 WHERE status = 'OPEN'",
+        "position_is_fixed",
+    ),
+    *kept("risk_position", "position_is_kept"),
+    *inserted_number("risk_position", "position_amounts_are_numbers", "quantity", "cost", "margin")[
+        2:
+    ],
+    *(
+        Break(
+            f"an open position's {column} is no NaN",
+            f"UPDATE risk_position SET {column} = 'NaN' WHERE status = 'OPEN' AND quantity > 0",
+            "position_amounts_are_numbers",
+        )
+        for column in ("quantity", "cost", "margin", "realized_pnl")
+    ),
+]
+
+RISK = [
+    *kept("risk_riskpolicy", "risk_policy_is_kept"),
+    Break(
+        "there is one risk policy",
+        copied("risk_riskpolicy").replace("(", "(id, ", 1).replace("SELECT ", "SELECT 2, ", 1),
+        "risk_policy_single_row",
+    ),
+    Break(
+        "a limit is not negative",
+        "UPDATE risk_riskpolicy SET global_exposure_threshold = -1",
+        "risk_policy_limits_not_negative",
+    ),
+    Break(
+        "the close-out mode is known",
+        "UPDATE risk_riskpolicy SET liquidation_mode = 'never'",
+        "risk_policy_mode_known",
+    ),
+    Break(
+        "the age of a mark is not negative",
+        "UPDATE risk_riskpolicy SET max_mark_age_seconds = -1",
+        "risk_riskpolicy_max_mark_age_seconds_check",
+    ),
+    *is_number(
+        "risk_riskpolicy",
+        "risk_policy_limits_are_numbers",
+        "user_exposure_limit",
+        "global_exposure_threshold",
+        "liquidation_threshold",
+    ),
+    Break(
+        "a tier's leverage is at least one",
+        "UPDATE risk_leveragelimit SET max_leverage = 0",
+        "leverage_at_least_one",
+    ),
+    Break(
+        "a leverage limit's tier is known",
+        "INSERT INTO risk_leveragelimit (tier, max_leverage) VALUES ('whale', 100)",
+        "leverage_tier_known",
+    ),
+    *kept("risk_globalexposure", "global_exposure_is_kept"),
+    Break(
+        "there is one global exposure",
+        "INSERT INTO risk_globalexposure (id, total) VALUES (2, 0)",
+        "global_exposure_single_row",
+    ),
+    Break(
+        "global exposure is not negative",
+        "UPDATE risk_globalexposure SET total = -1",
+        "global_exposure_not_negative",
+    ),
+    *is_number("risk_globalexposure", "global_exposure_is_a_number", "total"),
+    *kept("risk_instrumentexposure", "instrument_exposure_is_kept"),
+    *(
+        Break(
+            f"an instrument's {column} is not negative",
+            f"UPDATE risk_instrumentexposure SET {column} = -1",
+            "instrument_exposure_not_negative",
+        )
+        for column in ("mark_price", "long_quantity", "short_quantity", "order_notional")
+    ),
+    *is_number(
+        "risk_instrumentexposure",
+        "instrument_exposure_is_a_number",
+        "mark_price",
+        "long_quantity",
+        "short_quantity",
+        "order_notional",
+    ),
+    *kept("risk_marginaccount", "reservation_is_kept"),
+    Break(
+        "a reserved margin is not negative",
+        "UPDATE risk_marginaccount SET reserved_margin = -1",
+        "reservations_not_negative",
+    ),
+    Break(
+        "a reserved notional is not negative",
+        "UPDATE risk_marginaccount SET reserved_notional = -1",
+        "reservations_not_negative",
+    ),
+    *is_number(
+        "risk_marginaccount", "reservations_are_numbers", "reserved_margin", "reserved_notional"
+    ),
+]
+
+IDENTITY = {
+    "account_id": "account_id + 1",
+    "instrument_id": "instrument_id + 1",
+    "symbol": "'OTHER'",
+    "client_order_id": "'another'",
+    "fingerprint": "'another'",
+    "side": "'sell'",
+    "type": "'market'",
+    "size": "size / 2",
+    "price": "price + 1",
+    "leverage": "leverage + 1",
+    "reduce_only": "true",
+    "liquidation": "true",
+    "venue": "'binance_testnet'",
+    "required_margin": "0",
+    "user_exposure_after": "0",
+    "global_exposure_after": "0",
+    "created_at": "now()",
+}
+
+ORDERS = [
+    *kept("trading_order", "order_is_kept")[:1],
+    Break("orders are never truncated", "TRUNCATE trading_order CASCADE", "order_is_kept"),
+    Break(
+        "a client_order_id is used once per account",
+        copied("trading_order") + "WHERE client_order_id IS NOT NULL",
+        "order_client_id_once_per_account",
+    ),
+    Break(
+        "an order's status is known",
+        new_order(status="'LOST'", reserved_margin="0", reserved_notional="0"),
+        "order_status_known",
+    ),
+    Break("an order's side is known", new_order(side="'hold'"), "order_side_and_type_known"),
+    Break(
+        "an order's type is known",
+        new_order(type="'stop'", price="NULL"),
+        "order_side_and_type_known",
+    ),
+    Break(
+        "an order's first answer is known",
+        new_order(accepted_as="'LOST'"),
+        "order_first_answer_and_venue_known",
+    ),
+    Break(
+        "an order's venue is known",
+        new_order(venue="'nasdaq'"),
+        "order_first_answer_and_venue_known",
+    ),
+    Break("an accepted order has a size", new_order(size="0"), "order_accepted_is_complete"),
+    Break(
+        "an accepted order has an instrument",
+        new_order(instrument_id="NULL"),
+        "order_accepted_is_complete",
+    ),
+    Break(
+        "an accepted order's leverage is at least one",
+        new_order(leverage="0"),
+        "order_accepted_is_complete",
+    ),
+    Break("a limit order has a price", new_order(price="NULL"), "order_limit_has_price"),
+    Break("a limit price is positive", new_order(price="0"), "order_limit_has_price"),
+    Break("a market order has no limit", new_order(type="'market'"), "order_market_has_no_limit"),
+    Break(
+        "a refused order has a code",
+        new_order(
+            status="'REJECTED'", reject_code="''", reserved_margin="0", reserved_notional="0"
+        ),
+        "order_rejected_has_code",
+    ),
+    Break(
+        "an order fills no further than its size",
+        "UPDATE trading_order SET status = 'PARTIALLY_FILLED', filled_size = size * 2,"
+        " average_price = 1 WHERE status = 'NEW'",
+        "order_filled_within_size",
+    ),
+    Break(
+        "a filled order has an average price",
+        "UPDATE trading_order SET status = 'PARTIALLY_FILLED', filled_size = size"
+        " WHERE status = 'NEW'",
+        "order_filled_within_size",
+    ),
+    Break(
+        "a filled order has a filled size",
+        "UPDATE trading_order SET status = 'FILLED', reserved_margin = 0, reserved_notional = 0"
+        " WHERE status = 'NEW'",
+        "order_fill_matches_status",
+    ),
+    Break(
+        "a resting order with a fill is partially filled",
+        "UPDATE trading_order SET filled_size = size / 2, average_price = 1 WHERE status = 'NEW'",
+        "order_fill_matches_status",
+    ),
+    Break(
+        "an order without a fill has no average price",
+        "UPDATE trading_order SET average_price = 1 WHERE status = 'NEW'",
+        "order_fill_matches_status",
+    ),
+    Break(
+        "a reserved margin of an order is not negative",
+        "UPDATE trading_order SET reserved_margin = -1 WHERE status = 'NEW'",
+        "order_reserves_only_while_open",
+    ),
+    Break(
+        "an order that has ended reserves nothing",
+        "UPDATE trading_order SET status = 'CANCELED' WHERE status = 'NEW'",
+        "order_reserves_only_while_open",
+    ),
+    Break(
+        "a reduce-only order reserves nothing",
+        new_order(reduce_only="true"),
+        "order_reduce_only_reserves_nothing",
+    ),
+    Break(
+        "a required margin is not negative",
+        new_order(required_margin="-1"),
+        "order_answer_not_negative",
+    ),
+    Break(
+        "an exposure that was answered is not negative",
+        new_order(global_exposure_after="-1"),
+        "order_answer_not_negative",
+    ),
+    *(
+        Break(
+            f"an order keeps its {column}",
+            f"UPDATE trading_order SET {column} = {value} WHERE status = 'NEW'",
+            "order_is_fixed",
+        )
+        for column, value in IDENTITY.items()
+    ),
+    *(
+        Break(
+            f"an order that is {status} never changes again",
+            f"UPDATE trading_order SET triggered_at = now() WHERE status = '{status}'",
+            "order_ended_is_final",
+        )
+        for status in ("FILLED", "CANCELED", "REJECTED")
+    ),
+    Break(
+        "an order that has ended never opens again",
+        "UPDATE trading_order SET status = 'NEW' WHERE status = 'CANCELED'",
+        "order_ended_is_final",
+    ),
+    Break(
+        "an accepted order is never pending again",
+        "UPDATE trading_order SET status = 'PENDING_NEW' WHERE status = 'NEW'",
+        "order_goes_forward",
+    ),
+    Break(
+        "an accepted order is never refused",
+        "UPDATE trading_order SET status = 'REJECTED', reject_code = 'late',"
+        " reserved_margin = 0, reserved_notional = 0 WHERE status = 'NEW'",
+        "order_goes_forward",
+    ),
+    *(
+        Break(
+            f"an order's {column} is no NaN",
+            new_order(**{column: "'NaN'"}),
+            "order_amounts_are_numbers",
+        )
+        for column in ("size", "price", "required_margin", "reserved_margin", "reserved_notional")
+    ),
+]
+
+HISTORY = [
+    *append_only("trading_trade", "fee = 0", "trading_trade_append_only"),
+    *(
+        Break(
+            f"a trade's {column} is not {value}",
+            copied("trading_trade", **{column: value}) + "LIMIT 1",
+            "trade_amounts_positive",
+        )
+        for column, value in {"size": "0", "price": "-1", "notional": "1", "fee": "-1"}.items()
+    ),
+    Break(
+        "a trade's side is known",
+        copied("trading_trade", side="'hold'") + "LIMIT 1",
+        "trade_side_known",
+    ),
+    Break(
+        "a trade's leverage is at least one",
+        copied("trading_trade", leverage="0") + "LIMIT 1",
+        "trade_leverage_at_least_one",
+    ),
+    *inserted_number("trading_trade", "trade_amounts_are_numbers", "fee", "realized_pnl"),
+    Break(
+        "a trade's size and notional are no NaN",
+        copied("trading_trade", size="'NaN'", notional="'NaN'") + "LIMIT 1",
+        "trade_amounts_are_numbers",
+    ),
+    *append_only("trading_liquidation", "bad_debt = 0", "trading_liquidation_append_only")[:2],
+    Break(
+        "trading_liquidation is never truncated",
+        "ALTER TABLE trading_trade DISABLE TRIGGER trading_trade_append_only;"
+        " TRUNCATE trading_liquidation CASCADE",
+        "trading_liquidation_append_only",
+    ),
+    *(
+        Break(
+            f"a liquidation's {column} is not {value}",
+            copied("trading_liquidation", **{column: value}),
+            name,
+        )
+        for column, value, name in (
+            ("insurance_paid", "-1", "liquidation_cover_not_negative"),
+            ("bad_debt", "-1", "liquidation_cover_not_negative"),
+            ("margin_before", "0", "liquidation_began_in_breach"),
+            ("margin_after", "-1", "liquidation_began_in_breach"),
+            ("margin_ratio_before", "threshold + 1", "liquidation_began_in_breach"),
+            ("mode", "'gently'", "liquidation_mode_known"),
+        )
+    ),
+    *inserted_number(
+        "trading_liquidation", "liquidation_amounts_are_numbers", "equity_before", "bad_debt"
+    ),
+]
+
+MARKET = [
+    Break(
+        "a symbol is written in capitals",
+        "UPDATE market_instrument SET symbol = lower(symbol)",
+        "instrument_symbol_upper",
+    ),
+    Break(
+        "a symbol is listed once",
+        "UPDATE market_instrument SET symbol = 'SAME'",
+        "market_instrument_symbol_key",
+    ),
+    Break(
+        "a lot size is positive",
+        "UPDATE market_instrument SET lot_size = 0",
+        "instrument_steps_positive",
+    ),
+    Break(
+        "a fee rate is a share",
+        "UPDATE market_instrument SET taker_fee_rate = 1",
+        "instrument_fee_rates_are_shares",
+    ),
+    Break(
+        "a tick size leaves room for amounts",
+        "UPDATE market_instrument SET tick_size = 1000000000",
+        "instrument_steps_leave_room",
+    ),
+    Break(
+        "a mark price is positive",
+        "UPDATE market_instrument SET mark_price = 0",
+        "instrument_mark_positive",
+    ),
+    *is_number("market_instrument", "instrument_amounts_are_numbers", "mark_price", "min_notional"),
+    Break(
+        "a notional is exact",
+        "UPDATE market_instrument SET tick_size = 0.00000001",
+        "instrument_notional_exact",
+    ),
+    Break(
+        "a price in history is positive",
+        "UPDATE market_pricetick SET price = 0",
+        "tick_price_positive",
+    ),
+    Break(
+        "a price in history is no NaN",
+        "UPDATE market_pricetick SET price = 'NaN'",
+        "tick_price_positive",
+    ),
+    Break(
+        "there is one market clock",
+        "INSERT INTO market_marketclock (id, steps) VALUES (2, 0)",
+        "market_clock_single_row",
+    ),
+    Break(
+        "the market clock never runs below zero",
+        "UPDATE market_marketclock SET steps = -1",
+        "market_marketclock_steps_check",
+    ),
+]
+
+BREAKS = [*LEDGER, *CREDENTIALS, *POSITIONS, *RISK, *ORDERS, *HISTORY, *MARKET]
+
+
+@pytest.fixture(scope="module")
+def history(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """An exchange on which everything has happened once; the attempts leave it as it is."""
+    outermost = transaction.atomic()
+    outermost._from_testcase = True  # as Django marks its own, so that a step may begin within
+    with django_db_blocker.unblock(), outermost:
+        live_through_everything()
+        yield
+        assert ledger_differences() == []
+        transaction.set_rollback(True)
+
+
+def live_through_everything() -> None:
+    for base in ("BTC", "ETH"):
+        list_instrument(
+            symbol=f"{base}USDT", base_asset=base, tick_size=D("0.01"), lot_size=D("0.001")
+        )
+    step_at_prices({"BTCUSDT": D(65_000), "ETHUSDT": D(3_200)})
+    user = create_user(username="careful", opening_balance=D(20_000))
+    unlucky = create_user(username="unlucky", tier=Tier.INTERMEDIATE, opening_balance=D(1_000))
+    order(user, "buy", "0.1")
+    order(user, "buy", "1", symbol="ETHUSDT")
+    order(user, "sell", "1", symbol="ETHUSDT")
+    order(user, "buy", "0.1", price="40000", client_order_id="first")
+    cancel_order(order_id=order(user, "buy", "0.1", price="30000").pk, user_id=user.pk)
+    order(user, "buy", "1000")
+    revoke_api_key(api_key=issue_api_key(user=user)[0])
+    issue_api_key(user=unlucky)
+    order(unlucky, "buy", "0.1", leverage=10)
+    step_at_prices({"BTCUSDT": D(57_000)})
+    assert Liquidation.objects.count() == 1
+
+
+def refusal_of(attempt: Callable[[], Any]) -> str:
+    """Return the name of the constraint that refuses an attempt; it must be refused at once."""
+    with pytest.raises(IntegrityError) as refusal, transaction.atomic():
+        attempt()
+    cause: Any = refusal.value.__cause__
+    return cause.diag.constraint_name
+
+
+def execute(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute(sql)
+
+
+@pytest.mark.parametrize("case", BREAKS, ids=lambda case: case.invariant)
+def test_raw_sql_is_refused(history: None, case: Break) -> None:
+    assert refusal_of(lambda: execute(case.sql)) == case.refused_by
+
+
+def test_every_guard_has_its_attempt(db: None) -> None:
+    """A guard without a case above is one that nobody has seen refuse."""
+    tables = [m._meta.db_table for m in apps.get_models() if m._meta.app_label in APPS]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT conname FROM pg_constraint WHERE contype IN ('c', 'u')"
+            " AND conrelid::regclass::text = ANY(%(tables)s)"
+            " UNION SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"
+            " AND tgrelid::regclass::text = ANY(%(tables)s)"
+            " UNION SELECT indexrelid::regclass::text FROM pg_index"
+            " WHERE indisunique AND NOT indisprimary"
+            " AND indrelid::regclass::text = ANY(%(tables)s)",
+            {"tables": [table for table in tables if "_historical" not in table]},
+        )
+        guards = {row[0] for row in cursor.fetchall()}
+    assert guards - {case.refused_by for case in BREAKS} == {
+        # Moves balances, refuses nothing.
+        "transfer_moves_balances",
+        # Implied by a stricter one of ours that answers first.
+        "risk_leveragelimit_max_leverage_check",
+        "risk_position_leverage_check",
+        "trading_order_leverage_check",
+        "trading_trade_leverage_check",
+        "kpi_heartbeat_beat_at_key",
+    }
+
+
+def own_references() -> list[tuple[type[models.Model], models.ForeignKey]]:
+    return [
+        (model, field)
+        for model in apps.get_models()
+        if model._meta.app_label in APPS and "_historical" not in model._meta.db_table
+        for field in model._meta.concrete_fields
+        if isinstance(field, models.ForeignKey)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "field"), own_references(), ids=lambda part: getattr(part, "__name__", str(part))
+)
+def test_nothing_that_history_refers_to_can_be_deleted(
+    db: None, model: type[models.Model], field: models.ForeignKey
+) -> None:
+    assert field.remote_field.on_delete is models.PROTECT
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT confdeltype FROM pg_constraint JOIN pg_attribute"
+            " ON attrelid = conrelid AND attnum = conkey[1]"
+            " WHERE contype = 'f' AND conrelid = %s::regclass AND attname = %s",
+            [model._meta.db_table, field.column],
+        )
+        # 'a': no action, so that the deletion of what is referred to fails.
+        assert cursor.fetchall() == [("a",)]
+
+
+def copy_of(row: models.Model, **changes: Any) -> models.Model:
+    for name, value in {"pk": None, **changes}.items():
+        setattr(row, name, value)
+    return row
+
+
+@pytest.mark.parametrize(
+    ("attempt", "refused_by"),
+    [
+        (lambda: Transfer.objects.update(reason="x"), "transfer_append_only"),
+        (lambda: Transfer.objects.all()._raw_delete("default"), "transfer_append_only"),
+        (
+            lambda: Transfer.objects.bulk_create([copy_of(Transfer.objects.first(), amount=-1)]),
+            "transfer_amount_positive",
+        ),
+        (
+            lambda: Account.objects.filter(kind="user").update(balance=10**6),
+            "account_balance_only_by_transfer",
+        ),
+        (
+            lambda: ApiKey.objects.exclude(revoked_at=None).update(revoked_at=None),
+            "api_key_stays_revoked",
+        ),
+        (
+            lambda: Position.objects.bulk_create(
+                [copy_of(Position.objects.filter(status="OPEN").first())]
+            ),
+            "position_one_open_per_instrument",
+        ),
+        (
+            lambda: Position.objects.filter(status="CLOSED").update(closed_at=timezone.now()),
+            "position_closed_is_final",
+        ),
+        (lambda: Position.objects.all()._raw_delete("default"), "position_is_kept"),
+        (lambda: RiskPolicy.objects.get().delete(), "risk_policy_is_kept"),
+        (lambda: GlobalExposure.objects.update(total=-1), "global_exposure_not_negative"),
+        (lambda: Order.objects.filter(status="NEW").update(size=9), "order_is_fixed"),
+        (
+            lambda: Order.objects.filter(status="FILLED").update(status="NEW"),
+            "order_ended_is_final",
+        ),
+        (
+            lambda: Order.objects.bulk_create([copy_of(Order.objects.exclude(fingerprint="")[0])]),
+            "order_client_id_once_per_account",
+        ),
+        (lambda: Trade.objects.update(price=1), "trading_trade_append_only"),
+        (
+            lambda: Trade.objects.bulk_create([copy_of(Trade.objects.first(), leverage=0)]),
+            "trade_leverage_at_least_one",
+        ),
+        (lambda: Liquidation.objects.update(bad_debt=0), "trading_liquidation_append_only"),
+    ],
+)
+def test_the_orm_is_refused(history: None, attempt: Callable[[], Any], refused_by: str) -> None:
+    assert refusal_of(attempt) == refused_by
+
+
+@pytest.mark.usefixtures("history")
+def test_fills_go_forward_only() -> None:
+    resting = Order.objects.filter(status=OrderStatus.NEW)
+    resting.update(status="PARTIALLY_FILLED", filled_size="0.05", average_price=60000)
+    partly = Order.objects.filter(status=OrderStatus.PARTIALLY_FILLED)
+    assert refusal_of(lambda: partly.update(filled_size="0.04")) == "order_goes_forward"
+    assert refusal_of(lambda: partly.update(status="NEW")) == "order_goes_forward"
+    assert partly.update(filled_size="0.06") == 1
+
+
+@pytest.mark.usefixtures("history")
+def test_what_a_refusal_says() -> None:
+    ended = Order.objects.filter(status=OrderStatus.FILLED)
+    with pytest.raises(IntegrityError, match="has ended never changes"), transaction.atomic():
+        ended.update(filled_size=0, average_price=None)
