@@ -11,6 +11,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+#: Characters of a signing key.
+SHORTEST_SECRET = 32
+
 RATE = re.compile(r"\d+/([1-9]\d*)?[smhd]")
 
 
@@ -68,9 +71,18 @@ def database_from_url(url: str) -> dict[str, Any]:
 
 
 def secret_key(*, local_dir: Path) -> str:
-    """Return DJANGO_SECRET_KEY or, when unset, a random key kept in ``local_dir`` (mode 0600)."""
+    """Return DJANGO_SECRET_KEY or, when unset, a random key kept in ``local_dir`` (mode 0600).
+
+    It signs tokens with HS256, which wants 256 bits (RFC 7518, section 3.2): a shorter one could
+    be found by trying keys on a token.
+    """
     key = os.environ.get("DJANGO_SECRET_KEY", "")
     if key:
+        if len(key) < SHORTEST_SECRET:
+            raise ImproperlyConfigured(
+                f"DJANGO_SECRET_KEY must have at least {SHORTEST_SECRET} characters; "
+                "make one with: openssl rand -base64 48"
+            )
         return key
     path = local_dir / "secret_key"
     try:

@@ -3,7 +3,9 @@
 from decimal import Decimal
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Greatest
+from django.db.models.lookups import LessThanOrEqual
 
 #: The largest value of an ``AMOUNT_FIELD`` column.
 LARGEST_AMOUNT: Final = Decimal("99999999999999999999.99999999")
@@ -15,4 +17,6 @@ def are_numbers(*names: str, largest: Decimal = LARGEST_AMOUNT) -> Q:
     A ``numeric`` column of PostgreSQL takes NaN and ranks it above every number, so that it passes
     ``> 0`` and every other lower bound.
     """
-    return Q(**{f"{name}__lte": largest for name in names})
+    if len(names) == 1:
+        return Q(**{f"{names[0]}__lte": largest})
+    return Q(LessThanOrEqual(Greatest(*names), Value(largest)))

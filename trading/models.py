@@ -14,7 +14,6 @@ from risk.models import LiquidationMode
 
 #: An order's size and price are kept as they were asked for, refused ones included.
 ASKED_FIELD: dict[str, Any] = {"max_digits": 36, "decimal_places": 18}
-LARGEST_ASKED = Decimal("999999999999999999.999999999999999999")
 
 
 class Side(models.TextChoices):
@@ -167,8 +166,9 @@ class Order(models.Model):
                 name="order_answer_not_negative",
             ),
             models.CheckConstraint(
-                condition=are_numbers("size", "price", largest=LARGEST_ASKED)
-                & are_numbers(
+                condition=are_numbers(
+                    "size",
+                    "price",
                     "filled_size",
                     "average_price",
                     "required_margin",

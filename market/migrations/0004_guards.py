@@ -3,6 +3,8 @@
 from decimal import Decimal
 
 from django.db import migrations, models
+from django.db.models.functions import Greatest
+from django.db.models.lookups import LessThanOrEqual
 
 LARGEST = Decimal("99999999999999999999.99999999")
 
@@ -16,7 +18,9 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="instrument",
             constraint=models.CheckConstraint(
-                condition=models.Q(("mark_price__lte", LARGEST), ("min_notional__lte", LARGEST)),
+                condition=models.Q(
+                    LessThanOrEqual(Greatest("mark_price", "min_notional"), models.Value(LARGEST))
+                ),
                 name="instrument_amounts_are_numbers",
             ),
         ),

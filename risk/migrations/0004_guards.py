@@ -3,6 +3,8 @@
 from decimal import Decimal
 
 from django.db import migrations, models
+from django.db.models.functions import Greatest
+from django.db.models.lookups import LessThanOrEqual
 
 LARGEST = Decimal("99999999999999999999.99999999")
 
@@ -54,10 +56,10 @@ class Migration(migrations.Migration):
             model_name="instrumentexposure",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("long_quantity__lte", LARGEST),
-                    ("mark_price__lte", LARGEST),
-                    ("order_notional__lte", LARGEST),
-                    ("short_quantity__lte", LARGEST),
+                    LessThanOrEqual(
+                        Greatest("mark_price", "long_quantity", "short_quantity", "order_notional"),
+                        models.Value(LARGEST),
+                    )
                 ),
                 name="instrument_exposure_is_a_number",
             ),
@@ -66,7 +68,9 @@ class Migration(migrations.Migration):
             model_name="marginaccount",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("reserved_margin__lte", LARGEST), ("reserved_notional__lte", LARGEST)
+                    LessThanOrEqual(
+                        Greatest("reserved_margin", "reserved_notional"), models.Value(LARGEST)
+                    )
                 ),
                 name="reservations_are_numbers",
             ),
@@ -75,10 +79,10 @@ class Migration(migrations.Migration):
             model_name="position",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("cost__lte", LARGEST),
-                    ("margin__lte", LARGEST),
-                    ("quantity__lte", LARGEST),
-                    ("realized_pnl__lte", LARGEST),
+                    LessThanOrEqual(
+                        Greatest("quantity", "cost", "margin", "realized_pnl"),
+                        models.Value(LARGEST),
+                    )
                 ),
                 name="position_amounts_are_numbers",
             ),
@@ -87,9 +91,14 @@ class Migration(migrations.Migration):
             model_name="riskpolicy",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("global_exposure_threshold__lte", LARGEST),
-                    ("liquidation_threshold__lte", LARGEST),
-                    ("user_exposure_limit__lte", LARGEST),
+                    LessThanOrEqual(
+                        Greatest(
+                            "user_exposure_limit",
+                            "global_exposure_threshold",
+                            "liquidation_threshold",
+                        ),
+                        models.Value(LARGEST),
+                    )
                 ),
                 name="risk_policy_limits_are_numbers",
             ),

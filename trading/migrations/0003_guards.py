@@ -3,9 +3,10 @@
 from decimal import Decimal
 
 from django.db import migrations, models
+from django.db.models.functions import Greatest
+from django.db.models.lookups import LessThanOrEqual
 
 LARGEST = Decimal("99999999999999999999.99999999")
-LARGEST_ASKED = Decimal("999999999999999999.999999999999999999")
 
 APPEND_ONLY = """
 DROP TRIGGER {table}_append_only ON {table};
@@ -72,6 +73,62 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddConstraint(
+            model_name="liquidation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    LessThanOrEqual(
+                        Greatest(
+                            "threshold",
+                            "margin_ratio_before",
+                            "margin_ratio_after",
+                            "equity_before",
+                            "equity_after",
+                            "margin_before",
+                            "margin_after",
+                            "insurance_paid",
+                            "bad_debt",
+                        ),
+                        models.Value(LARGEST),
+                    )
+                ),
+                name="liquidation_amounts_are_numbers",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    LessThanOrEqual(
+                        Greatest(
+                            "size",
+                            "price",
+                            "filled_size",
+                            "average_price",
+                            "required_margin",
+                            "reserved_margin",
+                            "reserved_notional",
+                            "user_exposure_after",
+                            "global_exposure_after",
+                        ),
+                        models.Value(LARGEST),
+                    )
+                ),
+                name="order_amounts_are_numbers",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="trade",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    LessThanOrEqual(
+                        Greatest("size", "price", "notional", "fee", "realized_pnl"),
+                        models.Value(LARGEST),
+                    )
+                ),
+                name="trade_amounts_are_numbers",
+            ),
+        ),
         migrations.RemoveConstraint(
             model_name="order",
             name="order_accepted_is_complete",
@@ -126,53 +183,6 @@ class Migration(migrations.Migration):
                     _connector="OR",
                 ),
                 name="order_filled_within_size",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="liquidation",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("bad_debt__lte", LARGEST),
-                    ("equity_after__lte", LARGEST),
-                    ("equity_before__lte", LARGEST),
-                    ("insurance_paid__lte", LARGEST),
-                    ("margin_after__lte", LARGEST),
-                    ("margin_before__lte", LARGEST),
-                    ("margin_ratio_after__lte", LARGEST),
-                    ("margin_ratio_before__lte", LARGEST),
-                    ("threshold__lte", LARGEST),
-                ),
-                name="liquidation_amounts_are_numbers",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="order",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("price__lte", LARGEST_ASKED),
-                    ("size__lte", LARGEST_ASKED),
-                    ("average_price__lte", LARGEST),
-                    ("filled_size__lte", LARGEST),
-                    ("global_exposure_after__lte", LARGEST),
-                    ("required_margin__lte", LARGEST),
-                    ("reserved_margin__lte", LARGEST),
-                    ("reserved_notional__lte", LARGEST),
-                    ("user_exposure_after__lte", LARGEST),
-                ),
-                name="order_amounts_are_numbers",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="trade",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("fee__lte", LARGEST),
-                    ("notional__lte", LARGEST),
-                    ("price__lte", LARGEST),
-                    ("realized_pnl__lte", LARGEST),
-                    ("size__lte", LARGEST),
-                ),
-                name="trade_amounts_are_numbers",
             ),
         ),
         migrations.AddConstraint(

@@ -1,0 +1,88 @@
+"""API1: no call reads or changes what belongs to another user, whichever id it names."""
+
+from typing import Any
+
+import pytest
+
+from accounts.models import User
+from tests.conftest import ApiClient
+from trading.models import Order
+
+LISTS = ("/orders", "/trades", "/positions", "/liquidations")
+
+
+@pytest.fixture
+def theirs(victim: User, resting: Order) -> dict[str, int]:
+    return {"user": victim.pk, "order": resting.pk}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("get", "/account/{user}"),
+        ("get", "/orders/{order}"),
+        ("post", "/orders/{order}/cancel"),
+        ("post", "/orders/{order}/cancel?user_id={user}"),
+    ],
+)
+def test_another_users_object_is_refused(
+    intruder: ApiClient, theirs: dict[str, int], method: str, path: str
+) -> None:
+    answer = getattr(intruder, method)(path.format(**theirs))
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert Order.objects.get(pk=theirs["order"]).status == "NEW"
+
+
+def test_no_order_is_placed_for_another_user(intruder: ApiClient, theirs: dict[str, int]) -> None:
+    before = Order.objects.count()
+    order = {"user_id": theirs["user"], "symbol": "BTCUSDT", "side": "buy", "size": "0.01"}
+    assert intruder.post("/orders", order).status_code == 403
+    [result] = intruder.post("/orders/batch", {"orders": [order]}).json()["results"]
+    assert (result["status_code"], result["code"]) == (403, "forbidden")
+    assert Order.objects.count() == before
+
+
+@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize(
+    "query", ["", "?user_id={user}", "?account={user}", "?account__user_id={user}", "?all=true"]
+)
+def test_a_list_holds_ones_own_rows_only(
+    intruder: ApiClient, staff: ApiClient, theirs: dict[str, int], path: str, query: str
+) -> None:
+    assert intruder.get(path + query.format(**theirs)).json()["results"] == []
+    assert theirs["user"] in user_ids(staff.get(path).json())
+
+
+def user_ids(page: dict[str, Any]) -> set[int]:
+    return {row["user_id"] for row in page["results"]}
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_a_cursor_of_somebody_else_opens_nothing(
+    intruder: ApiClient, staff: ApiClient, theirs: dict[str, int], path: str
+) -> None:
+    following = staff.get(f"{path}?page_size=1").json()["next"]
+    if following is not None:
+        assert intruder.get(following).json()["results"] == []
+
+
+def test_staff_read_but_do_not_trade_for_others(staff: ApiClient, theirs: dict[str, int]) -> None:
+    assert staff.get("/account/{user}".format(**theirs)).status_code == 200
+    assert staff.get("/orders/{order}".format(**theirs)).status_code == 200
+    assert staff.post("/orders/{order}/cancel".format(**theirs)).status_code == 403
+    order = {"user_id": theirs["user"], "symbol": "BTCUSDT", "side": "buy", "size": "0.01"}
+    assert staff.post("/orders", order).status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/orders/{}", "/orders/{}/cancel", "/account/{}"])
+@pytest.mark.parametrize("number", ["0", "999999", "9" * 19, "9" * 40])
+def test_an_id_of_nobody_is_refused(staff: ApiClient, path: str, number: str) -> None:
+    url = path.format(number)
+    answer = staff.post(url) if url.endswith("cancel") else staff.get(url)
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("number", ["-1", "1.0", "1e3", "1%00", "1;--", "me%2f..", "%F0%9F%92%A9"])
+def test_an_id_that_is_none_is_refused(staff: ApiClient, number: str) -> None:
+    assert staff.get(f"/orders/{number}").status_code == 404
+    assert staff.get(f"/account/{number}").status_code == 404

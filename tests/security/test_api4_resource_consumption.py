@@ -1,0 +1,221 @@
+"""API4: no input, however large or odd, costs more than a refusal; never a 500."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.conftest import ApiClient
+from trading.models import Order
+
+PATHS = ("/auth/token", "/orders", "/orders/batch")
+ORDER = {"symbol": "BTCUSDT", "side": "buy", "size": "0.001"}
+MEGABYTE = 1_048_576
+
+
+def sent(client: ApiClient, path: str, body: bytes | str, **headers: str) -> Any:
+    return client.generic("POST", path, body, content_type="application/json", headers=headers)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"size": "' + b"9" * MEGABYTE + b'"}', 413),
+        (b" " * (MEGABYTE + 1), 413),
+        (b"[" * 500_000, 400),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 400),
+        (b'{"a": ' + b"9" * 100_000 + b"}", 400),
+        (b'{"a": 1e' + b"9" * 1_000 + b"}", 400),
+        (b'{"a": NaN}', 400),
+        (b'{"a": -Infinity}', 400),
+        (b'{"api_key": "x", "api_key": "y"}', 400),
+        (b'{"orders": [{"size": 1, "size": 2}]}', 400),
+        (b"\xef\xbb\xbf{}", 400),
+        (b"\xff\xfe{\x00}\x00", 400),
+        (b'{"a": "\x00"}', 400),
+        (b"", 400),
+        (b"null", 400),
+        (b'"text"', 400),
+        (b"[]", 400),
+        (b"{}{}", 400),
+    ],
+    ids=lambda part: part[:24].decode(errors="replace") if isinstance(part, bytes) else None,
+)
+def test_a_monstrous_body_is_refused(
+    intruder: ApiClient, path: str, body: bytes, status: int
+) -> None:
+    answer = sent(intruder, path, body)
+    assert answer.status_code == status
+    assert answer.json()["code"] in {"parse_error", "validation_error", "body_too_large"}
+
+
+ODD_NUMBERS = [
+    "NaN",
+    "sNaN",
+    "Infinity",
+    "-Infinity",
+    "1e400",
+    "1e-400",
+    "1e999999999",
+    "9" * 5_000,
+    "0." + "0" * 5_000 + "1",
+    "-1",
+    "-0",
+    "0",
+    "0x10",
+    "1_000",
+    "1,5",
+    "٣",
+    "½",
+    "",
+    " ",
+    "0.001\0",
+    None,
+    True,
+    [],
+    ["0.001"],
+    {"value": "0.001"},
+]
+
+
+@pytest.mark.parametrize("value", ODD_NUMBERS, ids=lambda value: repr(value)[:20])
+@pytest.mark.parametrize("field", ["size", "price"])
+def test_an_odd_number_is_refused_with_a_code(intruder: ApiClient, field: str, value: Any) -> None:
+    body = {**ORDER, "type": "limit", "price": "60000", field: value}
+    answer = intruder.post("/orders", body)
+    [result] = intruder.post("/orders/batch", {"orders": [body]}).json()["results"]
+    if answer.status_code == 200:  # Digits are digits in every script.
+        assert value == "٣"
+        return
+    assert answer.status_code == result["status_code"] == 400
+    assert answer.json()["code"] == result["code"]
+    assert answer.json()["code"] in {"validation_error", "invalid_size", "invalid_price"}
+
+
+@pytest.mark.parametrize("raw", ["1e400", "1e-400", "9" * 4_000, "-0.0", "1E5", "0." + "1" * 900])
+def test_an_odd_json_number_is_refused(intruder: ApiClient, raw: str) -> None:
+    for field in ("size", "price", "leverage", "user_id"):
+        body = json.dumps({**ORDER, "type": "limit", "price": "1", field: "@"})
+        answer = sent(intruder, "/orders", body.replace('"@"', raw))
+        assert answer.status_code in {400, 403}, (field, answer.json())
+        assert answer.json()["code"]
+
+
+ODD_TEXTS = [
+    "\0",
+    "BTC\0USDT",
+    "\ud800",
+    "\u202eTDSUCTB",
+    "💩" * 10,
+    "ß" * 20,
+    "İ" * 20,
+    "A\u0301" * 500,
+    "x" * 100_000,
+    "'; DROP TABLE trading_order; --",
+    "../../etc/passwd",
+    "{{7*7}}",
+    "<script>alert(1)</script>",
+    "%s%n%x",
+    "${jndi:ldap://127.0.0.1:1/a}",
+    "\r\nSet-Cookie: a=b",
+]
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS, ids=lambda text: ascii(text)[:20])
+@pytest.mark.parametrize("field", ["symbol", "side", "type", "client_order_id", "reduce_only"])
+def test_an_odd_text_is_stored_as_it_is_or_refused(
+    intruder: ApiClient, field: str, text: str
+) -> None:
+    answer = sent(intruder, "/orders", json.dumps({**ORDER, field: text}))
+    if answer.status_code == 200:
+        assert field == "client_order_id"
+        assert answer.json()["order"]["client_order_id"] == text.strip()
+        assert Order.objects.filter(client_order_id=text.strip()).count() == 1
+    else:
+        assert answer.status_code == 400
+        assert answer.json()["code"] in {"validation_error", "parse_error", "unknown_symbol"}
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS, ids=lambda text: ascii(text)[:20])
+def test_an_odd_filter_is_refused_or_finds_nothing(intruder: ApiClient, text: str) -> None:
+    for path in ("/orders", "/trades", "/positions", "/liquidations"):
+        for name in ("symbol", "status", "since", "until", "cursor", "page_size"):
+            answer = intruder.get(path, {name: text.encode(errors="replace")})
+            assert answer.status_code in {200, 400, 404}, (path, name, answer.json())
+
+
+@pytest.mark.parametrize("size", ["100000", "9" * 50, "-1", "0", "1e3", "NaN"])
+def test_no_page_is_larger_than_500_rows(victim: Any, staff: ApiClient, size: str) -> None:
+    from exchange_poc.api.pagination import NewestFirstPagination
+
+    Order.objects.bulk_create(
+        Order(
+            account_id=victim.account.pk,
+            symbol="NONE",
+            side="buy",
+            type="market",
+            size=1,
+            status="REJECTED",
+            accepted_as="REJECTED",
+            reject_code="unknown_symbol",
+            created_at=victim.date_joined,
+            updated_at=victim.date_joined,
+        )
+        for _ in range(510)
+    )
+    answer = staff.get("/orders", {"page_size": size})
+    assert answer.status_code in {200, 400}
+    assert NewestFirstPagination.max_page_size == 500
+    assert len(answer.json().get("results", [])) <= 500
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "100000000", "NaN", "9" * 50])
+def test_no_candles_beyond_their_bound(intruder: ApiClient, limit: str) -> None:
+    answer = intruder.get("/market/candles/BTCUSDT", {"limit": limit})
+    assert (answer.status_code, answer.json()["code"]) == (400, "validation_error")
+
+
+@pytest.mark.parametrize("count", [0, 51, 20_000])
+def test_a_batch_holds_one_to_fifty_orders(intruder: ApiClient, count: int) -> None:
+    before = Order.objects.count()
+    answer = intruder.post("/orders/batch", {"orders": [ORDER] * count})
+    assert answer.status_code in {400, 413}
+    assert Order.objects.count() == before
+
+
+@pytest.mark.parametrize("entry", [None, 1, "x", [], [[]], {}, {"orders": []}, True])
+def test_an_odd_entry_of_a_batch_harms_no_other(intruder: ApiClient, entry: Any) -> None:
+    answer = intruder.post("/orders/batch", {"orders": [ORDER, entry, ORDER]})
+    assert answer.status_code == 200
+    assert [r["status_code"] for r in answer.json()["results"]] == [200, 400, 200]
+
+
+@pytest.mark.parametrize("orders", [None, 1, "x" * 50, {"0": ORDER}, [[ORDER]] * 51])
+def test_what_is_no_batch_is_refused(intruder: ApiClient, orders: Any) -> None:
+    answer = intruder.post("/orders/batch", {"orders": orders})
+    assert (answer.status_code, answer.json()["code"]) == (400, "validation_error")
+
+
+def test_a_claimed_length_is_not_trusted(intruder: ApiClient) -> None:
+    answer = sent(intruder, "/orders", json.dumps(ORDER)[:20])
+    assert answer.status_code == 400
+    answer = intruder.generic(
+        "POST", "/orders", b"{}", content_type="application/json", CONTENT_LENGTH="-5"
+    )
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/xml", ""],
+)
+def test_no_other_format_is_read(intruder: ApiClient, content_type: str) -> None:
+    answer = intruder.generic("POST", "/orders", b"<a/>", content_type=content_type)
+    assert answer.status_code in {400, 415}
+
+
+def test_long_queries_and_headers_are_survived(intruder: ApiClient) -> None:
+    assert intruder.get("/orders?" + "&".join(f"a{n}=1" for n in range(5_000))).status_code == 200
+    assert intruder.get("/orders", headers={"Accept": "x/y," * 5_000}).status_code in {200, 406}
+    assert intruder.get("/" + "a/" * 5_000).status_code == 404

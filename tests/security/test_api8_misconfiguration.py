@@ -1,0 +1,154 @@
+"""API8: the defaults are the safe ones, and nothing open tells more than it must."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from accounts.keys import issue_api_key
+from accounts.models import User
+from tests.conftest import ApiClient
+
+GOOD_SECRET = "kXo2v9dQbN4mTzR7sWyE5uHcJ1gLfA8pYtVnZ3qBxDwC6iKePrSa0jMhUlOG"
+
+ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "DJANGO_SETTINGS_MODULE": "exchange_poc.settings",
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+    "REDIS_URL": "redis://127.0.0.1:1/0",
+    "DJANGO_SECRET_KEY": GOOD_SECRET,
+}
+SHOW = "from django.conf import settings as s; import json; print(json.dumps({expression}))"
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=ENVIRONMENT | environment,
+        cwd=settings.BASE_DIR,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def settings_with(expression: str, **environment: str) -> Any:
+    done = run("-c", SHOW.format(expression=expression), **environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_production_passes_djangos_own_check() -> None:
+    done = run("manage.py", "check", "--deploy", "--fail-level", "WARNING", DJANGO_HTTPS="true")
+    assert done.returncode == 0, done.stderr
+
+
+def test_debugging_and_open_hosts_are_off_by_default() -> None:
+    debug, hosts = settings_with("[s.DEBUG, s.ALLOWED_HOSTS]")
+    assert debug is False
+    assert "*" not in hosts
+
+
+@pytest.mark.parametrize("secret", ["x", "secret", "changeme", "a" * 31])
+def test_a_secret_that_can_be_guessed_is_refused(secret: str) -> None:
+    """HS256 wants a key of 256 bits (RFC 7518, section 3.2): tokens are tried offline."""
+    done = run("-c", SHOW.format(expression="s.DEBUG"), DJANGO_SECRET_KEY=secret)
+    assert done.returncode != 0
+    assert "DJANGO_SECRET_KEY" in done.stderr
+    assert secret not in done.stderr.splitlines()[-1] or len(secret) == 1
+
+
+def test_no_secret_is_written_down(tmp_path: Any) -> None:
+    """Without one in the environment each installation makes its own, for its own eyes."""
+    keys = set()
+    for name in ("one", "two"):
+        local = tmp_path / name
+        keys.add(settings_with("s.SECRET_KEY", DJANGO_SECRET_KEY="", LOCAL_DIR=str(local)))
+        assert (local / "secret_key").stat().st_mode & 0o077 == 0
+    assert len(keys) == 2
+    assert min(map(len, keys)) >= 50
+
+
+def test_cookies_and_redirects_under_https() -> None:
+    names = (
+        "SESSION_COOKIE_SECURE",
+        "CSRF_COOKIE_SECURE",
+        "SESSION_COOKIE_HTTPONLY",
+        "SECURE_SSL_REDIRECT",
+        "SECURE_HSTS_SECONDS",
+    )
+    expression = f"[getattr(s, name) for name in {names!r}]"
+    assert all(settings_with(expression, DJANGO_HTTPS="true"))
+
+
+@pytest.mark.parametrize("path", ["/health", "/docs", "/schema", "/metrics", "/admin/login/", "/x"])
+def test_every_answer_carries_the_security_headers(anonymous: ApiClient, path: str) -> None:
+    answer = anonymous.get(path)
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["X-Frame-Options"] == "DENY"
+    assert answer["Referrer-Policy"] == "same-origin"
+    assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "Access-Control-Allow-Origin" not in answer
+    assert "X-Powered-By" not in answer
+
+
+@pytest.mark.parametrize("method", ["trace", "options"])
+def test_no_method_tells_of_the_inside(api: ApiClient, method: str) -> None:
+    answer = getattr(api, method)("/orders")
+    assert answer.status_code in {200, 405}
+    assert "HTTP_" not in answer.content.decode()
+
+
+SECRETS = (settings.SECRET_KEY, "key_hash", "password", "postgresql://", "redis://", "Traceback")
+
+
+def test_what_is_open_discloses_nothing(victim: User, anonymous: ApiClient) -> None:
+    _, clear = issue_api_key(user=victim)
+    anonymous.post("/auth/token", {"api_key": clear})
+    anonymous.get("/account/me")
+    for path in ("/health", "/metrics", "/schema", "/docs", "/kpi/security", "/nowhere"):
+        text = anonymous.get(path).content.decode()
+        told = [word for word in (*SECRETS, clear, "victim", "testserver/admin") if word in text]
+        assert told == [], path
+
+
+def test_health_says_no_more_than_up_or_down(anonymous: ApiClient) -> None:
+    assert set(anonymous.get("/health").json()) == {"status", "database", "cache", "worker"}
+
+
+def test_a_fault_of_ours_tells_nothing(api: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: Any) -> None:
+        raise RuntimeError("postgresql://user:secret@db/exchange")
+
+    monkeypatch.setattr("risk.api.account_statement", broken)
+    api.raise_request_exception = False
+    answer = api.get("/account/me")
+    assert answer.status_code == 500
+    assert answer.json() == {"detail": "An internal error was logged.", "code": "server_error"}
+
+
+def test_a_foreign_host_is_refused(anonymous: ApiClient) -> None:
+    for host in ("evil.example", "localhost.evil.example", "127.0.0.1@evil.example"):
+        assert anonymous.get("/health", HTTP_HOST=host).status_code == 400
+    answer = anonymous.get("/orders", headers={"X-Forwarded-Host": "evil.example"})
+    assert "evil.example" not in answer.content.decode()
+
+
+def test_the_login_leads_nowhere_else(db: None) -> None:
+    User.objects.create_superuser("root", password="secret-4711")
+    body = {"username": "root", "password": "secret-4711", "next": "https://evil.example/"}
+    answer = Client().post("/admin/login/?next=https://evil.example/", body)
+    assert answer.status_code == 302
+    assert "evil.example" not in answer["Location"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../settings.py", "/static/%2e%2e/settings.py", "/.git/config", "/.env"]
+)
+def test_no_file_of_ours_is_served(anonymous: ApiClient, path: str) -> None:
+    assert anonymous.get(path).status_code in {400, 404}
