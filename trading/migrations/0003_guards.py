@@ -67,8 +67,8 @@ DROP TRIGGER order_is_kept ON trading_order;
 class Migration(migrations.Migration):
     dependencies = [
         ("accounts", "0003_guards"),
-        ("risk", "0004_guards"),
-        ("market", "0004_guards"),
+        ("risk", "0005_guards"),
+        ("market", "0005_guards"),
         ("trading", "0002_append_only"),
     ]
 

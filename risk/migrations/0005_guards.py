@@ -43,7 +43,7 @@ DROP TRIGGER position_is_kept ON risk_position;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("risk", "0002_policy"), ("accounts", "0003_guards")]
+    dependencies = [("risk", "0004_touched_accounts"), ("accounts", "0003_guards")]
 
     operations = [
         migrations.AddConstraint(

@@ -11,7 +11,7 @@ LARGEST = Decimal("99999999999999999999.99999999")
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("market", "0003_instrument_rules"),
+        ("market", "0004_clock_holder"),
     ]
 
     operations = [
