@@ -29,7 +29,16 @@ class AmountField(serializers.Field[Decimal, Any, str, Any]):
 
 @extend_schema_field(INPUT_SCHEMA)
 class AmountInputField(serializers.DecimalField):
-    """An incoming decimal, read digit by digit; finite and of a storable length."""
+    """An incoming decimal, read digit by digit; finite and of a storable length.
+
+    Python would also take digits of other scripts and underscores between them.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_digits=36, decimal_places=18, **kwargs)
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        text = data.strip() if isinstance(data, str) else ""
+        if not text.isascii() or "_" in text:
+            self.fail("invalid")
+        return super().to_internal_value(data)

@@ -123,16 +123,20 @@ def apply_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:
 
 
 def trigger_reached_orders(*, instrument_ids: Sequence[int], now: datetime) -> int:
-    """Mark resting orders whose limit the mark price has reached; return how many."""
-    resting = Order.objects.filter(status__in=[OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED])
+    """Mark resting orders whose limit the mark price has reached; return how many.
+
+    An order whose row is locked is left out: its account is ending it and waits for the exposure
+    rows that this transaction holds. Should that fail, the next step reaches the order.
+    """
     mark = F("instrument__mark_price")
     reached = Q(side=Side.BUY, price__gte=mark) | Q(side=Side.SELL, price__lte=mark)
-    ids = resting.filter(
+    free = Order.objects.filter(
         reached,
         instrument_id__in=instrument_ids,
         instrument__halted=False,
+        status__in=[OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED],
         venue=Venue.SIMULATED,
         triggered_at__isnull=True,
-    ).values("id")
-    # The status stands outside, too: there it is looked at again after a wait for the order's lock.
-    return resting.filter(id__in=ids).update(triggered_at=now)
+    ).select_for_update(of=("self",), skip_locked=True, no_key=True)
+    ids = list(free.order_by().values_list("id", flat=True))
+    return Order.objects.filter(id__in=ids).update(triggered_at=now)

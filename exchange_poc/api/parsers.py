@@ -31,6 +31,11 @@ def refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return body
 
 
+def refuse_half_characters(body: Any) -> None:
+    """Raise ValueError for half of a surrogate pair, which no answer could quote."""
+    json.dumps(body, ensure_ascii=False, default=str).encode()
+
+
 class ExactJSONParser(BaseParser):
     """Parses ``application/json``; NaN, infinities and bodies nested too deep are refused."""
 
@@ -47,11 +52,14 @@ class ExactJSONParser(BaseParser):
         if len(body) > limit:
             raise BodyTooLarge
         try:
-            return json.loads(
+            parsed = json.loads(
                 body.decode(),
                 parse_float=Decimal,
                 parse_constant=refuse_constant,
                 object_pairs_hook=refuse_repeats,
             )
+            if b"\\u" in body:
+                refuse_half_characters(parsed)
         except (ValueError, ArithmeticError, RecursionError) as error:
             raise ParseError(f"The body is not valid JSON: {error}") from error
+        return parsed

@@ -29,7 +29,7 @@ def test_another_users_object_is_refused(
     intruder: ApiClient, theirs: dict[str, int], method: str, path: str
 ) -> None:
     answer = getattr(intruder, method)(path.format(**theirs))
-    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
     assert Order.objects.get(pk=theirs["order"]).status == "NEW"
 
 
@@ -38,32 +38,30 @@ def test_no_order_is_placed_for_another_user(intruder: ApiClient, theirs: dict[s
     order = {"user_id": theirs["user"], "symbol": "BTCUSDT", "side": "buy", "size": "0.01"}
     assert intruder.post("/orders", order).status_code == 403
     [result] = intruder.post("/orders/batch", {"orders": [order]}).json()["results"]
-    assert (result["status_code"], result["code"]) == (403, "forbidden")
+    assert (result["status_code"], result["code"]) == (403, "permission_denied")
     assert Order.objects.count() == before
 
 
 @pytest.mark.parametrize("path", LISTS)
-@pytest.mark.parametrize(
-    "query", ["", "?user_id={user}", "?account={user}", "?account__user_id={user}", "?all=true"]
-)
 def test_a_list_holds_ones_own_rows_only(
-    intruder: ApiClient, staff: ApiClient, theirs: dict[str, int], path: str, query: str
+    intruder: ApiClient, staff: ApiClient, theirs: dict[str, int], path: str
 ) -> None:
-    assert intruder.get(path + query.format(**theirs)).json()["results"] == []
     assert theirs["user"] in user_ids(staff.get(path).json())
+    for name in ("user_id", "user", "account", "account_id", "account__user_id", "all"):
+        assert intruder.get(path, {name: theirs["user"]}).json()["results"] == []
 
 
 def user_ids(page: dict[str, Any]) -> set[int]:
     return {row["user_id"] for row in page["results"]}
 
 
-@pytest.mark.parametrize("path", LISTS)
+@pytest.mark.parametrize("path", ["/orders", "/trades", "/positions"])
 def test_a_cursor_of_somebody_else_opens_nothing(
     intruder: ApiClient, staff: ApiClient, theirs: dict[str, int], path: str
 ) -> None:
     following = staff.get(f"{path}?page_size=1").json()["next"]
-    if following is not None:
-        assert intruder.get(following).json()["results"] == []
+    assert staff.get(following).json()["results"] != []
+    assert intruder.get(following).json()["results"] == []
 
 
 def test_staff_read_but_do_not_trade_for_others(staff: ApiClient, theirs: dict[str, int]) -> None:
@@ -74,15 +72,14 @@ def test_staff_read_but_do_not_trade_for_others(staff: ApiClient, theirs: dict[s
     assert staff.post("/orders", order).status_code == 403
 
 
-@pytest.mark.parametrize("path", ["/orders/{}", "/orders/{}/cancel", "/account/{}"])
-@pytest.mark.parametrize("number", ["0", "999999", "9" * 19, "9" * 40])
-def test_an_id_of_nobody_is_refused(staff: ApiClient, path: str, number: str) -> None:
-    url = path.format(number)
-    answer = staff.post(url) if url.endswith("cancel") else staff.get(url)
-    assert answer.status_code == 404
+def test_an_id_of_nobody_is_refused(staff: ApiClient) -> None:
+    for number in ("0", "999999", "9" * 19, "9" * 40):
+        assert staff.get(f"/orders/{number}").status_code == 404
+        assert staff.get(f"/account/{number}").status_code == 404
+        assert staff.post(f"/orders/{number}/cancel").status_code == 404
 
 
-@pytest.mark.parametrize("number", ["-1", "1.0", "1e3", "1%00", "1;--", "me%2f..", "%F0%9F%92%A9"])
-def test_an_id_that_is_none_is_refused(staff: ApiClient, number: str) -> None:
-    assert staff.get(f"/orders/{number}").status_code == 404
-    assert staff.get(f"/account/{number}").status_code == 404
+def test_an_id_that_is_none_is_refused(staff: ApiClient) -> None:
+    for number in ("-1", "1.0", "1e3", "1%00", "1;--", "me%2f..", "%F0%9F%92%A9"):
+        assert staff.get(f"/orders/{number}").status_code == 404
+        assert staff.get(f"/account/{number}").status_code == 404

@@ -1,10 +1,13 @@
 """API4: no input, however large or odd, costs more than a refusal; never a 500."""
 
 import json
+from copy import copy
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
+from accounts.models import User
 from tests.conftest import ApiClient
 from trading.models import Order
 
@@ -17,7 +20,6 @@ def sent(client: ApiClient, path: str, body: bytes | str, **headers: str) -> Any
     return client.generic("POST", path, body, content_type="application/json", headers=headers)
 
 
-@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
     ("body", "status"),
     [
@@ -42,12 +44,11 @@ def sent(client: ApiClient, path: str, body: bytes | str, **headers: str) -> Any
     ],
     ids=lambda part: part[:24].decode(errors="replace") if isinstance(part, bytes) else None,
 )
-def test_a_monstrous_body_is_refused(
-    intruder: ApiClient, path: str, body: bytes, status: int
-) -> None:
-    answer = sent(intruder, path, body)
-    assert answer.status_code == status
-    assert answer.json()["code"] in {"parse_error", "validation_error", "body_too_large"}
+def test_a_monstrous_body_is_refused(intruder: ApiClient, body: bytes, status: int) -> None:
+    for path in PATHS:
+        answer = sent(intruder, path, body)
+        assert answer.status_code == status
+        assert answer.json()["code"] in {"parse_error", "validation_error", "body_too_large"}
 
 
 ODD_NUMBERS = [
@@ -79,23 +80,20 @@ ODD_NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize("value", ODD_NUMBERS, ids=lambda value: repr(value)[:20])
 @pytest.mark.parametrize("field", ["size", "price"])
-def test_an_odd_number_is_refused_with_a_code(intruder: ApiClient, field: str, value: Any) -> None:
-    body = {**ORDER, "type": "limit", "price": "60000", field: value}
-    answer = intruder.post("/orders", body)
-    [result] = intruder.post("/orders/batch", {"orders": [body]}).json()["results"]
-    if answer.status_code == 200:  # Digits are digits in every script.
-        assert value == "٣"
-        return
-    assert answer.status_code == result["status_code"] == 400
-    assert answer.json()["code"] == result["code"]
-    assert answer.json()["code"] in {"validation_error", "invalid_size", "invalid_price"}
+def test_an_odd_number_is_refused_with_a_code(intruder: ApiClient, field: str) -> None:
+    for value in ODD_NUMBERS:
+        body = {**ORDER, "type": "limit", "price": "60000", field: value}
+        answer = intruder.post("/orders", body)
+        [result] = intruder.post("/orders/batch", {"orders": [body]}).json()["results"]
+        assert answer.status_code == result["status_code"] == 400, value
+        assert answer.json()["code"] == result["code"]
+        assert result["code"] in {"validation_error", "invalid_size", "invalid_price"}, value
 
 
-@pytest.mark.parametrize("raw", ["1e400", "1e-400", "9" * 4_000, "-0.0", "1E5", "0." + "1" * 900])
+@pytest.mark.parametrize("raw", ["1e400", "1e-400", "9" * 4_000, "-0.0", "1E-5", "0." + "1" * 900])
 def test_an_odd_json_number_is_refused(intruder: ApiClient, raw: str) -> None:
-    for field in ("size", "price", "leverage", "user_id"):
+    for field in ("price", "leverage", "user_id"):
         body = json.dumps({**ORDER, "type": "limit", "price": "1", field: "@"})
         answer = sent(intruder, "/orders", body.replace('"@"', raw))
         assert answer.status_code in {400, 403}, (field, answer.json())
@@ -123,51 +121,56 @@ ODD_TEXTS = [
 
 
 @pytest.mark.parametrize("text", ODD_TEXTS, ids=lambda text: ascii(text)[:20])
-@pytest.mark.parametrize("field", ["symbol", "side", "type", "client_order_id", "reduce_only"])
-def test_an_odd_text_is_stored_as_it_is_or_refused(
-    intruder: ApiClient, field: str, text: str
-) -> None:
-    answer = sent(intruder, "/orders", json.dumps({**ORDER, field: text}))
-    if answer.status_code == 200:
-        assert field == "client_order_id"
-        assert answer.json()["order"]["client_order_id"] == text.strip()
-        assert Order.objects.filter(client_order_id=text.strip()).count() == 1
-    else:
-        assert answer.status_code == 400
-        assert answer.json()["code"] in {"validation_error", "parse_error", "unknown_symbol"}
+def test_an_odd_text_is_stored_as_it_is_or_refused(intruder: ApiClient, text: str) -> None:
+    for field in ("symbol", "side", "type", "client_order_id", "reduce_only"):
+        answer = sent(intruder, "/orders", json.dumps({**ORDER, field: text}))
+        if answer.status_code == 200:
+            assert field == "client_order_id"
+            assert answer.json()["order"]["client_order_id"] == text.strip()
+            assert Order.objects.filter(client_order_id=text.strip()).count() == 1
+        else:
+            assert answer.status_code == 400
+            assert answer.json()["code"] in {"validation_error", "parse_error", "unknown_symbol"}
 
 
-@pytest.mark.parametrize("text", ODD_TEXTS, ids=lambda text: ascii(text)[:20])
-def test_an_odd_filter_is_refused_or_finds_nothing(intruder: ApiClient, text: str) -> None:
-    for path in ("/orders", "/trades", "/positions", "/liquidations"):
-        for name in ("symbol", "status", "since", "until", "cursor", "page_size"):
-            answer = intruder.get(path, {name: text.encode(errors="replace")})
-            assert answer.status_code in {200, 400, 404}, (path, name, answer.json())
+def test_an_odd_filter_is_refused_or_finds_nothing(intruder: ApiClient) -> None:
+    for text in ODD_TEXTS:
+        for path in ("/orders", "/trades", "/positions", "/liquidations"):
+            for name in ("symbol", "since", "cursor", "page_size"):
+                query = {name: text[:1_000].encode(errors="replace")}
+                answer = intruder.get(path, query)
+                assert answer.status_code in {200, 400, 404}, (path, name, answer.json())
 
 
-@pytest.mark.parametrize("size", ["100000", "9" * 50, "-1", "0", "1e3", "NaN"])
-def test_no_page_is_larger_than_500_rows(victim: Any, staff: ApiClient, size: str) -> None:
-    from exchange_poc.api.pagination import NewestFirstPagination
+@pytest.mark.parametrize("path", ["/kpi/history", "/market/candles/BTCUSDT", "/market/tick"])
+def test_an_odd_parameter_is_refused(intruder: ApiClient, path: str) -> None:
+    call = intruder.post if path == "/market/tick" else intruder.get
+    names = ("metric", "window", "step", "symbols", "symbol", "interval", "limit", "since", "until")
+    for text in ODD_TEXTS:
+        for name in names:
+            query = urlencode({name: text[:1_000]}, errors="replace")
+            answer = call(f"{path}?{query}")
+            assert answer.status_code in {200, 400, 404}, (name, answer.json())
 
-    Order.objects.bulk_create(
-        Order(
-            account_id=victim.account.pk,
-            symbol="NONE",
-            side="buy",
-            type="market",
-            size=1,
-            status="REJECTED",
-            accepted_as="REJECTED",
-            reject_code="unknown_symbol",
-            created_at=victim.date_joined,
-            updated_at=victim.date_joined,
-        )
-        for _ in range(510)
+
+def test_no_page_is_larger_than_500_rows(victim: User, staff: ApiClient) -> None:
+    refused = Order(
+        account_id=victim.account.pk,
+        symbol="NONE",
+        side="buy",
+        type="market",
+        size=1,
+        status="REJECTED",
+        accepted_as="REJECTED",
+        reject_code="unknown_symbol",
+        created_at=victim.date_joined,
+        updated_at=victim.date_joined,
     )
-    answer = staff.get("/orders", {"page_size": size})
-    assert answer.status_code in {200, 400}
-    assert NewestFirstPagination.max_page_size == 500
-    assert len(answer.json().get("results", [])) <= 500
+    Order.objects.bulk_create(copy(refused) for _ in range(510))
+    for size in ("501", "100000", "9" * 50):
+        assert len(staff.get("/orders", {"page_size": size}).json()["results"]) == 500
+    for size in ("-1", "0", "1e3", "NaN"):
+        assert len(staff.get("/orders", {"page_size": size}).json()["results"]) == 50
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "100000000", "NaN", "9" * 50])
@@ -216,6 +219,6 @@ def test_no_other_format_is_read(intruder: ApiClient, content_type: str) -> None
 
 
 def test_long_queries_and_headers_are_survived(intruder: ApiClient) -> None:
-    assert intruder.get("/orders?" + "&".join(f"a{n}=1" for n in range(5_000))).status_code == 200
+    assert intruder.get("/orders?" + "&".join(f"a{n}=1" for n in range(5_000))).status_code == 400
     assert intruder.get("/orders", headers={"Accept": "x/y," * 5_000}).status_code in {200, 406}
     assert intruder.get("/" + "a/" * 5_000).status_code == 404

@@ -77,7 +77,7 @@ def test_staff_without_rights_change_nothing(db: None) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/market/halt", "/risk/policy", "/users", "/accounts", "/admin/api", "/liquidate", "/debug"],
+    ["/market/halt", "/risk/policy", "/users", "/accounts", "/liquidate", "/debug"],
 )
 def test_no_staff_call_hides_in_the_api(intruder: ApiClient, staff: ApiClient, path: str) -> None:
     for client in (intruder, staff):

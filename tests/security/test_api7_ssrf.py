@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from drf_spectacular.generators import SchemaGenerator
 
-# A webhook, say, would be one: it must refuse loopback, link-local and private addresses, also
-# after a redirect and after its name resolved to another one.
+# The webhook of the alerts is set by the operator, in the environment, and follows no redirect
+# (tests/kpi/test_webhook.py). One that a client could set would stand here, and must refuse
+# loopback, link-local and private addresses, also when its name resolves to one.
 ALLOWED: set[str] = set()
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from accounts.models import User
 from risk.engine import Intent
@@ -161,3 +161,23 @@ def test_an_order_is_cancelled_once(trader: Trader, together: Callable[..., list
     answers = together([cancel] * 6)
     assert Counter(answers) == {OrderStatus.CANCELED: 1, "order_not_open": 5}
     assert GlobalExposure.objects.get().total == 0
+
+
+def test_a_step_does_not_wait_for_an_order_that_is_being_ended(
+    trader: Trader, marks: Marks, together: Callable[..., list[Any]]
+) -> None:
+    """A cancel holds its order and then wants the exposure that the step holds: no circle."""
+    mine, other = (order(trader("10000"), "buy", "0.1", price="60000") for _ in range(2))
+
+    def step() -> list[int]:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+            try:
+                return [ended.pk for ended in marks(BTCUSDT="59000").ended_orders]
+            finally:
+                cursor.execute("RESET lock_timeout")
+
+    with transaction.atomic():
+        Order.objects.select_for_update().get(pk=mine.pk)
+        assert together([step]) == [[other.pk]]
+    assert step() == [mine.pk]
