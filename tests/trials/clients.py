@@ -52,7 +52,7 @@ class Client:
                 yield self.cancel(*self.resting.popleft())
                 continue
             self.marks = dict(Instrument.objects.values_list("symbol", "mark_price"))
-            size = BATCH if self.random.random() < 0.25 else 1
+            size = BATCH if self.random.random() < 0.4 else 1
             tickets = [self.ticket(user_id) for _ in range(min(size, orders - self.count))]
             for ticket, outcome in zip(
                 tickets, place_orders(user_id=user_id, tickets=tickets), strict=True
