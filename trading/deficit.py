@@ -16,7 +16,13 @@ def cover_deficit(book: Book, cause: Order | Liquidation) -> tuple[Decimal, Deci
     if deficit <= 0:
         return ZERO, ZERO
     lock_insurance_fund()
-    paid = min(max(insurance_fund_balance(), ZERO), deficit)
+    paid = min(max(insurance_fund_balance() + fees_to_fund(book), ZERO), deficit)
     book.post(TransferKind.INSURANCE_COVER, paid, cause)
     book.post(TransferKind.BAD_DEBT, deficit - paid, cause)
     return paid, deficit - paid
+
+
+def fees_to_fund(book: Book) -> Decimal:
+    """Return the liquidation fees of the book: they reach the fund before it pays."""
+    fees = (t.amount for t in book.transfers if t.kind == TransferKind.LIQUIDATION_FEE)
+    return sum(fees, ZERO)
