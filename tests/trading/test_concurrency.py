@@ -1,20 +1,25 @@
 """Many clients at once: no limit is overshot, nothing is done twice, nothing deadlocks."""
 
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 
 from accounts.models import User
+from accounts.selectors import insurance_fund_balance
+from accounts.services import fund_insurance, withdraw
 from risk.engine import Intent
-from risk.models import GlobalExposure, RiskPolicy
+from risk.models import GlobalExposure, Position, RiskPolicy
 from tests.trading.conftest import Marks, Trader, order, state_of
-from trading.errors import ClientOrderIdConflict
+from trading.errors import ClientOrderIdConflict, OrderNotOpen
 from trading.liquidation import liquidate, sweep_liquidations
 from trading.models import Liquidation, Order, OrderStatus, Trade
 from trading.services import cancel_order, place_order
@@ -124,6 +129,64 @@ def test_two_sweeps_close_out_each_account_once(
     assert sorted(len(part) for part in done)[-1] > 0
     assert sum(len(part) for part in done) == Liquidation.objects.count() == len(users)
     assert liquidate(user_id=users[0].pk) is None
+
+
+def test_sweeps_a_step_and_orders_close_out_each_account_once(
+    trader: Trader, marks: Marks, together: Callable[..., list[Any]]
+) -> None:
+    """Whatever order they come in: one close-out per account, and the old position is gone."""
+    users = [trader("10000") for _ in range(4)]
+    for user in users:
+        order(user, "buy", "1")
+        order(user, "buy", "1", "ETHUSDT", price="3000")
+        withdraw(account=user.account, amount=D("6751"))
+
+    def trade(user: User) -> list[Any]:
+        placed = [order(user, "buy", "0.01") for _ in range(4)]
+        with suppress(OrderNotOpen):
+            resting = Order.objects.get(account=user.account, symbol="ETHUSDT")
+            cancel_order(order_id=resting.pk, user_id=user.pk)
+        return placed
+
+    def step() -> list[Any]:
+        return list(marks(BTCUSDT="64990").liquidations)
+
+    traders = [partial(trade, user) for user in users]
+    calls = [traders[0], sweep_liquidations, step, sweep_liquidations, *traders[1:]]
+    done = [row for rows in together(calls) for row in rows]
+    accounts = sorted(user.account.pk for user in users)
+    assert sorted(row.account_id for row in done if isinstance(row, Liquidation)) == accounts
+    assert sorted(Liquidation.objects.values_list("account_id", flat=True)) == accounts
+    ended = Position.objects.filter(status="LIQUIDATED", instrument__symbol="BTCUSDT")
+    assert sorted(ended.values_list("account_id", flat=True)) == accounts
+    assert not Order.objects.filter(status=OrderStatus.NEW).exists()
+    refused = {row.reject_code for row in done if isinstance(row, Order)} - {""}
+    assert refused <= {"insufficient_margin"}
+    assert all(state_of(user).margin_used <= state_of(user).equity for user in users)
+
+
+def test_close_outs_at_once_share_the_insurance_fund(
+    trader: Trader, marks: Marks, together: Callable[..., list[Any]]
+) -> None:
+    """The fund is paid out to the last unit, and not a unit twice."""
+    fund_insurance(amount=D(1250), reason="Test")
+    users = [trader("1000") for _ in range(6)]
+    for user in users:
+        order(user, "buy", "0.1")
+
+    def sweep() -> None:
+        deadline = time.monotonic() + 20
+        while Liquidation.objects.count() < len(users) and time.monotonic() < deadline:
+            sweep_liquidations()
+
+    together([sweep, sweep, sweep, lambda: marks(BTCUSDT="50000")])
+    paid = [done.insurance_paid for done in Liquidation.objects.all()]
+    unpaid = [done.bad_debt for done in Liquidation.objects.all()]
+    assert len(paid) == len(users)
+    assert (sum(paid), sum(unpaid)) == (D(1250), D(1750))
+    assert sorted(paid) == [0, 0, 0, D(250), D(500), D(500)]
+    assert insurance_fund_balance() == 0
+    assert {state_of(user).balance for user in users} == {D(0)}
 
 
 def test_an_account_that_fails_does_not_shield_the_others(trader: Trader) -> None:
