@@ -129,12 +129,14 @@ def post(*, account: Account, posting: Posting, reason: str, created_by: User | 
     return transfer
 
 
+@transaction.atomic
 def change_tier(*, user: User, tier: Tier) -> None:
     """Move ``user`` to ``tier``; the history keeps who did it. Open positions stay as they are."""
     user.tier = tier
     user.save(update_fields=["tier"])
 
 
+@transaction.atomic
 def change_user(*, user: User, changes: Mapping[str, Any]) -> None:
     """Change fields of a user other than the tier, with history.
 
@@ -145,6 +147,7 @@ def change_user(*, user: User, changes: Mapping[str, Any]) -> None:
     user.save(update_fields=list(changes))
 
 
+@transaction.atomic
 def change_account_policy(*, policy: AccountPolicy, opening_balance: Decimal) -> None:
     """Set what new accounts open with, in USDT, with history."""
     policy.opening_balance = opening_balance

@@ -34,6 +34,8 @@ def schedule_beat(sender: Celery, **_: Any) -> None:
         "kpi.tasks.evaluate_alerts": settings.KPI_SNAPSHOT_INTERVAL_SECONDS,
         "kpi.tasks.deliver_due_alerts": 15.0 if settings.ALERT_WEBHOOK_URL else 0.0,
         "kpi.tasks.check_ledger": settings.LEDGER_CHECK_INTERVAL_SECONDS,
+        "kpi.tasks.seal_audit": 3.0,
+        "kpi.tasks.check_audit": settings.AUDIT_CHECK_INTERVAL_SECONDS,
     }
     sender.conf.beat_schedule = {
         task: periodic(task, seconds) for task, seconds in intervals.items() if seconds > 0

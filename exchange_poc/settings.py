@@ -193,6 +193,7 @@ KPI_SNAPSHOT_INTERVAL_SECONDS = int(os.environ.get("KPI_SNAPSHOT_INTERVAL_SECOND
 # Web servers whose counters they hold where the worker has a metrics directory of its own.
 KPI_METRICS_URLS = words("KPI_METRICS_URLS", default="")
 LEDGER_CHECK_INTERVAL_SECONDS = int(os.environ.get("LEDGER_CHECK_INTERVAL_SECONDS", "900"))
+AUDIT_CHECK_INTERVAL_SECONDS = int(os.environ.get("AUDIT_CHECK_INTERVAL_SECONDS", "900"))
 
 # Who is told about alerts, and the key that signs what is sent.
 ALERT_WEBHOOK_SECRET = os.environ.get("ALERT_WEBHOOK_SECRET", "")

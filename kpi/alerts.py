@@ -130,6 +130,7 @@ def acknowledge_alert(*, alert_id: int, user: User) -> None:
     alert.save(update_fields=["acknowledged_at", "acknowledged_by"])
 
 
+@transaction.atomic
 def create_rule(
     *, kind: str, threshold: float, window_seconds: int, severity: str, enabled: bool
 ) -> AlertRule:

@@ -23,7 +23,7 @@ MOST_SHOWN: Final = 20
 
 def check_ledger() -> LedgerCheck | None:
     """Check the ledger and store the outcome; return None when another check is running."""
-    with only_one() as is_only:
+    with only_one(LOCK) as is_only:
         if not is_only:
             return None
         started = time.monotonic()
@@ -44,17 +44,17 @@ def check_ledger() -> LedgerCheck | None:
 
 
 @contextmanager
-def only_one() -> Iterator[bool]:
-    """Tell whether no other connection is inside; a worker that dies leaves it with its own."""
+def only_one(lock: int) -> Iterator[bool]:
+    """Tell whether no other connection holds an advisory lock; one that dies leaves it."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
         [[is_only]] = cursor.fetchall()
     try:
         yield is_only
     finally:
         if is_only:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
 
 
 def last_differences() -> int | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from kpi.audit.checks import last_audit_differences
 from kpi.heartbeats import longest_gap
 from kpi.ledger_checks import last_differences
 from kpi.selectors import oldest_mark_age
@@ -79,5 +80,10 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "heartbeat_gap": Measure("Longest time without a heartbeat", "s", longest_gap),
     "ledger_differences": Measure(
         "Differences that the last ledger check found", "count", lambda _: last_differences()
+    ),
+    "audit_differences": Measure(
+        "Differences that the last verification of the audit trail found",
+        "count",
+        lambda _: last_audit_differences(),
     ),
 }

@@ -1,4 +1,7 @@
-"""What is watched and kept: heartbeats, KPI snapshots, ledger checks, alerts and their rules."""
+"""What is watched and kept: heartbeats, KPI snapshots, ledger checks, alerts and their rules.
+
+The models of the audit trail stand in ``kpi.audit``.
+"""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -6,8 +9,26 @@ from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
 from accounts.models import User
+from kpi.audit.models import AuditCheck, AuditHead, AuditKind, AuditRecord
 from market.amounts import AMOUNT_FIELD
 from market.models import Instrument
+
+__all__ = [
+    "Alert",
+    "AlertDelivery",
+    "AlertRule",
+    "AuditCheck",
+    "AuditHead",
+    "AuditKind",
+    "AuditRecord",
+    "DeliveryStatus",
+    "Heartbeat",
+    "InstrumentSnapshot",
+    "KpiReading",
+    "KpiSnapshot",
+    "LedgerCheck",
+    "Severity",
+]
 
 
 class Heartbeat(models.Model):

@@ -3,6 +3,7 @@
 from celery import shared_task
 
 from kpi import alerts, ledger_checks, services, snapshots, thinning, webhook
+from kpi.audit import checks, sealing
 
 
 @shared_task
@@ -27,6 +28,18 @@ def thin_snapshots() -> None:
 def check_ledger() -> None:
     """Recompute the ledger and keep what was found."""
     ledger_checks.check_ledger()
+
+
+@shared_task
+def seal_audit() -> None:
+    """Seal the audit records that were captured since the last time."""
+    sealing.seal_records()
+
+
+@shared_task
+def check_audit() -> None:
+    """Verify the audit trail and keep what was found."""
+    checks.check_audit()
 
 
 @shared_task

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from market.amounts import LARGEST_INPUT, ZERO, is_multiple, is_valid_multiple
@@ -42,6 +42,7 @@ class InvalidMark(ExchangeError):
     code = "invalid_price"
 
 
+@transaction.atomic
 def list_instrument(
     *,
     symbol: str,
@@ -70,6 +71,7 @@ def list_instrument(
     return instrument
 
 
+@transaction.atomic
 def configure_instrument(*, instrument: Instrument, changes: Mapping[str, Any]) -> None:
     """Change rules of an instrument: its steps, its smallest notional, its fee rates, by field.
 
@@ -90,12 +92,14 @@ def configure_instrument(*, instrument: Instrument, changes: Mapping[str, Any]) 
     instrument.save(update_fields=list(changes))
 
 
+@transaction.atomic
 def halt_instrument(*, instrument: Instrument) -> None:
     """Accept and fill no order of an instrument until it is resumed; close-outs go on."""
     instrument.halted = True
     instrument.save(update_fields=["halted"])
 
 
+@transaction.atomic
 def resume_instrument(*, instrument: Instrument) -> None:
     """Trade a halted instrument again."""
     instrument.halted = False

@@ -63,6 +63,7 @@ def change_policy(*, changes: Mapping[str, Any]) -> None:
     policy.save(update_fields=changed)
 
 
+@transaction.atomic
 def set_leverage_limit(*, limit: LeverageLimit, max_leverage: int) -> None:
     """Set the highest leverage of a tier's new orders, with history."""
     limit.max_leverage = max_leverage

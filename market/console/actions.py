@@ -9,6 +9,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -65,7 +67,7 @@ def list_action(
     def decorate(run: ListAction) -> View:
         @wraps(run)
         def perform(page: Any, request: HttpRequest, form: forms.Form) -> HttpResponse:
-            return answer(request, lambda: run(page, request, form))
+            return answer(request, lambda: run_on_list(run, page, request, form))
 
         return dialog(perform, title, question, permission, icon, form_class, variant)
 
@@ -112,14 +114,36 @@ def link_action(*, title: str, permission: str, icon: str) -> Callable[[View], V
     return decorate
 
 
+def run_on_list(run: ListAction, page: Any, request: HttpRequest, form: forms.Form) -> Outcome:
+    """Run an action and note what it did in the staff log, as about the kind of its list."""
+    outcome = run(page, request, form)
+    LogEntry.objects.create(
+        user_id=staff_id(request),
+        content_type=ContentType.objects.get_for_model(page.model),
+        object_repr=str(page.opts.verbose_name_plural),
+        action_flag=CHANGE,
+        change_message=said_of(run, outcome),
+    )
+    return outcome
+
+
 def run_on_row(
     run: RowAction, page: Any, request: HttpRequest, form: forms.Form, row: Model
 ) -> Outcome:
     """Run an action and note what it did in the history of its row."""
     outcome = run(page, request, form, row)
-    said = outcome if isinstance(outcome, str) else run.__name__.replace("_", " ")
-    page.log_change(request, row, said)
+    page.log_change(request, row, said_of(run, outcome))
     return outcome
+
+
+def said_of(run: Callable[..., Outcome], outcome: Outcome) -> str:
+    return outcome if isinstance(outcome, str) else run.__name__.replace("_", " ")
+
+
+def staff_id(request: HttpRequest) -> int:
+    """Return who is at the console."""
+    assert request.user.pk is not None
+    return request.user.pk
 
 
 def answer(request: HttpRequest, run: Callable[[], Outcome]) -> HttpResponse:
@@ -170,13 +194,17 @@ def dialog(
 def for_each(
     request: HttpRequest, rows: QuerySet[Any], call: Callable[[Any], Any], done: str
 ) -> None:
-    """Call a service for each selected row and tell how it went, refusals included."""
-    count = 0
+    """Call a service for each selected row and tell how it went, refusals included.
+
+    What was done goes into the history of its row.
+    """
+    changed = []
     for row in rows:
         try:
             call(row)
-            count += 1
+            changed.append(row)
         except ExchangeError as error:
             messages.error(request, f"{row}: {error.detail}")
-    if count:
-        messages.success(request, f"{done}: {count}.")
+    if changed:
+        LogEntry.objects.log_actions(staff_id(request), changed, CHANGE, f"{done}.")
+        messages.success(request, f"{done}: {len(changed)}.")

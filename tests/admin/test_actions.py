@@ -176,12 +176,16 @@ def test_fund_insurance(staff: Client) -> None:
 
 def test_suspend_and_resume_an_account(staff: Client, trader: User) -> None:
     account = trader.account
-    for action, suspended in (("suspend", True), ("resume", False)):
+    for action, suspended, said in (
+        ("suspend", True, "The account of beginner is suspended."),
+        ("resume", False, "The account of beginner trades again."),
+    ):
         press(staff, f"accounts_account_{action}", account.pk)
         assert Account.objects.get(pk=account.pk).suspended is suspended
+        assert log_of(account) == said
         select(staff, "accounts/account", f"{action}_selected", account.pk)
         assert Account.objects.get(pk=account.pk).suspended is suspended
-    assert log_of(account) == "The account of beginner trades again."
+    assert log_of(account) == "Resumed."
 
 
 def test_halt_and_resume_trading(staff: Client) -> None:
