@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from accounts.access import is_regulator
 from accounts.errors import InvalidApiKey
 from accounts.models import Account, ApiKey, User
 from accounts.services import open_account
@@ -29,10 +30,11 @@ def digest(key: str) -> str:
 def issue_api_key(*, user: User, label: str = "", key: str | None = None) -> tuple[ApiKey, str]:
     """Give ``user`` a new key, and an account if there is none; return (row, key in clear).
 
+    A regulator gets no account, having nothing to trade with.
     The clear key is not kept and cannot be shown again.
     """
     clear = key or f"xp_{secrets.token_urlsafe(32)}"
-    if not Account.objects.filter(user=user).exists():
+    if not is_regulator(user) and not Account.objects.filter(user=user).exists():
         open_account(user=user)
     row = ApiKey.objects.create(
         user=user, label=label, prefix=clear[:PREFIX_LENGTH], key_hash=digest(clear)

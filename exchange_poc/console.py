@@ -107,6 +107,8 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     link("Groups", "groups", "auth_group"),
                     link("Staff log", "history", "admin_logentry"),
+                    link("Audit trail", "verified_user", "kpi_auditrecord"),
+                    link("Audit checks", "fact_check", "kpi_auditcheck"),
                     link("Heartbeats", "monitor_heart", "kpi_heartbeat"),
                 ],
             },

@@ -25,6 +25,7 @@ INSTALLED_APPS = [
     "kpi",
     "unfold",
     "unfold.contrib.filters",
+    "unfold.contrib.import_export",
     "unfold.contrib.simple_history",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -33,6 +34,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "simple_history",
+    "import_export",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -171,6 +173,10 @@ SPECTACULAR_SETTINGS = {
         "HealthStatusEnum": "kpi.health.HealthStatus",
     },
 }
+
+# Exports of the console: whoever sees a list may take it along.
+IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
+IMPORT_EXPORT_ESCAPE_ILLEGAL_CHARS_ON_EXPORT = True
 
 # Governance. A rate is count/unit as django-ratelimit reads it; None lifts the limit.
 API_RATE_LIMIT = rate("API_RATE_LIMIT", default="100/m")

@@ -11,12 +11,16 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.models import User
 from kpi.alerts import acknowledge_alert, change_rule, create_rule
+from kpi.audit.admin import AuditCheckAdmin, AuditRecordAdmin
 from kpi.measures import MEASURES
 from kpi.models import Alert, AlertDelivery, AlertRule, Heartbeat, KpiSnapshot, LedgerCheck
 from market.console.actions import for_each, row_action
+from market.console.exports import ExportedAdmin, RecordResource
 from market.console.figures import aligned, column, label_column, money_column, time_column
 from market.console.filters import DayFilter
 from market.console.pages import ConfigurationAdmin, LargeRecordAdmin
+
+__all__ = ["AuditCheckAdmin", "AuditRecordAdmin"]
 
 SEVERITY_LABELS = {"info": "info", "warning": "warning", "critical": "danger"}
 
@@ -42,8 +46,16 @@ class HeartbeatAdmin(LargeRecordAdmin):
     list_filter = (("beat_at", DayFilter),)
 
 
+class KpiSnapshotResource(RecordResource):
+    """The KPI history; figures by instrument and code are in the API."""
+
+    class Meta:
+        model = KpiSnapshot
+        exclude = ("id", "latency_counts", "rejections")
+
+
 @admin.register(KpiSnapshot)
-class KpiSnapshotAdmin(LargeRecordAdmin):
+class KpiSnapshotAdmin(ExportedAdmin, LargeRecordAdmin):
     """What the charts are drawn from."""
 
     list_display = (
@@ -60,6 +72,7 @@ class KpiSnapshotAdmin(LargeRecordAdmin):
         money_column("global_exposure", "Exposure, USDT"),
     )
     list_filter = (("slot", DayFilter),)
+    resource_classes = (KpiSnapshotResource,)
 
 
 @admin.register(LedgerCheck)

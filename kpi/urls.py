@@ -10,8 +10,10 @@ from kpi.api import (
     SystemKpisView,
     TradingKpisView,
 )
+from kpi.audit.api import AuditView
 
 urlpatterns = [
+    path("audit", AuditView.as_view(), name="audit"),
     path("kpi/system", SystemKpisView.as_view(), name="kpi-system"),
     path("kpi/trading", TradingKpisView.as_view(), name="kpi-trading"),
     path("kpi/security", SecurityKpisView.as_view(), name="kpi-security"),

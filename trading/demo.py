@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from django.contrib.auth.models import Group
 from django.db import transaction
 
+from accounts.access import REGULATORS
 from accounts.keys import issue_api_key
 from accounts.models import ApiKey, Tier, User
 from accounts.selectors import insurance_fund_balance
@@ -17,6 +19,7 @@ from trading.manual_prices import step_at_prices
 #: Known to everybody who reads this: for machines that nobody else can reach.
 STAFF_USERNAME: Final = "admin"
 STAFF_PASSWORD: Final = "admin"  # noqa: S105
+REGULATOR_USERNAME: Final = "regulator"
 INSURANCE_FUND: Final = Decimal(100_000)
 
 
@@ -51,7 +54,7 @@ def is_empty() -> bool:
 def seed_demo() -> list[str]:
     """Create what is missing of the demo data and return a line for each thing created."""
     with transaction.atomic():
-        done = [*seed_traders(), *seed_staff(), *seed_insurance_fund()]
+        done = [*seed_traders(), *seed_staff(), *seed_regulator(), *seed_insurance_fund()]
         listed = list(seed_instruments())
     prices = {f"{base}USDT": price for base, _, _, price in INSTRUMENTS}
     if listed:
@@ -79,6 +82,17 @@ def seed_staff() -> list[str]:
         return []
     User.objects.create_superuser(username=STAFF_USERNAME, password=STAFF_PASSWORD)
     return [f"staff user {STAFF_USERNAME} with the password {STAFF_PASSWORD}"]
+
+
+def seed_regulator() -> list[str]:
+    """A member of the group that sees everything and changes nothing, without an account."""
+    if User.objects.filter(username=REGULATOR_USERNAME).exists():
+        return []
+    user = User.objects.create_user(
+        username=REGULATOR_USERNAME, password=STAFF_PASSWORD, is_staff=True
+    )
+    user.groups.set(Group.objects.filter(name=REGULATORS))
+    return [f"regulator {REGULATOR_USERNAME} with the password {STAFF_PASSWORD}"]
 
 
 def seed_insurance_fund() -> list[str]:

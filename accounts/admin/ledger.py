@@ -7,14 +7,45 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 
 from accounts.models import AccountPolicy, Transfer
 from accounts.services import change_account_policy
+from market.console.exports import ExportedAdmin, RecordResource, text_field
 from market.console.figures import money_column, time_column
 from market.console.filters import DayFilter
 from market.console.pages import LargeRecordAdmin, PolicyAdmin
 from market.console.search import FoundByNumberOrOwner
 
 
+class TransferResource(RecordResource):
+    """The ledger; a system account has no username."""
+
+    debit_account = text_field("debit_account_id")
+    credit_account = text_field("credit_account_id")
+    debit_user = text_field("debit_account__user__username")
+    credit_user = text_field("credit_account__user__username")
+    debit_kind = text_field("debit_account__kind")
+    credit_kind = text_field("credit_account__kind")
+    created_by = text_field("created_by__username")
+
+    class Meta:
+        model = Transfer
+        fields = export_order = (
+            "id",
+            "created_at",
+            "kind",
+            "debit_account",
+            "debit_kind",
+            "debit_user",
+            "credit_account",
+            "credit_kind",
+            "credit_user",
+            "amount",
+            "reference",
+            "reason",
+            "created_by",
+        )
+
+
 @admin.register(Transfer)
-class TransferAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
+class TransferAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
     """The ledger, append-only: a correction is another transfer, posted on an account's page."""
 
     list_display = (
@@ -36,6 +67,7 @@ class TransferAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
     )
     list_select_related = ("debit_account__user", "credit_account__user", "created_by")
     owner_fields = ("debit_account", "credit_account")
+    resource_classes = (TransferResource,)
 
 
 @admin.register(AccountPolicy)

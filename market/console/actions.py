@@ -117,14 +117,19 @@ def link_action(*, title: str, permission: str, icon: str) -> Callable[[View], V
 def run_on_list(run: ListAction, page: Any, request: HttpRequest, form: forms.Form) -> Outcome:
     """Run an action and note what it did in the staff log, as about the kind of its list."""
     outcome = run(page, request, form)
+    note_on_list(page, request, said_of(run, outcome))
+    return outcome
+
+
+def note_on_list(page: Any, request: HttpRequest, said: str) -> None:
+    """Write into the staff log what was done that is about no single row."""
     LogEntry.objects.create(
         user_id=staff_id(request),
         content_type=ContentType.objects.get_for_model(page.model),
         object_repr=str(page.opts.verbose_name_plural),
         action_flag=CHANGE,
-        change_message=said_of(run, outcome),
+        change_message=said,
     )
-    return outcome
 
 
 def run_on_row(

@@ -7,17 +7,19 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.enums import ActionVariant
 
 from market.console.actions import list_action
+from market.console.exports import ExportedAdmin
 from market.console.figures import money_column, plain_column, time_column
 from market.console.filters import DayFilter
 from market.console.pages import LargeRecordAdmin
 from market.console.search import FoundByNumberOrOwner
+from trading.admin.exports import LiquidationResource
 from trading.admin.orders import TradeInline
 from trading.liquidation import sweep_liquidations
 from trading.models import Liquidation
 
 
 @admin.register(Liquidation)
-class LiquidationAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
+class LiquidationAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
     list_display = (
         "id",
         time_column("created_at"),
@@ -36,6 +38,7 @@ class LiquidationAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
     )
     list_select_related = ("account__user",)
     inlines = (TradeInline,)
+    resource_classes = (LiquidationResource,)
     actions_list = ("sweep",)
 
     def has_sweep_permission(self, request: HttpRequest) -> bool:

@@ -17,6 +17,7 @@ from unfold.contrib.filters.admin import (
 from unfold.enums import ActionVariant
 
 from market.console.actions import for_each, row_action
+from market.console.exports import ExportedAdmin
 from market.console.figures import (
     aligned,
     label_column,
@@ -31,6 +32,7 @@ from market.console.filters import DayFilter
 from market.console.pages import LargeRecordAdmin
 from market.console.search import FoundByNumberOrOwner
 from risk.denials import DENIALS
+from trading.admin.exports import OrderResource, TradeResource
 from trading.models import OPEN_STATUSES, Order, Trade
 from trading.services import cancel_order
 
@@ -82,7 +84,7 @@ class RejectCodeFilter(DropdownFilter):
 
 
 @admin.register(Order)
-class OrderAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
+class OrderAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
     list_display = (
         "id",
         time_column("created_at"),
@@ -137,6 +139,7 @@ class OrderAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
     actions_detail = ("cancel",)
     inlines = (TradeInline,)
     search_help_text = "Number, client order id, or beginning of a username"
+    resource_classes = (OrderResource,)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
@@ -181,7 +184,7 @@ class OrderAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
 
 
 @admin.register(Trade)
-class TradeAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
+class TradeAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
     list_display = (
         "id",
         time_column("created_at"),
@@ -206,3 +209,4 @@ class TradeAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
     list_select_related = ("account__user", "instrument")
     number_fields = ("pk", "order_id")
     search_help_text = "Number of a trade or an order, or beginning of a username"
+    resource_classes = (TradeResource,)
