@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
+from kpi.audit.checks import last_audit_differences
 from kpi.heartbeats import heartbeat_age
 from kpi.ledger_checks import last_differences
 from kpi.selectors import count_liquidations, open_alerts_by_rule, open_interest
@@ -31,6 +32,7 @@ class DatabaseCollector(Collector):
                 read_tick_ages(),
                 *read_heartbeat(),
                 *read_ledger_check(),
+                *read_audit_check(),
                 read_alerts(),
             ]
         except DatabaseError as error:
@@ -96,6 +98,17 @@ def read_ledger_check() -> Iterator[Metric]:
     if differences is not None:
         yield GaugeMetricFamily(
             "ledger_differences", "Differences that the last ledger check found.", differences
+        )
+
+
+def read_audit_check() -> Iterator[Metric]:
+    """Yield what the last verification of the audit trail found; nothing before the first one."""
+    differences = last_audit_differences()
+    if differences is not None:
+        yield GaugeMetricFamily(
+            "audit_differences",
+            "Differences that the last verification of the audit trail found.",
+            differences,
         )
 
 

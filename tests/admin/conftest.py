@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from kpi.alerts import apply_rule
+from kpi.audit.checks import check_audit
 from kpi.ledger_checks import check_ledger
 from kpi.models import AlertRule
 from kpi.services import record_heartbeat
@@ -50,9 +51,10 @@ def exchange(db: None) -> None:
 
 
 def watch() -> None:
-    """A KPI snapshot, a ledger check, and an alert that the webhook was told about."""
+    """A KPI snapshot, a check of each kind, and an alert that the webhook was told about."""
     take_snapshot()
     check_ledger()
+    check_audit()
     with override_settings(ALERT_WEBHOOK_URL="https://alerts.example.org/hook"):
         apply_rule(rule_id=AlertRule.objects.get(kind="latency_p95").pk, value=750.5)
 

@@ -190,26 +190,31 @@ def test_what_is_rolled_back_leaves_no_record(trader: User) -> None:
     assert Order.objects.count() > 0
 
 
-@pytest.mark.parametrize(
-    ("statement", "refused_by"),
-    [
-        ("UPDATE kpi_auditrecord SET details = '{}'", "audit_record_is_fixed"),
-        ("UPDATE kpi_auditrecord SET hash = previous_hash", "audit_record_is_fixed"),
-        ("DELETE FROM kpi_auditrecord", "audit_record_is_kept"),
-        ("TRUNCATE kpi_auditrecord", "audit_record_is_kept"),
-        (
-            "INSERT INTO kpi_auditrecord (kind, occurred_at, recorded_at, reference, details, "
-            "previous_hash, hash) VALUES ('liquidation', now(), now(), '', '{}', '', '')",
-            "audit_record_is_captured",
-        ),
-        ("UPDATE kpi_audithead SET sequence = 0", "audit_head_goes_forward"),
-        ("DELETE FROM kpi_audithead", "audit_head_is_kept"),
-        ("TRUNCATE kpi_audithead", "audit_head_is_kept"),
-    ],
-)
-def test_the_database_refuses_to_change_the_trail(
-    sealed: list[AuditRecord], statement: str, refused_by: str
-) -> None:
-    with pytest.raises(IntegrityError) as refusal, transaction.atomic():
-        sql(statement)
-    assert refusal.value.__cause__.diag.constraint_name == refused_by
+REFUSALS = {
+    "UPDATE kpi_auditrecord SET details = '{}'": "audit_record_is_fixed",
+    "UPDATE kpi_auditrecord SET hash = previous_hash": "audit_record_is_fixed",
+    "DELETE FROM kpi_auditrecord": "audit_record_is_kept",
+    "TRUNCATE kpi_auditrecord": "audit_record_is_kept",
+    "INSERT INTO kpi_auditrecord (kind, occurred_at, recorded_at, reference, details, "
+    "previous_hash, hash) VALUES ('liquidation', now(), now(), '', '{}', '', '')": (
+        "audit_record_is_captured"
+    ),
+    "UPDATE kpi_audithead SET sequence = 0": "audit_head_goes_forward",
+    "DELETE FROM kpi_audithead": "audit_head_is_kept",
+    "TRUNCATE kpi_audithead": "audit_head_is_kept",
+}
+
+
+def test_the_database_refuses_to_change_the_trail(sealed: list[AuditRecord]) -> None:
+    for statement, refused_by in REFUSALS.items():
+        with pytest.raises(IntegrityError) as refusal, transaction.atomic():
+            sql(statement)
+        assert refusal.value.__cause__.diag.constraint_name == refused_by
+
+
+def test_what_waits_for_its_sealing_is_not_changed_either(exchange: None) -> None:
+    commit()
+    assert AuditRecord.objects.filter(sequence=None).exists()
+    for change in ("kind = 'liquidation'", "sequence = 10^9", "reference = ''"):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            sql(f"UPDATE kpi_auditrecord SET {change} WHERE sequence IS NULL")  # noqa: S608

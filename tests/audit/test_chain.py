@@ -1,19 +1,36 @@
 """Sealed records form a chain; whatever is altered, missing, moved or cut off is found."""
 
+from decimal import Decimal
+
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 
+from accounts.models import User
+from accounts.services import deposit
 from kpi.audit.chain import GENESIS
 from kpi.audit.checks import check_audit, last_audit_differences
 from kpi.audit.models import AuditHead, AuditRecord
 from kpi.audit.sealing import seal_records
 from kpi.audit.verification import verify_audit
+from risk.engine import Intent
 from tests.audit.conftest import Tamper
 from trading.models import Order
+from trading.services import place_order
 
 pytestmark = pytest.mark.django_db
 
 Trail = list[AuditRecord]
+
+
+@pytest.fixture
+def sealed(user: User) -> Trail:
+    """A short sealed trail: deposits and a refused order."""
+    for amount in range(1, 6):
+        deposit(account=user.account, amount=Decimal(amount), reason="Test")
+    place_order(user_id=user.pk, intent=Intent("NONE", True, Decimal(1)))
+    seal_records()
+    return list(AuditRecord.objects.order_by("sequence"))
 
 
 def found() -> list[str]:
@@ -30,25 +47,28 @@ def test_a_sound_trail_is_one_chain_without_gaps(sealed: Trail) -> None:
     assert seal_records() == 0
 
 
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [
-        ("details", '\'{"reject_code": "none"}\''),
-        ("actor_id", "1"),
-        ("user_id", "4"),
-        ("kind", "'staff_action'"),
-        ("occurred_at", "occurred_at + interval '1 microsecond'"),
-        ("recorded_at", "recorded_at - interval '1 day'"),
-        ("reference", "'admin_log:77'"),
-    ],
-)
-def test_an_altered_record_is_found(sealed: Trail, tamper: Tamper, column: str, value: str) -> None:
-    victim = next(record for record in sealed if record.kind == "liquidation").sequence
-    tamper(
-        f"UPDATE kpi_auditrecord SET {column} = {value} WHERE sequence = %s",  # noqa: S608
-        victim,
-    )
-    assert f"record {victim}: altered" in found()
+ALTERATIONS = {
+    "details": '\'{"amount": "6"}\'',
+    "actor_id": "77",
+    "user_id": "77",
+    "kind": "'liquidation'",
+    "occurred_at": "occurred_at + interval '1 microsecond'",
+    "recorded_at": "recorded_at - interval '1 day'",
+    "reference": "'admin_log:77'",
+}
+
+
+def test_an_altered_record_is_found(sealed: Trail, tamper: Tamper) -> None:
+    victim = next(record for record in sealed if record.kind == "balance_change").sequence
+    for column, value in ALTERATIONS.items():
+        with transaction.atomic():
+            tamper(
+                f"UPDATE kpi_auditrecord SET {column} = {value} WHERE sequence = %s",  # noqa: S608
+                victim,
+            )
+            assert f"record {victim}: altered" in found(), column
+            transaction.set_rollback(True)
+    assert found() == []
 
 
 def test_a_record_with_a_fitting_hash_breaks_the_next_link(sealed: Trail, tamper: Tamper) -> None:
@@ -98,7 +118,7 @@ def test_the_command_tells_and_fails(
 ) -> None:
     call_command("verify_audit")
     assert sealed[-1].hash in capsys.readouterr().out
-    tamper("UPDATE kpi_auditrecord SET user_id = 3 WHERE sequence = 1")
+    tamper("UPDATE kpi_auditrecord SET user_id = 0 WHERE sequence = 1")
     with pytest.raises(CommandError, match="1 difference"):
         call_command("verify_audit")
     assert "record 1: altered" in capsys.readouterr().err

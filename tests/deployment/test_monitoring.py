@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from kpi.audit.checks import check_audit
 from kpi.ledger_checks import check_ledger
 from kpi.models import AlertRule
 from kpi.services import record_heartbeat
@@ -53,6 +54,7 @@ def exposed(db: None, anonymous: ApiClient) -> dict[str, str]:
     """The types of the metrics in a real answer of GET /metrics, by name."""
     record_heartbeat()
     check_ledger()
+    check_audit()
     text = anonymous.get("/metrics").content.decode()
     types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
     return {n: t for n, t in types.items() if not FOREIGN.match(n) and not n.endswith("_created")}
