@@ -176,7 +176,6 @@ SPECTACULAR_SETTINGS = {
 
 # Exports of the console: whoever sees a list may take it along.
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
-IMPORT_EXPORT_ESCAPE_ILLEGAL_CHARS_ON_EXPORT = True
 
 # Governance. A rate is count/unit as django-ratelimit reads it; None lifts the limit.
 API_RATE_LIMIT = rate("API_RATE_LIMIT", default="100/m")

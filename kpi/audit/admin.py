@@ -24,7 +24,7 @@ from market.console.search import FoundByNumberOrOwner
 from market.errors import ExchangeError
 
 #: A longer trail is verified by the worker; what a request would wait for is too long.
-MOST_IN_REQUEST: Final = 200_000
+MOST_IN_REQUEST: Final = 100_000
 KIND_LABELS = {
     "staff_action": "info",
     "configuration_change": "warning",

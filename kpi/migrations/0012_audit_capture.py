@@ -315,9 +315,11 @@ DROP TRIGGER audit_record_is_captured ON kpi_auditrecord;
 
 
 def create_head_and_rule(apps, schema_editor):
-    apps.get_model("kpi", "AuditHead").objects.create(id=1, hash="0" * 64)
-    apps.get_model("kpi", "AlertRule").objects.create(
-        kind="audit_differences", threshold=0, window_seconds=300, severity="critical"
+    apps.get_model("kpi", "AuditHead").objects.get_or_create(id=1, defaults={"hash": "0" * 64})
+    apps.get_model("kpi", "AlertRule").objects.get_or_create(
+        kind="audit_differences",
+        severity="critical",
+        defaults={"threshold": 0, "window_seconds": 300},
     )
 
 

@@ -5,6 +5,7 @@ Every cell is text: amounts to the last digit, times in ISO 8601, nothing a spre
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from io import BytesIO
 from typing import Any, Final
 
 from django.db.models import Field as ModelField
@@ -15,22 +16,28 @@ from import_export.fields import Field
 from import_export.formats.base_formats import CSV, XLSX
 from import_export.resources import ModelResource
 from import_export.widgets import Widget
+from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from tablib import Dataset
 from unfold.contrib.import_export.forms import ExportForm
 
 from market.console.actions import note_on_list
 
-#: An export is put together in memory; this many rows take some seconds as XLSX.
-MOST_ROWS: Final = 20_000
+#: An export is put together in memory; this many rows take some seconds.
+MOST_ROWS: Final = 10_000
+#: What no sheet can hold.
+UNPRINTABLE: Final = ILLEGAL_CHARACTERS_RE
 #: Text that begins with one of these is a formula to some spreadsheet.
 FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def harmless(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula: with an apostrophe before it if need be.
+    """Return text that no spreadsheet takes for a formula or cannot hold.
 
-    See OWASP, "CSV Injection".
+    A formula gets an apostrophe before it (OWASP, "CSV Injection").
     """
-    return f"'{text}" if text.startswith(FORMULA_SIGNS) else text
+    shown = UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return f"'{shown}" if shown.startswith(FORMULA_SIGNS) else shown
 
 
 class ExactWidget(Widget):
@@ -71,13 +78,27 @@ def text_field(attribute: str) -> Field:
     return Field(attribute=attribute, widget=ExactWidget(), readonly=True)
 
 
+class PlainXLSX(XLSX):
+    """A sheet of text without formats, written row by row, so that no cell is kept in memory."""
+
+    def export_data(self, dataset: Dataset, **kwargs: Any) -> bytes:
+        book = Workbook(write_only=True)
+        sheet = book.create_sheet("Export")
+        sheet.append(dataset.headers)
+        for row in dataset:
+            sheet.append(row)
+        buffer = BytesIO()
+        book.save(buffer)
+        return buffer.getvalue()
+
+
 class ExportedAdmin(ExportMixin):
     """A list that can be exported by everybody who may see it; the staff log notes who did."""
 
     export_form_class = ExportForm
 
     def get_export_formats(self) -> list[Any]:
-        return [CSV, XLSX]
+        return [CSV, PlainXLSX]
 
     def get_export_data(
         self, file_format: Any, request: HttpRequest, queryset: QuerySet[Any], **kwargs: Any

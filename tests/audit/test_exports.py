@@ -82,9 +82,7 @@ def test_no_text_of_a_user_becomes_a_formula(staff: Client, trader: User) -> Non
         place_order(user_id=trader.pk, intent=intent, client_order_id=name)
     exported = [row["client_order_id"] for row in rows(staff, "trading/order")]
     signed = [f"'{sign}HYPERLINK(1)" for sign in FORMULA_SIGNS]
-    assert exported[: len(names)] == ["a=1", "a\x01b", *reversed(signed)]
-    cells = sheet(staff, "trading/order")
-    assert "a�b" in cells[2]
+    assert exported[: len(names)] == ["a=1", "a�b", *reversed(signed)]
     book = openpyxl.load_workbook(io.BytesIO(body(staff, "trading/order", XLSX)))
     assert not [cell for row in book.worksheets[0].rows for cell in row if cell.data_type == "f"]
 
