@@ -43,6 +43,7 @@ PAGES = {
     "transfer": "accounts.transfer",
     "admin_log": "admin.logentry",
 }
+LINK = "text-primary-600 dark:text-primary-500"
 CONTENT_TYPES = {"csv": "text/csv", "jsonl": "application/jsonl"}
 
 
@@ -106,7 +107,7 @@ class AuditRecordAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
         href = address_of(record.reference)
         if not href:
             return record.reference
-        return format_html('<a href="{}">{}</a>', href, record.reference)
+        return format_html('<a class="{}" href="{}">{}</a>', LINK, href, record.reference)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditRecord], search_term: str
