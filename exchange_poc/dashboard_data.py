@@ -1,7 +1,7 @@
 """The dashboard as JSON: cards as people read them, charts with plain numbers."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
@@ -11,7 +11,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.urls import reverse
 
 from accounts.models import Tier
-from exchange_poc.dashboard_cards import cards, market_card
+from exchange_poc.dashboard_cards import Card, cards, market_card
 from kpi.dashboard import Bucket, Dashboard
 from kpi.margin_ratios import AccountAtRisk, MarginRatios
 from kpi.measures import MEASURES
@@ -41,14 +41,18 @@ def dashboard_json(dashboard: Dashboard, *, user: Person) -> Json:
         "interval": dashboard.interval_seconds * 1000,
         "halted": dashboard.trading_halted,
         "hint": hint(dashboard),
-        "markets": [asdict(market_card(row)) for row in dashboard.instruments],
-        "cards": [asdict(card) for card in cards(dashboard)],
+        "markets": [card_json(market_card(row)) for row in dashboard.instruments],
+        "cards": [card_json(card) for card in cards(dashboard)],
         "charts": charts(dashboard),
         "accounts": [account_row(row) for row in dashboard.ratios.nearest]
         if may("accounts.view_account")
         else None,
         "alerts": [alert_row(row) for row in dashboard.alerts] if may("kpi.view_alert") else [],
     }
+
+
+def card_json(card: Card) -> Json:
+    return {field.name: getattr(card, field.name) for field in fields(card)}
 
 
 def hint(dashboard: Dashboard) -> str:

@@ -12,6 +12,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import FloatField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
@@ -171,11 +173,11 @@ def instrument_figures(slots: Sequence[datetime]) -> list[InstrumentFigures]:
     rows = (
         InstrumentSnapshot.objects.filter(instrument__in=shown, snapshot__slot__in=slots)
         .order_by("snapshot__slot")
-        .values_list("instrument_id", "snapshot__slot", "mark_price")
+        .values_list("instrument_id", "snapshot__slot", Cast("mark_price", FloatField()))
     )
     prices: dict[int, list[tuple[datetime, float]]] = {key: [] for key in shown}
     for key, slot, price in rows:
-        prices[key].append((slot, float(price)))
+        prices[key].append((slot, price))
     instruments = Instrument.objects.in_bulk(list(shown))
     return [
         InstrumentFigures(instruments[key], interest, prices[key])

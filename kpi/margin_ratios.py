@@ -55,35 +55,37 @@ class MarginRatios:
         return sum(self.counts[: MULTIPLES.index(NEAR) + 1])
 
 
-# The rows that come back are the nearest accounts and one account of every other bucket.
+# First a row for each bucket with its size, then one for each of the nearest accounts.
 MARGIN_RATIOS: Final = """
 WITH held AS (
     SELECT position.account_id, sum(position.margin) AS margin,
-           sum(position.quantity * instrument.mark_price - position.cost) AS unrealized,
-           sum(abs(position.quantity) * instrument.mark_price) AS notional
+           sum(position.quantity * instrument.mark_price - position.cost) AS unrealized
     FROM risk_position AS position
     JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
     WHERE position.status = 'OPEN'
     GROUP BY position.account_id
     HAVING sum(position.margin) > 0
-), ratios AS (
-    SELECT account.id, account.user_id, held.margin, held.notional,
-           account.balance + held.unrealized AS equity,
+), ratios AS MATERIALIZED (
+    SELECT account.id, account.user_id, held.margin, account.balance + held.unrealized AS equity,
            (account.balance + held.unrealized) / held.margin AS ratio
     FROM held
     JOIN accounts_account AS account ON account.id = held.account_id
-), ranked AS (
-    SELECT ratios.*, bucket, count(*) OVER by_bucket AS size,
-           row_number() OVER (PARTITION BY bucket) AS place,
-           row_number() OVER (ORDER BY ratio, id) AS rank
-    FROM ratios, width_bucket(ratio, %(bounds)s::numeric[]) AS bucket
-    WINDOW by_bucket AS (PARTITION BY bucket)
+), nearest AS (
+    SELECT * FROM ratios ORDER BY ratio, id LIMIT %(most)s
 )
-SELECT bucket, size, rank, ranked.id, owner.username, owner.tier, equity, margin, ratio, notional
-FROM ranked
-JOIN accounts_user AS owner ON owner.id = ranked.user_id
-WHERE rank <= %(most)s OR place = 1
-ORDER BY rank
+SELECT bucket, count(*), NULL::bigint, NULL, NULL, NULL::numeric, NULL::numeric,
+       NULL::numeric AS ratio, NULL::numeric
+FROM (SELECT width_bucket(ratio, %(bounds)s::numeric[]) AS bucket FROM ratios) AS placed
+GROUP BY bucket
+UNION ALL
+SELECT NULL, NULL, nearest.id, owner.username, owner.tier, equity, nearest.margin, ratio,
+       (SELECT sum(abs(position.quantity) * instrument.mark_price)
+        FROM risk_position AS position
+        JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
+        WHERE position.account_id = nearest.id AND position.status = 'OPEN')
+FROM nearest
+JOIN accounts_user AS owner ON owner.id = nearest.user_id
+ORDER BY ratio NULLS FIRST, 3
 """
 
 
@@ -93,11 +95,11 @@ def margin_ratios(*, threshold: Decimal) -> MarginRatios:
     with connection.cursor() as cursor:
         cursor.execute(MARGIN_RATIOS, {"bounds": bounds, "most": MOST_ACCOUNTS})
         rows = cursor.fetchall()
-    sizes = {bucket: size for bucket, size, *_ in rows}
+    sizes = {bucket: size for bucket, size, *_ in rows if bucket is not None}
     return MarginRatios(
         bounds=bounds,
         counts=[sizes.get(bucket, 0) for bucket in range(len(bounds) + 1)],
-        nearest=[at_risk(row[3:], threshold) for row in rows if row[2] <= MOST_ACCOUNTS],
+        nearest=[at_risk(account, threshold) for bucket, _, *account in rows if bucket is None],
     )
 
 

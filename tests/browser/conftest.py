@@ -66,6 +66,8 @@ def exchange(
         server = serve()
         yield server
         server.stop()
+        connection.close()
+        connection.close_pool()
         restore_database(migrated)
 
 
