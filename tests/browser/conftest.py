@@ -1,14 +1,14 @@
 """Chromium against a live server; whatever a page complains of fails the test that opened it."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test import override_settings
 from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 from pytest_django import DjangoDbBlocker
@@ -33,7 +33,7 @@ def is_required() -> bool:
     return os.environ.get("CI") in {"1", "true"} or "REQUIRE_BROWSER" in os.environ
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def allow_database_beside_playwright() -> Iterator[None]:
     """Playwright's synchronous API runs an event loop, in which Django refuses queries."""
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -41,7 +41,7 @@ def allow_database_beside_playwright() -> Iterator[None]:
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         told = f"No browser at {CHROMIUM}: install chromium or set CHROMIUM to its path."
@@ -66,9 +66,9 @@ def exchange(
         server = serve()
         yield server
         server.stop()
-        connection.close()
-        connection.close_pool()
         restore_database(migrated)
+        # While playwright's loop runs, Django keeps connections apart from those of other tests.
+        connection.close()
 
 
 def serve() -> LiveServer:
@@ -80,9 +80,12 @@ def serve() -> LiveServer:
 
 
 def restore_database(contents: str) -> None:
+    """Bring every row back as it was; triggers, which would add more, are off meanwhile."""
     options = {"inhibit_post_migrate": True, "reset_sequences": False}
     call_command("flush", verbosity=0, interactive=False, **options)
-    connection.creation.deserialize_db_from_string(contents)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        connection.creation.deserialize_db_from_string(contents)
 
 
 def seed() -> None:
@@ -97,6 +100,7 @@ def seed() -> None:
     place_order(user_id=ids["advanced"], intent=Intent("BTCUSDT", False, D("1.5")))
     place_order(user_id=ids["beginner"], intent=Intent("BTCUSDT", True, D(500)))
     set_staff_password("admin")
+    set_staff_password("regulator")
     take_snapshot()
 
 
@@ -104,6 +108,9 @@ def set_staff_password(username: str) -> None:
     user = User.objects.get(username=username)
     user.password = make_password(PASSWORD, hasher="md5")
     user.save(update_fields=["password"])
+
+
+DashboardOf = Callable[[str], Page]
 
 
 class Complaints(list[str]):
@@ -124,30 +131,51 @@ class Complaints(list[str]):
 
 
 @pytest.fixture(scope="module")
-def session(chromium: Browser, exchange: LiveServer) -> StorageState:
-    """The cookies of the demo's superuser, who has logged in with the form."""
+def sessions(chromium: Browser, exchange: LiveServer) -> dict[str, StorageState]:
+    """The cookies of the demo's superuser and regulator, who have logged in with the form."""
+    states = {}
     with override_settings(PASSWORD_HASHERS=[HASHER]):
-        context = chromium.new_context(base_url=exchange.url)
-        log_in(context.new_page(), "admin")
-    state = context.storage_state()
-    context.close()
-    return state
+        for username in ("admin", "regulator"):
+            context = chromium.new_context(base_url=exchange.url)
+            log_in(context.new_page(), username)
+            states[username] = context.storage_state()
+            context.close()
+    return states
 
 
 @pytest.fixture
-def staff(chromium: Browser, exchange: LiveServer, session: StorageState) -> Iterator[Page]:
-    """The dashboard as staff see it; the test fails on any complaint of a page of its window."""
-    complaints = Complaints()
-    context = chromium.new_context(
-        base_url=exchange.url, viewport={"width": 1280, "height": 800}, storage_state=session
-    )
-    context.set_default_timeout(10_000)
-    context.on("page", lambda page: complaints.listen_to(page, home=exchange.url))
-    page = context.new_page()
-    page.goto("/admin/")
-    yield page
-    context.close()
+def dashboard_of(
+    chromium: Browser, exchange: LiveServer, sessions: dict[str, StorageState]
+) -> Iterator[DashboardOf]:
+    """Open the dashboard: ``dashboard_of("admin")``.
+
+    The test fails on any complaint of a page of these windows.
+    """
+    complaints, contexts = Complaints(), []
+
+    def enter(username: str) -> Page:
+        context = chromium.new_context(
+            base_url=exchange.url,
+            viewport={"width": 1280, "height": 800},
+            storage_state=sessions[username],
+        )
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        context.on("page", lambda page: complaints.listen_to(page, home=exchange.url))
+        page = context.new_page()
+        page.goto("/admin/")
+        return page
+
+    yield enter
+    for context in contexts:
+        context.close()
     assert complaints == []
+
+
+@pytest.fixture
+def staff(dashboard_of: DashboardOf) -> Page:
+    """The dashboard as the demo's superuser sees it."""
+    return dashboard_of("admin")
 
 
 def log_in(page: Page, username: str) -> Page:

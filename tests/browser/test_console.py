@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from accounts.models import User
 from market.models import Instrument
 from tests.admin.conftest import D
+from tests.browser.conftest import DashboardOf
 
 pytestmark = pytest.mark.django_db
 #: So many pages load side by side.
@@ -124,5 +125,33 @@ def test_a_change_of_tier_and_of_balance_leaves_its_trace(staff: Page) -> None:
     expect(staff.locator("#content")).to_contain_text("admin")
     open_page(staff, reverse("admin:admin_logentry_changelist"))
     expect(staff.locator("#result_list")).to_contain_text("beginner is now Advanced.")
+    open_page(staff, reverse("admin:kpi_auditrecord_changelist"))
+    trail = staff.locator("#result_list")
+    expect(trail).to_contain_text("balance_change")
+    expect(trail).to_contain_text("staff_action")
+    confirm(staff, "Verify now")
+    expect(staff.locator("body")).to_contain_text("records are sound")
     trader.refresh_from_db()
     assert (trader.tier, trader.account.balance) == ("advanced", D("9987.5"))
+
+
+def test_a_regulator_sees_all_and_changes_nothing(dashboard_of: DashboardOf) -> None:
+    page = dashboard_of("regulator")
+    expect(page.locator("#dashboard-accounts tbody tr").first).to_be_visible()
+    expect(page.locator(".dashboard-action")).to_have_count(0)
+    trader = User.objects.get(username="advanced")
+    account = reverse("admin:accounts_account_change", args=[trader.account.pk])
+    open_page(page, account)
+    expect(page.locator("#equity-curve canvas")).to_be_visible()
+    for button in ("Change tier", "Adjust balance", "Withdraw", "Suspend"):
+        expect(page.get_by_text(button, exact=True)).to_have_count(0)
+    for action, key in (
+        ("accounts_account_adjust", trader.account.pk),
+        ("accounts_account_change_tier", trader.account.pk),
+        ("accounts_user_change_tier", trader.pk),
+        ("risk_riskpolicy_halt", 1),
+    ):
+        assert page.request.get(reverse(f"admin:{action}", args=[key])).status == 403
+    for model in admin.site._registry:
+        answer = page.request.get(address(model, "changelist"))
+        assert answer.status == 200, model
