@@ -1,0 +1,175 @@
+"""A lively past for a demo: agents trade by the real services through days of simulated prices.
+
+The seed alone decides prices and orders. Facts bear simulated times, from ``days`` ago until now,
+and the exchange must be empty before, so that no fact is younger than one that follows it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from random import Random
+from typing import Final
+
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from accounts.models import Account, Tier, User
+from accounts.services import create_user, deposit, withdraw
+from market.amounts import round_to_multiple
+from market.errors import ExchangeError
+from market.models import Instrument
+from risk.selectors import account_states
+from risk.state import AccountState
+from trading.demo import TRADERS, seed_demo
+from trading.demo_agents import Listing, View, tickets_of
+from trading.demo_clock import SimulatedClock, simulated_clock
+from trading.demo_prices import MINUTE, price_path, step_times
+from trading.manual_prices import step_at_prices
+from trading.models import OPEN_STATUSES, Order
+from trading.services import cancel_order, place_orders
+
+#: How many half-hours a trend spans, and the share of agents that act in each step, in percent.
+TREND_STEPS: Final = 8
+ACTIVITY: Final = 30
+ACTIVITY_OF_A_MINUTE: Final = 8
+CENT: Final = Decimal("0.01")
+
+#: Wraps the steps, to show progress; called after each step.
+Progress = Callable[[Sequence[datetime]], Iterable[datetime]]
+
+
+class NotEmpty(ExchangeError):
+    code = "not_empty"
+    detail = "A history needs an empty exchange: start on another LOCAL_DIR or database."
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A trader of the demo with the balance it began with, in USDT."""
+
+    account: Account
+    tier: Tier
+    opening_balance: Decimal
+
+
+@dataclass(slots=True)
+class Run:
+    """A history in the making."""
+
+    agents: Sequence[Agent]
+    rng: Random
+    clock: SimulatedClock
+    instruments: Mapping[str, Instrument]
+    path: list[dict[str, Decimal]] = field(default_factory=list)
+
+    def listings(self) -> dict[str, Listing]:
+        now, before = self.path[-1], self.path[max(0, len(self.path) - 1 - TREND_STEPS)]
+        return {
+            symbol: Listing(
+                now[symbol], row.tick_size, row.lot_size, now[symbol] / before[symbol] - 1
+            )
+            for symbol, row in self.instruments.items()
+        }
+
+
+def seed_history(
+    *,
+    traders: int,
+    days: int,
+    seed: str,
+    progress: Progress = iter,
+    after_step: Callable[[], object] = lambda: None,
+) -> list[str]:
+    """Fill an empty exchange with ``days`` days of trading and return a line per thing created.
+
+    ``after_step`` is called at the end of each market step, under the simulated clock. Raises
+    NotEmpty where anybody has an account.
+    """
+    if User.objects.exists():
+        raise NotEmpty
+    times = step_times(end=timezone.now(), days=days)
+    with simulated_clock(times[0] - MINUTE) as clock:
+        done = seed_demo()
+        run = Run(create_agents(traders), Random(seed), clock, by_symbol())  # noqa: S311
+        prices = price_path(
+            start={symbol: row.mark_price or Decimal(0) for symbol, row in run.instruments.items()},
+            ticks={symbol: row.tick_size for symbol, row in run.instruments.items()},
+            steps=len(times),
+            rng=Random(f"{seed}/prices"),  # noqa: S311
+        )
+        for moment, marks in zip(progress(times), prices, strict=True):
+            step(run, moment, marks, until=following(times, moment))
+            after_step()
+    return [*done, f"{traders} traders' history of {days} days"]
+
+
+def by_symbol() -> dict[str, Instrument]:
+    return {row.symbol: row for row in Instrument.objects.order_by("symbol")}
+
+
+def create_agents(traders: int) -> list[Agent]:
+    """Return the demo users and as many more as asked for, the tiers in turn."""
+    agents = []
+    for number in range(traders):
+        kind = TRADERS[number % len(TRADERS)]
+        name = kind.tier.value
+        if number < len(TRADERS):
+            user = User.objects.get(username=name)
+        else:
+            name = f"{name}-{number // len(TRADERS) + 1}"
+            user = create_user(username=name, tier=kind.tier, opening_balance=kind.balance)
+        agents.append(Agent(user.account, kind.tier, kind.balance))
+    return agents
+
+
+def following(times: Sequence[datetime], moment: datetime) -> timedelta:
+    """Return how long the step that begins at ``moment`` lasts; the last one takes no time."""
+    return next((later - moment for later in times if later > moment), timedelta())
+
+
+def step(run: Run, moment: datetime, marks: dict[str, Decimal], *, until: timedelta) -> None:
+    """Run one market step at ``marks``, then let some agents act, spread over its time."""
+    run.clock.now = moment
+    run.path.append(marks)
+    step_at_prices(marks)
+    activity = ACTIVITY if until > MINUTE else ACTIVITY_OF_A_MINUTE
+    chosen = [agent for agent in run.agents if run.rng.randrange(100) < activity]
+    states = account_states([agent.account.pk for agent in chosen])
+    resting = resting_orders(chosen)
+    pause = until / (len(run.agents) + 1)
+    for agent in chosen:
+        run.clock.advance(pause)
+        act(run, agent, states[agent.account.pk], resting[agent.account.pk])
+    run.clock.now = moment + until * 19 / 20
+
+
+def resting_orders(agents: Sequence[Agent]) -> dict[int, int]:
+    """Return how many orders each agent has on the book, by account id."""
+    is_open = Count("orders", filter=Q(orders__status__in=OPEN_STATUSES))
+    accounts = Account.objects.filter(pk__in=[agent.account.pk for agent in agents])
+    return dict(accounts.annotate(resting=is_open).values_list("id", "resting"))
+
+
+def act(run: Run, agent: Agent, state: AccountState, resting: int) -> None:
+    """Let an agent move money, take back a stale order and place what its strategy asks for."""
+    move_money(run, agent, state)
+    assert agent.account.user_id is not None
+    if resting and run.rng.randrange(3) == 0:
+        stale = Order.objects.filter(account=agent.account, status__in=OPEN_STATUSES)
+        cancel_order(order_id=stale.order_by("id")[0].pk, user_id=agent.account.user_id)
+    holdings = {p.symbol: p.holding.quantity for p in state.positions.values()}
+    view = View(run.listings(), holdings, state.equity, resting)
+    tickets = tickets_of(agent.tier, view, run.rng)
+    if tickets:
+        place_orders(user_id=agent.account.user_id, tickets=tickets)
+
+
+def move_money(run: Run, agent: Agent, state: AccountState) -> None:
+    """Top up an account that lost most of its money; take profits out of a flat one."""
+    opening = agent.opening_balance
+    if state.equity < opening / 4 and run.rng.randrange(4) == 0:
+        deposit(account=agent.account, amount=opening / 2, reason="Top-up")
+    elif not state.positions and not state.reserved_margin and state.balance > opening * 6 / 5:
+        profit = round_to_multiple((state.balance - opening) / 2, CENT)
+        withdraw(account=agent.account, amount=profit, reason="Profits")
