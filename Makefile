@@ -9,13 +9,16 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-ha
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test faults lint bench screenshots clean-data
+.PHONY: help run demo test faults lint bench screenshots clean-data
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## Run the exchange on 127.0.0.1:$PORT (8000) until Ctrl-C
 	@exec $(LAUNCHER) run
+
+demo: $(VENV)/.run ## Run an exchange with a week of trading and a crash, on .local/demo
+	@exec $(LAUNCHER) demo
 
 test: $(VENV)/.dev ## Run the test suite on servers of its own; ARGS="-k word" goes to pytest
 	@exec $(LAUNCHER) test -- $(ARGS)

@@ -19,7 +19,7 @@ TREND: Final = Decimal("0.006")
 DISTANCES: Final = (Decimal("0.004"), Decimal("0.008"), Decimal("0.015"), Decimal("0.03"))
 IMBALANCE: Final = Decimal("0.15")
 #: One ticket in so many is a mistake that the exchange should refuse.
-MISTAKE_IN: Final = 30
+MISTAKE_IN: Final = 15
 RESTING_LIMIT: Final = 6
 
 
@@ -73,6 +73,14 @@ def follow_momentum(view: View, rng: Random) -> list[Intent]:
         return []
     notional = view.equity * 5 * Decimal(rng.randint(60, 97)) / 100
     return [Intent(symbol, listing.trend > 0, listing.size(notional), leverage=5)]
+
+
+def go_all_in(view: View, symbol: str) -> list[Ticket]:
+    """Close everything and buy one instrument with all of the equity: what a crash punishes."""
+    closings = [closing(name, held) for name, held in view.holdings.items()]
+    notional = view.equity * 5 * Decimal("0.97")
+    size = view.listings[symbol].size(notional)
+    return [Ticket(intent) for intent in (*closings, Intent(symbol, True, size, leverage=5))]
 
 
 def revert_to_mean(view: View, rng: Random) -> list[Intent]:

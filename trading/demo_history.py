@@ -22,9 +22,9 @@ from market.models import Instrument
 from risk.selectors import account_states
 from risk.state import AccountState
 from trading.demo import TRADERS, seed_demo
-from trading.demo_agents import Listing, View, tickets_of
+from trading.demo_agents import Listing, View, go_all_in, tickets_of
 from trading.demo_clock import SimulatedClock, simulated_clock
-from trading.demo_prices import MINUTE, price_path, step_times
+from trading.demo_prices import MINUTE, crash_step, price_path, step_times
 from trading.manual_prices import step_at_prices
 from trading.models import OPEN_STATUSES, Order
 from trading.services import cancel_order, place_orders
@@ -35,7 +35,7 @@ ACTIVITY: Final = 30
 ACTIVITY_OF_A_MINUTE: Final = 8
 CENT: Final = Decimal("0.01")
 
-#: Wraps the steps, to show progress; called after each step.
+#: Wraps the moments of the steps, to show progress.
 Progress = Callable[[Sequence[datetime]], Iterable[datetime]]
 
 
@@ -98,10 +98,12 @@ def seed_history(
             steps=len(times),
             rng=Random(f"{seed}/prices"),  # noqa: S311
         )
-        for moment, marks in zip(progress(times), prices, strict=True):
+        for number, (moment, marks) in enumerate(zip(progress(times), prices, strict=True)):
             step(run, moment, marks, until=following(times, moment))
+            if number == crash_step(len(times)) - 1:
+                tempt(run)
             after_step()
-    return [*done, f"{traders} traders' history of {days} days"]
+    return [*done, f"history of {traders} traders over {days} days"]
 
 
 def by_symbol() -> dict[str, Instrument]:
@@ -154,15 +156,27 @@ def resting_orders(agents: Sequence[Agent]) -> dict[int, int]:
 def act(run: Run, agent: Agent, state: AccountState, resting: int) -> None:
     """Let an agent move money, take back a stale order and place what its strategy asks for."""
     move_money(run, agent, state)
-    assert agent.account.user_id is not None
     if resting and run.rng.randrange(3) == 0:
         stale = Order.objects.filter(account=agent.account, status__in=OPEN_STATUSES)
-        cancel_order(order_id=stale.order_by("id")[0].pk, user_id=agent.account.user_id)
-    holdings = {p.symbol: p.holding.quantity for p in state.positions.values()}
-    view = View(run.listings(), holdings, state.equity, resting)
+        cancel_order(order_id=stale.order_by("id")[0].pk, user_id=state.user_id)
+    view = View(run.listings(), holdings(state), state.equity, resting)
     tickets = tickets_of(agent.tier, view, run.rng)
     if tickets:
-        place_orders(user_id=agent.account.user_id, tickets=tickets)
+        place_orders(user_id=state.user_id, tickets=tickets)
+
+
+def tempt(run: Run) -> None:
+    """Let the last beginner bet everything, so that every history has an insurance payment."""
+    agent = [agent for agent in run.agents if agent.tier == Tier.BEGINNER][-1]
+    deposit(account=agent.account, amount=agent.opening_balance / 10, reason="Top-up")
+    state = account_states([agent.account.pk])[agent.account.pk]
+    view = View(run.listings(), holdings(state), state.equity, resting=0)
+    place_orders(user_id=state.user_id, tickets=go_all_in(view, "ETHUSDT"))
+
+
+def holdings(state: AccountState) -> dict[str, Decimal]:
+    """Return the signed quantities that an account holds, by symbol."""
+    return {p.symbol: p.holding.quantity for p in state.positions.values()}
 
 
 def move_money(run: Run, agent: Agent, state: AccountState) -> None:

@@ -33,12 +33,17 @@ def step_times(*, end: datetime, days: int) -> list[datetime]:
     return [*halves, *(last_hour + n * MINUTE for n in range(int(LAST_HOUR / MINUTE) + 1))]
 
 
+def crash_step(steps: int) -> int:
+    """Return which of so many steps the crash begins with, counted from 0."""
+    return int(steps * CRASH)
+
+
 def price_path(
     *, start: Mapping[str, Decimal], ticks: Mapping[str, Decimal], steps: int, rng: Random
 ) -> Iterator[dict[str, Decimal]]:
     """Yield the prices of each step by symbol, as multiples of the instruments' tick sizes."""
     prices = dict(start)
-    crash, rally = int(steps * CRASH), int(steps * RALLY)
+    crash, rally = crash_step(steps), int(steps * RALLY)
     for step in range(steps):
         for symbol in prices:
             moves = CRASH_MOVES.get(symbol, CRASH_MOVES["BTCUSDT"])

@@ -1,4 +1,4 @@
-"""Command line of the launcher: ``run``, ``test -- ARGS`` and ``clean-data``."""
+"""Command line of the launcher: ``run``, ``demo``, ``test -- ARGS`` and ``clean-data``."""
 
 import argparse
 import signal
@@ -8,7 +8,7 @@ from exchange_poc.launcher.console import say
 from exchange_poc.launcher.errors import LauncherError
 from exchange_poc.launcher.local_dir import LocalDir
 from exchange_poc.launcher.processes import follow_parent
-from exchange_poc.launcher.run import run
+from exchange_poc.launcher.run import demo, run
 from exchange_poc.launcher.servers import Servers
 from exchange_poc.launcher.signals import StopSignals
 from exchange_poc.launcher.suite import test
@@ -23,6 +23,8 @@ def main() -> int:
         match arguments.command:
             case "run":
                 return run()
+            case "demo":
+                return demo()
             case "test":
                 return test(arguments.pytest_arguments)
             case _:
@@ -40,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = result.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run the exchange in the foreground")
+    commands.add_parser("demo", help="run an exchange with a history, on a directory of its own")
     suite = commands.add_parser("test", help="run pytest on servers of its own")
     suite.add_argument("pytest_arguments", nargs="*", metavar="ARG", help="after --, for pytest")
     commands.add_parser("clean-data", help="delete the data of the embedded servers")

@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -25,17 +25,32 @@ START_PATIENCE: Final = 60.0  # seconds until GET /health must have answered
 START_FAILURES: Final = 3  # deaths of the web server before its first answer that end it all
 
 
-def run() -> int:
-    """Run the exchange until SIGINT or SIGTERM and return 0; raise LauncherError on a failure."""
+#: What ``demo`` seeds an empty exchange with.
+DEMO_DIR: Final = PROJECT_ROOT / ".local" / "demo"
+HISTORY: Final = ("--traders", "30", "--days", "7")
+
+
+def run(*seed_options: str) -> int:
+    """Run the exchange until SIGINT or SIGTERM and return 0; raise LauncherError on a failure.
+
+    ``seed_options`` go to ``seed_demo``, which fills an empty database.
+    """
     local = LocalDir.from_environment()
     port = configured_port()
     with StopSignals() as stop:
         try:
             with only_one(local, port=port), leased(local, stop=stop) as servers:
-                run_exchange(servers, port=port, stop=stop)
+                run_exchange(servers, port=port, stop=stop, seed_options=seed_options)
         except StopRequested:
             say("stopped")
     return 0
+
+
+def demo() -> int:
+    """Run an exchange that has a history and goes on from its prices; as ``run`` otherwise."""
+    os.environ.setdefault("LOCAL_DIR", str(DEMO_DIR))
+    os.environ.setdefault("PRICE_SOURCES", "simulation")
+    return run(*HISTORY)
 
 
 def configured_port() -> int:
@@ -66,17 +81,21 @@ def only_one(local: LocalDir, *, port: int) -> Iterator[None]:
         lock.close()
 
 
-def run_exchange(servers: Servers, *, port: int, stop: StopSignals) -> None:
+def run_exchange(
+    servers: Servers, *, port: int, stop: StopSignals, seed_options: Sequence[str] = ()
+) -> None:
     """Prepare the database, keep all services up and stop them in reverse order at the end."""
     create_metrics_directory(servers.local)
     manage("migrate", "--noinput", "--verbosity", "0", stop=stop)
-    seeded = manage("seed_demo", "--if-empty", stop=stop)
+    seeded = manage("seed_demo", "--if-empty", *seed_options, stop=stop)
     web, *others = services = exchange_services(servers.local)
     try:
         await_health(web, port=port, stop=stop)
         for service in others:
             service.watch()
         print(banner(port=port, local=servers.local, seeded=seeded), flush=True)
+        if seed_options:
+            print(tour(port=port), flush=True)
         while True:
             servers.revive()
             for service in services:
@@ -167,6 +186,23 @@ def banner(*, port: int, local: LocalDir, seeded: str) -> str:
             f"  Files      {local.root}",
             "  Demo keys  printed above at the first start, and listed in the README",
             "  Stop       Ctrl-C",
+            "",
+        )
+    )
+
+
+def tour(*, port: int) -> str:
+    """Return what to look at in an exchange with a history."""
+    admin = f"http://{ports.LOOPBACK}:{port}/admin"
+    return "\n".join(
+        (
+            "Look at, as admin with the password admin:",
+            f"  Charts         {admin}/  (24 hours and 7 days show the crash)",
+            f"  Close-outs     {admin}/trading/liquidation/",
+            f"  Refused        {admin}/trading/order/?status=REJECTED",
+            f"  Resting        {admin}/trading/order/?status=NEW",
+            f"  Money          {admin}/accounts/transfer/",
+            "  API keys       beginner-key, intermediate-key, advanced-key",
             "",
         )
     )
