@@ -92,15 +92,10 @@ def seed_history(
     with simulated_clock(times[0] - MINUTE) as clock:
         done = seed_demo()
         run = Run(create_agents(traders), Random(seed), clock, by_symbol())  # noqa: S311
-        prices = price_path(
-            start={symbol: row.mark_price or Decimal(0) for symbol, row in run.instruments.items()},
-            ticks={symbol: row.tick_size for symbol, row in run.instruments.items()},
-            steps=len(times),
-            rng=Random(f"{seed}/prices"),  # noqa: S311
-        )
+        prices = price_paths(run.instruments, times, seed=seed)
         for number, (moment, marks) in enumerate(zip(progress(times), prices, strict=True)):
             step(run, moment, marks, until=following(times, moment))
-            if number == crash_step(len(times)) - 1:
+            if number == crash_step(times) - 1:
                 tempt(run)
             after_step()
     return [*done, f"history of {traders} traders over {days} days"]
@@ -108,6 +103,20 @@ def seed_history(
 
 def by_symbol() -> dict[str, Instrument]:
     return {row.symbol: row for row in Instrument.objects.order_by("symbol")}
+
+
+def price_paths(
+    instruments: Mapping[str, Instrument], times: Sequence[datetime], *, seed: str
+) -> list[dict[str, Decimal]]:
+    """Return the prices of each step by symbol, going on from the present marks."""
+    paths = []
+    for symbol, row in instruments.items():
+        assert row.mark_price is not None
+        rng = Random(f"{seed}/{symbol}")  # noqa: S311
+        paths.append(
+            price_path(times, start=row.mark_price, symbol=symbol, tick_size=row.tick_size, rng=rng)
+        )
+    return [dict(zip(instruments, marks, strict=True)) for marks in zip(*paths, strict=True)]
 
 
 def create_agents(traders: int) -> list[Agent]:

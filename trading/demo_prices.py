@@ -15,9 +15,12 @@ STEP: Final = timedelta(minutes=30)
 #: The last hour is stepped by the minute, as the charts of the present look at minutes.
 LAST_HOUR: Final = timedelta(hours=1)
 MINUTE: Final = timedelta(minutes=1)
-#: Where the rally and the crash begin, as shares of the run.
-RALLY: Final = Decimal("0.72")
-CRASH: Final = Decimal("0.90")
+#: When the crash begins, and of the steps before it, which the rally begins with; as shares.
+CRASH: Final = 0.93
+RALLY: Final = 0.8
+#: How many steps the recovery takes, and the drift of rally and recovery, in basis points.
+RECOVERY: Final = 12
+DRIFT: Final = 12
 #: The crash's steps, as changes in basis points: a gap that leaves accounts in deficit comes first.
 CRASH_MOVES: Final[Mapping[str, Sequence[int]]] = {
     "BTCUSDT": (-1900, -400, 150, -350),
@@ -33,24 +36,30 @@ def step_times(*, end: datetime, days: int) -> list[datetime]:
     return [*halves, *(last_hour + n * MINUTE for n in range(int(LAST_HOUR / MINUTE) + 1))]
 
 
-def crash_step(steps: int) -> int:
-    """Return which of so many steps the crash begins with, counted from 0."""
-    return int(steps * CRASH)
+def crash_step(times: Sequence[datetime]) -> int:
+    """Return which of the steps the crash begins with, counted from 0."""
+    start = times[0] + CRASH * (times[-1] - times[0])
+    return next(number for number, moment in enumerate(times) if moment >= start)
+
+
+def changes(times: Sequence[datetime], symbol: str, rng: Random) -> Iterator[int]:
+    """Yield a symbol's change in each step, in basis points."""
+    crash, crash_moves = crash_step(times), CRASH_MOVES.get(symbol, CRASH_MOVES["BTCUSDT"])
+    end = crash + len(crash_moves)
+    for number, moment in enumerate(times):
+        # A minute's changes are smaller than a half-hour's by about the root of 30.
+        width = 11 if moment > times[-1] - LAST_HOUR else 60
+        drifting = int(crash * RALLY) <= number < crash or end <= number < end + RECOVERY
+        walk = rng.randint(-width, width) + (DRIFT if drifting else 0)
+        yield crash_moves[number - crash] if crash <= number < end else walk
 
 
 def price_path(
-    *, start: Mapping[str, Decimal], ticks: Mapping[str, Decimal], steps: int, rng: Random
-) -> Iterator[dict[str, Decimal]]:
-    """Yield the prices of each step by symbol, as multiples of the instruments' tick sizes."""
-    prices = dict(start)
-    crash, rally = crash_step(steps), int(steps * RALLY)
-    for step in range(steps):
-        for symbol in prices:
-            moves = CRASH_MOVES.get(symbol, CRASH_MOVES["BTCUSDT"])
-            if crash <= step < crash + len(moves):
-                change = moves[step - crash]
-            else:
-                change = rng.randint(-60, 60) + (12 if rally <= step < crash else 0)
-            moved = prices[symbol] * (1 + change / BASIS)
-            prices[symbol] = round_to_multiple(moved, ticks[symbol])
-        yield dict(prices)
+    times: Sequence[datetime], *, start: Decimal, symbol: str, tick_size: Decimal, rng: Random
+) -> list[Decimal]:
+    """Return a symbol's price in each step, a multiple of its tick size."""
+    price, path = start, []
+    for change in changes(times, symbol, rng):
+        price = round_to_multiple(price * (1 + change / BASIS), tick_size)
+        path.append(price)
+    return path
