@@ -48,7 +48,7 @@ def run(*seed_options: str) -> int:
 
 def demo() -> int:
     """Run an exchange that has a history and goes on from its prices; as ``run`` otherwise."""
-    os.environ.setdefault("LOCAL_DIR", str(DEMO_DIR))
+    os.environ["LOCAL_DIR"] = os.environ.get("LOCAL_DIR") or str(DEMO_DIR)
     os.environ.setdefault("PRICE_SOURCES", "simulation")
     return run(*HISTORY)
 
