@@ -69,7 +69,7 @@ def is_filled(answer: bytes) -> bool:
 
 def compare(clients: int, load: Load, floors: Floor) -> list[Figure]:
     """Return the figures of one number of clients."""
-    goal = at_least(0.4) if clients == 8 else None
+    goal = at_least(0.25) if clients == 8 else None
     p50, p99 = load.quantile(0.5), load.quantile(0.99)
     name = f"{clients} client{'s' if clients > 1 else ''}"
     return [
