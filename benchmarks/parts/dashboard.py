@@ -27,7 +27,8 @@ INSERT INTO trading_order (account_id, instrument_id, symbol, fingerprint, side,
                            reserved_notional, venue, accepted_as, created_at, updated_at)
 SELECT {account} + i % {accounts}, {instrument}, '{symbol}', '', 'buy', 'market', 1, 20, false,
        false, status, CASE i % 10 WHEN 0 THEN 'insufficient_margin' ELSE '' END, '',
-       CASE i % 10 WHEN 0 THEN 0 ELSE 1 END, 10, 1, 0, 0, 'simulated', status, at, at
+       CASE i % 10 WHEN 0 THEN 0 ELSE 1 END, CASE i % 10 WHEN 0 THEN NULL ELSE 10 END, 0, 0, 0,
+       'simulated', status, at, at
 FROM generate_series(1, {orders}) AS i
 CROSS JOIN LATERAL (
     SELECT CASE i % 10 WHEN 0 THEN 'REJECTED' ELSE 'FILLED' END AS status,
