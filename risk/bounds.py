@@ -67,13 +67,14 @@ JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
 JOIN accounts_account AS account ON account.id = position.account_id
 CROSS JOIN risk_riskpolicy AS policy
 WHERE position.status = 'OPEN' AND {accounts}
-    AND position.account_id %% %(shards)s = %(shard)s
 GROUP BY account.id, policy.liquidation_threshold
 HAVING account.balance + sum(position.quantity * instrument.mark_price - position.cost)
        < policy.liquidation_threshold * sum(position.margin)
 ORDER BY account.id
 """
 ALL_BREACHES: Final = BREACHES.format(accounts="true")
+# Apart from the others, since a filter on a remainder misleads the planner.
+SHARD_BREACHES: Final = BREACHES.format(accounts="position.account_id %% %(shards)s = %(shard)s")
 CANDIDATE_BREACHES: Final = BREACHES.format(accounts="position.account_id = ANY(%(candidates)s)")
 
 
@@ -87,16 +88,16 @@ def users_in_breach(*, shard: int = 0, shards: int = 1) -> list[int]:
         candidates = [row[0] for row in cursor.fetchall()]
         if len(candidates) > MOST_CANDIDATES:
             return all_users_in_breach(shard=shard, shards=shards)
-        cursor.execute(
-            CANDIDATE_BREACHES, {"candidates": candidates, "shard": shard, "shards": shards}
-        )
+        mine = [account_id for account_id in candidates if account_id % shards == shard]
+        cursor.execute(CANDIDATE_BREACHES, {"candidates": mine})
         return [row[0] for row in cursor.fetchall()]
 
 
 def all_users_in_breach(*, shard: int = 0, shards: int = 1) -> list[int]:
     """Return the same by one pass over all open positions."""
     with connection.cursor() as cursor:
-        cursor.execute(ALL_BREACHES, {"shard": shard, "shards": shards})
+        query = ALL_BREACHES if shards == 1 else SHARD_BREACHES
+        cursor.execute(query, {"shard": shard, "shards": shards})
         return [row[0] for row in cursor.fetchall()]
 
 
