@@ -4,6 +4,7 @@ A test that commits (``django_db(transaction=True)``) also asks for ``serialized
 the rows that migrations made would be missing otherwise.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -26,6 +27,13 @@ class ApiClient(APIClient):
 
 
 ClientOf = Callable[[User], ApiClient]
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what is loaded by now: going through it again and again takes minutes."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
