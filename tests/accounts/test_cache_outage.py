@@ -29,6 +29,8 @@ def use_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Use:
         options = {**settings.CACHES["default"]["OPTIONS"], "SOCKET_TIMEOUT": PATIENCE}
         cache = {**settings.CACHES["default"], "LOCATION": url, "OPTIONS": options}
         settings.CACHES = {"default": cache}
+        # No window ends within a test.
+        settings.API_RATE_LIMIT = "100/d"
 
     return use
 
