@@ -28,6 +28,23 @@ class ExposureChange:
         return (self.long_quantity + self.short_quantity) * mark_price + self.order_notional
 
 
+class ExposureChanges:
+    """Changes by instrument id, each with the mark price on which it was decided, if on one."""
+
+    def __init__(self) -> None:
+        self.by_instrument: dict[int, tuple[Decimal | None, ExposureChange]] = {}
+
+    def add(self, instrument_id: int, mark_price: Decimal | None, change: ExposureChange) -> None:
+        known_mark, known = self.by_instrument.get(instrument_id, (None, ExposureChange()))
+        self.by_instrument[instrument_id] = (mark_price or known_mark, known + change)
+
+    @property
+    def value(self) -> Decimal:
+        """What the changes add to global exposure, in USDT."""
+        changes = self.by_instrument.values()
+        return sum((change.valued_at(mark or ZERO) for mark, change in changes), ZERO)
+
+
 def change_of_position(before: Decimal, after: Decimal) -> ExposureChange:
     """Return the change of open interest when a signed quantity goes from before to after."""
     return ExposureChange(

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from django.db import connection
@@ -14,33 +16,39 @@ from risk.fills import Holding
 from risk.models import GlobalExposure, Position, PositionStatus, RiskPolicy
 from risk.state import AccountState, InstrumentState, Limits, OpenPosition, RiskSnapshot
 
-# One row per open position and one for each instrument asked for, each beside account and limits:
-# a single statement sees one moment of marks, positions and policy.
-RISK_STATE = """
-SELECT account.user_id, account.balance, account.suspended,
+# One row per account and open position or instrument asked for: a single statement sees one moment
+# of marks, positions and policy. Columns follow AccountState, Limits, InstrumentState and position.
+RISK_STATES = """
+SELECT account.id, account.user_id, account.balance,
        coalesce(margin.reserved_margin, 0), coalesce(margin.reserved_notional, 0),
-       coalesce(leverage.max_leverage, 1),
-       policy.trading_halted, policy.max_mark_age_seconds, policy.user_exposure_limit,
+       policy.trading_halted, account.suspended, policy.max_mark_age_seconds,
+       coalesce(leverage.max_leverage, 1), policy.user_exposure_limit,
        policy.global_exposure_threshold, policy.liquidation_threshold, policy.liquidation_mode,
        policy.liquidation_fee_rate,
-       instrument.id, instrument.symbol, instrument.tick_size, instrument.lot_size,
-       instrument.min_notional, instrument.maker_fee_rate, instrument.taker_fee_rate,
-       instrument.halted, instrument.mark_price, instrument.marked_at,
-       position.id, position.quantity, position.cost, position.margin, position.leverage,
-       position.realized_pnl
+       seen.*
 FROM accounts_account AS account
 JOIN accounts_user AS owner ON owner.id = account.user_id
 JOIN risk_riskpolicy AS policy ON policy.id = 1
 LEFT JOIN risk_leveragelimit AS leverage ON leverage.tier = owner.tier
 LEFT JOIN risk_marginaccount AS margin ON margin.account_id = account.id
-LEFT JOIN (
-    market_instrument AS instrument
+LEFT JOIN LATERAL (
+    SELECT instrument.id, instrument.symbol, instrument.tick_size, instrument.lot_size,
+           instrument.min_notional, instrument.maker_fee_rate, instrument.taker_fee_rate,
+           instrument.halted, instrument.mark_price, instrument.marked_at,
+           position.id, position.quantity, position.cost, position.margin, position.leverage,
+           position.realized_pnl
+    FROM market_instrument AS instrument
     LEFT JOIN risk_position AS position
         ON position.instrument_id = instrument.id
-        AND position.account_id = %(account)s AND position.status = 'OPEN'
-) ON position.id IS NOT NULL OR instrument.symbol = ANY(%(symbols)s)
-WHERE account.id = %(account)s
+        AND position.account_id = account.id AND position.status = 'OPEN'
+    WHERE position.id IS NOT NULL OR instrument.symbol = ANY(%(symbols)s)
+) AS seen ON true
+WHERE account.id {among}
+ORDER BY account.id
 """
+# Apart, since PostgreSQL keeps the plan for one account and plans anew for a list.
+STATE_OF_ONE = RISK_STATES.format(among="= %(account)s")
+STATES_OF_MANY = RISK_STATES.format(among="= ANY(%(accounts)s)")
 
 
 def read_risk_state(*, account_id: int, symbols: Collection[str] = ()) -> RiskSnapshot:
@@ -49,35 +57,54 @@ def read_risk_state(*, account_id: int, symbols: Collection[str] = ()) -> RiskSn
     Under the account's lock this is what a decision may rest on.
     """
     with connection.cursor() as cursor:
-        cursor.execute(RISK_STATE, {"account": account_id, "symbols": list(symbols)})
+        cursor.execute(STATE_OF_ONE, {"account": account_id, "symbols": list(symbols)})
+        return snapshot_of(cursor.fetchall())
+
+
+def read_risk_states(*, account_ids: Sequence[int]) -> list[RiskSnapshot]:
+    """Return the same of several accounts, all as they are at one moment, by account id."""
+    with connection.cursor() as cursor:
+        cursor.execute(STATES_OF_MANY, {"accounts": list(account_ids), "symbols": []})
         rows = cursor.fetchall()
-    first = rows[0]
-    instruments = {row[14]: InstrumentState(*row[13:23]) for row in rows if row[13] is not None}
-    positions = (open_position(row) for row in rows if row[23] is not None)
+    return [snapshot_of(list(own)) for _, own in groupby(rows, key=itemgetter(0))]
+
+
+def snapshot_of(rows: Sequence[tuple[Any, ...]]) -> RiskSnapshot:
+    """Return what the rows of RISK_STATES say of one account."""
+    account_id, user_id, balance, reserved_margin, reserved_notional, *limits = rows[0][:14]
+    seen = [row[14:] for row in rows if row[14] is not None]
+    instruments = [InstrumentState(*row[:10]) for row in seen]
+    positions = [
+        open_position(instrument, row[10:])
+        for instrument, row in zip(instruments, seen, strict=True)
+        if row[10] is not None
+    ]
     return RiskSnapshot(
         account=AccountState(
             account_id=account_id,
-            user_id=first[0],
-            balance=first[1],
+            user_id=user_id,
+            balance=balance,
             positions={position.instrument_id: position for position in positions},
-            reserved_margin=first[3],
-            reserved_notional=first[4],
+            reserved_margin=reserved_margin,
+            reserved_notional=reserved_notional,
         ),
-        limits=Limits(first[6], first[2], first[7], first[5], *first[8:13]),
-        instruments=instruments,
+        limits=Limits(*limits),
+        instruments={instrument.symbol: instrument for instrument in instruments},
     )
 
 
-def open_position(row: tuple[Any, ...]) -> OpenPosition:
-    """Return the position of a row of RISK_STATE."""
+def open_position(instrument: InstrumentState, columns: tuple[Any, ...]) -> OpenPosition:
+    """Return a position of RISK_STATES at its instrument's mark price."""
+    assert instrument.mark_price is not None
+    position_id, quantity, cost, margin, leverage, realized_pnl = columns
     return OpenPosition(
-        id=row[23],
-        instrument_id=row[13],
-        symbol=row[14],
-        holding=Holding(quantity=row[24], cost=row[25], margin=row[26]),
-        leverage=row[27],
-        realized_pnl=row[28],
-        mark_price=row[21],
+        id=position_id,
+        instrument_id=instrument.id,
+        symbol=instrument.symbol,
+        holding=Holding(quantity, cost, margin),
+        leverage=leverage,
+        realized_pnl=realized_pnl,
+        mark_price=instrument.mark_price,
     )
 
 

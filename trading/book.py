@@ -5,23 +5,44 @@ no single account can keep: the mark price is still the one that was decided on,
 exposure stays below its threshold. Where either fails, nothing is written.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from accounts.ledger import Posting, sides
-from accounts.models import Transfer, TransferKind
+from accounts.models import TransferKind
 from market.amounts import EXACT, ZERO, round_half_even
 from risk.execution import Execution
-from risk.exposure import ExposureChange
+from risk.exposure import ExposureChange, ExposureChanges
 from risk.fills import Holding
-from risk.models import Position, PositionStatus
+from risk.models import PositionStatus
 from risk.state import AccountState, OpenPosition
-from trading.models import Liquidation, Order, OrderStatus, Trade
+from trading.models import Liquidation, Order, OrderStatus
+
+#: A row to be stored, by column name.
+Row = dict[str, Any]
+
+
+@dataclass
+class PositionRow:
+    """A position as it will be stored; ``id`` is None for a new one."""
+
+    account_id: int
+    instrument_id: int
+    leverage: int
+    opened_at: datetime
+    id: int | None = None
+    quantity: Decimal = ZERO
+    cost: Decimal = ZERO
+    margin: Decimal = ZERO
+    realized_pnl: Decimal = ZERO
+    status: PositionStatus = PositionStatus.OPEN
+    closed_at: datetime | None = None
 
 
 class Book:
-    """Changes of one account, kept as unsaved rows until ``trading.booking.write`` stores them.
+    """Changes of one account, kept as rows until ``trading.booking.write`` stores them.
 
     ``state`` is the account as it will be; the caller decides on it and reports here what it
     decided. Nothing is checked again but by the database.
@@ -32,16 +53,16 @@ class Book:
         self.now = now
         self.new_orders: list[Order] = []
         self.changed_orders: list[Order] = []
-        self.trades: list[Trade] = []
-        self.transfers: list[Transfer] = []
-        self.new_positions: list[Position] = []
-        self.changed_positions: list[Position] = []
+        self.trades: list[Row] = []
+        self.transfers: list[Row] = []
+        self.new_positions: list[PositionRow] = []
+        self.changed_positions: dict[int, PositionRow] = {}
         self.liquidation: Liquidation | None = None
-        self.exposures: dict[int, tuple[Decimal | None, ExposureChange]] = {}
+        self.exposures = ExposureChanges()
         self.reservation_changed = False
         #: What the book adds to global exposure at most, at the moments when an order opens.
         self.peak: Decimal | None = None
-        self._open: dict[int, Position] = {}
+        self._open: dict[int, PositionRow] = {}
 
     def add_order(self, order: Order) -> None:
         """Take in a new order, with what it reserves."""
@@ -58,7 +79,9 @@ class Book:
         assert order.instrument_id is not None
         margin_change = margin - order.reserved_margin
         notional_change = notional - order.reserved_notional
-        self.expose(order.instrument_id, None, ExposureChange(order_notional=notional_change))
+        self.exposures.add(
+            order.instrument_id, None, ExposureChange(order_notional=notional_change)
+        )
         self._reserve(margin_change, notional_change)
         order.reserved_margin, order.reserved_notional = margin, notional
 
@@ -69,14 +92,7 @@ class Book:
         self._move_position(order, execution, mark_price)
         self.post(TransferKind.REALIZED_PNL, execution.fill.realized_pnl, order)
         self.post(TransferKind.FEE, -execution.fee, order)
-        self.expose(order.instrument_id, mark_price, execution.change)
-
-    def expose(
-        self, instrument_id: int, mark_price: Decimal | None, change: ExposureChange
-    ) -> None:
-        """Add a change of exposure; with a mark, only valid while that is the mark."""
-        known_mark, known = self.exposures.get(instrument_id, (None, ExposureChange()))
-        self.exposures[instrument_id] = (mark_price or known_mark, known + change)
+        self.exposures.add(order.instrument_id, mark_price, execution.change)
 
     def post(self, kind: TransferKind, amount: Decimal, cause: Order | Liquidation) -> None:
         """Post a transfer of the account; ``amount`` is positive when it receives."""
@@ -85,30 +101,27 @@ class Book:
         reference = f"{cause._meta.model_name}:{cause.pk}"
         debit, credit = sides(self.state.account_id, Posting(kind, amount))
         self.transfers.append(
-            Transfer(
-                kind=kind,
-                debit_account_id=debit,
-                credit_account_id=credit,
-                amount=abs(amount),
-                reference=reference,
-                created_at=self.now,
-            )
+            {
+                "kind": kind,
+                "debit_account_id": debit,
+                "credit_account_id": credit,
+                "amount": abs(amount),
+                "reference": reference,
+                "reason": "",
+                "created_at": self.now,
+            }
         )
         self.state = replace(self.state, balance=self.state.balance + amount)
 
     def note_opening(self) -> None:
         """Hold what the book adds by now against the threshold: the last order adds risk."""
-        self.peak = max(self.exposure_change, self.peak or self.exposure_change)
-
-    @property
-    def exposure_change(self) -> Decimal:
-        """What the book adds to global exposure, in USDT."""
-        return sum(
-            (change.valued_at(mark or ZERO) for mark, change in self.exposures.values()), ZERO
-        )
+        added = self.exposures.value
+        self.peak = max(added, self.peak or added)
 
     def _reserve(self, margin: Decimal, notional: Decimal) -> None:
-        self.reservation_changed |= bool(margin or notional)
+        if not margin and not notional:
+            return
+        self.reservation_changed = True
         self.state = replace(
             self.state,
             reserved_margin=self.state.reserved_margin + margin,
@@ -126,20 +139,20 @@ class Book:
         )
         order.status = OrderStatus.FILLED
         self.trades.append(
-            Trade(
-                order_id=order.pk,
-                account_id=self.state.account_id,
-                instrument_id=order.instrument_id,
-                side=order.side,
-                size=size,
-                price=execution.price,
-                notional=round_half_even(traded),
-                leverage=execution.leverage,
-                fee=execution.fee,
-                realized_pnl=execution.fill.realized_pnl,
-                liquidation_id=self.liquidation.pk if self.liquidation else None,
-                created_at=self.now,
-            )
+            {
+                "order_id": order.pk,
+                "account_id": self.state.account_id,
+                "instrument_id": order.instrument_id,
+                "side": order.side,
+                "size": size,
+                "price": execution.price,
+                "notional": round_half_even(traded),
+                "leverage": execution.leverage,
+                "fee": execution.fee,
+                "realized_pnl": execution.fill.realized_pnl,
+                "liquidation_id": self.liquidation.pk if self.liquidation else None,
+                "created_at": self.now,
+            }
         )
 
     def _move_position(self, order: Order, execution: Execution, mark_price: Decimal) -> None:
@@ -148,7 +161,6 @@ class Book:
         instrument_id, fill = order.instrument_id, execution.fill
         row = self._open_row_of(instrument_id)
         if row is not None:
-            self._touch(row)
             row.realized_pnl += fill.realized_pnl
             if fill.closed_size and (fill.opened_size or not fill.holding.quantity):
                 self._close(row, liquidated=order.liquidation)
@@ -157,7 +169,7 @@ class Book:
             self.state = replace(self.state, positions=without(self.state, instrument_id))
             return
         if row is None:
-            row = self._new_row(order, execution)
+            row = self._new_row(instrument_id, execution.leverage)
         row.quantity, row.cost = fill.holding.quantity, fill.holding.cost
         row.margin = fill.holding.margin
         if fill.opened_size:
@@ -167,40 +179,30 @@ class Book:
             self.state, positions={**self.state.positions, instrument_id: position}
         )
 
-    def _touch(self, row: Position) -> None:
-        if row.pk is not None and row not in self.changed_positions:
-            self.changed_positions.append(row)
-
-    def _open_row_of(self, instrument_id: int) -> Position | None:
+    def _open_row_of(self, instrument_id: int) -> PositionRow | None:
         held = self.state.positions.get(instrument_id)
         if instrument_id not in self._open and held is not None:
-            self._open[instrument_id] = position_row(self.state.account_id, held, self.now)
+            assert held.id is not None
+            row = position_row(self.state.account_id, held, self.now)
+            self._open[instrument_id] = self.changed_positions[held.id] = row
         return self._open.get(instrument_id)
 
-    def _new_row(self, order: Order, execution: Execution) -> Position:
-        assert order.instrument_id is not None
-        row = Position(
-            account_id=self.state.account_id,
-            instrument_id=order.instrument_id,
-            leverage=execution.leverage,
-            status=PositionStatus.OPEN,
-            realized_pnl=ZERO,
-            opened_at=self.now,
-        )
+    def _new_row(self, instrument_id: int, leverage: int) -> PositionRow:
+        row = PositionRow(self.state.account_id, instrument_id, leverage, opened_at=self.now)
         self.new_positions.append(row)
-        self._open[order.instrument_id] = row
+        self._open[instrument_id] = row
         return row
 
-    def _close(self, row: Position, *, liquidated: bool) -> None:
+    def _close(self, row: PositionRow, *, liquidated: bool) -> None:
         row.quantity = row.cost = row.margin = ZERO
         row.status = PositionStatus.LIQUIDATED if liquidated else PositionStatus.CLOSED
         row.closed_at = self.now
         del self._open[row.instrument_id]
 
 
-def position_row(account_id: int, position: OpenPosition, now: datetime) -> Position:
+def position_row(account_id: int, position: OpenPosition, now: datetime) -> PositionRow:
     """Return an open position as the row that will be changed."""
-    return Position(
+    return PositionRow(
         id=position.id,
         account_id=account_id,
         instrument_id=position.instrument_id,
@@ -209,15 +211,14 @@ def position_row(account_id: int, position: OpenPosition, now: datetime) -> Posi
         margin=position.holding.margin,
         leverage=position.leverage,
         realized_pnl=position.realized_pnl,
-        status=PositionStatus.OPEN,
         opened_at=now,
     )
 
 
-def open_position(row: Position, symbol: str, mark_price: Decimal) -> OpenPosition:
+def open_position(row: PositionRow, symbol: str, mark_price: Decimal) -> OpenPosition:
     """Return a changed row as the position that the next decision sees."""
     return OpenPosition(
-        id=row.pk,
+        id=row.id,
         instrument_id=row.instrument_id,
         symbol=symbol,
         holding=Holding(row.quantity, row.cost, row.margin),

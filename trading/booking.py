@@ -1,4 +1,4 @@
-"""Writes a book in one statement, all of it or nothing.
+"""Writes books in one statement, all of them or nothing.
 
 Rows travel as one JSON document, whose keys are column names, so that the statement has the same
 text for one order and for fifty and costs one round trip. The exposure rows are the only rows that
@@ -7,9 +7,9 @@ orders of different accounts share; they are locked last, until the commit that 
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from decimal import Decimal
 from functools import cache
+from itertools import chain
 from typing import Any, Final
 
 from django.db import connection
@@ -17,9 +17,10 @@ from django.db.models import Model
 
 from accounts.models import Transfer
 from market.amounts import ZERO
+from risk.exposure import ExposureChanges
 from risk.models import Position
 from risk.state import RiskSnapshot
-from trading.book import Book
+from trading.book import Book, Row
 from trading.models import Liquidation, Order, Trade
 
 
@@ -32,15 +33,15 @@ class GlobalExposureExceeded(Exception):
 
 
 @cache
-def columns(model: type[Model]) -> dict[str, str]:
-    """Return the columns of a model with the attribute that holds each."""
-    return {str(field.column): field.attname for field in model._meta.concrete_fields}
+def columns(model: type[Model]) -> list[tuple[str, str]]:
+    """Return the columns of a model, each with the attribute that holds it."""
+    return [(str(field.column), field.attname) for field in model._meta.concrete_fields]
 
 
 def insert(model: type[Model], *, leave_out: Sequence[str] = (), **computed: str) -> str:
     """Return an INSERT of the document's rows of ``model``; ``computed`` gives SQL per column."""
     table = model._meta.db_table
-    names = [c for c in columns(model) if c not in leave_out]
+    names = [name for name, _ in columns(model) if name not in leave_out]
     values = ", ".join(computed.get(name, name) for name in names)
     return (
         f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} "
@@ -105,17 +106,28 @@ AFTER_CHANGES: Final = " WHERE (SELECT count(*) FROM changed_risk_position) >= 0
 EXPOSURE_AFTER: Final = (
     "(SELECT total.total FROM total) - %(exposure_change)s::numeric + global_exposure_after"
 )
+# The rows of several instruments are locked in one order, so that two bookings cannot wait in a
+# circle.
 SHARED_ROWS: Final = """
+changes AS MATERIALIZED (
+    SELECT * FROM doc, jsonb_to_recordset(j -> 'exposures') AS change(
+        instrument_id bigint, mark_price numeric,
+        long_quantity numeric, short_quantity numeric, order_notional numeric
+    )
+),
+locked AS (
+    SELECT instrument_id FROM risk_instrumentexposure
+    WHERE (SELECT rows FROM written) >= 0
+        AND instrument_id IN (SELECT instrument_id FROM changes)
+    ORDER BY instrument_id FOR UPDATE
+),
 moved AS (
     UPDATE risk_instrumentexposure AS exposure
     SET long_quantity = exposure.long_quantity + change.long_quantity,
         short_quantity = exposure.short_quantity + change.short_quantity,
         order_notional = exposure.order_notional + change.order_notional
-    FROM doc, jsonb_to_recordset(j -> 'exposures') AS change(
-        instrument_id bigint, mark_price numeric,
-        long_quantity numeric, short_quantity numeric, order_notional numeric
-    )
-    WHERE (SELECT rows FROM written) >= 0
+    FROM changes AS change
+    WHERE (SELECT count(*) FROM locked) >= 0
         AND exposure.instrument_id = change.instrument_id
         AND (change.mark_price IS NULL OR exposure.mark_price = change.mark_price)
     RETURNING exposure.instrument_id
@@ -146,36 +158,48 @@ def statement(parts: tuple[str, ...]) -> str:
     return f"WITH {', '.join(clauses)} {outcome}"
 
 
-def write(book: Book, *, threshold: Decimal = ZERO) -> None:
-    """Store a book and complete its new orders with global exposure after each, in USDT.
+def write(*books: Book, threshold: Decimal = ZERO) -> None:
+    """Store books and complete their new orders with global exposure after each, in USDT.
 
     Raises MarkMoved or GlobalExposureExceeded; the caller's transaction must then be rolled back.
-    The threshold holds back only a book in which an order adds risk.
+    The threshold holds back only a book in which an order adds risk; such a book comes alone.
     """
-    doc, change = document(book), book.exposure_change
+    peaks = [book.peak for book in books if book.peak is not None]
+    assert not peaks or len(books) == 1
+    exposures = exposures_of(books)
+    doc, change = document(books, exposures), exposures.value
     parameters: dict[str, Any] = {
         "doc": json.dumps(doc, default=str),
         "exposure_change": change,
-        "exposures": len(book.exposures),
-        "peak": book.peak,
+        "exposures": len(exposures.by_instrument),
+        "peak": max(peaks, default=None),
         "threshold": threshold,
     }
     with connection.cursor() as cursor:
-        if len(book.exposures) > 1:
-            lock_exposures(book.exposures)
         cursor.execute(statement(tuple(part for part in PARTS if doc[part])), parameters)
         moved, total = cursor.fetchone()
-    if moved != len(book.exposures):
+    if moved != len(exposures.by_instrument):
         raise MarkMoved
-    if book.exposures and total is None:
+    if moved and total is None:
         raise GlobalExposureExceeded
-    for order in book.new_orders:
+    for order in chain.from_iterable(book.new_orders for book in books):
         if order.global_exposure_after is not None:
             order.global_exposure_after += total - change
 
 
+def exposures_of(books: Sequence[Book]) -> ExposureChanges:
+    """Return what books change together; those of several accounts saw the same marks."""
+    if len(books) == 1:
+        return books[0].exposures
+    together = ExposureChanges()
+    for book in books:
+        for instrument_id, (mark_price, change) in book.exposures.by_instrument.items():
+            together.add(instrument_id, mark_price, change)
+    return together
+
+
 def lock_exposures(instrument_ids: Iterable[int]) -> None:
-    """Lock several exposure rows in one order, so that two bookings cannot wait in a circle."""
+    """Lock exposure rows in the order in which ``write`` does."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT 1 FROM risk_instrumentexposure WHERE instrument_id = ANY(%s) "
@@ -193,25 +217,31 @@ def lock_headroom(snapshot: RiskSnapshot) -> Decimal:
     return snapshot.limits.global_exposure_threshold - total
 
 
-def document(book: Book) -> dict[str, Any]:
-    """Return the book as the JSON document that the statement reads."""
+def document(books: Sequence[Book], exposures: ExposureChanges) -> dict[str, list[Row]]:
+    """Return books as the JSON document that the statement reads."""
     return {
-        "new_trading_order": rows(book.new_orders),
-        "changed_trading_order": rows(book.changed_orders),
-        "new_trading_trade": rows(book.trades),
-        "new_trading_liquidation": rows([book.liquidation] if book.liquidation else []),
-        "new_risk_position": rows(book.new_positions),
-        "changed_risk_position": rows(book.changed_positions),
-        "new_accounts_transfer": rows(book.transfers),
-        "changed_risk_marginaccount": [reservation(book)] if book.reservation_changed else [],
+        "new_trading_order": [stored(order) for b in books for order in b.new_orders],
+        "changed_trading_order": [stored(order) for b in books for order in b.changed_orders],
+        "new_trading_trade": [trade for b in books for trade in b.trades],
+        "new_trading_liquidation": [stored(b.liquidation) for b in books if b.liquidation],
+        "new_risk_position": [vars(row) for b in books for row in b.new_positions],
+        "changed_risk_position": [vars(row) for b in books for row in b.changed_positions.values()],
+        "new_accounts_transfer": [transfer for b in books for transfer in b.transfers],
+        "changed_risk_marginaccount": [reservation(b) for b in books if b.reservation_changed],
         "exposures": [
-            {"instrument_id": instrument_id, "mark_price": mark_price, **asdict(change)}
-            for instrument_id, (mark_price, change) in book.exposures.items()
+            {
+                "instrument_id": instrument_id,
+                "mark_price": mark_price,
+                "long_quantity": change.long_quantity,
+                "short_quantity": change.short_quantity,
+                "order_notional": change.order_notional,
+            }
+            for instrument_id, (mark_price, change) in exposures.by_instrument.items()
         ],
     }
 
 
-def reservation(book: Book) -> dict[str, Any]:
+def reservation(book: Book) -> Row:
     """Return what open orders of the account reserve from now on."""
     return {
         "account_id": book.state.account_id,
@@ -220,9 +250,7 @@ def reservation(book: Book) -> dict[str, Any]:
     }
 
 
-def rows(instances: Sequence[Model]) -> list[dict[str, Any]]:
-    """Return unsaved rows as dictionaries by column name."""
-    return [
-        {column: getattr(instance, name) for column, name in columns(type(instance)).items()}
-        for instance in instances
-    ]
+def stored(instance: Model) -> Row:
+    """Return the columns of an instance that are not null."""
+    values = ((name, getattr(instance, attname)) for name, attname in columns(type(instance)))
+    return {name: value for name, value in values if value is not None}

@@ -1,4 +1,4 @@
-"""Lifts a negative balance to zero: first from the insurance fund, the rest as bad debt."""
+"""Lifts negative balances to zero: first from the insurance fund, the rest as bad debt."""
 
 from decimal import Decimal
 
@@ -10,19 +10,39 @@ from trading.book import Book
 from trading.models import Liquidation, Order
 
 
-def cover_deficit(book: Book, cause: Order | Liquidation) -> tuple[Decimal, Decimal]:
-    """Cover what the balance cannot pay and return (insurance paid, bad debt), in USDT."""
-    deficit = -book.state.balance
-    if deficit <= 0:
-        return ZERO, ZERO
-    lock_insurance_fund()
-    paid = min(max(insurance_fund_balance() + fees_to_fund(book), ZERO), deficit)
-    book.post(TransferKind.INSURANCE_COVER, paid, cause)
-    book.post(TransferKind.BAD_DEBT, deficit - paid, cause)
-    return paid, deficit - paid
+class InsuranceFund:
+    """The insurance fund as one transaction sees it, with what its books have yet to write.
+
+    The first deficit locks and reads it; a transaction without one leaves it alone.
+    """
+
+    def __init__(self) -> None:
+        self._stored: Decimal | None = None
+        self._unwritten = ZERO
+
+    def cover_deficit(self, book: Book, cause: Order | Liquidation) -> tuple[Decimal, Decimal]:
+        """Cover what a balance cannot pay and return (insurance paid, bad debt), in USDT.
+
+        Called once for each book of the transaction: its liquidation fees reach the fund first.
+        """
+        self._unwritten += liquidation_fees(book)
+        deficit = -book.state.balance
+        if deficit <= 0:
+            return ZERO, ZERO
+        paid = min(max(self._available(), ZERO), deficit)
+        self._unwritten -= paid
+        book.post(TransferKind.INSURANCE_COVER, paid, cause)
+        book.post(TransferKind.BAD_DEBT, deficit - paid, cause)
+        return paid, deficit - paid
+
+    def _available(self) -> Decimal:
+        if self._stored is None:
+            lock_insurance_fund()
+            self._stored = insurance_fund_balance()
+        return self._stored + self._unwritten
 
 
-def fees_to_fund(book: Book) -> Decimal:
-    """Return the liquidation fees of the book: they reach the fund before it pays."""
-    fees = (t.amount for t in book.transfers if t.kind == TransferKind.LIQUIDATION_FEE)
+def liquidation_fees(book: Book) -> Decimal:
+    """Return what a book pays into the fund, in USDT."""
+    fees = (t["amount"] for t in book.transfers if t["kind"] == TransferKind.LIQUIDATION_FEE)
     return sum(fees, ZERO)

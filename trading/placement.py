@@ -130,7 +130,7 @@ class Session:
         assert state.instrument is not None
         assert state.instrument.mark_price is not None
         change = approval.change.valued_at(state.instrument.mark_price)
-        return self.book.exposure_change + change > self.headroom
+        return self.book.exposures.value + change > self.headroom
 
 
 def new_order(order_id: int, ticket: Ticket, state: RiskState, desk: Desk, now: datetime) -> Order:
@@ -180,8 +180,8 @@ def book_approved(
     if approval.execution:
         book.fill(order, approval.execution, instrument.mark_price)
     else:
-        book.expose(instrument.id, instrument.mark_price, approval.change)
+        book.exposures.add(instrument.id, instrument.mark_price, approval.change)
     if approval.opens:
         book.note_opening()
     order.accepted_as = order.status
-    order.global_exposure_after = book.exposure_change
+    order.global_exposure_after = book.exposures.value

@@ -128,7 +128,7 @@ def test_two_sweeps_close_out_each_account_once(
     done = together([sweep_liquidations, sweep_liquidations, sweep_liquidations])
     assert sorted(len(part) for part in done)[-1] > 0
     assert sum(len(part) for part in done) == Liquidation.objects.count() == len(users)
-    assert liquidate(user_id=users[0].pk) is None
+    assert liquidate(user_ids=[users[0].pk]) == []
 
 
 def test_sweeps_a_step_and_orders_close_out_each_account_once(

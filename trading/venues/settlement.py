@@ -19,7 +19,7 @@ from risk.margin import share
 from risk.selectors import read_risk_state
 from trading.book import Book
 from trading.booking import write
-from trading.deficit import cover_deficit
+from trading.deficit import InsuranceFund
 from trading.models import OPEN_STATUSES, Order, OrderStatus, Side
 from trading.retrying import until_mark_holds
 from trading.venues.denials import VENUE_EXPIRED
@@ -58,7 +58,7 @@ def settle(
         book_fill(book, order, price, size)
     order.status = status
     keep_reserved(book, order, left)
-    cover_deficit(book, order)
+    InsuranceFund().cover_deficit(book, order)
     if order.status == OrderStatus.EXPIRED:
         explain(order, Denial(VENUE_EXPIRED, f"The venue ended the order as {result.status}."))
     if first_answer:
