@@ -42,6 +42,6 @@ def lock_accounts(*, user_ids: Collection[int]) -> list[int]:
 
 
 def lock_insurance_fund() -> None:
-    """Let one close-out at a time draw on the insurance fund."""
+    """Let one transaction at a time draw on the insurance fund, while others may pay into it."""
     account_id = system_account_id(AccountKind.INSURANCE)
-    Account.objects.select_for_update().only("id").get(pk=account_id)
+    Account.objects.select_for_update(no_key=True).only("id").get(pk=account_id)

@@ -1,6 +1,7 @@
 """Many clients at once: no limit is overshot, nothing is done twice, nothing deadlocks."""
 
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
+from accounts.locks import lock_insurance_fund
 from accounts.models import User
 from accounts.selectors import insurance_fund_balance
 from accounts.services import fund_insurance, withdraw
@@ -187,6 +189,31 @@ def test_close_outs_at_once_share_the_insurance_fund(
     assert sorted(paid) == [0, 0, 0, D(250), D(500), D(500)]
     assert insurance_fund_balance() == 0
     assert {state_of(user).balance for user in users} == {D(0)}
+
+
+def test_a_close_out_that_only_pays_a_fee_does_not_wait_for_the_fund(
+    trader: Trader, together: Callable[..., list[Any]]
+) -> None:
+    """It may hold the exposure rows that the close-out drawing on the fund needs next."""
+    user = trader("7000")
+    order(user, "buy", "1")
+    RiskPolicy.objects.update(liquidation_threshold=2, liquidation_fee_rate=D("0.01"))
+    drawing, closed_out = threading.Event(), threading.Event()
+
+    def draw() -> bool:
+        with transaction.atomic():
+            lock_insurance_fund()
+            drawing.set()
+            return closed_out.wait(timeout=20)
+
+    def sweep() -> bool:
+        assert drawing.wait(timeout=20)
+        done = sweep_liquidations()
+        closed_out.set()
+        return len(done) == 1
+
+    assert together([draw, sweep]) == [True, True]
+    assert insurance_fund_balance() == 650
 
 
 def test_an_account_that_fails_does_not_shield_the_others(trader: Trader) -> None:
