@@ -99,6 +99,7 @@ class Session:
         self.earlier = earlier
         self.headroom = headroom
         self.book = Book(snapshot.account, timezone.now())
+        self.owner = Account(id=snapshot.account.account_id, user_id=snapshot.account.user_id)
 
     def take(self, ticket: Ticket, order_id: int) -> Outcome:
         """Decide on a ticket; ``order_id`` becomes its order's id if it is a new one."""
@@ -115,7 +116,7 @@ class Session:
         decision = self.desk.check(ticket.intent, state, self.book.now)
         if isinstance(decision, Approval) and self._exceeds_threshold(decision, state):
             decision = deny("global_exposure_exceeded")
-        order = new_order(order_id, ticket, state, self.desk, self.book.now)
+        order = self._new_order(order_id, ticket, state.instrument)
         if isinstance(decision, Denial):
             refuse(order, decision)
             self.book.add_order(order)
@@ -132,32 +133,33 @@ class Session:
         change = approval.change.valued_at(state.instrument.mark_price)
         return self.book.exposures.value + change > self.headroom
 
-
-def new_order(order_id: int, ticket: Ticket, state: RiskState, desk: Desk, now: datetime) -> Order:
-    """Return an order as asked for, neither accepted nor refused."""
-    intent = ticket.intent
-    return Order(
-        id=order_id,
-        account=Account(id=state.account.account_id, user_id=state.account.user_id),
-        instrument_id=state.instrument.id if state.instrument else None,
-        symbol=intent.symbol,
-        client_order_id=ticket.client_order_id,
-        fingerprint=ticket.fingerprint,
-        side=Side.BUY if intent.is_buy else Side.SELL,
-        type=OrderType.MARKET if intent.price is None else OrderType.LIMIT,
-        size=intent.size,
-        price=intent.price,
-        leverage=intent.leverage,
-        reduce_only=intent.reduce_only,
-        venue=desk.venue,
-        status=desk.first_status,
-        filled_size=ZERO,
-        required_margin=ZERO,
-        reserved_margin=ZERO,
-        reserved_notional=ZERO,
-        created_at=now,
-        updated_at=now,
-    )
+    def _new_order(
+        self, order_id: int, ticket: Ticket, instrument: InstrumentState | None
+    ) -> Order:
+        """Return an order as asked for, neither accepted nor refused."""
+        intent = ticket.intent
+        return Order(
+            id=order_id,
+            account=self.owner,
+            instrument_id=instrument.id if instrument else None,
+            symbol=intent.symbol,
+            client_order_id=ticket.client_order_id,
+            fingerprint=ticket.fingerprint,
+            side=Side.BUY if intent.is_buy else Side.SELL,
+            type=OrderType.MARKET if intent.price is None else OrderType.LIMIT,
+            size=intent.size,
+            price=intent.price,
+            leverage=intent.leverage,
+            reduce_only=intent.reduce_only,
+            venue=self.desk.venue,
+            status=self.desk.first_status,
+            filled_size=ZERO,
+            required_margin=ZERO,
+            reserved_margin=ZERO,
+            reserved_notional=ZERO,
+            created_at=self.book.now,
+            updated_at=self.book.now,
+        )
 
 
 def refuse(order: Order, denial: Denial) -> None:
