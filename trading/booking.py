@@ -1,4 +1,4 @@
-"""Writes books in one statement, all of them or nothing.
+"""Writes a book in one statement, all of it or nothing.
 
 Rows travel as one JSON document, whose keys are column names, so that the statement has the same
 text for one order and for fifty and costs one round trip. The exposure rows are the only rows that
@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import cache
-from itertools import chain
 from typing import Any, Final
 
 from django.db import connection
@@ -22,6 +21,9 @@ from risk.models import Position
 from risk.state import RiskSnapshot
 from trading.book import Book, Row
 from trading.models import Liquidation, Order, Trade
+
+#: Rows to be stored, by the part of the statement that stores them.
+Document = dict[str, list[Row]]
 
 
 class MarkMoved(Exception):
@@ -142,15 +144,9 @@ total AS (
 
 @cache
 def statement(parts: tuple[str, ...]) -> str:
-    """Return the statement that writes these parts; few combinations occur, each is prepared."""
-    written = " + ".join(["0", *(f"(SELECT count(*) FROM {part})" for part in parts)])
-    bodies = {part: PARTS[part] for part in parts}
-    if {"changed_risk_position", "new_risk_position"} <= bodies.keys():
-        bodies["new_risk_position"] += AFTER_CHANGES
+    """Return the statement that writes these parts, the shared rows, and last the new orders."""
     clauses = [
-        "doc AS MATERIALIZED (SELECT %(doc)s::jsonb AS j)",
-        *(f"{part} AS ({body} RETURNING 1)" for part, body in bodies.items()),
-        f"written AS (SELECT {written} AS rows)",
+        *clauses_of(parts),
         SHARED_ROWS,
         f"new_trading_order AS ({insert(Order, global_exposure_after=EXPOSURE_AFTER)})",
     ]
@@ -158,44 +154,55 @@ def statement(parts: tuple[str, ...]) -> str:
     return f"WITH {', '.join(clauses)} {outcome}"
 
 
-def write(*books: Book, threshold: Decimal = ZERO) -> None:
-    """Store books and complete their new orders with global exposure after each, in USDT.
+def clauses_of(parts: Sequence[str]) -> list[str]:
+    """Return a clause per part; few combinations occur, so that their statements are prepared."""
+    written = " + ".join(["0", *(f"(SELECT count(*) FROM {part})" for part in parts)])
+    bodies = {part: PARTS[part] for part in parts}
+    if {"changed_risk_position", "new_risk_position"} <= bodies.keys():
+        bodies["new_risk_position"] += AFTER_CHANGES
+    return [
+        "doc AS MATERIALIZED (SELECT %(doc)s::jsonb AS j)",
+        *(f"{part} AS ({body} RETURNING 1)" for part, body in bodies.items()),
+        f"written AS (SELECT {written} AS rows)",
+    ]
+
+
+def write(book: Book, *, threshold: Decimal = ZERO) -> None:
+    """Store a book and complete its new orders with global exposure after each, in USDT.
 
     Raises MarkMoved or GlobalExposureExceeded; the caller's transaction must then be rolled back.
-    The threshold holds back only a book in which an order adds risk; such a book comes alone.
+    The threshold holds back only a book in which an order adds risk.
     """
-    peaks = [book.peak for book in books if book.peak is not None]
-    assert not peaks or len(books) == 1
-    exposures = exposures_of(books)
-    doc, change = document(books, exposures), exposures.value
+    total = write_shared(document([book]), book.exposures, peak=book.peak, threshold=threshold)
+    for order in book.new_orders:
+        if order.global_exposure_after is not None:
+            order.global_exposure_after += total - book.exposures.value
+
+
+def write_shared(
+    doc: Document,
+    exposures: ExposureChanges,
+    *,
+    peak: Decimal | None = None,
+    threshold: Decimal = ZERO,
+) -> Decimal:
+    """Store a document and move exposure; return what global exposure is then, in USDT."""
+    moving = {**doc, "exposures": exposure_rows(exposures)}
     parameters: dict[str, Any] = {
-        "doc": json.dumps(doc, default=str),
-        "exposure_change": change,
+        "doc": json.dumps(moving, default=str),
+        "exposure_change": exposures.value,
         "exposures": len(exposures.by_instrument),
-        "peak": max(peaks, default=None),
+        "peak": peak,
         "threshold": threshold,
     }
     with connection.cursor() as cursor:
-        cursor.execute(statement(tuple(part for part in PARTS if doc[part])), parameters)
+        cursor.execute(statement(parts_of(doc)), parameters)
         moved, total = cursor.fetchone()
     if moved != len(exposures.by_instrument):
         raise MarkMoved
     if moved and total is None:
         raise GlobalExposureExceeded
-    for order in chain.from_iterable(book.new_orders for book in books):
-        if order.global_exposure_after is not None:
-            order.global_exposure_after += total - change
-
-
-def exposures_of(books: Sequence[Book]) -> ExposureChanges:
-    """Return what books change together; those of several accounts saw the same marks."""
-    if len(books) == 1:
-        return books[0].exposures
-    together = ExposureChanges()
-    for book in books:
-        for instrument_id, (mark_price, change) in book.exposures.by_instrument.items():
-            together.add(instrument_id, mark_price, change)
-    return together
+    return total or ZERO
 
 
 def lock_exposures(instrument_ids: Iterable[int]) -> None:
@@ -217,8 +224,8 @@ def lock_headroom(snapshot: RiskSnapshot) -> Decimal:
     return snapshot.limits.global_exposure_threshold - total
 
 
-def document(books: Sequence[Book], exposures: ExposureChanges) -> dict[str, list[Row]]:
-    """Return books as the JSON document that the statement reads."""
+def document(books: Sequence[Book]) -> Document:
+    """Return books as the rows that the statement reads, by the names of PARTS."""
     return {
         "new_trading_order": [stored(order) for b in books for order in b.new_orders],
         "changed_trading_order": [stored(order) for b in books for order in b.changed_orders],
@@ -228,17 +235,25 @@ def document(books: Sequence[Book], exposures: ExposureChanges) -> dict[str, lis
         "changed_risk_position": [vars(row) for b in books for row in b.changed_positions.values()],
         "new_accounts_transfer": [transfer for b in books for transfer in b.transfers],
         "changed_risk_marginaccount": [reservation(b) for b in books if b.reservation_changed],
-        "exposures": [
-            {
-                "instrument_id": instrument_id,
-                "mark_price": mark_price,
-                "long_quantity": change.long_quantity,
-                "short_quantity": change.short_quantity,
-                "order_notional": change.order_notional,
-            }
-            for instrument_id, (mark_price, change) in exposures.by_instrument.items()
-        ],
     }
+
+
+def parts_of(doc: Document) -> tuple[str, ...]:
+    """Return the parts of which a document has rows."""
+    return tuple(part for part in PARTS if doc.get(part))
+
+
+def exposure_rows(exposures: ExposureChanges) -> list[Row]:
+    return [
+        {
+            "instrument_id": instrument_id,
+            "mark_price": mark_price,
+            "long_quantity": change.long_quantity,
+            "short_quantity": change.short_quantity,
+            "order_notional": change.order_notional,
+        }
+        for instrument_id, (mark_price, change) in exposures.by_instrument.items()
+    ]
 
 
 def reservation(book: Book) -> Row:

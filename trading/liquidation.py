@@ -14,9 +14,9 @@ from risk.bounds import users_in_breach
 from risk.selectors import read_risk_states
 from risk.state import RiskSnapshot
 from trading.book import Book
-from trading.booking import write
 from trading.close_out import close_out
 from trading.deficit import InsuranceFund
+from trading.group_booking import write_group
 from trading.models import OPEN_STATUSES, Liquidation, Order, Venue
 from trading.retrying import until_mark_holds
 
@@ -81,7 +81,7 @@ def liquidate(*, user_ids: Sequence[int]) -> list[Liquidation]:
         )
         for book, snapshot, liquidation_id in zip(books, snapshots, ids.liquidations, strict=True)
     ]
-    write(*books)
+    write_group(books)
     for book, liquidation in zip(books, done, strict=True):
         log_liquidation(book.state.user_id, liquidation)
     return done

@@ -212,8 +212,8 @@ def test_the_database_refuses_to_change_the_trail(sealed: list[AuditRecord]) -> 
         assert refusal.value.__cause__.diag.constraint_name == refused_by
 
 
-def test_what_waits_for_its_sealing_is_not_changed_either(exchange: None) -> None:
-    commit()
+def test_what_waits_for_its_sealing_is_not_changed_either(trader: User) -> None:
+    place_order(user_id=trader.pk, intent=Intent("BTCUSDT", True, D(500)))
     assert AuditRecord.objects.filter(sequence=None).exists()
     for change in ("kind = 'liquidation'", "sequence = 10^9", "reference = ''"):
         with pytest.raises(IntegrityError), transaction.atomic():
