@@ -5,7 +5,9 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 LAUNCHER := $(BIN)/python -m exchange_poc.launcher --stop-with-parent
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes
+# The locks hold every package, so nothing is resolved, and no later release of any can change what is installed.
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install -qq --require-hashes --no-deps
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -50,11 +52,13 @@ $(BIN)/python:
 
 $(VENV)/.run: requirements.lock | $(BIN)/python
 	@echo "Installing requirements.lock"
-	@$(PIP) -r $<
+	@$(INSTALL) -r $<
+	@$(PIP) check
 	@touch $@
 
 # The development lock holds all of requirements.lock.
 $(VENV)/.dev: requirements-dev.lock requirements.lock | $(BIN)/python
 	@echo "Installing requirements-dev.lock"
-	@$(PIP) -r $<
+	@$(INSTALL) -r $<
+	@$(PIP) check
 	@touch $(VENV)/.run $@
