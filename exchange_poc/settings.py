@@ -1,4 +1,4 @@
-"""Settings, every deployment-specific one from an environment variable (see the README)."""
+"""Settings, every deployment-specific one from an environment variable (docs/settings.md)."""
 
 import os
 from datetime import timedelta

@@ -13,15 +13,16 @@ SERVICES: Final[dict[str, Any]] = COMPOSE["services"]
 #: The services that run the exchange's own image.
 APP_SERVICES: Final = {name: s for name, s in SERVICES.items() if "build" in s}
 
+APPS: Final = ("market", "accounts", "risk", "trading", "kpi", "exchange_poc")
 READ_FROM_ENVIRONMENT: Final = re.compile(
-    r"""(?:environ\.get\(|environ\[|\bflag\(|\bwords\(|\brate\(|variable: ClassVar\[str\] = )"""
+    r"""(?:environ\.get\(|environ\[|\b(?:flag|words|rate|number)\(|variable: ClassVar\[str\] = )"""
     r"""["']([A-Z_]+)["']"""
 )
 
 
 def variables_of_code() -> set[str]:
     """Return the environment variables that the project's own code reads."""
-    sources = (ROOT / "exchange_poc").rglob("*.py")
+    sources = [file for app in APPS for file in (ROOT / app).rglob("*.py")]
     return {name for file in sources for name in READ_FROM_ENVIRONMENT.findall(file.read_text())}
 
 
