@@ -45,12 +45,12 @@ class InstrumentAdmin(ConfigurationAdmin):
     search_fields = ("symbol", "base_asset")
     fieldsets = (
         (None, {"fields": (IDENTITY, "halted")}),
-        ("Rules", {"fields": (STEPS, FEES)}),
+        ("Rules", {"fields": (STEPS, FEES, "price_collar")}),
         ("Mark price", {"fields": (MARK,)}),
     )
     add_fieldsets = (
         (None, {"fields": (("symbol", "base_asset"),)}),
-        ("Rules", {"fields": (STEPS, FEES)}),
+        ("Rules", {"fields": (STEPS, FEES, "price_collar")}),
     )
     actions = ("halt_selected", "resume_selected")
     actions_detail = ("halt", "resume")

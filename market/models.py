@@ -42,6 +42,13 @@ class Instrument(models.Model):
     taker_fee_rate = models.DecimalField(
         **RATE_FIELD, default=0, help_text="Share of the notional paid by an immediate fill."
     )
+    price_collar = models.DecimalField(
+        **RATE_FIELD,
+        null=True,
+        blank=True,
+        help_text="Largest move of the mark price in one step, as a share of it; empty means the "
+        "risk policy's.",
+    )
     halted = models.BooleanField(default=False, help_text="No order is accepted while set.")
     mark_price = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True, editable=False)
     marked_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -79,6 +86,12 @@ class Instrument(models.Model):
                 condition=Q(tick_size__lt=LARGEST_INPUT, lot_size__lt=LARGEST_INPUT),
                 name="instrument_steps_leave_room",
                 violation_error_message="Tick and lot size are below 1,000,000,000.",
+            ),
+            models.CheckConstraint(
+                condition=Q(price_collar__isnull=True)
+                | Q(price_collar__gt=0) & are_numbers("price_collar"),
+                name="instrument_collar_positive",
+                violation_error_message="The price collar is a positive share of the mark price.",
             ),
             models.CheckConstraint(
                 condition=Q(mark_price__isnull=True) | Q(mark_price__gt=0),

@@ -52,6 +52,7 @@ def list_instrument(
     min_notional: Decimal = ZERO,
     maker_fee_rate: Decimal = ZERO,
     taker_fee_rate: Decimal = ZERO,
+    price_collar: Decimal | None = None,
 ) -> Instrument:
     """List an instrument; it trades from its first mark price on. Raises InvalidInstrument."""
     instrument = Instrument(
@@ -62,6 +63,7 @@ def list_instrument(
         min_notional=min_notional,
         maker_fee_rate=maker_fee_rate,
         taker_fee_rate=taker_fee_rate,
+        price_collar=price_collar,
     )
     try:
         instrument.full_clean()
@@ -73,7 +75,7 @@ def list_instrument(
 
 @transaction.atomic
 def configure_instrument(*, instrument: Instrument, changes: Mapping[str, Any]) -> None:
-    """Change rules of an instrument: its steps, its smallest notional, its fee rates, by field.
+    """Change rules of an instrument: its steps, its smallest notional, its fee rates, its collar.
 
     Steps may only become finer, so that every position and resting order stays a multiple of
     them. Raises CoarserStep, InvalidInstrument.

@@ -50,7 +50,10 @@ class RiskPolicyAdmin(PolicyAdmin):
     """Halt trading and set the limits; every change stands in the history."""
 
     fieldsets = (
-        ("Trading", {"fields": (("trading_halted", "max_mark_age_seconds"),)}),
+        (
+            "Trading",
+            {"fields": (("trading_halted", "max_mark_age_seconds"), "price_collar")},
+        ),
         ("Exposure", {"fields": (("user_exposure_limit", "global_exposure_threshold"),)}),
         (
             "Liquidation",

@@ -1,5 +1,7 @@
 """What is at stake and how much may be: policy, positions, reservations and exposure."""
 
+from decimal import Decimal
+
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -8,7 +10,7 @@ from simple_history.models import HistoricalRecords
 from accounts.models import Account, Tier
 from market.amounts import AMOUNT_FIELD
 from market.constraints import are_numbers
-from market.models import Instrument
+from market.models import RATE_FIELD, Instrument
 from risk.bound_models import (
     AccountBound,
     BoundGeneration,
@@ -62,11 +64,16 @@ class RiskPolicy(models.Model):
         max_length=20, choices=LiquidationMode.choices, default=LiquidationMode.FULL
     )
     liquidation_fee_rate = models.DecimalField(
-        max_digits=12,
-        decimal_places=8,
+        **RATE_FIELD,
         default=0,
         help_text="Share of the closed notional paid to the insurance fund, as far as the "
         "balance reaches.",
+    )
+    price_collar = models.DecimalField(
+        **RATE_FIELD,
+        default=Decimal("0.3"),
+        help_text="Largest move of a mark price in one step, as a share of it. A quote of a price "
+        "source beyond it is not taken and halts the instrument.",
     )
 
     history = HistoricalRecords()
@@ -94,6 +101,11 @@ class RiskPolicy(models.Model):
                     "user_exposure_limit", "global_exposure_threshold", "liquidation_threshold"
                 ),
                 name="risk_policy_limits_are_numbers",
+            ),
+            models.CheckConstraint(
+                condition=Q(price_collar__gt=0) & are_numbers("price_collar"),
+                name="risk_policy_collar_positive",
+                violation_error_message="The price collar is a positive share of the mark price.",
             ),
         ]
 

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from accounts.models import Account
 from market.amounts import ZERO
+from market.models import Instrument
 from risk.fills import Holding
 from risk.models import GlobalExposure, Position, PositionStatus, RiskPolicy
 from risk.state import AccountState, InstrumentState, Limits, OpenPosition, RiskSnapshot
@@ -155,6 +156,12 @@ def as_open_position(row: Position) -> OpenPosition:
 def get_policy() -> RiskPolicy:
     """Return the one policy row."""
     return RiskPolicy.objects.get(id=1)
+
+
+def price_collar(*, instrument: Instrument) -> Decimal:
+    """Return the collar of an instrument's prices: its own, else the policy's."""
+    own = instrument.price_collar
+    return get_policy().price_collar if own is None else own
 
 
 def global_exposure() -> Decimal:

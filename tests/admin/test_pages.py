@@ -14,6 +14,7 @@ from accounts.models import Account, AccountPolicy, Transfer, User
 from market.models import Instrument
 from risk.engine import Intent
 from risk.models import LeverageLimit, RiskPolicy
+from risk.selectors import price_collar
 from tests.admin.conftest import Clerk, D, save
 from trading.manual_prices import set_price
 from trading.models import Order
@@ -164,6 +165,21 @@ def test_policies_are_edited_with_history(staff: Client) -> None:
     save(staff, "/admin/risk/leveragelimit/beginner/change/", max_leverage="3")
     assert AccountPolicy.objects.get().history.latest().opening_balance == 7
     assert LeverageLimit.objects.get(tier="beginner").history.latest().max_leverage == 3
+
+
+def test_the_price_collar_is_edited_for_all_and_for_one_instrument(staff: Client) -> None:
+    save(staff, "/admin/risk/riskpolicy/1/change/", price_collar="0.2")
+    assert RiskPolicy.objects.get().price_collar == D("0.2")
+    btc = Instrument.objects.get(symbol="BTCUSDT")
+    page = f"/admin/market/instrument/{btc.pk}/change/"
+    assert price_collar(instrument=btc) == D("0.2")
+    save(staff, page, price_collar="0.1")
+    assert price_collar(instrument=Instrument.objects.get(pk=btc.pk)) == D("0.1")
+    assert "positive share" in save(staff, page, price_collar="0")
+    assert "positive share" in save(staff, "/admin/risk/riskpolicy/1/change/", price_collar="-1")
+    save(staff, page, price_collar="")
+    assert Instrument.objects.get(pk=btc.pk).price_collar is None
+    assert RiskPolicy.objects.get().price_collar == D("0.2")
 
 
 def test_a_former_state_is_shown_and_not_restored(staff: Client) -> None:

@@ -155,7 +155,9 @@ def test_services_and_raw_sql_leave_the_same_record(trader: User) -> None:
     RiskPolicy.objects.update(liquidation_threshold=D("0.4"))
     change_tier(user=trader, tier="advanced")
     btc = Instrument.objects.get(symbol="BTCUSDT")
-    configure_instrument(instrument=btc, changes={"tick_size": D("0.001")})
+    configure_instrument(
+        instrument=btc, changes={"tick_size": D("0.001"), "price_collar": D("0.4")}
+    )
     set_price(symbol="BTCUSDT", price=D("50000.001"))
     found = {
         (record.reference, record.details["in_history"]): record.details["after"]
@@ -166,7 +168,10 @@ def test_services_and_raw_sql_leave_the_same_record(trader: User) -> None:
         ("risk.riskpolicy:1", "false"): {"liquidation_threshold": "0.4"},
         ("risk.leveragelimit:beginner", "false"): {"max_leverage": "50"},
         (f"accounts.user:{trader.pk}", "true"): {"tier": "advanced"},
-        (f"market.instrument:{btc.pk}", "true"): {"tick_size": "0.001"},
+        (f"market.instrument:{btc.pk}", "true"): {
+            "tick_size": "0.001",
+            "price_collar": "0.4",
+        },
     }
 
 

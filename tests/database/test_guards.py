@@ -321,6 +321,12 @@ RISK = [
         "liquidation_threshold",
     ),
     Break(
+        "the price collar is positive",
+        "UPDATE risk_riskpolicy SET price_collar = 0",
+        "risk_policy_collar_positive",
+    ),
+    *is_number("risk_riskpolicy", "risk_policy_collar_positive", "price_collar"),
+    Break(
         "a tier's leverage is at least one",
         "UPDATE risk_leveragelimit SET max_leverage = 0",
         "leverage_at_least_one",
@@ -619,6 +625,12 @@ MARKET = [
         "UPDATE market_instrument SET tick_size = 1000000000",
         "instrument_steps_leave_room",
     ),
+    Break(
+        "an instrument's price collar is positive",
+        "UPDATE market_instrument SET price_collar = 0",
+        "instrument_collar_positive",
+    ),
+    *is_number("market_instrument", "instrument_collar_positive", "price_collar"),
     Break(
         "a mark price is positive",
         "UPDATE market_instrument SET mark_price = 0",
