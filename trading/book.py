@@ -116,7 +116,7 @@ class Book:
     def note_opening(self) -> None:
         """Hold what the book adds by now against the threshold: the last order adds risk."""
         added = self.exposures.value
-        self.peak = max(added, self.peak or added)
+        self.peak = added if self.peak is None else max(added, self.peak)
 
     def _reserve(self, margin: Decimal, notional: Decimal) -> None:
         if not margin and not notional:

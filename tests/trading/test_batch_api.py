@@ -93,6 +93,22 @@ def test_the_threshold_stops_the_order_that_would_exceed_it_and_no_other(api: AP
     assert GlobalExposure.objects.get().total == D(6500)
 
 
+def test_an_order_that_lifts_exposure_back_to_where_it_was_is_held_to_the_threshold(
+    api: APIClient, user: User
+) -> None:
+    """What the batch adds at most is 0 then, and stays so when later orders open from below."""
+    order(user, "buy", "0.3")
+    RiskPolicy.objects.update(global_exposure_threshold=D(19_000))
+    results = place(
+        api,
+        entry("sell", "0.1"),
+        entry("buy", "2.03125", symbol="ETHUSDT"),
+        entry("sell", "0.2"),
+        entry("buy", "1", symbol="ETHUSDT"),
+    )
+    assert codes(results) == [200, "global_exposure_exceeded", 200, 200]
+
+
 def test_an_order_that_reduces_later_makes_no_room_for_an_earlier_one(api: APIClient) -> None:
     RiskPolicy.objects.update(global_exposure_threshold=D(6_000))
     assert codes(place(api, entry(), entry("sell"))) == ["global_exposure_exceeded"] * 2
