@@ -1,4 +1,8 @@
-"""Row locks on accounts. Every transaction locks accounts first, exposure rows last."""
+"""Row locks on accounts. Every transaction locks accounts first, exposure rows last.
+
+An account's key never changes, so that no lock keeps out the foreign keys that refer to it: what
+others write about an account waits for none of its transactions.
+"""
 
 from collections.abc import Collection
 
@@ -21,7 +25,9 @@ def lock_account(*, user_id: int) -> int:
     would see the other tables as they were before. Raises AccountNotFound.
     """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM accounts_account WHERE user_id = %s FOR UPDATE", [user_id])
+        cursor.execute(
+            "SELECT id FROM accounts_account WHERE user_id = %s FOR NO KEY UPDATE", [user_id]
+        )
         row = cursor.fetchone()
     if row is None:
         raise AccountNotFound
@@ -35,7 +41,7 @@ def lock_accounts(*, user_ids: Collection[int]) -> list[int]:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id FROM accounts_account WHERE user_id = ANY(%s) ORDER BY id FOR UPDATE",
+            "SELECT id FROM accounts_account WHERE user_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
             [list(user_ids)],
         )
         return [row[0] for row in cursor.fetchall()]

@@ -108,7 +108,7 @@ def checked_amount(amount: Decimal) -> Decimal:
 def post(*, account: Account, posting: Posting, reason: str, created_by: User | None) -> Transfer:
     """Write one transfer of a user's account under its lock and refresh ``account.balance``."""
     balance = (
-        Account.objects.select_for_update()
+        Account.objects.select_for_update(no_key=True)
         .values_list("balance", flat=True)
         .get(pk=account.pk, kind=AccountKind.USER)
     )

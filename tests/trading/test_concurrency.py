@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 from django.db import connection, transaction
 
-from accounts.locks import lock_insurance_fund
+from accounts.locks import lock_account, lock_accounts, lock_insurance_fund
 from accounts.models import User
 from accounts.selectors import insurance_fund_balance
-from accounts.services import fund_insurance, withdraw
+from accounts.services import deposit, fund_insurance, withdraw
+from risk.bound_models import TouchedAccount
+from risk.bounds import renew_bounds
 from risk.engine import Intent
 from risk.models import GlobalExposure, Position, RiskPolicy
 from tests.trading.conftest import Marks, Trader, order, state_of
@@ -251,6 +253,33 @@ def test_an_order_is_cancelled_once(trader: Trader, together: Callable[..., list
     answers = together([cancel] * 6)
     assert Counter(answers) == {OrderStatus.CANCELED: 1, "order_not_open": 5}
     assert GlobalExposure.objects.get().total == 0
+
+
+def test_what_others_note_about_a_locked_account_waits_for_nobody(
+    trader: Trader, together: Callable[..., list[Any]]
+) -> None:
+    """A bound refers to the account by a foreign key, and would hold up everybody's renewal."""
+    user = trader()
+    order(user, "buy", "0.1")
+
+    def renew() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+            try:
+                return renew_bounds()
+            finally:
+                cursor.execute("RESET lock_timeout")
+
+    locks: list[Callable[[], object]] = [
+        lambda: lock_account(user_id=user.pk),
+        lambda: lock_accounts(user_ids=[user.pk]),
+        lambda: deposit(account=user.account, amount=D(1)),
+    ]
+    for lock in locks:
+        TouchedAccount.objects.create(account_id=user.account.pk)
+        with transaction.atomic():
+            lock()
+            assert together([renew]) == [1]
 
 
 def test_a_step_does_not_wait_for_an_order_that_is_being_ended(
