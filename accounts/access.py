@@ -1,5 +1,7 @@
 """Whose data a caller may see."""
 
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
 from rest_framework.request import Request
 
 from accounts.models import User
@@ -9,8 +11,8 @@ from market.errors import Forbidden
 REGULATORS = "regulator"
 
 
-def caller(request: Request) -> User:
-    """Return the authenticated user of a request."""
+def caller(request: Request | HttpRequest) -> User:
+    """Return the authenticated user of a request to the API or the console."""
     assert isinstance(request.user, User)
     return request.user
 
@@ -44,6 +46,29 @@ def is_regulator(user: User) -> bool:
     Asks the database about staff alone: an order of a trader pays nothing.
     """
     return user.is_staff and user.groups.filter(name=REGULATORS).exists()
+
+
+def may_change(actor: User | AnonymousUser, user: User) -> bool:
+    """Tell whether a member of staff may change a user: who works here is a superuser's affair.
+
+    Staff could otherwise take a superuser's rights by setting their password.
+    """
+    return actor.is_superuser or not (user.is_staff or user.is_superuser)
+
+
+def must_change(actor: User | None, user: User) -> None:
+    """Refuse a change of a user that ``actor`` may not make. None is the exchange itself.
+
+    Raises Forbidden.
+    """
+    if actor is not None and not may_change(actor, user):
+        raise Forbidden("Only a superuser changes who works here.")
+
+
+def must_post_transfers(actor: User | None) -> None:
+    """Refuse staff who may not move money. None is the exchange itself. Raises Forbidden."""
+    if actor is not None and not actor.has_perm("accounts.add_transfer"):
+        raise Forbidden("Choosing an amount needs the right to add transfers.")
 
 
 def must_see(request: Request, user_id: int) -> None:

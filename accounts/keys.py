@@ -27,15 +27,18 @@ def digest(key: str) -> str:
 
 
 @transaction.atomic
-def issue_api_key(*, user: User, label: str = "", key: str | None = None) -> tuple[ApiKey, str]:
+def issue_api_key(
+    *, user: User, label: str = "", key: str | None = None, issued_by: User | None = None
+) -> tuple[ApiKey, str]:
     """Give ``user`` a new key, and an account if there is none; return (row, key in clear).
 
-    A regulator gets no account, having nothing to trade with.
+    A regulator gets no account, having nothing to trade with. ``issued_by`` is the member of staff
+    whom the opening deposit names.
     The clear key is not kept and cannot be shown again.
     """
     clear = key or f"xp_{secrets.token_urlsafe(32)}"
     if not is_regulator(user) and not Account.objects.filter(user=user).exists():
-        open_account(user=user)
+        open_account(user=user, created_by=issued_by)
     row = ApiKey.objects.create(
         user=user, label=label, prefix=clear[:PREFIX_LENGTH], key_hash=digest(clear)
     )

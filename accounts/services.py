@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.access import must_change, must_post_transfers
 from accounts.errors import AccountExists, InsufficientBalance, InvalidAmount, ReasonRequired
 from accounts.ledger import Posting, sides, system_account_id
 from accounts.models import (
@@ -31,29 +32,40 @@ def create_user(
     tier: Tier = Tier.BEGINNER,
     password: str | None = None,
     opening_balance: Decimal | None = None,
+    created_by: User | None = None,
 ) -> User:
     """Create a trading user with an account; without a password no one can log in as them.
 
-    ``opening_balance`` in USDT is deposited, by default the policy's.
+    The account opens as ``open_account`` says.
     """
     user = User.objects.create_user(username=username, password=password, tier=tier)
-    open_account(user=user, opening_balance=opening_balance)
+    open_account(user=user, opening_balance=opening_balance, created_by=created_by)
     return user
 
 
 @transaction.atomic
-def open_account(*, user: User, opening_balance: Decimal | None = None) -> Account:
+def open_account(
+    *, user: User, opening_balance: Decimal | None = None, created_by: User | None = None
+) -> Account:
     """Open the account of ``user`` and deposit its opening balance, by default the policy's.
 
-    Raises AccountExists where the user has one.
+    Another balance than the policy's is for staff who may post transfers. Raises Forbidden, and
+    AccountExists where the user has an account.
     """
+    if opening_balance is not None:
+        must_post_transfers(created_by)
     account, created = Account.objects.get_or_create(user=user)
     if not created:
         raise AccountExists
     if opening_balance is None:
         opening_balance = AccountPolicy.objects.get(id=1).opening_balance
     if opening_balance:
-        deposit(account=account, amount=opening_balance, reason="Opening balance")
+        deposit(
+            account=account,
+            amount=opening_balance,
+            reason="Opening balance",
+            created_by=created_by,
+        )
     return account
 
 
@@ -130,18 +142,24 @@ def post(*, account: Account, posting: Posting, reason: str, created_by: User | 
 
 
 @transaction.atomic
-def change_tier(*, user: User, tier: Tier) -> None:
-    """Move ``user`` to ``tier``; the history keeps who did it. Open positions stay as they are."""
+def change_tier(*, user: User, tier: Tier, by: User | None = None) -> None:
+    """Move ``user`` to ``tier``; the history keeps who did it. Open positions stay as they are.
+
+    Raises Forbidden where ``by`` may not change this user.
+    """
+    must_change(by, user)
     user.tier = tier
     user.save(update_fields=["tier"])
 
 
 @transaction.atomic
-def change_user(*, user: User, changes: Mapping[str, Any]) -> None:
+def change_user(*, user: User, changes: Mapping[str, Any], by: User | None = None) -> None:
     """Change fields of a user other than the tier, with history.
 
-    A user who is not active any more is locked out at once, API keys and tokens included.
+    A user who is not active any more is locked out at once, API keys and tokens included. Raises
+    Forbidden where ``by`` may not change this user.
     """
+    must_change(by, user)
     for field, value in changes.items():
         setattr(user, field, value)
     user.save(update_fields=list(changes))

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from accounts.models import User
+from accounts.access import caller
 from kpi.alerts import acknowledge_alert, change_rule, create_rule
 from kpi.audit.admin import AuditCheckAdmin, AuditRecordAdmin
 from kpi.measures import MEASURES
@@ -32,12 +32,6 @@ def figure_column(field: str, title: str = "") -> Any:
 
 def count_column(field: str, title: str = "") -> Any:
     return column(field, title, lambda value: aligned(f"{value:,}"))
-
-
-def staff(request: HttpRequest) -> User:
-    """Return whoever is logged in to the console."""
-    assert isinstance(request.user, User)
-    return request.user
 
 
 @admin.register(Heartbeat)
@@ -116,10 +110,10 @@ class AlertRuleAdmin(ConfigurationAdmin):
     list_filter = (("severity", ChoicesDropdownFilter), "enabled")
     search_fields = ("kind",)
 
-    def create(self, values: dict[str, Any]) -> AlertRule:
+    def create(self, request: HttpRequest, values: dict[str, Any]) -> AlertRule:
         return create_rule(**values)
 
-    def configure(self, row: AlertRule, changes: dict[str, Any]) -> None:
+    def configure(self, request: HttpRequest, row: AlertRule, changes: dict[str, Any]) -> None:
         change_rule(rule_id=row.pk, changes=changes)
 
 
@@ -165,7 +159,7 @@ class AlertAdmin(LargeRecordAdmin):
         icon="task_alt",
     )
     def acknowledge(self, request: HttpRequest, form: forms.Form, alert: Alert) -> str:
-        acknowledge_alert(alert_id=alert.pk, user=staff(request))
+        acknowledge_alert(alert_id=alert.pk, user=caller(request))
         return f"Alert {alert.pk} is acknowledged."
 
     @admin.action(description="Acknowledge", permissions=["acknowledge"])
@@ -175,7 +169,7 @@ class AlertAdmin(LargeRecordAdmin):
         for_each(
             request,
             alerts,
-            lambda alert: acknowledge_alert(alert_id=alert.pk, user=staff(request)),
+            lambda alert: acknowledge_alert(alert_id=alert.pk, user=caller(request)),
             "Acknowledged",
         )
         return None

@@ -68,10 +68,10 @@ class InstrumentAdmin(ConfigurationAdmin):
         offered = super().get_actions_detail(request, object_id)
         return [action for action in offered if action.method.__name__ != useless]
 
-    def create(self, values: dict[str, Any]) -> Instrument:
+    def create(self, request: HttpRequest, values: dict[str, Any]) -> Instrument:
         return list_instrument(**values)
 
-    def configure(self, row: Instrument, changes: dict[str, Any]) -> None:
+    def configure(self, request: HttpRequest, row: Instrument, changes: dict[str, Any]) -> None:
         configure_instrument(instrument=row, changes=changes)
 
     def has_halt_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:

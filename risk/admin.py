@@ -74,7 +74,7 @@ class RiskPolicyAdmin(PolicyAdmin):
         offered = super().get_actions_detail(request, object_id)
         return [action for action in offered if action.method.__name__ != useless]
 
-    def configure(self, row: RiskPolicy, changes: dict[str, Any]) -> None:
+    def configure(self, request: HttpRequest, row: RiskPolicy, changes: dict[str, Any]) -> None:
         change_policy(changes=changes)
 
     def has_halt_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
@@ -115,7 +115,7 @@ class LeverageLimitAdmin(ConfigurationAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def configure(self, row: LeverageLimit, changes: dict[str, Any]) -> None:
+    def configure(self, request: HttpRequest, row: LeverageLimit, changes: dict[str, Any]) -> None:
         set_leverage_limit(limit=row, **changes)
 
 

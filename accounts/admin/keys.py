@@ -8,6 +8,7 @@ from django.db.models import ForeignKey, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from accounts.access import caller
 from accounts.keys import issue_api_key, revoke_api_key
 from accounts.models import ApiKey, User
 from market.console.actions import for_each, row_action
@@ -54,7 +55,7 @@ class ApiKeyAdmin(KeptAdmin):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        row, clear_key = issue_api_key(user=obj.user, label=obj.label)
+        row, clear_key = issue_api_key(user=obj.user, label=obj.label, issued_by=caller(request))
         obj.pk, obj.prefix = row.pk, row.prefix
         request.issued_key = clear_key  # type: ignore[attr-defined]
 

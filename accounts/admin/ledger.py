@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 
 from accounts.models import AccountPolicy, Transfer
@@ -74,5 +75,5 @@ class TransferAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
 class AccountPolicyAdmin(PolicyAdmin):
     fields = ("opening_balance",)
 
-    def configure(self, row: AccountPolicy, changes: dict[str, Any]) -> None:
+    def configure(self, request: HttpRequest, row: AccountPolicy, changes: dict[str, Any]) -> None:
         change_account_policy(policy=row, **changes)

@@ -22,6 +22,7 @@ from unfold.forms import (
 )
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
 
+from accounts.access import caller, may_change
 from accounts.keys import revoke_api_keys
 from accounts.models import Tier, User
 from accounts.services import change_tier, change_user, create_user
@@ -65,7 +66,8 @@ class TraderForm(UserCreationForm):
         required=False,
         min_value=Decimal(0),
         widget=UnfoldAdminDecimalFieldWidget,
-        help_text="USDT deposited into the account; by default that of the account policy.",
+        help_text="USDT deposited into the account; by default that of the account policy. "
+        "Another one needs the right to add transfers.",
     )
 
 
@@ -127,25 +129,24 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):
         return ("last_login", "date_joined", *(("tier",) if obj else ()), *rights)
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Staff could otherwise take a superuser's rights by setting their password."""
-        guarded = obj is not None and (obj.is_staff or obj.is_superuser)
         allowed = super().has_change_permission(request, obj)
-        return bool(allowed and (request.user.is_superuser or not guarded))
+        return bool(allowed and (obj is None or may_change(caller(request), obj)))
 
-    def create(self, values: dict[str, Any]) -> User:
+    def create(self, request: HttpRequest, values: dict[str, Any]) -> User:
         password = values["password1"] if values["set_usable_password"] else None
         return create_user(
             username=values["username"],
             tier=Tier(values["tier"]),
             password=password,
             opening_balance=values["opening_balance"],
+            created_by=caller(request),
         )
 
-    def configure(self, row: User, changes: dict[str, Any]) -> None:
+    def configure(self, request: HttpRequest, row: User, changes: dict[str, Any]) -> None:
         """Groups and permissions are no fields of the row; the form saves them."""
         fields = {name: value for name, value in changes.items() if name not in RIGHTS[2:]}
         if fields:
-            change_user(user=row, changes=fields)
+            change_user(user=row, changes=fields, by=caller(request))
 
     def has_edit_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         user = self.get_object(request, object_id) if object_id else None
@@ -166,7 +167,7 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):
         form_class=TierForm,
     )
     def change_tier(self, request: HttpRequest, form: forms.Form, user: User) -> str:
-        change_tier(user=user, tier=Tier(form.cleaned_data["tier"]))
+        change_tier(user=user, tier=Tier(form.cleaned_data["tier"]), by=caller(request))
         return f"{user} is now {user.get_tier_display()}."
 
     @row_action(
@@ -203,4 +204,7 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):
         self.move(request, users, Tier.ADVANCED)
 
     def move(self, request: HttpRequest, users: QuerySet[User], tier: Tier) -> None:
-        for_each(request, users, lambda user: change_tier(user=user, tier=tier), f"Now {tier}")
+        by = caller(request)
+        for_each(
+            request, users, lambda user: change_tier(user=user, tier=tier, by=by), f"Now {tier}"
+        )

@@ -86,20 +86,20 @@ class ConfigurationAdmin(SimpleHistoryAdmin, KeptAdmin):
     A service writes the changed fields alone: the row may carry others that change meanwhile.
     """
 
-    def create(self, values: dict[str, Any]) -> Model:
+    def create(self, request: HttpRequest, values: dict[str, Any]) -> Model:
         """Call the service that creates a row from the valid form and return the row."""
         raise NotImplementedError
 
-    def configure(self, row: Any, changes: dict[str, Any]) -> None:
+    def configure(self, request: HttpRequest, row: Any, changes: dict[str, Any]) -> None:
         """Call the service that changes a row; ``changes`` holds new values by field."""
         raise NotImplementedError
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
         if not change:
-            obj.pk = self.create(form.cleaned_data).pk
+            obj.pk = self.create(request, form.cleaned_data).pk
         elif form.changed_data:
             changes = {name: form.cleaned_data[name] for name in form.changed_data}
-            self.configure(obj, changes)
+            self.configure(request, obj, changes)
 
     def revert_disabled(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return True

@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.errors import InvalidApiKey
 from accounts.keys import identify
-from accounts.models import Account, ApiKey, User
+from accounts.models import Account, ApiKey, Transfer, User
 from tests.admin.conftest import Clerk, D, press, save, select
 
 NEW_TRADER = {
@@ -31,6 +31,30 @@ def test_a_new_trader_gets_an_account(staff: Client) -> None:
     assert staff.post(page, dave).status_code == 302
     assert User.objects.get(username="dave").check_password("long-enough-77")
     assert Account.objects.get(user__username="dave").balance == D("12.5")
+    by_whom = Transfer.objects.order_by("-id").values_list("created_by__username", flat=True)
+    assert list(by_whom[:2]) == ["admin", "admin"]
+
+
+def test_choosing_an_opening_balance_needs_the_right_to_post_transfers(
+    clerk: Clerk, exchange: None
+) -> None:
+    client, page = clerk("add_user", "change_user", "view_user"), "/admin/accounts/user/add/"
+    for amount in ("5000000", "0"):
+        answer = client.post(page, {**NEW_TRADER, "opening_balance": amount}, follow=True)
+        assert "needs the right to add transfers" in answer.content.decode()
+    assert not User.objects.filter(username="carol").exists()
+    assert client.post(page, NEW_TRADER).status_code == 302
+    transfer = Transfer.objects.latest("id")
+    assert (transfer.amount, transfer.created_by) == (
+        D(100_000),
+        User.objects.get(username="clerk"),
+    )
+
+
+def test_the_account_of_a_first_key_names_who_issued_it(clerk: Clerk, db: None) -> None:
+    client = clerk("add_apikey", "view_apikey", "view_user")
+    issue(client, User.objects.create_user("robot"))
+    assert Transfer.objects.latest("id").created_by == User.objects.get(username="clerk")
 
 
 @pytest.mark.parametrize(
@@ -113,6 +137,10 @@ def test_only_a_superuser_touches_who_works_here(clerk: Clerk, exchange: None) -
         url = f"/admin/accounts/user/{boss.pk}/{page}"
         assert client.post(url, password).status_code == 403
     assert boss.check_password("admin")
+    page = select(client, "accounts/user", "make_advanced", boss.pk)
+    assert "Only a superuser changes who works here." in page
+    boss.refresh_from_db()
+    assert boss.tier == "beginner"
     answer = client.post("/admin/accounts/apikey/add/", {"user": boss.pk, "label": ""})
     assert "Select a valid choice" in answer.content.decode()
     assert not ApiKey.objects.filter(user=boss).exists()

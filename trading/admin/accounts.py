@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 
+from accounts.access import caller
 from accounts.admin.users import TIER_QUESTION, TierForm
 from accounts.models import Account, AccountKind, Tier, User
 from accounts.services import (
@@ -129,7 +130,7 @@ class AccountAdmin(RecordAdmin):
         form_class=ReasonedAmountForm,
     )
     def deposit(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
-        transfer = deposit(account=account, created_by=staff(request), **posted(form))
+        transfer = deposit(account=account, created_by=caller(request), **posted(form))
         return f"Transfer {transfer.pk}: deposited {money(transfer.amount)} USDT."
 
     @row_action(
@@ -140,7 +141,7 @@ class AccountAdmin(RecordAdmin):
         form_class=ReasonedAmountForm,
     )
     def withdraw(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
-        transfer = withdraw(account=account, created_by=staff(request), **posted(form))
+        transfer = withdraw(account=account, created_by=caller(request), **posted(form))
         return f"Transfer {transfer.pk}: withdrew {money(transfer.amount)} USDT."
 
     @row_action(
@@ -151,7 +152,7 @@ class AccountAdmin(RecordAdmin):
         form_class=ReasonedAmountForm,
     )
     def adjust(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
-        transfer = adjust_balance(account=account, created_by=staff(request), **posted(form))
+        transfer = adjust_balance(account=account, created_by=caller(request), **posted(form))
         amount = money(form.cleaned_data["amount"])
         return f"Transfer {transfer.pk}: adjusted the balance by {amount} USDT."
 
@@ -164,7 +165,7 @@ class AccountAdmin(RecordAdmin):
     )
     def change_tier(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
         assert account.user is not None
-        change_tier(user=account.user, tier=Tier(form.cleaned_data["tier"]))
+        change_tier(user=account.user, tier=Tier(form.cleaned_data["tier"]), by=caller(request))
         return f"{account.user} is now {account.user.get_tier_display()}."
 
     @row_action(
@@ -197,7 +198,7 @@ class AccountAdmin(RecordAdmin):
         form_class=ReasonedAmountForm,
     )
     def fund_insurance(self, request: HttpRequest, form: forms.Form) -> str:
-        transfer = fund_insurance(created_by=staff(request), **posted(form))
+        transfer = fund_insurance(created_by=caller(request), **posted(form))
         return f"Transfer {transfer.pk}: {money(transfer.amount)} USDT into the insurance fund."
 
     @admin.action(description="Suspend the selected accounts", permissions=["suspend"])
@@ -214,9 +215,3 @@ class AccountAdmin(RecordAdmin):
 def posted(form: forms.Form) -> dict[str, Any]:
     """Return amount and reason of a valid form."""
     return {"amount": form.cleaned_data["amount"], "reason": form.cleaned_data["reason"]}
-
-
-def staff(request: HttpRequest) -> User:
-    """Return who is at the console."""
-    assert isinstance(request.user, User)
-    return request.user
