@@ -27,11 +27,17 @@ log = structlog.get_logger(__name__)
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 ROUTE_PARAMETER: Final = re.compile(r"<(?:[^>:]+:)?([^>]+)>")
 METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+#: Labels of the methods that routes serve; each pair of method and endpoint is a histogram.
+METHOD_LABELS: Final = {"GET": "GET", "HEAD": "GET", "POST": "POST"}
+OTHER: Final = "OTHER"
+CONSOLE: Final = "/admin/"
+#: The staff console's pages are hundreds: they share one label, which the log line tells apart.
+CONSOLE_LABEL: Final = f"{CONSOLE}{{path}}"
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a request was and how it was answered; labels are drawn from bounded sets."""
+    """What a request was and how it was answered, as labels from small sets."""
 
     method: str
     endpoint: str
@@ -66,9 +72,10 @@ def choose_request_id(asked: str) -> str:
 
 def observe(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
     """Log a request and count it; what goes wrong with the counting goes into the log."""
+    endpoint = endpoint_of(request)
     observation = Observation(
-        method=request.method if request.method in METHODS else "OTHER",
-        endpoint=endpoint_of(request),
+        method=METHOD_LABELS.get(request.method or "", OTHER),
+        endpoint=CONSOLE_LABEL if endpoint.startswith(CONSOLE) else endpoint,
         status=response.status_code,
         seconds=seconds,
     )
@@ -79,8 +86,8 @@ def observe(request: HttpRequest, response: HttpResponse, seconds: float) -> Non
         log.warning("metrics_failed", error=repr(error))
     log.info(
         "request",
-        method=observation.method,
-        endpoint=observation.endpoint,
+        method=request.method if request.method in METHODS else OTHER,
+        endpoint=endpoint,
         status=observation.status,
         latency_ms=round(seconds * 1000, 3),
         user_id=user_id_of(request),

@@ -16,6 +16,7 @@ from risk.engine import Intent
 from risk.models import LeverageLimit, RiskPolicy
 from risk.selectors import price_collar
 from tests.admin.conftest import Clerk, D, save
+from tests.conftest import ApiClient
 from trading.manual_prices import set_price
 from trading.models import Order
 from trading.services import place_order
@@ -54,6 +55,21 @@ def test_every_page_opens(staff: Client, model: Any) -> None:
     key = model.objects.first().pk
     assert staff.get(address(model, "change", key)).status_code == 200
     assert staff.get(address(model, "history", key)).status_code == 200
+
+
+def test_a_walk_of_the_console_is_one_endpoint_of_the_metrics(
+    staff: Client, anonymous: ApiClient
+) -> None:
+    staff.get("/admin/")
+    before = len(anonymous.get("/metrics").content)
+    for model in admin.site._registry:
+        staff.get(address(model, "changelist"))
+        for page in ("change", "history", "delete"):
+            staff.get(address(model, page, 1))
+    metrics = anonymous.get("/metrics").content
+    labels = set(re.findall(r'endpoint="(/admin/[^"]*)"', metrics.decode()))
+    assert labels == {"/admin/{path}"}
+    assert len(metrics) < before + 5_000
 
 
 @pytest.mark.parametrize("model", models())

@@ -124,6 +124,7 @@ def test_a_sane_request_id_is_kept(anonymous: ApiClient, asked: str, kept: bool)
         ("/a/path/nobody/knows", UNMATCHED, 404),
         ("/another/one", UNMATCHED, 404),
         ("/static/nothing.css", "/static/{path}", 404),
+        ("/admin/no/such/page/", "/admin/{path}", 302),
     ],
 )
 def test_labels_are_route_templates(
@@ -135,14 +136,21 @@ def test_labels_are_route_templates(
     observed = counted("api_request_latency_seconds_count", **labels)
     assert anonymous.get(url).status_code == status
     assert counted("api_requests_total", status=str(status), **labels) == requests + 1
-    assert counted("api_error_total", endpoint=endpoint, status=str(status)) == errors + 1
+    failed = int(status >= 400)
+    assert counted("api_error_total", endpoint=endpoint, status=str(status)) == errors + failed
     assert counted("api_request_latency_seconds_count", **labels) == observed + 1
 
 
-def test_an_unheard_of_method_makes_no_label(anonymous: ApiClient) -> None:
-    labels = {"method": "OTHER", "endpoint": "/kpi/security", "status": "401"}
+@pytest.mark.parametrize(
+    ("method", "label"),
+    [("BREW", "OTHER"), ("OPTIONS", "OTHER"), ("DELETE", "OTHER"), ("HEAD", "GET")],
+)
+def test_only_methods_that_routes_serve_make_a_label(
+    anonymous: ApiClient, method: str, label: str
+) -> None:
+    labels = {"method": label, "endpoint": "/kpi/security", "status": "401"}
     before = counted("api_requests_total", **labels)
-    anonymous.generic("BREW", "/kpi/security")
+    anonymous.generic(method, "/kpi/security")
     assert counted("api_requests_total", **labels) == before + 1
 
 
