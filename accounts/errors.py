@@ -1,5 +1,6 @@
 """Refusals of the accounts app."""
 
+from accounts.rate_limits import Usage
 from market.errors import Conflict, ExchangeError
 
 
@@ -22,6 +23,21 @@ class InsufficientBalance(ExchangeError):
 class ReasonRequired(ExchangeError):
     code = "reason_required"
     detail = "State a reason: it is kept with the transfer."
+
+
+class RateLimited(ExchangeError):
+    """A limit is reached; ``scope`` tells which one, ``retry_after`` seconds until it is not."""
+
+    status = 429
+    code = "rate_limited"
+
+    def __init__(self, usage: Usage, detail: str = "") -> None:
+        super().__init__(
+            detail or f"Request was throttled. Expected available in {usage.retry_after} seconds.",
+            scope=usage.scope,
+            retry_after=usage.retry_after,
+        )
+        self.headers = {"Retry-After": str(usage.retry_after)}
 
 
 class AccountExists(Conflict):

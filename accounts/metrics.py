@@ -15,7 +15,7 @@ for code in ("invalid_api_key", "not_authenticated", "token_not_valid"):
 rate_limit_hits_total = Counter(
     "rate_limit_hits_total", "Requests answered with 429, by the limit they hit.", ["scope"]
 )
-for scope in ("api", "token"):
+for scope in ("api", "orders", "token"):
     rate_limit_hits_total.labels(scope=scope)
 
 cache_outages_total = Counter(

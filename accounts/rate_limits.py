@@ -1,22 +1,30 @@
-"""Counts requests in Redis against a rate; a request that Redis cannot count is let through."""
+"""Counts requests and orders in Redis against a rate; what Redis cannot count is let through."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
+from django.core.cache import cache
 from django.http import HttpRequest
 from django_ratelimit.core import get_usage
+from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
 from accounts.metrics import cache_outages_total
+from accounts.rates import Rate
 
 log = structlog.get_logger(__name__)
+
+Answer = TypeVar("Answer")
 
 #: A single failure may be a busy machine; only so many in a row are an outage.
 FAILURES_OF_AN_OUTAGE: Final = 3
 #: During an outage Redis is asked by one request in so many seconds, and skipped by the others.
 PROBE_INTERVAL_SECONDS: Final = 1.0
+#: A count outlives its window by this, since clocks differ between machines.
+EXPIRY_MARGIN_SECONDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +36,7 @@ class Usage:
     count: int
     reset: int
     retry_after: int
-
-    @property
-    def is_exceeded(self) -> bool:
-        return self.count > self.limit
+    is_exceeded: bool
 
     @property
     def remaining(self) -> int:
@@ -44,6 +49,18 @@ class OutageGuard:
     def __init__(self) -> None:
         self.failures = 0
         self.next_probe = 0.0
+
+    def ask(self, question: Callable[[], Answer]) -> Answer | None:
+        """Return what Redis answers; None where it fails, or is away and need not be asked."""
+        if not self.allows_asking():
+            return None
+        try:
+            answer = question()
+        except (RedisError, OSError) as error:
+            self.note_failure(type(error).__name__)
+            return None
+        self.note_answer()
+        return answer
 
     def allows_asking(self) -> bool:
         """Tell whether to ask Redis; during an outage claim the next probe for the caller."""
@@ -76,9 +93,11 @@ def count_request(*, request: HttpRequest, scope: str, key: str, rate: str) -> U
     ``rate`` is count/period as django-ratelimit reads it. The window is fixed, its edge depends on
     the key. Redis counts atomically, so that the limit is exact over all processes.
     """
-    found = ask_redis(request, scope, key, rate) if guard.allows_asking() else None
+    found = guard.ask(
+        lambda: get_usage(request, group=scope, key=lambda *_: key, rate=rate, increment=True)
+    )
     if found is None:
-        cache_outages_total.inc()
+        note_uncounted(request)
         return None
     # The window's last second is part of it.
     seconds_left = found["time_left"] + 1
@@ -88,15 +107,42 @@ def count_request(*, request: HttpRequest, scope: str, key: str, rate: str) -> U
         count=found["count"],
         reset=int(time.time()) + seconds_left,
         retry_after=seconds_left,
+        is_exceeded=found["count"] > found["limit"],
     )
 
 
-def ask_redis(request: HttpRequest, scope: str, key: str, rate: str) -> dict[str, int] | None:
-    """Return django-ratelimit's usage, or None on a failure, and tell the guard."""
-    try:
-        found = get_usage(request, group=scope, key=lambda *_: key, rate=rate, increment=True)
-    except (RedisError, OSError) as error:
-        guard.note_failure(type(error).__name__)
+#: Adds ARGV[1] to a count that may reach ARGV[2] and lives for ARGV[3] seconds; all or nothing.
+TAKE: Final = """
+local count = tonumber(redis.call('GET', KEYS[1]) or '0')
+if count + ARGV[1] > tonumber(ARGV[2]) then return {count, 1} end
+redis.call('SET', KEYS[1], count + ARGV[1], 'EX', ARGV[3])
+return {count + ARGV[1], 0}
+"""
+
+
+def take(*, request: HttpRequest, scope: str, key: str, rate: str, units: int) -> Usage | None:
+    """Count ``units`` of ``key`` at once where all of them fit, else none; return the usage.
+
+    None when Redis did not answer. Redis runs the script as one step, so that units that others
+    take meanwhile are counted and units that do not fit stand in nobody's way.
+    """
+    allowed, now = Rate.read(rate), int(time.time())
+    reset = allowed.window_end(key=key, now=now)
+    name = cache.make_key(f"rl:{scope}:{allowed.count}/{allowed.seconds}s:{key}:{reset}")
+    found = guard.ask(
+        lambda: get_redis_connection().eval(
+            TAKE, 1, name, units, allowed.count, reset - now + EXPIRY_MARGIN_SECONDS
+        )
+    )
+    if found is None:
+        note_uncounted(request)
         return None
-    guard.note_answer()
-    return found
+    count, exceeded = found
+    return Usage(scope, allowed.count, count, reset, reset - now, is_exceeded=bool(exceeded))
+
+
+def note_uncounted(request: HttpRequest) -> None:
+    """Count a request that passes a limit for want of Redis, once however many limits it passes."""
+    if not getattr(request, "passed_uncounted", False):
+        request.passed_uncounted = True  # type: ignore[attr-defined]
+        cache_outages_total.inc()

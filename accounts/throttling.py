@@ -1,14 +1,15 @@
-"""Which limit holds for whom: requests per API key, token requests per address."""
+"""Which limit holds for whom: requests and orders per API key, token requests per address."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from django.conf import settings
 from rest_framework.throttling import BaseThrottle
 
 from accounts.authentication import KEY_CLAIM
-from accounts.rate_limits import Usage, count_request
+from accounts.errors import RateLimited
+from accounts.rate_limits import Usage, count_request, take
 
 if TYPE_CHECKING:  # REST framework imports this module while its views are being defined.
     from rest_framework.request import Request
@@ -16,27 +17,29 @@ if TYPE_CHECKING:  # REST framework imports this module while its views are bein
     from rest_framework_simplejwt.tokens import Token
 
 
+#: The scope of the limit of orders.
+ORDERS: Final = "orders"
+
+
 class RateLimitThrottle(BaseThrottle):
-    """Counts a request and refuses it past the limit; the usage goes into the headers.
+    """Counts a request and raises RateLimited past the limit; the usage goes into the headers.
 
     ``rate_setting`` names the setting with the rate; None there lifts the limit.
     """
 
     scope: ClassVar[str]
     rate_setting: ClassVar[str]
-    usage: Usage | None = None
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         rate, key = getattr(settings, self.rate_setting), self.key_of(request)
         if rate is None or key is None:
             return True
         http_request = request._request
-        self.usage = count_request(request=http_request, scope=self.scope, key=key, rate=rate)
-        http_request.rate_limit_usage = self.usage  # type: ignore[attr-defined]
-        return self.usage is None or not self.usage.is_exceeded
-
-    def wait(self) -> float | None:
-        return self.usage.retry_after if self.usage else None
+        usage = count_request(request=http_request, scope=self.scope, key=key, rate=rate)
+        http_request.rate_limit_usage = usage  # type: ignore[attr-defined]
+        if usage is not None and usage.is_exceeded:
+            raise RateLimited(usage)
+        return True
 
     def key_of(self, request: Request) -> str | None:
         """Return whom the request counts for; None leaves it uncounted."""
@@ -50,8 +53,7 @@ class ApiKeyThrottle(RateLimitThrottle):
     rate_setting = "API_RATE_LIMIT"
 
     def key_of(self, request: Request) -> str | None:
-        token = cast("Token | None", request.auth)
-        return str(token[KEY_CLAIM]) if token else None
+        return api_key_of(request)
 
 
 class TokenThrottle(RateLimitThrottle):
@@ -62,3 +64,31 @@ class TokenThrottle(RateLimitThrottle):
 
     def key_of(self, request: Request) -> str | None:
         return request.META.get("REMOTE_ADDR") or "unknown"
+
+
+def api_key_of(request: Request) -> str | None:
+    """Return the API key that the token of a request names."""
+    token = cast("Token | None", request.auth)
+    return str(token[KEY_CLAIM]) if token else None
+
+
+def limit_orders(request: Request, *, orders: int) -> None:
+    """Count orders of the caller's key at ORDER_RATE_LIMIT: all of them, or raise RateLimited."""
+    rate, key = settings.ORDER_RATE_LIMIT, api_key_of(request)
+    if rate is None or key is None:
+        return
+    http_request = request._request
+    usage = take(request=http_request, scope=ORDERS, key=key, rate=rate, units=orders)
+    http_request.order_limit_usage = usage  # type: ignore[attr-defined]
+    if usage is not None and usage.is_exceeded:
+        raise RateLimited(usage, refusal_of_orders(usage, orders))
+
+
+def refusal_of_orders(usage: Usage, orders: int) -> str:
+    """Return why so many orders are too many, and what to do."""
+    if orders > usage.limit:
+        return f"At most {usage.limit} orders are allowed at once; send fewer."
+    return (
+        f"{usage.remaining} of {usage.limit} orders are left, not {orders}. "
+        f"Expected available in {usage.retry_after} seconds."
+    )

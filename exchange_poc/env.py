@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import secrets
 import tempfile
 from pathlib import Path
@@ -11,10 +10,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts.rates import Rate
+
 #: Characters of a signing key.
 SHORTEST_SECRET = 32
 
-RATE = re.compile(r"\d+/([1-9]\d*)?[smhd]")
+#: How many orders a key may place where nothing else is set.
+USUAL_ORDER_RATE = "600/m"
 
 
 def flag(name: str, *, default: bool) -> bool:
@@ -33,9 +35,18 @@ def rate(name: str, *, default: str) -> str | None:
     value = os.environ.get(name) or default
     if value == "off":
         return None
-    if not RATE.fullmatch(value):
-        raise ImproperlyConfigured(f"{name} must be like 100/m (s, m, h or d) or off.")
+    try:
+        Rate.read(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} must be like 100/m (s, m, h or d) or off.") from error
     return value
+
+
+def default_order_rate(request_rate: str | None) -> str:
+    """Return the usual limit of orders; ``off`` where a key may send more requests than that."""
+    usual = Rate.read(USUAL_ORDER_RATE)
+    lifted = request_rate is None or Rate.read(request_rate).is_above(usual)
+    return "off" if lifted else USUAL_ORDER_RATE
 
 
 def webhook_url(url: str, *, secret: str) -> str:

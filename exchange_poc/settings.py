@@ -7,7 +7,15 @@ from pathlib import Path
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from exchange_poc.env import database_from_url, flag, rate, secret_key, webhook_url, words
+from exchange_poc.env import (
+    database_from_url,
+    default_order_rate,
+    flag,
+    rate,
+    secret_key,
+    webhook_url,
+    words,
+)
 from exchange_poc.logs import configure_structlog, logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -179,6 +187,7 @@ IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
 
 # Governance. A rate is count/unit as django-ratelimit reads it; None lifts the limit.
 API_RATE_LIMIT = rate("API_RATE_LIMIT", default="100/m")
+ORDER_RATE_LIMIT = rate("ORDER_RATE_LIMIT", default=default_order_rate(API_RATE_LIMIT))
 TOKEN_RATE_LIMIT = rate("TOKEN_RATE_LIMIT", default="10/m")
 RATELIMIT_FAIL_OPEN = True
 

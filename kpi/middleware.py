@@ -81,7 +81,7 @@ def observe(request: HttpRequest, response: HttpResponse, seconds: float) -> Non
     )
     try:
         count(observation)
-        count_refusal(request, response)
+        count_refusal(response)
     except Exception as error:
         log.warning("metrics_failed", error=repr(error))
     log.info(
@@ -129,11 +129,10 @@ def count(observation: Observation) -> None:
         api_error_total.labels(endpoint=endpoint, status=status).inc()
 
 
-def count_refusal(request: HttpRequest, response: HttpResponse) -> None:
+def count_refusal(response: HttpResponse) -> None:
     """Count a refused credential by its code, a reached rate limit by its scope."""
+    body = getattr(response, "data", None) or {}
     if response.status_code == 401:
-        body = getattr(response, "data", None) or {}
         auth_failures_total.labels(code=body.get("code", "unknown")).inc()
     elif response.status_code == 429:
-        usage = getattr(request, "rate_limit_usage", None)
-        rate_limit_hits_total.labels(scope=usage.scope if usage else "other").inc()
+        rate_limit_hits_total.labels(scope=body.get("scope", "other")).inc()

@@ -11,6 +11,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.access import caller, must_be_owner, visible_user_id
+from accounts.schema import ORDER_LIMIT_HEADERS, ORDER_LIMIT_REACHED
+from accounts.throttling import limit_orders
 from market.errors import UnknownSymbol
 from market.listing import LIST_ERRORS, ListQuery, filter_by, query_of
 from market.schema import errors
@@ -48,8 +50,9 @@ PLACEMENT_ERRORS = {
     **errors(
         400, validation_error="The request is not valid; see errors.", **DENIALS, **VENUE_DENIALS
     ),
-    **errors(401, 403, 429),
+    **errors(401, 403),
     **errors(409, client_order_id_conflict=ClientOrderIdConflict.detail),
+    429: ORDER_LIMIT_REACHED,
 }
 
 
@@ -79,10 +82,12 @@ class OrderListView(generics.ListAPIView[Order]):
 
     @extend_schema(
         summary="Place an order",
+        parameters=ORDER_LIMIT_HEADERS,
         request=OrderRequestSerializer,
         responses={200: PlacementSerializer, **PLACEMENT_ERRORS},
     )
     def post(self, request: Request) -> Response:
+        limit_orders(request, orders=1)
         ticket = read_ticket(request, request.data)
         [outcome] = place_orders(user_id=caller(request).pk, tickets=[ticket])
         if isinstance(outcome, ClientOrderIdConflict):

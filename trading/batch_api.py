@@ -11,6 +11,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.access import caller
+from accounts.schema import ORDER_LIMIT_HEADERS, ORDER_LIMIT_REACHED
+from accounts.throttling import limit_orders
 from market.errors import ExchangeError, InvalidRequest
 from market.schema import errors
 from trading.api import read_ticket
@@ -59,17 +61,19 @@ class BatchSerializer(serializers.Serializer[dict[str, Any]]):
 
 
 class OrderBatchView(APIView):
-    """Places several orders at once; counts as one request."""
+    """Places several orders at once; counts as one request and as its orders."""
 
     @extend_schema(
         operation_id="order_batch",
         summary="Place up to 50 orders",
+        parameters=ORDER_LIMIT_HEADERS,
         request=BatchRequestSerializer,
-        responses={200: BatchSerializer, **errors(400, 401, 429)},
+        responses={200: BatchSerializer, **errors(400, 401), 429: ORDER_LIMIT_REACHED},
     )
     def post(self, request: Request) -> Response:
         asked = BatchRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
+        limit_orders(request, orders=len(asked.validated_data["orders"]))
         entries = [read_entry(request, data) for data in asked.validated_data["orders"]]
         return Response({"results": place_entries(caller(request).pk, entries)})
 

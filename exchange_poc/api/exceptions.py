@@ -41,11 +41,7 @@ def error_body(error: exceptions.APIException) -> dict[str, Any]:
     """Return the body for an error of REST framework."""
     if isinstance(error, exceptions.ValidationError):
         return InvalidRequest(error.detail).body
-    body: dict[str, Any] = {"detail": error_text(error), "code": error_code(error)}
-    retry_after = getattr(error, "wait", None)
-    if retry_after is not None:
-        body["retry_after"] = int(retry_after)
-    return body
+    return {"detail": error_text(error), "code": error_code(error)}
 
 
 def error_text(error: exceptions.APIException) -> str:
@@ -57,7 +53,7 @@ def error_code(error: exceptions.APIException) -> str:
     """Return the code on the wire; SimpleJWT keeps its own beside the sentence."""
     if isinstance(error.detail, dict):
         return str(error.detail["code"])
-    return "rate_limited" if isinstance(error, exceptions.Throttled) else str(error.get_codes())
+    return str(error.get_codes())
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:

@@ -68,6 +68,23 @@ def test_a_refusing_redis_lets_requests_pass_and_is_counted(api: ApiClient, use_
     assert outages() - before == 5
 
 
+def test_orders_pass_uncounted_too_and_each_request_is_counted_once(
+    api: ApiClient, relay: RedisRelay, settings: Settings
+) -> None:
+    settings.ORDER_RATE_LIMIT = "2/d"
+    order = {"symbol": "NOSUCH", "side": "buy", "size": "1"}
+    assert api.post("/orders", order)["X-OrderLimit-Remaining"] == "1"
+    relay.hang()
+    before = outages()
+    answers = [api.post("/orders/batch", {"orders": [order] * 3}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert not any("X-OrderLimit-Limit" in answer for answer in answers)
+    assert outages() - before == 3
+    relay.resume()
+    rate_limits.guard.next_probe = 0.0
+    assert api.post("/orders/batch", {"orders": [order] * 3}).status_code == 429
+
+
 def test_a_hanging_redis_costs_few_requests_a_bounded_wait_and_the_others_none(
     api: ApiClient, relay: RedisRelay
 ) -> None:

@@ -35,7 +35,7 @@ def one_transaction(db: None) -> Iterator[None]:
 @pytest.fixture
 def token(one_transaction: None, settings: Any) -> str:
     """The token of a trader with a history, on an exchange without rate limits."""
-    settings.API_RATE_LIMIT = settings.TOKEN_RATE_LIMIT = None
+    settings.API_RATE_LIMIT = settings.ORDER_RATE_LIMIT = settings.TOKEN_RATE_LIMIT = None
     settings.PRICE_SOURCES = ["simulation"]
     seed_demo()
     trader = User.objects.get(username="advanced")

@@ -19,7 +19,7 @@ D = Decimal
 
 @pytest.fixture(autouse=True)
 def no_limits(settings: Settings) -> None:
-    settings.API_RATE_LIMIT = None
+    settings.API_RATE_LIMIT = settings.ORDER_RATE_LIMIT = None
 
 
 @pytest.fixture

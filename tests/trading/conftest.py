@@ -112,7 +112,7 @@ def state_of(user: User) -> AccountState:
 @pytest.fixture
 def client_of(settings: Any) -> Callable[[User], APIClient]:
     """Return an API client with a token, fetched over HTTP for a new key of the user."""
-    settings.API_RATE_LIMIT = settings.TOKEN_RATE_LIMIT = None
+    settings.API_RATE_LIMIT = settings.ORDER_RATE_LIMIT = settings.TOKEN_RATE_LIMIT = None
 
     def client(user: User) -> APIClient:
         _, key = issue_api_key(user=user)
