@@ -1,6 +1,7 @@
 """Finds accounts whose margin ratio is below the threshold and closes them out, group by group."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -26,30 +27,42 @@ log = structlog.get_logger(__name__)
 GROUP_SIZE: Final = 10
 
 
-def sweep_liquidations(*, shard: int = 0, shards: int = 1) -> list[Liquidation]:
-    """Close out every account in breach, or those of one shard, and return what was done.
+@dataclass(slots=True)
+class Sweep:
+    """The close-outs that were done, and the users whose close-out is left to the next sweep."""
+
+    liquidations: list[Liquidation] = field(default_factory=list)
+    unfinished: set[int] = field(default_factory=set)
+
+
+def sweep_liquidations(*, shard: int = 0, shards: int = 1) -> Sweep:
+    """Close out every account in breach, or those of one shard.
 
     A sweep that dies halfway is finished by the next one, and two sweeps at once close out each
     account once.
     """
+    sweep = Sweep()
     users = users_in_breach(shard=shard, shards=shards)
-    groups = (users[start : start + GROUP_SIZE] for start in range(0, len(users), GROUP_SIZE))
-    return [done for group in groups for done in liquidate_or_part(group)]
+    for start in range(0, len(users), GROUP_SIZE):
+        liquidate_or_part(users[start : start + GROUP_SIZE], sweep)
+    return sweep
 
 
-def liquidate_or_part(user_ids: Sequence[int]) -> list[Liquidation]:
+def liquidate_or_part(user_ids: Sequence[int], sweep: Sweep) -> None:
     """Close out a group; where that fails, each account for itself.
 
     An account that fails alone is logged and left to the next sweep, so that it cannot shield the
     others.
     """
     try:
-        return liquidate(user_ids=user_ids)
+        sweep.liquidations += liquidate(user_ids=user_ids)
     except Exception:
         if len(user_ids) == 1:
             log.exception("liquidation_failed", user_id=user_ids[0])
-            return []
-    return [done for user_id in user_ids for done in liquidate_or_part([user_id])]
+            sweep.unfinished.add(user_ids[0])
+            return
+        for user_id in user_ids:
+            liquidate_or_part([user_id], sweep)
 
 
 @until_mark_holds

@@ -7,7 +7,7 @@ breach, so that the next step or sweep finishes the work.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -35,13 +35,18 @@ QuoteSource = Callable[[Sequence[Instrument], int], Mapping[int, Quote]]
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step did; ``refreshed`` is False when it was not its turn."""
+    """What a step did; ``refreshed`` is False when it was not its turn.
+
+    ``unfinished`` are users some of whose fills or whose close-out failed and is left to the next
+    step.
+    """
 
     refreshed: bool
     step: int = 0
     quotes: Mapping[int, Quote] = field(default_factory=dict)
     ended_orders: Sequence[Order] = ()
     liquidations: Sequence[Liquidation] = ()
+    unfinished: Collection[int] = ()
 
 
 def run_market_step(
@@ -65,12 +70,13 @@ def run_market_step(
             quotes = (quote_source or configured_quotes)(instruments, step)
             check_marks(quotes=quotes)
             apply_marks(quotes=quotes, now=timezone.now())
-            ended = fill_triggered_orders()
-            liquidations = sweep_liquidations()
+            fills = fill_triggered_orders()
+            sweep = sweep_liquidations()
     finally:
         end_step(step=step)
     market_steps_total.inc()
-    return StepResult(True, step, quotes, ended, liquidations)
+    unfinished = fills.unfinished | sweep.unfinished
+    return StepResult(True, step, quotes, fills.ended, sweep.liquidations, unfinished)
 
 
 def run_market_step_when_free(

@@ -1,5 +1,7 @@
 """What commands print about market steps and close-outs."""
 
+from collections.abc import Collection
+
 from market.amounts import plain
 from market.models import Instrument
 from trading.market_step import StepResult
@@ -17,7 +19,16 @@ def describe_step(result: StepResult) -> str:
         f"Step {result.step}: {prices or 'no price'}; {len(result.ended_orders)} resting order(s) "
         f"ended, {len(result.liquidations)} account(s) liquidated."
     )
-    return "\n".join([line, *map(describe_liquidation, result.liquidations)])
+    rest = [*map(describe_liquidation, result.liquidations), describe_unfinished(result.unfinished)]
+    return "\n".join(filter(None, [line, *rest]))
+
+
+def describe_unfinished(user_ids: Collection[int]) -> str:
+    """Return the line about users whose fills or close-out failed, if there are any."""
+    if not user_ids:
+        return ""
+    users = ", ".join(map(str, sorted(user_ids)))
+    return f"Failed and left to the next step or sweep: user(s) {users}."
 
 
 def describe_liquidation(liquidation: Liquidation) -> str:

@@ -1,7 +1,15 @@
-"""Fills resting limit orders whose price a market step has reached, at their limit price."""
+"""Fills resting limit orders whose price a market step has reached, at their limit price.
 
-from itertools import groupby
+Chunk by chunk, each of one account and in a transaction of its own: what fails is logged and left
+to the next step, and keeps no other order waiting.
+"""
 
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -16,6 +24,19 @@ from trading.booking import write
 from trading.models import Order, OrderStatus, Side
 from trading.retrying import until_mark_holds
 
+log = structlog.get_logger(__name__)
+
+#: Orders that fill in one transaction: more save round trips, fewer keep their account less long.
+CHUNK: Final = 100
+
+
+@dataclass(slots=True)
+class Fills:
+    """The orders that ended, and the users some of whose orders are left to the next step."""
+
+    ended: list[Order] = field(default_factory=list)
+    unfinished: set[int] = field(default_factory=set)
+
 
 def triggered_orders() -> QuerySet[Order]:
     """Resting orders that a market step has reached and nobody has filled yet."""
@@ -24,24 +45,46 @@ def triggered_orders() -> QuerySet[Order]:
     )
 
 
-def fill_triggered_orders() -> list[Order]:
-    """Fill every reached order, account by account, and return those that ended."""
-    users = triggered_orders().order_by("account_id").values_list("account__user_id", flat=True)
-    ended: list[Order] = []
-    for user_id, _ in groupby(users):
+def fill_triggered_orders() -> Fills:
+    """Fill every reached order, chunk by chunk; one that fails holds up no other."""
+    fills = Fills()
+    for user_id, order_ids in chunks_of_triggered_orders():
+        try:
+            fills.ended += fill_orders_of(user_id=user_id, order_ids=order_ids)
+        except Exception:
+            log.exception("fills_failed", user_id=user_id, orders=len(order_ids))
+            fills.unfinished.add(user_id)
+    return fills
+
+
+def chunks_of_triggered_orders() -> Iterator[tuple[int, list[int]]]:
+    """Yield (user id, ids of reached orders): the first chunk of every account, then the second.
+
+    So no account waits for one that has more orders than a chunk.
+    """
+    own: defaultdict[int, list[int]] = defaultdict(list)
+    rows = triggered_orders().order_by("account_id", "id").values_list("account__user_id", "id")
+    for user_id, order_id in rows:
         assert user_id is not None
-        ended += fill_orders_of(user_id=user_id)
-    return ended
+        own[user_id].append(order_id)
+    longest = max(map(len, own.values()), default=0)
+    for start in range(0, longest, CHUNK):
+        for user_id, order_ids in own.items():
+            if chunk := order_ids[start : start + CHUNK]:
+                yield user_id, chunk
 
 
 @until_mark_holds
 @transaction.atomic
-def fill_orders_of(*, user_id: int) -> list[Order]:
-    """Fill the reached orders of one account in the order in which they were accepted."""
+def fill_orders_of(*, user_id: int, order_ids: Collection[int]) -> list[Order]:
+    """Fill reached orders of one account in the order in which they were accepted."""
     account_id = lock_account(user_id=user_id)
     book = Book(read_risk_state(account_id=account_id).account, timezone.now())
     orders = list(
-        triggered_orders().filter(account_id=account_id).select_related("instrument").order_by("id")
+        triggered_orders()
+        .filter(account_id=account_id, pk__in=order_ids)
+        .select_related("instrument")
+        .order_by("id")
     )
     for order in orders:
         book.change_order(order)

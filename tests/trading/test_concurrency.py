@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -129,7 +129,7 @@ def test_two_sweeps_close_out_each_account_once(
     for user in users:
         order(user, "buy", "1")
     RiskPolicy.objects.update(liquidation_threshold=2)
-    done = together([sweep_liquidations, sweep_liquidations, sweep_liquidations])
+    done = [sweep.liquidations for sweep in together([sweep_liquidations] * 3)]
     assert sorted(len(part) for part in done)[-1] > 0
     assert sum(len(part) for part in done) == Liquidation.objects.count() == len(users)
     assert liquidate(user_ids=[users[0].pk]) == []
@@ -155,8 +155,11 @@ def test_sweeps_a_step_and_orders_close_out_each_account_once(
     def step() -> list[Any]:
         return list(marks(BTCUSDT="64990").liquidations)
 
+    def sweep() -> list[Any]:
+        return list(sweep_liquidations().liquidations)
+
     traders = [partial(trade, user) for user in users]
-    calls = [traders[0], sweep_liquidations, step, sweep_liquidations, *traders[1:]]
+    calls = [traders[0], sweep, step, sweep, *traders[1:]]
     done = [row for rows in together(calls) for row in rows]
     accounts = sorted(user.account.pk for user in users)
     assert sorted(row.account_id for row in done if isinstance(row, Liquidation)) == accounts
@@ -210,12 +213,28 @@ def test_a_close_out_that_only_pays_a_fee_does_not_wait_for_the_fund(
 
     def sweep() -> bool:
         assert drawing.wait(timeout=20)
-        done = sweep_liquidations()
+        done = sweep_liquidations().liquidations
         closed_out.set()
         return len(done) == 1
 
     assert together([draw, sweep]) == [True, True]
     assert insurance_fund_balance() == 650
+
+
+@contextmanager
+def refusing(table: str, user: User) -> Iterator[None]:
+    """Let the database refuse rows of an account in a table."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION refuse_account() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'broken'; END $$; "
+            f"CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW "
+            f"WHEN (NEW.account_id = {user.account.pk}) EXECUTE FUNCTION refuse_account()"
+        )
+        try:
+            yield
+        finally:
+            cursor.execute(f"DROP TRIGGER refuse ON {table}; DROP FUNCTION refuse_account")
 
 
 def test_an_account_that_fails_does_not_shield_the_others(trader: Trader) -> None:
@@ -224,20 +243,31 @@ def test_an_account_that_fails_does_not_shield_the_others(trader: Trader) -> Non
     for user in (broken, sound):
         order(user, "buy", "1")
     RiskPolicy.objects.update(liquidation_threshold=2)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE FUNCTION refuse_account() RETURNS trigger LANGUAGE plpgsql AS "
-            "$$ BEGIN RAISE EXCEPTION 'broken'; END $$; "
-            "CREATE TRIGGER refuse BEFORE INSERT ON trading_liquidation FOR EACH ROW "
-            f"WHEN (NEW.account_id = {broken.account.pk}) EXECUTE FUNCTION refuse_account()"
-        )
-        try:
-            [done] = sweep_liquidations()
-        finally:
-            cursor.execute("DROP TRIGGER refuse ON trading_liquidation")
-            cursor.execute("DROP FUNCTION refuse_account")
-    assert done.account_id == sound.account.pk
-    assert [done.account_id for done in sweep_liquidations()] == [broken.account.pk]
+    with refusing("trading_liquidation", broken):
+        sweep = sweep_liquidations()
+    assert [done.account_id for done in sweep.liquidations] == [sound.account.pk]
+    assert sweep.unfinished == {broken.pk}
+    sweep = sweep_liquidations()
+    assert [done.account_id for done in sweep.liquidations] == [broken.account.pk]
+    assert not sweep.unfinished
+
+
+def test_an_account_whose_fill_fails_does_not_shield_the_others(
+    trader: Trader, marks: Marks
+) -> None:
+    """The others fill and are closed out in the same step; the next one fills the broken one."""
+    broken, *sound, weak = (trader("10000") for _ in range(5))
+    for user in (broken, *sound):
+        order(user, "buy", "0.1", price="60000")
+    order(weak, "buy", "1")
+    with refusing("trading_trade", broken):
+        step = marks(BTCUSDT="58000")
+    assert {filled.account_id for filled in step.ended_orders} == {u.account.pk for u in sound}
+    assert [done.account_id for done in step.liquidations] == [weak.account.pk]
+    assert step.unfinished == {broken.pk}
+    assert state_of(broken).reserved_margin == D("600")
+    [filled] = marks(BTCUSDT="64000").ended_orders
+    assert (filled.account_id, filled.average_price) == (broken.account.pk, D("60000"))
 
 
 def test_an_order_is_cancelled_once(trader: Trader, together: Callable[..., list[Any]]) -> None:

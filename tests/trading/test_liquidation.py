@@ -132,9 +132,9 @@ def test_a_sweep_finds_what_a_withdrawal_brought_below(trader: Trader) -> None:
     user = trader("10000")
     order(user, "buy", "1")
     withdraw(account=user.account, amount=D("6751"))
-    [done] = sweep_liquidations()
+    [done] = sweep_liquidations().liquidations
     assert done.margin_ratio_before == D("0.49984615")
-    assert sweep_liquidations() == []
+    assert sweep_liquidations().liquidations == []
 
 
 def test_a_short_is_liquidated_when_the_price_rises(trader: Trader, marks: Marks) -> None:

@@ -13,6 +13,7 @@ from market.console.pages import RecordAdmin
 from market.models import Instrument, MarketClock
 from trading.manual_prices import set_price
 from trading.market_step import StepResult, run_market_step_when_free
+from trading.reporting import describe_unfinished
 
 #: How long a button waits for another step to end, in seconds.
 PATIENCE = 5
@@ -64,8 +65,9 @@ class MarketClockAdmin(RecordAdmin):
 
 def told(result: StepResult) -> str:
     """Return the sentence that tells what a step did."""
-    return (
+    done = (
         f"Market step {result.step}: {len(result.quotes)} prices, "
         f"{len(result.ended_orders)} orders filled or ended, "
         f"{len(result.liquidations)} accounts closed out."
     )
+    return f"{done} {describe_unfinished(result.unfinished)}".rstrip()

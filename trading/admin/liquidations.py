@@ -16,6 +16,7 @@ from trading.admin.exports import LiquidationResource
 from trading.admin.orders import TradeInline
 from trading.liquidation import sweep_liquidations
 from trading.models import Liquidation
+from trading.reporting import describe_unfinished
 
 
 @admin.register(Liquidation)
@@ -52,4 +53,6 @@ class LiquidationAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
         variant=ActionVariant.WARNING,
     )
     def sweep(self, request: HttpRequest, form: forms.Form) -> str:
-        return f"Sweep done, accounts closed out: {len(sweep_liquidations())}."
+        sweep = sweep_liquidations()
+        done = f"Sweep done, accounts closed out: {len(sweep.liquidations)}."
+        return f"{done} {describe_unfinished(sweep.unfinished)}".rstrip()

@@ -12,7 +12,7 @@ class Command(BaseCommand):
     help = "Close out every account whose margin ratio is below the threshold."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        liquidations = sweep_liquidations()
-        for liquidation in liquidations:
+        sweep = sweep_liquidations()
+        for liquidation in sweep.liquidations:
             self.stdout.write(describe_liquidation(liquidation))
-        self.stdout.write(f"{len(liquidations)} account(s) liquidated.")
+        self.stdout.write(f"{len(sweep.liquidations)} account(s) liquidated.")
