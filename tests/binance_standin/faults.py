@@ -2,8 +2,12 @@
 
 import enum
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+#: A dripping answer comes a byte at a time with this many seconds in between.
+DRIP_SECONDS = 0.05
 
 
 class Fault(enum.Enum):
@@ -17,6 +21,9 @@ class Fault(enum.Enum):
     HOLD_AFTER = enum.auto()
     UNAVAILABLE_BEFORE = enum.auto()
     UNAVAILABLE_AFTER = enum.auto()
+    #: Processed at once, and the answer drips: from its first byte on, or once its head is out.
+    DRIP_HEAD = enum.auto()
+    DRIP_BODY = enum.auto()
 
 
 @dataclass(frozen=True)
@@ -28,20 +35,31 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+@dataclass(frozen=True)
+class Lie:
+    """The request has its effect, and the answer says what ``tell`` makes of the true one."""
+
+    tell: Callable[[Any], Any]
+
+
+#: What may happen to a request.
+AnyFault = Fault | Answer | Lie
+
+
 class Faults:
     """The faults in waiting, one queue per method and path."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.waiting: list[tuple[str, str, Fault | Answer]] = []
+        self.waiting: list[tuple[str, str, AnyFault]] = []
         self.released = threading.Event()
 
-    def add(self, method: str, path: str, fault: Fault | Answer) -> None:
+    def add(self, method: str, path: str, fault: AnyFault) -> None:
         with self.lock:
             self.released.clear()
             self.waiting.append((method, path, fault))
 
-    def take(self, method: str, path: str) -> Fault | Answer | None:
+    def take(self, method: str, path: str) -> AnyFault | None:
         """Return the fault for a request, at most once."""
         with self.lock:
             for entry in self.waiting:

@@ -4,12 +4,14 @@ import json
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tests.binance_standin.errors import ApiError
-from tests.binance_standin.faults import Answer, Fault
+from tests.binance_standin.faults import DRIP_SECONDS, Answer, AnyFault, Fault, Lie
 
 if TYPE_CHECKING:
     from tests.binance_standin.server import BinanceStandin
@@ -42,19 +44,22 @@ class Handler(BaseHTTPRequestHandler):
         standin = self.server.standin
         address = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        standin.see(self.command, address.path, address.query, body)
+        fault = standin.faults.take(self.command, address.path)
         try:
             with standin.busy():
-                answer = self.answer(address.path, address.query, body)
+                answer = self.answer(fault, address.path, address.query, body)
         except Dropped:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             return
-        self.write(answer)
+        if fault in (Fault.DRIP_HEAD, Fault.DRIP_BODY):
+            self.drip(answer, whole=fault is Fault.DRIP_HEAD)
+        else:
+            self.write(answer)
 
-    def answer(self, path: str, query: str, body: str) -> Answer:
+    def answer(self, fault: AnyFault | None, path: str, query: str, body: str) -> Answer:
         standin = self.server.standin
-        standin.see(self.command, path, query, body)
-        fault = standin.faults.take(self.command, path)
         if isinstance(fault, Answer):
             return fault
         if fault is Fault.DROP_BEFORE:
@@ -68,6 +73,8 @@ class Handler(BaseHTTPRequestHandler):
             standin.faults.released.wait()
         if fault is Fault.DROP_AFTER:
             raise Dropped
+        if isinstance(fault, Lie):
+            return replace(answer, body=fault.tell(answer.body))
         return UNAVAILABLE if fault is Fault.UNAVAILABLE_AFTER else answer
 
     def process(self, path: str, query: str, body: str) -> Answer:
@@ -91,6 +98,20 @@ class Handler(BaseHTTPRequestHandler):
         self.send_fields(dict(answer.headers))
         self.end_headers()
         self.wfile.write(content)
+
+    def drip(self, answer: Answer, *, whole: bool) -> None:
+        """Write an answer, or only its body, so slowly that it seems to go on for ever."""
+        connection, self.wfile = self.wfile, BytesIO()
+        self.write(answer)
+        written, self.wfile = self.wfile.getvalue(), connection
+        head = 0 if whole else written.index(b"\r\n\r\n") + 4
+        self.wfile.write(written[:head])
+        for byte in written[head:]:
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            if self.server.standin.faults.released.wait(DRIP_SECONDS):
+                break
+        self.close_connection = True
 
     def send_fields(self, fields: Mapping[str, str]) -> None:
         for name, value in fields.items():

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from tests.binance_standin.endpoints import ROUTES, Route
-from tests.binance_standin.faults import Answer, Fault, Faults
+from tests.binance_standin.faults import Answer, AnyFault, Faults
 from tests.binance_standin.http import HttpServer
 from tests.binance_standin.limits import WeightLimit
 from tests.binance_standin.matching import Level, Matching
@@ -133,7 +133,7 @@ class BinanceStandin:
 
     # What a test breaks.
 
-    def fail_next(self, fault: Fault | Answer, *, method: str = "POST", path: str = ORDER) -> None:
+    def fail_next(self, fault: AnyFault, *, method: str = "POST", path: str = ORDER) -> None:
         """Let ``fault`` happen to the next such request; several happen one after the other."""
         self.faults.add(method, path, fault)
 

@@ -13,11 +13,13 @@ from market.binance.errors import (
     NoSuchOrder,
     OrderFateUnknown,
     VenueError,
+    VenueRateLimited,
     VenueRejected,
     VenueUnavailable,
 )
+from market.binance.transport import LARGEST_ANSWER, LONGEST_PAUSE
 from tests.binance_standin.clients import ClientOf
-from tests.binance_standin.faults import Answer, Fault
+from tests.binance_standin.faults import Answer, AnyFault, Fault
 from tests.binance_standin.server import BinanceStandin
 
 pytest_plugins = ["tests.binance_standin.fixtures"]
@@ -44,13 +46,27 @@ UNCLEAR = [
     Answer(200, "<html>"),
     Answer(200, {"orderId": float("inf")}),
     Answer(200, {"symbol": "BTCUSDT"}),
+    Fault.DRIP_HEAD,
+    Fault.DRIP_BODY,
+    Answer(200, "[" * 100_000),
+    Answer(200, "[" + " " * LARGEST_ANSWER + "]"),
 ]
-REACHED = (Fault.DROP_AFTER, Fault.HOLD_AFTER, Fault.UNAVAILABLE_AFTER)
+REACHED = (
+    Fault.DROP_AFTER,
+    Fault.HOLD_AFTER,
+    Fault.UNAVAILABLE_AFTER,
+    Fault.DRIP_HEAD,
+    Fault.DRIP_BODY,
+)
 
 
-@pytest.mark.parametrize("fault", UNCLEAR, ids=str)
+def name_of(fault: AnyFault) -> str:
+    return f"{fault.status} {str(fault.body)[:20]}" if isinstance(fault, Answer) else str(fault)
+
+
+@pytest.mark.parametrize("fault", UNCLEAR, ids=name_of)
 def test_fate_of_a_placement_is_unknown(
-    fault: Fault | Answer, binance_standin: BinanceStandin, binance_client_of: ClientOf
+    fault: AnyFault, binance_standin: BinanceStandin, binance_client_of: ClientOf
 ) -> None:
     client = binance_client_of(read_timeout=0.4)
     client.server_time()
@@ -103,9 +119,9 @@ def test_fate_of_a_cancellation_is_unknown(
     assert binance_client.get_order(**OURS).status == "CANCELED"
 
 
-@pytest.mark.parametrize("fault", UNCLEAR, ids=str)
+@pytest.mark.parametrize("fault", UNCLEAR, ids=name_of)
 def test_a_question_without_a_clear_answer(
-    fault: Fault | Answer, binance_standin: BinanceStandin, binance_client_of: ClientOf
+    fault: AnyFault, binance_standin: BinanceStandin, binance_client_of: ClientOf
 ) -> None:
     client = binance_client_of(read_timeout=0.4)
     binance_standin.fail_next(fault, method="GET", path="/api/v3/ticker/price")
@@ -113,6 +129,28 @@ def test_a_question_without_a_clear_answer(
     with pytest.raises(VenueRejected if refused else VenueUnavailable):
         client.ticker_prices(["BTCUSDT"])
     assert client.ticker_prices(["BTCUSDT"])
+
+
+@pytest.mark.parametrize("told", ["9" * 5000, "99999999"])
+def test_a_pause_without_end_is_cut_short(
+    told: str, binance_standin: BinanceStandin, binance_client: BinanceClient
+) -> None:
+    endless = Answer(429, {"code": -1003, "msg": "Too many requests."}, (("Retry-After", told),))
+    binance_standin.fail_next(endless, method="GET", path="/api/v3/time")
+    with pytest.raises(VenueRateLimited) as caught:
+        binance_client.server_time()
+    assert caught.value.retry_after == LONGEST_PAUSE
+
+
+def test_a_message_that_nobody_could_store_is_made_printable(
+    binance_standin: BinanceStandin, binance_client: BinanceClient
+) -> None:
+    binance_standin.fail_next(Answer(400, {"code": -2010, "msg": "No\x00 \ud800\n" + "x" * 999}))
+    with pytest.raises(VenueRejected) as caught:
+        binance_client.place_order(**BUY)
+    assert caught.value.message.isprintable()
+    assert caught.value.message.startswith("No ")
+    assert len(caught.value.message) <= 200
 
 
 @pytest.mark.parametrize("text", ["Infinity", '"soon"', "null", "[]"])
@@ -178,7 +216,7 @@ def test_a_firewall_in_between_refuses(
 @pytest.mark.parametrize("method", ["POST", "GET", "DELETE"])
 def test_no_error_and_no_log_tells_a_secret(
     method: str,
-    fault: Fault | Answer,
+    fault: AnyFault,
     binance_standin: BinanceStandin,
     binance_client_of: ClientOf,
     caplog: pytest.LogCaptureFixture,

@@ -9,7 +9,8 @@ import pytest
 from market.binance.client import BinanceClient
 from market.binance.errors import InvalidTimestamp, VenueUnavailable
 from tests.binance_standin.clients import ClientOf
-from tests.binance_standin.faults import Answer, Fault
+from tests.binance_standin.faults import Answer, Fault, Lie
+from tests.binance_standin.manual_clock import ManualClock
 from tests.binance_standin.server import BinanceStandin
 
 pytest_plugins = ["tests.binance_standin.fixtures"]
@@ -20,13 +21,16 @@ LATE = Answer(
 )
 
 
-def buy(client: BinanceClient, client_order_id: str = "ours-1") -> Any:
+def buy(
+    client: BinanceClient, client_order_id: str = "ours-1", *, deadline: float | None = None
+) -> Any:
     return client.place_order(
         symbol="BTCUSDT",
         side="BUY",
         type="MARKET",
         quantity=Decimal("0.1"),
         client_order_id=client_order_id,
+        deadline=deadline,
     )
 
 
@@ -77,3 +81,47 @@ def test_without_the_time_nothing_is_placed(
 def test_the_window_is_sent(binance_standin: BinanceStandin, binance_client_of: ClientOf) -> None:
     buy(binance_client_of(recv_window=1234))
     assert binance_standin.seen[-1].parameters["recvWindow"] == "1234"
+
+
+def test_after_its_deadline_nothing_is_sent_for_an_order(
+    binance_standin: BinanceStandin, binance_client: BinanceClient
+) -> None:
+    with pytest.raises(VenueUnavailable):
+        buy(binance_client, deadline=binance_client.deadline_in(0))
+    assert binance_standin.seen == []
+
+
+def passing(clock: ManualClock, seconds: float) -> Lie:
+    """The true answer, after which so much time has passed."""
+
+    def tell(body: Any) -> Any:
+        clock.advance(seconds)
+        return body
+
+    return Lie(tell)
+
+
+def test_the_deadline_may_pass_while_the_time_is_asked_for(
+    binance_standin: BinanceStandin, binance_client_of: ClientOf
+) -> None:
+    clock = ManualClock()
+    client = binance_client_of(monotonic=clock)
+    binance_standin.fail_next(passing(clock, 68), method="GET", path=TIME)
+    with pytest.raises(VenueUnavailable):
+        buy(client, deadline=client.deadline_in(20))
+    assert binance_standin.count("POST") == 0
+    buy(client, deadline=client.deadline_in(20))
+
+
+def test_the_deadline_holds_for_the_repetition_too(
+    binance_standin: BinanceStandin, binance_client_of: ClientOf
+) -> None:
+    clock = ManualClock()
+    client = binance_client_of(monotonic=clock)
+    buy(client, "a")
+    binance_standin.skew(8)
+    binance_standin.fail_next(passing(clock, 21), method="GET", path=TIME)
+    with pytest.raises(VenueUnavailable):
+        buy(client, "b", deadline=client.deadline_in(20))
+    assert binance_standin.count("POST") == 2
+    assert len(binance_standin.orders) == 1

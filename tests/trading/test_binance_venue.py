@@ -300,6 +300,18 @@ def test_an_order_that_was_held_up_is_not_sent(
     assert (placed.reject_code, venue.seen) == ("venue_unavailable", [])
 
 
+def test_an_order_is_not_sent_once_its_time_went_into_asking_for_the_time(
+    venue: BinanceStandin, trader: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "SEND_WITHIN", timedelta(seconds=0.5))
+    venue.fail_next(Fault.DRIP_HEAD, method="GET", path="/api/v3/time")
+    user = trader()
+    placed = order(user, "buy", "0.01")
+    assert (placed.status, placed.reject_code) == (OrderStatus.REJECTED, "venue_unavailable")
+    assert venue.count("POST") == 0
+    assert state_of(user).exposure == 0
+
+
 def test_an_order_that_cannot_be_settled_does_not_shield_the_others(
     venue: BinanceStandin, trader: Trader
 ) -> None:

@@ -28,15 +28,16 @@ from trading.placement import Desk, decide_until_booked
 from trading.tickets import Outcome, Placement, Ticket
 from trading.venues.checks import check_for_venue
 from trading.venues.connection import venue_client, venue_order_id
-from trading.venues.denials import VENUE_DENIALS, VENUE_REJECTED, VENUE_UNAVAILABLE
+from trading.venues.denials import VENUE_REJECTED, VENUE_UNAVAILABLE
 from trading.venues.settlement import end_absent, settle
 
 DESK: Final = Desk(Venue.BINANCE_TESTNET, OrderStatus.PENDING_NEW, check_for_venue)
 
-#: An order that was held up for longer is not sent any more.
+#: From this age on nothing about a new order is sent: neither the order nor, for its sake, a
+#: question for the venue's time.
 SEND_WITHIN: Final = timedelta(seconds=20)
-#: When the venue does not know an order of this age, it never will: more than SEND_WITHIN, the
-#: timeouts of a request with its one repetition, and recvWindow together.
+#: When the venue does not know an order of this age, it never will: more than SEND_WITHIN and
+#: recvWindow together.
 FATE_FINAL_AFTER: Final = timedelta(seconds=60)
 
 
@@ -60,8 +61,7 @@ def place_at_venue(*, user_id: int, ticket: Ticket) -> Outcome:
 
 def send(client: BinanceClient, order: Order) -> Placement:
     """Send a stored order to the venue and book the answer."""
-    if timezone.now() - order.created_at > SEND_WITHIN:
-        return refuse(order, Denial(VENUE_UNAVAILABLE, VENUE_DENIALS[VENUE_UNAVAILABLE]))
+    left = SEND_WITHIN - (timezone.now() - order.created_at)
     try:
         result = client.place_order(
             symbol=order.symbol,
@@ -70,6 +70,7 @@ def send(client: BinanceClient, order: Order) -> Placement:
             quantity=order.size,
             price=order.price,
             client_order_id=venue_order_id(order),
+            deadline=client.deadline_in(left.total_seconds()),
         )
     except OrderFateUnknown:
         return Placement(order)
