@@ -62,9 +62,12 @@ def ask(name: str, instruments: Sequence[Instrument], step: int) -> dict[str, Qu
     was_away = breaker.state is not BreakerState.CLOSED
     try:
         prices = source.fetch(instruments, step)
-    except PriceSourceError as error:
+    except Exception as error:
+        # Whatever breaks in a source, the step goes on with the next one.
         breaker.failed()
-        if not was_away:
+        if not isinstance(error, PriceSourceError):
+            log.exception("price_source_broken", source=name)
+        elif not was_away:
             log.warning("price_source_away", source=name, reason=str(error))
         return {}
     breaker.succeeded()

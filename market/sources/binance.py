@@ -17,9 +17,11 @@ from market.sources import PriceSourceError
 
 log = structlog.get_logger(__name__)
 
-#: Seconds to connect and to wait for the answer: a market step waits no longer than both.
+#: Seconds to connect and for one answer.
 CONNECT_TIMEOUT: Final = 1.0
 READ_TIMEOUT: Final = 2.0
+#: Seconds that a market step waits for the prices, whatever requests they take.
+FETCH_TIMEOUT: Final = 2.5
 
 
 class BinanceSource:
@@ -47,11 +49,12 @@ class BinanceSource:
 
     def prices_of(self, symbols: Sequence[str]) -> Mapping[str, Decimal]:
         """Return the prices of those symbols that the venue lists. Raises VenueError."""
+        deadline = self.client.deadline_in(FETCH_TIMEOUT)
         try:
-            return self.client.ticker_prices(symbols)
+            return self.client.ticker_prices(symbols, deadline=deadline)
         except BadSymbol:
             # The refusal does not say which one it is.
-            prices = self.client.ticker_prices()
+            prices = self.client.ticker_prices(deadline=deadline)
         unlisted = set(symbols) - set(prices)
         log.warning("binance_symbols_unlisted", symbols=sorted(unlisted))
         self.unlisted |= unlisted

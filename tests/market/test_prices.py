@@ -1,6 +1,6 @@
 """A step's prices come from the first source that has them; one that fails is left alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -15,7 +15,7 @@ from market.models import Instrument, PriceOrigin
 from market.prices import check_price_sources, current_quotes
 from market.quotes import Quote
 from market.sources import binance
-from tests.binance_standin.faults import Answer
+from tests.binance_standin.faults import Answer, AnyFault, Fault
 from tests.binance_standin.manual_clock import ManualClock
 from tests.binance_standin.server import BinanceStandin
 
@@ -140,6 +140,48 @@ def test_a_long_outage_is_logged_once_and_probed_ever_more_rarely(
 def test_malformed_answers_count_as_failures(venue: BinanceStandin) -> None:
     venue.fail_next(Answer(200, {"hello": 1}), method="GET", path=TICKER)
     assert set(sources(ask()).values()) == {"simulation"}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.DRIP_HEAD, Fault.DRIP_BODY, Fault.HOLD_BEFORE, Answer(200, "[" * 100_000)],
+    ids=["head drips", "body drips", "held", "nested without end"],
+)
+def test_no_answer_holds_a_step(
+    venue: BinanceStandin, monkeypatch: pytest.MonkeyPatch, fault: AnyFault
+) -> None:
+    monkeypatch.setattr(binance, "FETCH_TIMEOUT", 0.5)
+    venue.fail_next(fault, method="GET", path=TICKER)
+    assert set(sources(ask()).values()) == {"simulation"}
+
+
+def test_the_second_request_of_a_fetch_has_what_the_first_left(
+    venue: BinanceStandin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binance, "FETCH_TIMEOUT", 0.5)
+    refused = Answer(400, {"code": -1121, "msg": "Invalid symbol."})
+    venue.fail_next(refused, method="GET", path=TICKER)
+    venue.fail_next(Fault.DRIP_BODY, method="GET", path=TICKER)
+    assert set(sources(ask()).values()) == {"simulation"}
+
+
+class Broken:
+    """A source that raises what it may not."""
+
+    name = PriceOrigin.BINANCE_TESTNET
+
+    def fetch(self, instruments: Sequence[Instrument], step: int) -> dict[str, Decimal]:
+        raise ZeroDivisionError
+
+
+def test_a_source_that_breaks_stops_no_step(
+    clock: ManualClock, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PRICE_SOURCES = ["broken", "simulation"]
+    monkeypatch.setattr(prices, "SOURCES", {**prices.SOURCES, "broken": Broken})
+    with capture_logs() as logs:
+        assert set(sources(ask()).values()) == {"simulation"}
+    assert [entry["event"] for entry in logs] == ["price_source_broken"]
 
 
 def test_a_venue_that_asks_for_a_pause_gets_it(venue: BinanceStandin, clock: ManualClock) -> None:
