@@ -5,13 +5,11 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 LAUNCHER := $(BIN)/python -m exchange_poc.launcher --stop-with-parent
-# The locks hold every package, so nothing is resolved, and no later release of any can change what is installed.
-PIP := $(BIN)/python -m pip --disable-pip-version-check
-INSTALL := $(PIP) install -qq --require-hashes --no-deps
+INSTALL := $(PYTHON) -I exchange_poc/launcher/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test faults lint bench screenshots clean-data
+.PHONY: help run demo test faults lint bench screenshots wheels clean-data
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,24 +39,15 @@ bench: $(VENV)/.dev ## Measure on servers of its own; ARGS="--only orders" runs 
 screenshots: $(VENV)/.dev ## Take the pictures in docs/images with Chromium
 	@exec $(LAUNCHER) test -- tests/browser/screenshots.py
 
+wheels: $(VENV)/.dev ## Check that every locked package comes as a wheel wherever the exchange runs
+	@exec $(BIN)/python .ci/wheels.py
+
 clean-data: $(VENV)/.run ## Delete the data of `make run`
 	@$(LAUNCHER) clean-data
 
-$(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
-		"Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": set PYTHON=...")'
-	@echo "Creating $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
-
-$(VENV)/.run: requirements.lock | $(BIN)/python
-	@echo "Installing requirements.lock"
-	@$(INSTALL) -r $<
-	@$(PIP) check
-	@touch $@
+$(VENV)/.run: requirements.lock
+	@$(INSTALL) --stamp .run $^
 
 # The development lock holds all of requirements.lock.
-$(VENV)/.dev: requirements-dev.lock requirements.lock | $(BIN)/python
-	@echo "Installing requirements-dev.lock"
-	@$(INSTALL) -r $<
-	@$(PIP) check
-	@touch $(VENV)/.run $@
+$(VENV)/.dev: requirements-dev.lock requirements.lock
+	@$(INSTALL) --stamp .run --stamp .dev $^
