@@ -1,51 +1,100 @@
 """The market's clock: counts steps and lets one run at a time, by a lease that expires.
 
+A step of all instruments is due some time after the last such step began, a step of one instrument
+some time after that instrument was marked. The latter leaves the time of the former alone, so that
+nobody who steps one instrument holds the others back.
+
 The lease also ends with the database connection that took it, so that after the death of a worker
 or a crash of PostgreSQL the next step is free to begin. Taking and giving back are transactions of
 their own, so that other processes see the lease while the step runs; inside another transaction
 they raise RuntimeError.
 """
 
+import time
+from typing import Any, Final
+
 from django.db import connection, transaction
 
-BEGIN_STEP = """
+#: Seconds between two looks at a clock that another step holds.
+POLL: Final = 0.02
+
+# An expression over the row itself, so that an UPDATE that waited for the row looks at it anew.
+BUSY = """
+coalesce(busy_until >= clock_timestamp(), false) AND EXISTS (
+    SELECT FROM pg_stat_activity
+    WHERE pid = holder_pid AND (backend_start = holder_connected_at OR backend_start IS NULL)
+)
+"""
+
+BEGIN_IF_FREE = """
 UPDATE market_marketclock
-SET steps = steps + 1, stepped_at = clock_timestamp(),
+SET steps = steps + 1,
+    stepped_at = CASE WHEN %(instrument)s::bigint IS NULL THEN clock_timestamp()
+                      ELSE stepped_at END,
     busy_until = clock_timestamp() + make_interval(secs => %(lease)s),
     holder_pid = pg_backend_pid(),
     holder_connected_at = (
         SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()
     )
 WHERE id = 1
-    AND (
-        busy_until IS NULL
-        OR busy_until < clock_timestamp()
-        OR NOT EXISTS (
-            SELECT FROM pg_stat_activity
-            WHERE pid = holder_pid
-                AND (backend_start = holder_connected_at OR backend_start IS NULL)
-        )
+    AND NOT ({busy})
+    AND coalesce(
+        CASE WHEN %(instrument)s::bigint IS NULL THEN stepped_at
+             ELSE (SELECT marked_at FROM market_instrument WHERE id = %(instrument)s) END
+            <= clock_timestamp() - make_interval(secs => %(min_interval)s),
+        true
     )
-    AND (stepped_at IS NULL
-         OR stepped_at <= clock_timestamp() - make_interval(secs => %(min_interval)s))
 RETURNING steps
 """
+BEGIN_STEP = BEGIN_IF_FREE.format(busy=BUSY)
+
+SELECT_BUSY = "SELECT {busy} FROM market_marketclock WHERE id = 1"
+IS_BUSY = SELECT_BUSY.format(busy=BUSY)
 
 END_STEP = "UPDATE market_marketclock SET busy_until = NULL WHERE id = 1 AND steps = %s"
 
 
-@transaction.atomic(durable=True)
-def begin_step(*, min_interval_seconds: float = 0, lease_seconds: float = 60) -> int | None:
-    """Take the clock and return the number of the new step.
+def begin_step(
+    *,
+    instrument_id: int | None = None,
+    min_interval_seconds: float = 0,
+    patience_seconds: float = 0,
+    lease_seconds: float = 60,
+) -> int | None:
+    """Take the clock for a step of all instruments, or of one, and return the step's number.
 
-    None while another step holds the clock, or when the last one began less than
-    ``min_interval_seconds`` ago. A holder gives the clock back when its lease ends, and at once
-    when its connection does.
+    None when it is not due, ``min_interval_seconds`` after the last one, and when another step
+    still holds the clock after ``patience_seconds``. A holder gives the clock back when its lease
+    ends, and at once when its connection does.
     """
+    parameters = {
+        "instrument": instrument_id,
+        "min_interval": min_interval_seconds,
+        "lease": lease_seconds,
+    }
+    deadline = time.monotonic() + patience_seconds
+    while (step := take(parameters)) is None and time.monotonic() < deadline:
+        if not is_busy():
+            return take(parameters)
+        time.sleep(POLL)
+    return step
+
+
+@transaction.atomic(durable=True)
+def take(parameters: dict[str, Any]) -> int | None:
+    """Take the clock if it is free and the step is due."""
     with connection.cursor() as cursor:
-        cursor.execute(BEGIN_STEP, {"lease": lease_seconds, "min_interval": min_interval_seconds})
+        cursor.execute(BEGIN_STEP, parameters)
         row = cursor.fetchone()
     return row[0] if row else None
+
+
+def is_busy() -> bool:
+    """Tell whether a step holds the clock."""
+    with connection.cursor() as cursor:
+        cursor.execute(IS_BUSY)
+        row = cursor.fetchone()
+    return bool(row and row[0])
 
 
 @transaction.atomic(durable=True)

@@ -200,7 +200,10 @@ class TickQuery(serializers.Serializer[dict[str, Any]]):
 
 
 class TickSerializer(serializers.Serializer[dict[str, Any]]):
-    """Prices after a market step; ``refreshed`` is false when the last step was too recent."""
+    """Prices after a market step; ``refreshed`` is false when the last one was too recent.
+
+    For one instrument that is the last step that marked it.
+    """
 
     prices = PriceSerializer(many=True)
     refreshed = serializers.BooleanField()

@@ -6,7 +6,6 @@ that dies in between loses nothing: reached orders stay marked and accounts in b
 breach, so that the next step or sweep finishes the work.
 """
 
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,10 +15,10 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from market.clock import begin_step, end_step
-from market.errors import UnknownSymbol
 from market.models import Instrument
 from market.prices import current_quotes
 from market.quotes import Quote
+from market.selectors import get_instrument
 from market.services import check_marks, record_marks
 from risk.selectors import get_policy
 from risk.services import revalue_exposure
@@ -54,19 +53,26 @@ def run_market_step(
     symbol: str | None = None,
     quote_source: QuoteSource | None = None,
     min_interval_seconds: float = 0,
+    patience_seconds: float = 0,
 ) -> StepResult:
     """Run one market step for all instruments, or for one.
 
-    Prices come from the configured sources unless ``quote_source`` gives them. When another step
-    runs, or the last one began less than ``min_interval_seconds`` ago, nothing happens. Raises
-    UnknownSymbol.
+    Prices come from the configured sources unless ``quote_source`` gives them. Nothing happens when
+    the step is not due, ``min_interval_seconds`` after the last one, or when another step still
+    runs after ``patience_seconds``. Raises UnknownSymbol.
     """
-    instruments = instruments_to_step(symbol)
-    step = begin_step(min_interval_seconds=min_interval_seconds)
+    instrument_id = None if symbol is None else get_instrument(symbol=symbol).pk
+    step = begin_step(
+        instrument_id=instrument_id,
+        min_interval_seconds=min_interval_seconds,
+        patience_seconds=patience_seconds,
+    )
     if step is None:
         return StepResult(refreshed=False)
     try:
         with market_step_seconds.time():
+            # Read under the clock: no mark changes from here on but by this step.
+            instruments = instruments_to_step(instrument_id)
             quotes = (quote_source or configured_quotes)(instruments, step)
             check_marks(quotes=quotes)
             apply_marks(quotes=quotes, now=timezone.now())
@@ -86,25 +92,16 @@ def run_market_step_when_free(
 
     For commands, whose step must not be skipped. Raises MarketBusy, UnknownSymbol.
     """
-    deadline = time.monotonic() + patience
-    while True:
-        result = run_market_step(symbol=symbol, quote_source=quote_source)
-        if result.refreshed:
-            return result
-        if time.monotonic() > deadline:
-            raise MarketBusy
-        time.sleep(0.05)
+    result = run_market_step(symbol=symbol, quote_source=quote_source, patience_seconds=patience)
+    if not result.refreshed:
+        raise MarketBusy
+    return result
 
 
-def instruments_to_step(symbol: str | None) -> list[Instrument]:
-    """Return all instruments or the one asked for. Raises UnknownSymbol."""
+def instruments_to_step(instrument_id: int | None) -> list[Instrument]:
+    """Return all instruments, or the one asked for, as they are now."""
     instruments = Instrument.objects.order_by("id")
-    if symbol is None:
-        return list(instruments)
-    found = list(instruments.filter(symbol=symbol.upper()))
-    if not found:
-        raise UnknownSymbol(symbol=symbol.upper())
-    return found
+    return list(instruments if instrument_id is None else instruments.filter(pk=instrument_id))
 
 
 def configured_quotes(instruments: Sequence[Instrument], step: int) -> Mapping[int, Quote]:

@@ -10,8 +10,9 @@ from trading.venues import reconciliation
 
 @shared_task
 def run_market_step() -> None:
-    """Tick: skipped while another step runs or one has just run."""
-    market_step.run_market_step(min_interval_seconds=settings.TICK_INTERVAL_SECONDS / 2)
+    """Tick: skipped when one has just run; waits a little for a step of one instrument to end."""
+    half = settings.TICK_INTERVAL_SECONDS / 2
+    market_step.run_market_step(min_interval_seconds=half, patience_seconds=half)
 
 
 @shared_task
