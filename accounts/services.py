@@ -20,6 +20,7 @@ from accounts.models import (
     User,
 )
 from market.amounts import UNIT, is_multiple
+from market.versions import lock_row
 
 #: One amount stays below this, in USDT, so that sums of amounts fit their columns.
 AMOUNT_BOUND = Decimal("1000000000000")
@@ -142,32 +143,50 @@ def post(*, account: Account, posting: Posting, reason: str, created_by: User | 
 
 
 @transaction.atomic
-def change_tier(*, user: User, tier: Tier, by: User | None = None) -> None:
+def change_tier(
+    *, user: User, tier: Tier, by: User | None = None, version: str | None = None
+) -> None:
     """Move ``user`` to ``tier``; the history keeps who did it. Open positions stay as they are.
 
-    Raises Forbidden where ``by`` may not change this user.
+    Raises Forbidden where ``by`` may not change this user, and StaleVersion as ``lock_row`` does.
     """
+    lock_row(user, version=version)
     must_change(by, user)
     user.tier = tier
     user.save(update_fields=["tier"])
 
 
 @transaction.atomic
-def change_user(*, user: User, changes: Mapping[str, Any], by: User | None = None) -> None:
+def change_user(
+    *,
+    user: User,
+    changes: Mapping[str, Any],
+    by: User | None = None,
+    version: str | None = None,
+) -> None:
     """Change fields of a user other than the tier, with history.
 
     A user who is not active any more is locked out at once, API keys and tokens included. Raises
-    Forbidden where ``by`` may not change this user.
+    Forbidden where ``by`` may not change this user, and StaleVersion as ``lock_row`` does.
     """
+    lock_row(user, version=version)
     must_change(by, user)
+    if not changes:
+        return
     for field, value in changes.items():
         setattr(user, field, value)
     user.save(update_fields=list(changes))
 
 
 @transaction.atomic
-def change_account_policy(*, policy: AccountPolicy, opening_balance: Decimal) -> None:
-    """Set what new accounts open with, in USDT, with history."""
+def change_account_policy(
+    *, policy: AccountPolicy, opening_balance: Decimal, version: str | None = None
+) -> None:
+    """Set what new accounts open with, in USDT, with history.
+
+    Raises StaleVersion as ``lock_row`` does.
+    """
+    lock_row(policy, version=version)
     policy.opening_balance = opening_balance
     policy.save(update_fields=["opening_balance"])
 

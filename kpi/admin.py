@@ -113,8 +113,10 @@ class AlertRuleAdmin(ConfigurationAdmin):
     def create(self, request: HttpRequest, values: dict[str, Any]) -> AlertRule:
         return create_rule(**values)
 
-    def configure(self, request: HttpRequest, row: AlertRule, changes: dict[str, Any]) -> None:
-        change_rule(rule_id=row.pk, changes=changes)
+    def configure(
+        self, request: HttpRequest, row: AlertRule, changes: dict[str, Any], version: str
+    ) -> None:
+        change_rule(rule_id=row.pk, changes=changes, version=version)
 
 
 @admin.register(Alert)

@@ -17,6 +17,7 @@ from accounts.models import User
 from kpi.measures import MEASURES
 from kpi.models import Alert, AlertDelivery, AlertRule
 from market.errors import ExchangeError
+from market.versions import lock_row
 
 log = structlog.get_logger(__name__)
 
@@ -147,11 +148,15 @@ def create_rule(
 
 
 @transaction.atomic
-def change_rule(*, rule_id: int, changes: Mapping[str, Any]) -> None:
-    """Change fields of a rule, with history. Raises UnknownMeasure."""
+def change_rule(*, rule_id: int, changes: Mapping[str, Any], version: str | None = None) -> None:
+    """Change fields of a rule, with history.
+
+    Raises UnknownMeasure, and StaleVersion as ``lock_row`` does.
+    """
     if changes.get("kind", next(iter(MEASURES))) not in MEASURES:
         raise UnknownMeasure
-    rule = AlertRule.objects.select_for_update().get(pk=rule_id)
+    rule = AlertRule.objects.get(pk=rule_id)
+    lock_row(rule, version=version)
     for field, value in changes.items():
         setattr(rule, field, value)
     rule.save(update_fields=list(changes))

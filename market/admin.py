@@ -71,8 +71,10 @@ class InstrumentAdmin(ConfigurationAdmin):
     def create(self, request: HttpRequest, values: dict[str, Any]) -> Instrument:
         return list_instrument(**values)
 
-    def configure(self, request: HttpRequest, row: Instrument, changes: dict[str, Any]) -> None:
-        configure_instrument(instrument=row, changes=changes)
+    def configure(
+        self, request: HttpRequest, row: Instrument, changes: dict[str, Any], version: str
+    ) -> None:
+        configure_instrument(instrument=row, changes=changes, version=version)
 
     def has_halt_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("market.change_instrument")

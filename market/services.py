@@ -13,6 +13,7 @@ from market.amounts import LARGEST_INPUT, ZERO, is_multiple, is_valid_multiple
 from market.errors import ExchangeError
 from market.models import Instrument, PriceTick
 from market.quotes import Quote
+from market.versions import lock_row
 
 SET_MARKS = """
 UPDATE market_instrument AS instrument
@@ -74,16 +75,19 @@ def list_instrument(
 
 
 @transaction.atomic
-def configure_instrument(*, instrument: Instrument, changes: Mapping[str, Any]) -> None:
+def configure_instrument(
+    *, instrument: Instrument, changes: Mapping[str, Any], version: str | None = None
+) -> None:
     """Change rules of an instrument: its steps, its smallest notional, its fee rates, its collar.
 
     Steps may only become finer, so that every position and resting order stays a multiple of
-    them. Raises CoarserStep, InvalidInstrument.
+    them. Raises CoarserStep, InvalidInstrument, and StaleVersion as ``lock_row`` does.
     """
-    before = Instrument.objects.get(pk=instrument.pk)
+    lock_row(instrument, version=version)
     for field in ("tick_size", "lot_size"):
-        new = changes.get(field, getattr(before, field))
-        if new > 0 and not is_multiple(getattr(before, field), new):
+        present = getattr(instrument, field)
+        new = changes.get(field, present)
+        if new > 0 and not is_multiple(present, new):
             raise CoarserStep(field=field)
     for field, value in changes.items():
         setattr(instrument, field, value)
@@ -97,6 +101,7 @@ def configure_instrument(*, instrument: Instrument, changes: Mapping[str, Any]) 
 @transaction.atomic
 def halt_instrument(*, instrument: Instrument) -> None:
     """Accept and fill no order of an instrument until it is resumed; close-outs go on."""
+    lock_row(instrument)
     instrument.halted = True
     instrument.save(update_fields=["halted"])
 
@@ -104,6 +109,7 @@ def halt_instrument(*, instrument: Instrument) -> None:
 @transaction.atomic
 def resume_instrument(*, instrument: Instrument) -> None:
     """Trade a halted instrument again."""
+    lock_row(instrument)
     instrument.halted = False
     instrument.save(update_fields=["halted"])
 

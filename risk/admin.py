@@ -74,8 +74,10 @@ class RiskPolicyAdmin(PolicyAdmin):
         offered = super().get_actions_detail(request, object_id)
         return [action for action in offered if action.method.__name__ != useless]
 
-    def configure(self, request: HttpRequest, row: RiskPolicy, changes: dict[str, Any]) -> None:
-        change_policy(changes=changes)
+    def configure(
+        self, request: HttpRequest, row: RiskPolicy, changes: dict[str, Any], version: str
+    ) -> None:
+        change_policy(changes=changes, version=version)
 
     def has_halt_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("risk.change_riskpolicy")
@@ -115,8 +117,10 @@ class LeverageLimitAdmin(ConfigurationAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
-    def configure(self, request: HttpRequest, row: LeverageLimit, changes: dict[str, Any]) -> None:
-        set_leverage_limit(limit=row, **changes)
+    def configure(
+        self, request: HttpRequest, row: LeverageLimit, changes: dict[str, Any], version: str
+    ) -> None:
+        set_leverage_limit(limit=row, max_leverage=row.max_leverage, version=version)
 
 
 @admin.register(Position)

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from market.versions import lock_row
 from risk.models import LeverageLimit, RiskPolicy
 
 # Locks in the order in which every other writer does: instruments by id, then the total.
@@ -49,12 +50,14 @@ def resume_trading() -> None:
 
 
 @transaction.atomic
-def change_policy(*, changes: Mapping[str, Any]) -> None:
+def change_policy(*, changes: Mapping[str, Any], version: str | None = None) -> None:
     """Change fields of the risk policy, with history; what is as asked for already stays as it is.
 
     A limit below what is at stake closes nothing: it holds back what would open more.
+    Raises StaleVersion as ``lock_row`` does.
     """
-    policy = RiskPolicy.objects.select_for_update().get(id=1)
+    policy = RiskPolicy.objects.get(id=1)
+    lock_row(policy, version=version)
     changed = [field for field, value in changes.items() if getattr(policy, field) != value]
     if not changed:
         return
@@ -64,7 +67,13 @@ def change_policy(*, changes: Mapping[str, Any]) -> None:
 
 
 @transaction.atomic
-def set_leverage_limit(*, limit: LeverageLimit, max_leverage: int) -> None:
-    """Set the highest leverage of a tier's new orders, with history."""
+def set_leverage_limit(
+    *, limit: LeverageLimit, max_leverage: int, version: str | None = None
+) -> None:
+    """Set the highest leverage of a tier's new orders, with history.
+
+    Raises StaleVersion as ``lock_row`` does.
+    """
+    lock_row(limit, version=version)
     limit.max_leverage = max_leverage
     limit.save(update_fields=["max_leverage"])

@@ -75,5 +75,7 @@ class TransferAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
 class AccountPolicyAdmin(PolicyAdmin):
     fields = ("opening_balance",)
 
-    def configure(self, request: HttpRequest, row: AccountPolicy, changes: dict[str, Any]) -> None:
-        change_account_policy(policy=row, **changes)
+    def configure(
+        self, request: HttpRequest, row: AccountPolicy, changes: dict[str, Any], version: str
+    ) -> None:
+        change_account_policy(policy=row, opening_balance=row.opening_balance, version=version)

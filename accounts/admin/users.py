@@ -1,7 +1,7 @@
 """Traders and staff: created with an account, moved between tiers, given and deprived of rights."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
@@ -30,6 +30,7 @@ from market.amounts import AMOUNT_FIELD
 from market.console.actions import for_each, link_action, row_action
 from market.console.figures import NOTHING, aligned, label_column, money, time_column
 from market.console.pages import ConfigurationAdmin
+from market.versions import version_of
 
 TIER_LABELS = {"beginner": "info", "intermediate": "warning", "advanced": "success"}
 TIER_QUESTION = "The tier limits the leverage of new orders; open positions stay as they are."
@@ -72,13 +73,32 @@ class TraderForm(UserCreationForm):
 
 
 class TierForm(BaseDialogForm):
-    """Asks for a tier."""
+    """Asks for a tier and carries the version of the user whose page it was opened on."""
 
+    user_lookup: ClassVar[str] = "pk"
     tier = forms.ChoiceField(choices=Tier.choices, widget=UnfoldAdminSelectWidget)
+    version = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        user = User.objects.get(**{self.user_lookup: self.object_id})
+        self.initial |= {"tier": user.tier, "version": version_of(user)}
+
+    def change(self, user: User, by: User) -> str:
+        """Move the user and return what was done; the dialog always carries a version."""
+        tier, version = Tier(self.cleaned_data["tier"]), self.cleaned_data["version"]
+        change_tier(user=user, tier=tier, by=by, version=version or None)
+        return f"{user} is now {user.get_tier_display()}."
+
+
+class AccountTierForm(TierForm):
+    """The same on the page of the user's account."""
+
+    user_lookup = "account"
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):
+class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):  # type: ignore[misc]
     """Users; nobody but a superuser edits who works here."""
 
     form, add_form = UserChangeForm, TraderForm
@@ -142,11 +162,12 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):
             created_by=caller(request),
         )
 
-    def configure(self, request: HttpRequest, row: User, changes: dict[str, Any]) -> None:
+    def configure(
+        self, request: HttpRequest, row: User, changes: dict[str, Any], version: str
+    ) -> None:
         """Groups and permissions are no fields of the row; the form saves them."""
         fields = {name: value for name, value in changes.items() if name not in RIGHTS[2:]}
-        if fields:
-            change_user(user=row, changes=fields, by=caller(request))
+        change_user(user=row, changes=fields, by=caller(request), version=version)
 
     def has_edit_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         user = self.get_object(request, object_id) if object_id else None
@@ -166,9 +187,8 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):
         icon="military_tech",
         form_class=TierForm,
     )
-    def change_tier(self, request: HttpRequest, form: forms.Form, user: User) -> str:
-        change_tier(user=user, tier=Tier(form.cleaned_data["tier"]), by=caller(request))
-        return f"{user} is now {user.get_tier_display()}."
+    def change_tier(self, request: HttpRequest, form: TierForm, user: User) -> str:
+        return form.change(user, caller(request))
 
     @row_action(
         title="Revoke all keys",

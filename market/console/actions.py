@@ -25,7 +25,7 @@ from market.errors import ExchangeError
 #: An action returns the sentence that tells what it did, or a response of its own.
 Outcome = str | HttpResponse
 ListAction = Callable[[Any, HttpRequest, forms.Form], Outcome]
-RowAction = Callable[[Any, HttpRequest, forms.Form, Any], Outcome]
+RowAction = Callable[[Any, HttpRequest, Any, Any], Outcome]
 View = Callable[..., HttpResponse]
 
 
@@ -94,14 +94,27 @@ def row_action(
         def perform(
             page: Any, request: HttpRequest, form: forms.Form, object_id: str
         ) -> HttpResponse:
-            row = page.get_object(request, object_id)
-            if row is None:
-                raise Http404
+            row = row_of(page, request, object_id)
             return answer(request, lambda: run_on_row(run, page, request, form, row))
 
-        return dialog(perform, title, question, permission, icon, form_class, variant)
+        view = dialog(perform, title, question, permission, icon, form_class, variant)
+
+        @wraps(view)
+        def on_a_row(page: Any, request: HttpRequest, object_id: str) -> HttpResponse:
+            row_of(page, request, object_id)
+            return view(page, request, object_id=object_id)
+
+        return on_a_row
 
     return decorate
+
+
+def row_of(page: Any, request: HttpRequest, object_id: str) -> Model:
+    """Return the row of an address. Raises Http404 where it names none."""
+    row: Model | None = page.get_object(request, object_id)
+    if row is None:
+        raise Http404
+    return row
 
 
 def link_action(*, title: str, permission: str, icon: str) -> Callable[[View], View]:

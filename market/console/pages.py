@@ -5,10 +5,9 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import messages
 from django.contrib.admin import AdminSite, ShowFacets
 from django.db.models import DecimalField, Field, Model
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from simple_history.admin import SimpleHistoryAdmin
@@ -17,7 +16,10 @@ from unfold.paginator import InfinitePaginator
 
 from market.amounts import EXACT
 from market.console.figures import tidied
-from market.errors import ExchangeError
+from market.errors import Conflict, ExchangeError
+from market.versions import version_of
+
+VERSION = "version"
 
 
 class ShortDecimalField(forms.DecimalField):
@@ -27,12 +29,35 @@ class ShortDecimalField(forms.DecimalField):
         return f"{value.normalize(EXACT):f}" if isinstance(value, Decimal) else value
 
 
+class RefusedForm(forms.ModelForm):
+    """A form that says what a service refused when it was to be saved; empty is nothing."""
+
+    refusal: ClassVar[str] = ""
+
+    def clean(self) -> dict[str, Any] | None:
+        if self.refusal:
+            self.add_error(None, self.refusal)
+        return super().clean()
+
+
+class VersionedForm(RefusedForm):
+    """A form that carries the version of the row which it shows."""
+
+    version = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["version"] = version_of(self.instance)
+
+
 class KeptAdmin(ModelAdmin):
     """A model that nobody deletes here, since history refers to it.
 
-    What a service refuses while a form is saved becomes a message.
+    What a service refuses while a form is saved is said above the form, which keeps what was
+    entered.
     """
 
+    form_kind: ClassVar[type[RefusedForm]] = RefusedForm
     list_filter_submit = True
     list_per_page = 50
     show_full_result_count = False
@@ -58,8 +83,21 @@ class KeptAdmin(ModelAdmin):
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except ExchangeError as error:
-            messages.error(request, error.detail)
-            return HttpResponseRedirect(request.get_full_path())
+            request.refusal = error.detail  # type: ignore[attr-defined]
+            response = super().changeform_view(request, object_id, form_url, extra_context)
+            if isinstance(error, Conflict):
+                response.status_code = error.status
+            return response
+
+    def get_form(
+        self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any
+    ) -> type[forms.ModelForm]:
+        asked: type[forms.ModelForm] = kwargs.get("form") or self.form
+        kind = self.form_kind if obj is not None else RefusedForm
+        refusal = getattr(request, "refusal", "")
+        kwargs["form"] = type(asked.__name__, (kind, asked), {"refusal": refusal})
+        form: type[forms.ModelForm] = super().get_form(request, obj, change=change, **kwargs)
+        return form
 
 
 class RecordAdmin(KeptAdmin):
@@ -83,14 +121,24 @@ class LargeRecordAdmin(RecordAdmin):
 class ConfigurationAdmin(SimpleHistoryAdmin, KeptAdmin):
     """Configuration with its history; a former state can be looked at, not restored.
 
-    A service writes the changed fields alone: the row may carry others that change meanwhile.
+    A service writes the changed fields alone: the row may carry others that change meanwhile. It
+    is told which version of the row the form showed, and refuses when that is not the present one.
     """
+
+    change_form_before_template = "admin/version.html"
+    form_kind = VersionedForm
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
+        """Leave the version to its own template."""
+        return [name for name in super().get_fields(request, obj) if name != VERSION]
 
     def create(self, request: HttpRequest, values: dict[str, Any]) -> Model:
         """Call the service that creates a row from the valid form and return the row."""
         raise NotImplementedError
 
-    def configure(self, request: HttpRequest, row: Any, changes: dict[str, Any]) -> None:
+    def configure(
+        self, request: HttpRequest, row: Any, changes: dict[str, Any], version: str
+    ) -> None:
         """Call the service that changes a row; ``changes`` holds new values by field."""
         raise NotImplementedError
 
@@ -99,7 +147,8 @@ class ConfigurationAdmin(SimpleHistoryAdmin, KeptAdmin):
             obj.pk = self.create(request, form.cleaned_data).pk
         elif form.changed_data:
             changes = {name: form.cleaned_data[name] for name in form.changed_data}
-            self.configure(request, obj, changes)
+            changes.pop(VERSION, None)
+            self.configure(request, obj, changes, form.cleaned_data[VERSION])
 
     def revert_disabled(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return True

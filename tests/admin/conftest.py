@@ -101,11 +101,15 @@ def select(client: Client, path: str, action: str, *keys: int) -> str:
     return client.post(f"/admin/{path}/", body, follow=True).content.decode()
 
 
-def save(client: Client, page: str, **changes: str) -> str:
-    """Submit a form with some fields changed and return the page after it."""
+def filled_in(client: Client, page: str) -> dict[str, Any]:
+    """Open a form and return what a browser would submit of it as it is."""
     form = client.get(page).context["adminform"].form
     body = {name: form[name].value() for name in form.fields}
-    body = {name: value for name, value in body.items() if value not in (None, False)}
-    answer = client.post(page, {**body, **changes}, follow=True)
+    return {name: value for name, value in body.items() if value not in (None, False)}
+
+
+def save(client: Client, page: str, **changes: str) -> str:
+    """Submit a form with some fields changed and return the page after it."""
+    answer = client.post(page, {**filled_in(client, page), **changes}, follow=True)
     assert answer.status_code == 200
     return answer.content.decode()

@@ -13,11 +13,10 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 
 from accounts.access import caller
-from accounts.admin.users import TIER_QUESTION, TierForm
+from accounts.admin.users import TIER_QUESTION, AccountTierForm
 from accounts.models import Account, AccountKind, Tier, User
 from accounts.services import (
     adjust_balance,
-    change_tier,
     deposit,
     fund_insurance,
     resume_account,
@@ -161,12 +160,11 @@ class AccountAdmin(RecordAdmin):
         question=TIER_QUESTION,
         permission="tier",
         icon="military_tech",
-        form_class=TierForm,
+        form_class=AccountTierForm,
     )
-    def change_tier(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
+    def change_tier(self, request: HttpRequest, form: AccountTierForm, account: Account) -> str:
         assert account.user is not None
-        change_tier(user=account.user, tier=Tier(form.cleaned_data["tier"]), by=caller(request))
-        return f"{account.user} is now {account.user.get_tier_display()}."
+        return form.change(account.user, caller(request))
 
     @row_action(
         title="Suspend",
