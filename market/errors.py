@@ -64,6 +64,13 @@ class InvalidRequest(ExchangeError):
         super().__init__(errors=named)
 
 
+class InvalidCursor(ExchangeError):
+    """The cursor is not one that a list handed out."""
+
+    code = "invalid_cursor"
+    detail = "This cursor leads nowhere; start again without one."
+
+
 class UnknownSymbol(NotFound):
     """No instrument is listed under this symbol."""
 

@@ -7,9 +7,17 @@ from django.db.models import Model, QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 
+from market.errors import InvalidCursor
 from market.schema import errors
 
-LIST_ERRORS = {**errors(400, 401, 429), **errors(404, not_found="Invalid cursor")}
+LIST_ERRORS = {
+    **errors(
+        400,
+        validation_error="The request is not valid; see errors.",
+        invalid_cursor=InvalidCursor.detail,
+    ),
+    **errors(401, 429),
+}
 
 M = TypeVar("M", bound=Model)
 

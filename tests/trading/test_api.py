@@ -268,7 +268,7 @@ def test_lists_are_filtered_and_paged(api: APIClient, user: User) -> None:
     assert len(api.get(f"/trades?until={later}&symbol=BTCUSDT").json()["results"]) == 2
     assert api.get("/orders?status=LOST").json()["code"] == "validation_error"
     assert api.get("/orders?since=yesterday").status_code == 400
-    assert api.get("/orders?cursor=garbage").status_code == 404
+    assert api.get("/orders?cursor=garbage").json()["code"] == "invalid_cursor"
 
 
 def test_a_liquidation_is_told_to_its_owner(
