@@ -34,6 +34,13 @@ class ApiKeyTokenAuthentication(JWTAuthentication):
             http_request.api_user_id = authenticated[0].pk  # type: ignore[attr-defined]
         return authenticated
 
+    def get_raw_token(self, header: bytes) -> bytes | None:
+        """Return the token; the scheme before it is read in any case."""
+        scheme, gap, token = header.partition(b" ")
+        known = b"Bearer" if scheme.lower() == b"bearer" else scheme
+        raw_token: bytes | None = super().get_raw_token(known + gap + token)
+        return raw_token
+
     def get_user(self, validated_token: Token) -> User:  # type: ignore[override]
         key_id, user_id = validated_token.get(KEY_CLAIM), validated_token.get("user_id")
         if not isinstance(key_id, int):

@@ -3,9 +3,9 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from accounts.console_login import limited_login
+from exchange_poc.api.docs import DocsView, SchemaView
 from exchange_poc.dashboard import dashboard_data
 
 urlpatterns = [
@@ -15,8 +15,8 @@ urlpatterns = [
     path("", include("risk.urls")),
     path("", include("trading.urls")),
     path("", include("kpi.urls")),
-    path("schema", SpectacularAPIView.as_view(), name="schema"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("schema", SchemaView.as_view(), name="schema"),
+    path("docs", DocsView.as_view(), name="docs"),
     path("admin/login/", limited_login),
     path("admin/dashboard/data/", dashboard_data, name="dashboard-data"),
     path("admin/", admin.site.urls),

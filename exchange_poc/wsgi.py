@@ -1,9 +1,12 @@
-"""The WSGI application that gunicorn serves."""
+"""The WSGI application that the web server runs."""
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
+
+from exchange_poc.api.requests import Handler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange_poc.settings")
+django.setup(set_prefix=False)
 
-application = get_wsgi_application()
+application = Handler()

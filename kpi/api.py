@@ -1,14 +1,12 @@
 """KPI, metrics and health endpoints."""
 
 from datetime import timedelta
-from typing import Any
 
 from django.http import HttpResponse
 from django_prometheus.exports import ExportToDjangoView
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from prometheus_client import CollectorRegistry, generate_latest
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -38,6 +36,7 @@ from kpi.serializers import (
 )
 from kpi.windows import KPI_WINDOWS, security_kpis_over, system_kpis_over, trading_kpis_over
 from market.errors import UnknownSymbol
+from market.negotiation import OneFormat
 from market.schema import errors
 
 database_registry = CollectorRegistry()
@@ -140,6 +139,7 @@ class HealthView(APIView):
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = ()
+    content_negotiation_class = OneFormat
 
     @extend_schema(
         tags=["operations"],
@@ -160,23 +160,13 @@ class HealthView(APIView):
         return Response(HealthSerializer(health).data, status=status)
 
 
-class PlainTextRenderer(BaseRenderer):
-    """Lets clients ask for ``text/plain``."""
-
-    media_type = "text/plain"
-    format = "txt"
-
-    def render(self, data: Any, *args: Any, **kwargs: Any) -> str:
-        return str(data)
-
-
 class MetricsView(APIView):
     """The metrics of all processes and of the database, for Prometheus."""
 
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = ()
-    renderer_classes = (PlainTextRenderer,)
+    content_negotiation_class = OneFormat
 
     @extend_schema(
         tags=["operations"],

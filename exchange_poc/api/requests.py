@@ -1,0 +1,126 @@
+"""What every request must be before anything acts on it: readable, in UTF-8, as a whole.
+
+A server hands on whatever a client sent. Django looks at some of it before any middleware runs,
+where an error would be a 500 that nobody logs; so the request takes it in as it is, and the
+middleware refuses it, observed like every other request.
+"""
+
+import codecs
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils.http import parse_header_parameters
+
+from market.errors import ExchangeError, NotFound
+
+UTF_8: Final = {"utf-8", "ascii"}
+
+
+class UnknownCharset(ExchangeError):
+    status = 415
+    code = "unsupported_media_type"
+    detail = "Send text in UTF-8."
+
+
+class LengthRequired(ExchangeError):
+    status = 411
+    code = "length_required"
+    detail = "Send the body with a Content-Length."
+
+
+class BodyTooLarge(ExchangeError):
+    """A body that came in chunks is longer than ``DATA_UPLOAD_MAX_MEMORY_SIZE`` bytes."""
+
+    status = 413
+    code = "body_too_large"
+    detail = "The body is too large."
+
+
+class BrokenBody(ExchangeError):
+    code = "bad_request"
+    detail = "The body ended before its last chunk."
+
+
+class NullCharacter(ExchangeError):
+    code = "bad_request"
+    detail = "The query holds a null character."
+
+
+class PatientRequest(WSGIRequest):
+    """A request that takes any Content-Type and reads its query in UTF-8, as URLs are written."""
+
+    def _set_content_type_params(self, meta: dict[str, Any]) -> None:
+        try:
+            found = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
+        except ValueError:
+            found = ("", {"charset": "unreadable"})
+        self.content_type, self.content_params = found
+
+
+class Handler(WSGIHandler):
+    """Django's own, but for the request."""
+
+    request_class = PatientRequest
+
+
+class ReadableRequestMiddleware:
+    """Refuses what can't be read, and takes in a body whose length was not told."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            check_charset(request)
+            check_address(request)
+            take_in_chunks(request)
+        except ExchangeError as error:
+            return JsonResponse(error.body, status=error.status)
+        return self.get_response(request)
+
+
+def check_charset(request: HttpRequest) -> None:
+    """Refuse a body in another charset than UTF-8. Raises UnknownCharset."""
+    charset = (request.content_params or {}).get("charset", "utf-8")
+    try:
+        known = codecs.lookup(charset).name in UTF_8
+    except (LookupError, ValueError):
+        known = False
+    if not known:
+        raise UnknownCharset
+
+
+def check_address(request: HttpRequest) -> None:
+    """Refuse what no name has and no column holds.
+
+    Raises NotFound, NullCharacter, TooManyFieldsSent.
+    """
+    if "\0" in request.path_info:
+        raise NotFound
+    if any("\0" in part for name, values in request.GET.lists() for part in (name, *values)):
+        raise NullCharacter
+
+
+def take_in_chunks(request: HttpRequest) -> None:
+    """Read a chunked body, which has no length and would pass for an empty one.
+
+    Raises LengthRequired where the server does not say when such a body ends, BodyTooLarge,
+    BrokenBody.
+    """
+    if "HTTP_TRANSFER_ENCODING" not in request.META:
+        return
+    if not request.META.get("wsgi.input_terminated"):
+        raise LengthRequired
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    try:
+        body = request.META["wsgi.input"].read(limit + 1)
+    except OSError as error:
+        raise BrokenBody from error
+    if len(body) > limit:
+        raise BodyTooLarge
+    request.META["CONTENT_LENGTH"] = str(len(body))
+    request._stream = BytesIO(body)
