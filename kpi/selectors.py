@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from django.db import connection
-from django.db.models import Count, Min, Q
+from django.db.models import Case, Count, F, Min, Q, Value, When
 from django.utils import timezone
 from prometheus_client.samples import Sample
 
@@ -29,6 +29,8 @@ from risk.selectors import get_policy, global_exposure, open_positions
 from trading.models import Liquidation, Order, OrderStatus, Trade
 
 LARGEST_ID: Final = 2**63 - 1
+#: The orders that count as rejected, in totals and in windows.
+REJECTED: Final = Q(status=OrderStatus.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,7 @@ def get_system_kpis() -> SystemKpis:
 
 def get_trading_kpis() -> TradingKpis:
     """Return what was traded and what is at stake, from the database."""
-    orders = Order.objects.aggregate(
-        total=Count("id"), rejected=Count("id", filter=Q(status=OrderStatus.REJECTED))
-    )
+    orders = Order.objects.aggregate(total=Count("id"), rejected=Count("id", filter=REJECTED))
     return TradingKpis(
         total_orders=orders["total"],
         rejected_orders=orders["rejected"],
@@ -203,9 +203,13 @@ CountedModel = type[Order] | type[Trade] | type[Liquidation]
 
 
 def orders_by_code(*, after: int, until: int = LARGEST_ID) -> dict[str, int]:
-    """Return how many orders have ids above ``after`` by reject code; "" of the accepted ones."""
+    """Return how many orders have ids above ``after`` by reject code; "" of the accepted ones.
+
+    An accepted order that expired has a code too and still is an accepted one.
+    """
     rows = Order.objects.filter(id__gt=after, id__lte=until).order_by()
-    return dict(rows.values_list("reject_code").annotate(Count("id")))
+    code = Case(When(REJECTED, then=F("reject_code")), default=Value(""))
+    return dict(rows.values_list(code).annotate(Count("id")))
 
 
 def new_rows(model: CountedModel, *, after: int, until: int = LARGEST_ID) -> int:

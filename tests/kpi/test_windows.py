@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.core.management import call_command
 
 from accounts.models import User
 from kpi.snapshots import take_snapshot
 from tests.conftest import ApiClient, ClientOf
 from tests.kpi.conftest import Order
+from trading.models import Order as PlacedOrder
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -33,8 +35,30 @@ def test_trades_of_a_window(trader: ApiClient, window: str, trades: int) -> None
     assert (kpis["open_positions"], kpis["rejected_orders"]) == (1, 0)
 
 
+def test_an_accepted_order_that_expires_is_rejected_in_no_figure(
+    order: Order, client_of: ClientOf
+) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        take_snapshot()
+        assert order("beginner", "buy", "0.1") == 200
+        more = {"type": "limit", "price": "66000", "reduce_only": "true"}
+        assert order("beginner", "sell", "0.1", **more) == 200
+        assert order("beginner", "sell", "0.1") == 200
+        assert order("beginner", "buy", "100") == 400
+        call_command("set_price", "BTCUSDT", "66000", verbosity=0)
+        api = client_of(User.objects.get(username="beginner"))
+        for _ in range(2):
+            for path in ("/kpi/trading", "/kpi/trading?window=5m"):
+                kpis = api.get(path).json()
+                assert (kpis["total_orders"], kpis["rejected_orders"]) == (4, 1), path
+            clock.shift(timedelta(minutes=1))
+            take_snapshot()
+    assert PlacedOrder.objects.filter(status="EXPIRED").exclude(reject_code="").count() == 1
+
+
 def test_requests_of_a_window(trader: ApiClient) -> None:
     recent = trader.get("/kpi/system?window=5m").json()
+
     assert (recent["requests"], recent["window_seconds"]) == (1, 550)
     assert 0 < recent["latency_p50_ms"] <= recent["latency_p99_ms"]
     # The three orders, and the question above.
