@@ -16,6 +16,7 @@ from django.utils import timezone
 from accounts.models import User
 from kpi.measures import MEASURES
 from kpi.models import Alert, AlertDelivery, AlertRule
+from kpi.windows import Windows
 from market.errors import ExchangeError
 from market.versions import lock_row
 
@@ -37,20 +38,21 @@ class AlreadyAcknowledged(ExchangeError):
 
 def evaluate_rules() -> None:
     """Compare the measure of every rule with its threshold; a broken measure stops no other."""
+    windows = Windows()
     for rule in AlertRule.objects.all():
         try:
-            value = read_measure(rule)
+            value = read_measure(rule, windows)
         except (ArithmeticError, LookupError, ValueError) as error:
             log.error("measure_failed", kind=rule.kind, error=repr(error))
         else:
             apply_rule(rule_id=rule.pk, value=value)
 
 
-def read_measure(rule: AlertRule) -> float | None:
+def read_measure(rule: AlertRule, windows: Windows) -> float | None:
     """Return what a rule measures; None if it is off, or if there is nothing to measure."""
     if not rule.enabled:
         return None
-    return MEASURES[rule.kind].read(timedelta(seconds=rule.window_seconds))
+    return MEASURES[rule.kind].read(timedelta(seconds=rule.window_seconds), windows)
 
 
 @transaction.atomic

@@ -1,6 +1,7 @@
 """The counters that snapshots are made of: read, and told apart from what they were before.
 
-A counter that starts anew never makes an increase negative.
+A source is a set of processes that count together, named by its place and by when it began to
+count. Counters of different sources are never compared, and one that fell starts anew.
 """
 
 import math
@@ -13,10 +14,12 @@ from prometheus_client.samples import Sample
 from kpi.metrics import LATENCY_BOUNDS
 from kpi.samples import Samples, api_samples
 
-#: Figures by name: everything counts up but SINCE, the moment from which it counts.
+#: Figures by name: everything counts up but the moments SINCE when it counts and when it was READ.
 Counters = Mapping[str, float]
 
 SINCE: Final = "since"
+READ: Final = "read"
+MOMENTS: Final = {SINCE, READ}
 LATENCY: Final = "latency_le_"
 
 
@@ -64,17 +67,42 @@ def name_of(bound: float) -> str:
     return "inf" if math.isinf(bound) else f"{bound:g}"
 
 
-def increase(before: Counters, after: Counters) -> dict[str, float]:
-    """Return by how much each counter rose; all of it where the counters started anew.
+def source_name(place: str, counters: Counters) -> str:
+    """Return the name of what counts at a place: another one began at another moment."""
+    return f"{place}@{counters[SINCE]:.6f}"
 
-    They did when the counting began later than it had before, or when any of them fell: a source
-    starts all of its counters together.
+
+def place_of(source: str) -> str:
+    return source.rpartition("@")[0]
+
+
+def risen(
+    before: Mapping[str, Counters], after: Mapping[str, Counters], *, read_at: float
+) -> dict[str, float]:
+    """Return by how much the counters rose since ``before``, all sources together.
+
+    A source that was not read before adds all it counted if it began after the last look at its
+    place (``read_at`` where nobody looked), since it then counted nothing earlier; else nothing.
     """
-    restarted = after[SINCE] > before.get(SINCE, 0.0) > 0 or any(
-        after.get(name, 0.0) < value for name, value in before.items() if name != SINCE
+    looks: dict[str, float] = {}
+    for source, counters in before.items():
+        place = place_of(source)
+        looks[place] = max(counters[READ], looks.get(place, 0.0))
+    return summed(
+        [
+            increase(before.get(source, {}), counters)
+            for source, counters in after.items()
+            if source in before or counters[SINCE] >= looks.get(place_of(source), read_at)
+        ]
     )
-    base: Counters = {} if restarted else before
-    return {name: value - base.get(name, 0.0) for name, value in after.items() if name != SINCE}
+
+
+def increase(before: Counters, after: Counters) -> dict[str, float]:
+    """Return by how much each counter rose; all of it where any fell: they start anew together."""
+    counts = {name: value for name, value in after.items() if name not in MOMENTS}
+    started_anew = any(value < before.get(name, 0.0) for name, value in counts.items())
+    base: Counters = {} if started_anew else before
+    return {name: value - base.get(name, 0.0) for name, value in counts.items()}
 
 
 def summed(increases: Sequence[Counters]) -> dict[str, float]:

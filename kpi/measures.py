@@ -12,14 +12,15 @@ from kpi.audit.checks import last_audit_differences
 from kpi.heartbeats import longest_gap
 from kpi.ledger_checks import last_differences
 from kpi.selectors import oldest_mark_age
-from kpi.windows import Totals, totals_over
+from kpi.windows import Totals, Windows
 from risk.selectors import get_policy, global_exposure
 
 #: Fewer requests in the window say nothing about shares and quantiles.
 FEWEST_REQUESTS: Final = 20
 
-#: Reads the present figure over a window; None when there is nothing to measure.
-Reader = Callable[[timedelta], float | None]
+#: Reads the present figure over a window; None when there is nothing to measure. All measures of
+#: one look share what was read of the windows.
+Reader = Callable[[timedelta, Windows], float | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,19 @@ class Measure:
 def from_totals(figure: Callable[[Totals], float], *, fewest: int = 0) -> Reader:
     """Return the reader of a figure over what happened in the window."""
 
-    def read(window: timedelta) -> float | None:
-        totals = totals_over(window)
+    def read(window: timedelta, windows: Windows) -> float | None:
+        totals = windows.over(window)
         return figure(totals) if totals.requests >= fewest else None
 
     return read
 
 
-def exposure_share(_: timedelta) -> float | None:
+def level(figure: Callable[[], float | None]) -> Reader:
+    """Return the reader of a figure that stands as it does, whatever the window."""
+    return lambda window, windows: figure()
+
+
+def exposure_share() -> float | None:
     """Return the global exposure as a share of its threshold; None with a threshold of 0."""
     threshold = get_policy().global_exposure_threshold
     return float(global_exposure() / threshold) if threshold else None
@@ -74,16 +80,18 @@ MEASURES: Final[Mapping[str, Measure]] = {
         "Close-outs of accounts", "count", from_totals(lambda totals: totals.liquidations)
     ),
     "exposure_share": Measure(
-        "Global exposure as a share of its threshold", "share", exposure_share
+        "Global exposure as a share of its threshold", "share", level(exposure_share)
     ),
-    "mark_age": Measure("Age of the oldest mark price", "s", lambda _: oldest_mark_age()),
-    "heartbeat_gap": Measure("Longest time without a heartbeat", "s", longest_gap),
+    "mark_age": Measure("Age of the oldest mark price", "s", level(oldest_mark_age)),
+    "heartbeat_gap": Measure(
+        "Longest time without a heartbeat", "s", lambda window, _: longest_gap(window)
+    ),
     "ledger_differences": Measure(
-        "Differences that the last ledger check found", "count", lambda _: last_differences()
+        "Differences that the last ledger check found", "count", level(last_differences)
     ),
     "audit_differences": Measure(
         "Differences that the last verification of the audit trail found",
         "count",
-        lambda _: last_audit_differences(),
+        level(last_audit_differences),
     ),
 }

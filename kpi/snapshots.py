@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
-from kpi.counters import Counters, increase, latency_counts, summed
+from kpi.counters import READ, Counters, latency_counts, risen
 from kpi.heartbeats import multiple_before, uptime
 from kpi.models import InstrumentSnapshot, KpiReading, KpiSnapshot
 from kpi.selectors import (
@@ -29,6 +29,8 @@ COUNTS: Final = (
     *("requests", "errors", "server_errors"),
     *("auth_failures", "rate_limit_hits", "cache_outages"),
 )
+#: A source that nobody read for this long is forgotten.
+KEPT_FOR: Final = timedelta(days=1)
 #: Rows are counted by id when they are this old, as their transactions commit out of order.
 SETTLING: Final = timedelta(seconds=5)
 
@@ -39,7 +41,12 @@ def slot_of(moment: datetime) -> datetime:
 
 
 def take_snapshot() -> KpiSnapshot | None:
-    """Store the KPIs of the present slot; return None when that slot has its snapshot."""
+    """Store the KPIs of the present slot; return None when that slot has its snapshot.
+
+    With KPI_SNAPSHOT_INTERVAL_SECONDS=0 there are no slots.
+    """
+    if not settings.KPI_SNAPSHOT_INTERVAL_SECONDS:
+        return None
     now = timezone.now()
     counters = read_counters()
     with transaction.atomic():
@@ -49,28 +56,37 @@ def take_snapshot() -> KpiSnapshot | None:
         snapshot = KpiSnapshot(
             slot=slot_of(now),
             seconds=(now - reading.read_at).total_seconds() if reading.read_at else 0,
-            **request_figures(reading.counters, counters),
+            **request_figures(reading, counters),
             **levels(),
         )
         count_rows(snapshot, reading, now=now)
         snapshot.save(force_insert=True)
         InstrumentSnapshot.objects.bulk_create(instruments_at(snapshot))
-        reading.read_at, reading.counters = now, {**reading.counters, **counters}
+        reading.read_at, reading.counters = now, remembered(reading.counters, counters, now=now)
         reading.save()
     return snapshot
 
 
-def request_figures(
-    before: Mapping[str, Counters], after: Mapping[str, Counters]
-) -> dict[str, Any]:
-    """Return the increases of the counters; a source read for the first time adds nothing."""
-    known = [increase(before[source], now) for source, now in after.items() if source in before]
-    increases = summed(known)
+def request_figures(reading: KpiReading, counters: Mapping[str, Counters]) -> dict[str, Any]:
+    """Return the increases of the counters since the last reading; nothing in the first."""
+    if reading.read_at is None:
+        return {"latency_counts": latency_counts({})}
+    increases = risen(reading.counters, counters, read_at=reading.read_at.timestamp())
     return {
         "latency_seconds": increases.get("latency_seconds", 0.0),
         "latency_counts": latency_counts(increases),
         **{name: int(increases.get(name, 0)) for name in COUNTS},
     }
+
+
+def remembered(
+    before: Mapping[str, Counters], counters: Mapping[str, Counters], *, now: datetime
+) -> dict[str, Counters]:
+    """Return what the next reading starts from: these counters, and of sources not read now the
+    last ones."""
+    read = {source: {**figures, READ: now.timestamp()} for source, figures in counters.items()}
+    oldest = (now - KEPT_FOR).timestamp()
+    return {source: c for source, c in {**before, **read}.items() if c[READ] > oldest}
 
 
 def count_rows(snapshot: KpiSnapshot, reading: KpiReading, *, now: datetime) -> None:

@@ -3,6 +3,8 @@
 Read before a transaction begins: a web server may take seconds to answer.
 """
 
+import os
+import socket
 from typing import Final
 
 import requests
@@ -10,13 +12,11 @@ import structlog
 from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 
-from kpi.counters import counters_of
+from kpi.counters import counters_of, source_name
 from kpi.samples import Samples, by_name, read_samples
 
 log = structlog.get_logger(__name__)
 
-#: The processes that share this one's metrics directory.
-LOCAL: Final = "local"
 #: Seconds to connect and to wait for bytes.
 TIMEOUTS: Final = (1, 4)
 
@@ -26,10 +26,21 @@ def read_counters() -> dict[str, dict[str, float]]:
 
     A web server that does not answer is left out: its next answer covers the time until then.
     """
-    if not settings.KPI_METRICS_URLS:
-        return {LOCAL: counters_of(read_samples())}
-    answers = {url: scrape(url) for url in settings.KPI_METRICS_URLS}
-    return {url: counters_of(samples) for url, samples in answers.items() if samples is not None}
+    found: dict[str, Samples | None] = (
+        {url: scrape(url) for url in settings.KPI_METRICS_URLS}
+        if settings.KPI_METRICS_URLS
+        else {this_place(): read_samples()}
+    )
+    counted = {
+        place: counters_of(samples) for place, samples in found.items() if samples is not None
+    }
+    return {source_name(place, counters): counters for place, counters in counted.items()}
+
+
+def this_place() -> str:
+    """Return where the processes that share this one's counters are: host and directory."""
+    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR", f"process {os.getpid()}")
+    return f"{socket.gethostname()}:{directory}"
 
 
 def read_local_counters() -> dict[str, dict[str, float]]:

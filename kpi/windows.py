@@ -1,14 +1,21 @@
-"""The KPIs over the last minutes or hours: snapshots added up, and what happened since."""
+"""The KPIs over the last minutes or hours: snapshots added up, and what happened since.
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+Counts that reach further back than the window, as after an outage of the worker, belong to no
+moment within it and are left out; ``seconds`` says what is covered.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Final
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from kpi.counters import increase, latency_counts, summed
+from accounts.selectors import count_active_keys, count_revoked_keys
+from kpi.counters import latency_counts, risen
 from kpi.heartbeats import uptime
 from kpi.metrics import LATENCY_BOUNDS
 from kpi.models import KpiReading
@@ -17,7 +24,6 @@ from kpi.selectors import (
     SecurityKpis,
     SystemKpis,
     TradingKpis,
-    get_security_kpis,
     get_trading_kpis,
     new_rows,
     orders_by_code,
@@ -63,7 +69,9 @@ COUNTS: Final = (
     *("trades", "liquidations"),
 )
 TOTALS: Final = """
-SELECT {sums} FROM kpi_kpisnapshot WHERE slot > %s
+SELECT {sums} FROM kpi_kpisnapshot
+WHERE slot > %(since)s AND slot <= %(until)s
+  AND slot - seconds * interval '1 second' >= %(earliest)s
 """.format(
     sums=", ".join(
         f"coalesce(sum({value}), 0)"
@@ -73,12 +81,21 @@ SELECT {sums} FROM kpi_kpisnapshot WHERE slot > %s
         )
     )
 )
+#: Snapshots of this length at least may overlap the beginning of a window: thinned ones do.
+SHORTEST_OVERLAP: Final = timedelta(minutes=1)
 
 
-def stored_totals(*, since: datetime) -> Totals:
-    """Return the sums of the snapshots after ``since``."""
+def earliest_start(since: datetime) -> datetime:
+    """Return how early counts may begin that belong to a window: two snapshots before it."""
+    interval = timedelta(seconds=settings.KPI_SNAPSHOT_INTERVAL_SECONDS)
+    return since - max(2 * interval, SHORTEST_OVERLAP)
+
+
+def stored_totals(*, since: datetime, until: datetime) -> Totals:
+    """Return the sums of the snapshots after ``since``, up to the one taken at ``until``."""
+    moments = {"since": since, "earliest": earliest_start(since), "until": until}
     with connection.cursor() as cursor:
-        cursor.execute(TOTALS, [since])
+        cursor.execute(TOTALS, moments)
         [row] = cursor.fetchall()
     seconds, *counts = row
     values: dict[str, Any] = dict(zip(COUNTS, counts, strict=False))
@@ -92,57 +109,70 @@ def stored_totals(*, since: datetime) -> Totals:
     )
 
 
-def totals_over(length: timedelta) -> Totals:
-    """Return what happened in the last ``length``, up to now.
+@dataclass(frozen=True)
+class Windows:
+    """What happened up to one moment, in windows of any length; everything is read once."""
 
-    As far as the snapshots reach back, and to the beginning of the first of them.
-    """
-    now = timezone.now()
-    stored = stored_totals(since=now - length)
-    reading = KpiReading.objects.get(id=1)
-    if reading.read_at is None:
-        return stored
-    return with_present(stored, reading, now=now)
+    now: datetime = field(default_factory=timezone.now)
+
+    def over(self, length: timedelta) -> Totals:
+        """Return what happened in the last ``length``, as far as the snapshots reach back."""
+        if length not in self._known:
+            self._known[length] = self._read(length)
+        return self._known[length]
+
+    @cached_property
+    def _known(self) -> dict[timedelta, Totals]:
+        return {}
+
+    def _read(self, length: timedelta) -> Totals:
+        since, read_at = self.now - length, self._reading.read_at
+        # No later snapshot than the reading's: what it counts is counted from the reading on.
+        stored = stored_totals(since=since, until=read_at or self.now)
+        if read_at is None or read_at < earliest_start(since):
+            return stored
+        return with_present(stored, self._present)
+
+    @cached_property
+    def _reading(self) -> KpiReading:
+        return KpiReading.objects.get(id=1)
+
+    @cached_property
+    def _present(self) -> Mapping[str, float]:
+        return since_reading(self._reading, now=self.now)
 
 
-def with_present(stored: Totals, reading: KpiReading, *, now: datetime) -> Totals:
-    """Add what happened since the last reading."""
+def since_reading(reading: KpiReading, *, now: datetime) -> dict[str, float]:
+    """Return what happened since the last reading, by the names of Totals and of the counters."""
     assert reading.read_at is not None
-    counters = {
-        source: after
-        for source, after in read_local_counters().items()
-        if source in reading.counters
-    }
-    new = summed([increase(reading.counters[source], after) for source, after in counters.items()])
     codes = orders_by_code(after=reading.last_order_id)
-    accepted = codes.pop("", 0)
-    trades = new_rows(Trade, after=reading.last_trade_id)
-    liquidations = new_rows(Liquidation, after=reading.last_liquidation_id)
+    return {
+        **risen(reading.counters, read_local_counters(), read_at=reading.read_at.timestamp()),
+        "seconds": (now - reading.read_at).total_seconds(),
+        "orders_accepted": codes.pop("", 0),
+        "orders_rejected": sum(codes.values()),
+        "trades": new_rows(Trade, after=reading.last_trade_id),
+        "liquidations": new_rows(Liquidation, after=reading.last_liquidation_id),
+    }
+
+
+def with_present(stored: Totals, present: Mapping[str, float]) -> Totals:
+    """Add what happened since the last reading."""
+    pairs = zip(stored.latency_counts, latency_counts(present), strict=True)
     return replace(
         stored,
-        seconds=stored.seconds + (now - reading.read_at).total_seconds(),
-        latency_seconds=stored.latency_seconds + new.get("latency_seconds", 0.0),
-        latency_counts=[
-            before + more
-            for before, more in zip(stored.latency_counts, latency_counts(new), strict=True)
-        ],
-        orders_accepted=stored.orders_accepted + accepted,
-        orders_rejected=stored.orders_rejected + sum(codes.values()),
-        trades=stored.trades + trades,
-        liquidations=stored.liquidations + liquidations,
-        **{name: getattr(stored, name) + int(new.get(name, 0)) for name in REQUEST_COUNTS},
+        seconds=stored.seconds + present["seconds"],
+        latency_seconds=stored.latency_seconds + present.get("latency_seconds", 0.0),
+        latency_counts=[before + more for before, more in pairs],
+        **{
+            n: getattr(stored, n) + int(present.get(n, 0)) for n in COUNTS if n != "latency_seconds"
+        },
     )
-
-
-REQUEST_COUNTS: Final = (
-    *("requests", "errors", "server_errors"),
-    *("auth_failures", "rate_limit_hits", "cache_outages"),
-)
 
 
 def system_kpis_over(length: timedelta) -> SystemKpis:
     """Return how the API performed in the last ``length``; uptime as ever, over 24 hours."""
-    totals = totals_over(length)
+    totals = Windows().over(length)
     return SystemKpis(
         latency_ms=1000 * totals.latency_seconds / totals.requests if totals.requests else 0.0,
         latency_p50_ms=totals.quantile_ms(0.50),
@@ -157,7 +187,7 @@ def system_kpis_over(length: timedelta) -> SystemKpis:
 
 def trading_kpis_over(length: timedelta) -> TradingKpis:
     """Return what was traded in the last ``length``, and what is at stake now."""
-    totals = totals_over(length)
+    totals = Windows().over(length)
     return replace(
         get_trading_kpis(),
         total_orders=totals.orders_accepted + totals.orders_rejected,
@@ -169,11 +199,12 @@ def trading_kpis_over(length: timedelta) -> TradingKpis:
 
 def security_kpis_over(length: timedelta) -> SecurityKpis:
     """Return what was refused in the last ``length``, and the keys as they are now."""
-    totals = totals_over(length)
-    return replace(
-        get_security_kpis(),
+    totals = Windows().over(length)
+    return SecurityKpis(
         auth_failures=totals.auth_failures,
         rate_limit_hits=totals.rate_limit_hits,
         total_requests=totals.requests,
         cache_outages=totals.cache_outages,
+        active_keys=count_active_keys(),
+        revoked_keys=count_revoked_keys(),
     )

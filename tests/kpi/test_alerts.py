@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from django.db import IntegrityError, transaction
+from prometheus_client import REGISTRY
 
 from accounts.models import User
 from kpi.alerts import (
@@ -142,6 +143,36 @@ def test_refused_credentials_of_the_window(anonymous: ApiClient) -> None:
     with time_machine.travel(NOON + timedelta(minutes=8), tick=False):
         evaluate_rules()
         assert opened() == set()
+
+
+def test_what_happened_while_the_worker_was_away_opens_no_alert(anonymous: ApiClient) -> None:
+    with time_machine.travel(NOON, tick=False):
+        take_snapshot()
+    for _ in range(60):
+        anonymous.get("/positions")
+    with time_machine.travel(NOON + timedelta(hours=1), tick=False) as clock:
+        evaluate_rules()
+        assert opened() == set()
+        take_snapshot()
+        evaluate_rules()
+        assert opened() == set()
+        clock.shift(timedelta(seconds=15))
+        for _ in range(60):
+            anonymous.get("/positions")
+        take_snapshot()
+        evaluate_rules()
+    assert opened() == {("auth_failures", "warning"), ("error_rate", "warning")}
+
+
+def test_one_look_at_the_rules_reads_the_counters_once(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_snapshot()
+    reads = []
+    collect = REGISTRY.collect
+    monkeypatch.setattr(REGISTRY, "collect", lambda: reads.append(1) or collect())
+    evaluate_rules()
+    assert len(reads) == 1
 
 
 def test_prices_that_stand_still_and_a_worker_that_was_away(order: Order) -> None:

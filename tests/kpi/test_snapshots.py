@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.core.management import call_command
+from pytest_django import Settings
 
 from kpi.models import KpiReading, KpiSnapshot
 from kpi.snapshots import slot_of, take_snapshot
@@ -69,7 +71,15 @@ def test_slots_begin_at_multiples_of_the_interval() -> None:
 def test_counters_that_start_anew_make_no_negative_count(api: ApiClient, clock: Clock) -> None:
     take_snapshot()
     reading = KpiReading.objects.get()
-    reading.counters["local"]["requests"] += 1_000_000
+    [source] = reading.counters
+    reading.counters[source]["requests"] += 1_000_000
     reading.save()
     api.get("/positions")
     assert next_snapshot(clock).requests >= 1
+
+
+def test_an_interval_of_zero_means_never(db: None, settings: Settings) -> None:
+    settings.KPI_SNAPSHOT_INTERVAL_SECONDS = 0
+    assert take_snapshot() is None
+    call_command("seed_demo", "--traders", "1", "--days", "1", verbosity=0)
+    assert not KpiSnapshot.objects.exists()

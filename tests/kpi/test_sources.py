@@ -1,0 +1,111 @@
+"""Counters of different machines are told apart; none is compared with another's."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+
+import pytest
+import time_machine
+from pytest_django import Settings
+
+from kpi.counters import READ, SINCE, risen
+from kpi.models import KpiReading
+from kpi.snapshots import take_snapshot
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SLOT = timedelta(seconds=15)
+
+
+def counters(requests: float, *, since: float, read: float = 0) -> dict[str, float]:
+    return {SINCE: since, READ: read, "requests": requests}
+
+
+def test_each_source_rises_by_its_own() -> None:
+    before = {
+        "one:/run@10.0": counters(1_000, since=10, read=50),
+        "two:/run@20.0": counters(7, since=20, read=60),
+    }
+    two = {"two:/run@20.0": counters(9, since=20)}
+    assert risen(before, two, read_at=60)["requests"] == 2
+    one = {"one:/run@10.0": counters(1_030, since=10)}
+    assert risen(before, two | one, read_at=60)["requests"] == 32
+
+
+@pytest.mark.parametrize(
+    ("source", "since", "counted"),
+    [
+        ("one:/run@70.0", 70, 5),
+        ("one:/run@55.0", 55, 5),
+        ("one:/run@40.0", 40, 0),
+        ("three:/run@65.0", 65, 5),
+        ("three:/run@55.0", 55, 0),
+    ],
+)
+def test_a_new_source_counts_what_began_after_the_last_look_at_its_place(
+    source: str, since: float, counted: int
+) -> None:
+    before = {"one:/run@10.0": counters(1_000, since=10, read=50)}
+    found = risen(before, {source: counters(5, since=since)}, read_at=60)
+    assert found.get("requests", 0) == counted
+
+
+class Balancer(HTTPServer):
+    """Two web servers at one address, which answer in turn: 1,000 and 500 requests, then more."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.answers = 0
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Balancer
+
+    def do_GET(self) -> None:
+        turn, which = divmod(self.server.answers, 2)
+        self.server.answers += 1
+        since = (NOON - timedelta(hours=1 + which)).timestamp()
+        requests = (1_000, 500)[which] + 3 * turn
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(
+            f"counting_since_timestamp_seconds {since}\n"
+            "# TYPE api_requests_total counter\n"
+            f'api_requests_total{{method="GET",endpoint="/orders",status="200"}} {requests}\n'
+            "".encode()
+        )
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def balancer(settings: Settings) -> Iterator[None]:
+    with Balancer() as server:
+        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        settings.KPI_METRICS_URLS = [f"http://127.0.0.1:{server.server_port}/metrics"]
+        yield
+        server.shutdown()
+
+
+def test_two_servers_behind_one_address_make_no_jump(db: None, balancer: None) -> None:
+    found = []
+    for slot in range(6):
+        with time_machine.travel(NOON + slot * SLOT, tick=False):
+            snapshot = take_snapshot()
+            assert snapshot is not None
+            found.append(snapshot.requests)
+    assert found == [0, 0, 3, 3, 3, 3]
+
+
+def test_a_source_that_went_is_forgotten(db: None, settings: Settings, balancer: None) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        take_snapshot()
+        assert len(KpiReading.objects.get().counters) == 1
+        settings.KPI_METRICS_URLS = []
+        clock.shift(timedelta(hours=23))
+        take_snapshot()
+        assert len(KpiReading.objects.get().counters) == 2
+        clock.shift(timedelta(hours=2))
+        take_snapshot()
+    assert len(KpiReading.objects.get().counters) == 1
