@@ -51,3 +51,10 @@ def lock_insurance_fund() -> None:
     """Let one transaction at a time draw on the insurance fund, while others may pay into it."""
     account_id = system_account_id(AccountKind.INSURANCE)
     Account.objects.select_for_update(no_key=True).only("id").get(pk=account_id)
+
+
+def try_lock_insurance_fund() -> bool:
+    """Lock the insurance fund unless another transaction has; tell whether it is locked now."""
+    account_id = system_account_id(AccountKind.INSURANCE)
+    free = Account.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=account_id)
+    return free.values_list("pk").first() is not None

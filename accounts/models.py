@@ -130,6 +130,35 @@ class Account(models.Model):
         return str(self.user) if self.user_id else self.get_kind_display()
 
 
+class SystemBalance(models.Model):
+    """A checkpoint of a system account: its balance in USDT but for movements not yet folded in.
+
+    There is one of the insurance fund and one of the bad debt, which are asked for all the time.
+    The database alone changes it: every transfer of the account leaves a ``SystemMovement``, and
+    deleting movements adds them up here, so that both together always are what the transfers say.
+    """
+
+    account = models.OneToOneField(
+        Account, on_delete=models.PROTECT, primary_key=True, related_name="system_balance"
+    )
+    balance = models.DecimalField(**AMOUNT_FIELD, default=0, editable=False)
+
+    def __str__(self) -> str:
+        return f"{self.account}: {self.balance}"
+
+
+class SystemMovement(models.Model):
+    """What one statement moved into a system account, negative out of it, in USDT."""
+
+    system_balance = models.ForeignKey(
+        SystemBalance, on_delete=models.PROTECT, related_name="movements", db_index=False
+    )
+    amount = models.DecimalField(**AMOUNT_FIELD)
+
+    def __str__(self) -> str:
+        return f"{self.system_balance_id}: {self.amount}"
+
+
 class TransferKind(models.TextChoices):
     """Why money moved."""
 

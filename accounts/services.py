@@ -10,10 +10,12 @@ from django.utils import timezone
 from accounts.access import must_change, must_post_transfers
 from accounts.errors import AccountExists, InsufficientBalance, InvalidAmount, ReasonRequired
 from accounts.ledger import Posting, sides, system_account_id
+from accounts.locks import try_lock_insurance_fund
 from accounts.models import (
     Account,
     AccountKind,
     AccountPolicy,
+    SystemMovement,
     Tier,
     Transfer,
     TransferKind,
@@ -108,6 +110,22 @@ def fund_insurance(*, amount: Decimal, reason: str, created_by: User | None = No
         reason=reason,
         created_by=created_by,
     )
+
+
+def fold_movements() -> None:
+    """Fold what was moved into the checkpoints of system accounts, so that reading stays cheap.
+
+    The caller holds the insurance fund's lock, so that no two fold at once. The database adds to a
+    checkpoint what is deleted here; what others have not committed yet stays for the next time.
+    """
+    SystemMovement.objects.all().delete()
+
+
+@transaction.atomic
+def fold_free_movements() -> None:
+    """Fold movements in unless the insurance fund is in use: who draws on it folds them too."""
+    if try_lock_insurance_fund():
+        fold_movements()
 
 
 def checked_amount(amount: Decimal) -> Decimal:

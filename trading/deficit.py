@@ -5,6 +5,7 @@ from decimal import Decimal
 from accounts.locks import lock_insurance_fund
 from accounts.models import TransferKind
 from accounts.selectors import insurance_fund_balance
+from accounts.services import fold_movements
 from market.amounts import ZERO
 from trading.book import Book
 from trading.models import Liquidation, Order
@@ -38,6 +39,7 @@ class InsuranceFund:
     def _available(self) -> Decimal:
         if self._stored is None:
             lock_insurance_fund()
+            fold_movements()
             self._stored = insurance_fund_balance()
         return self._stored + self._unwritten
 

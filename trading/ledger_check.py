@@ -12,8 +12,9 @@ from typing import Any
 
 from django.db.models import Case, F, Q, QuerySet, Sum, When
 
-from accounts.models import Account, AccountKind, Transfer, TransferKind
-from accounts.selectors import insurance_fund_balance
+from accounts.ledger import system_account_id
+from accounts.models import Account, AccountKind, SystemBalance, Transfer, TransferKind
+from accounts.selectors import system_balance, transferred_balance
 from market.amounts import ZERO
 from market.snapshot import consistent_read
 from risk.bounds import unsafe_bounds
@@ -135,9 +136,17 @@ def bounds() -> Iterator[Difference]:
         yield Difference(f"breach bound of account {account_id}", stored, exact)
 
 
+def system_balances() -> Iterator[Difference]:
+    """What is kept of system accounts, checkpoint and movements = Σ of their transfers."""
+    for kept in SystemBalance.objects.select_related("account"):
+        kind = AccountKind(kept.account.kind)
+        stored, summed = system_balance(kind=kind), transferred_balance(account_id=kept.pk)
+        yield from compare("balance of the {}", {kind.label: stored}, {kind.label: summed})
+
+
 def insurance() -> Iterator[Difference]:
     """The insurance fund never pays more than it holds."""
-    balance = insurance_fund_balance()
+    balance = transferred_balance(account_id=system_account_id(AccountKind.INSURANCE))
     if balance < 0:
         yield Difference("insurance fund", balance, "at least 0")
 
@@ -150,6 +159,7 @@ CHECKS: tuple[Callable[[], Iterable[Difference]], ...] = (
     exposures,
     marks,
     bounds,
+    system_balances,
     insurance,
 )
 

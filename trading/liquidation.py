@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.locks import lock_accounts
+from accounts.services import fold_free_movements
 from risk.bounds import users_in_breach
 from risk.selectors import read_risk_states
 from risk.state import RiskSnapshot
@@ -45,6 +46,8 @@ def sweep_liquidations(*, shard: int = 0, shards: int = 1) -> Sweep:
     users = users_in_breach(shard=shard, shards=shards)
     for start in range(0, len(users), GROUP_SIZE):
         liquidate_or_part(users[start : start + GROUP_SIZE], sweep)
+    if sweep.liquidations:
+        fold_free_movements()
     return sweep
 
 

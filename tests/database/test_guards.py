@@ -83,6 +83,42 @@ def inserted_number(table: str, name: str, *columns: str) -> list[Break]:
     ]
 
 
+SYSTEM_BALANCES = [
+    *kept("accounts_systembalance", "system_balance_is_kept")[:1],
+    Break(
+        "checkpoints are never truncated",
+        "TRUNCATE accounts_systembalance, accounts_systemmovement",
+        "system_balance_is_kept",
+    ),
+    Break(
+        "a checkpoint changes only by folding",
+        "UPDATE accounts_systembalance SET balance = balance + 1",
+        "system_balance_only_by_folding",
+    ),
+    Break(
+        "a checkpoint begins at zero",
+        "INSERT INTO accounts_systembalance (account_id, balance)"
+        " SELECT id, 1 FROM accounts_account WHERE kind = 'house'",
+        "system_balance_opens_empty",
+    ),
+    Break(
+        "a movement is made by a transfer",
+        "INSERT INTO accounts_systemmovement (system_balance_id, amount)"
+        " SELECT account_id, 1 FROM accounts_systembalance",
+        "movement_only_by_transfer",
+    ),
+    Break(
+        "a movement never changes",
+        "UPDATE accounts_systemmovement SET amount = amount + 1",
+        "movement_is_fixed",
+    ),
+    Break(
+        "movements are never truncated",
+        "TRUNCATE accounts_systemmovement",
+        "movement_is_fixed",
+    ),
+]
+
 LEDGER = [
     *append_only("accounts_transfer", "amount = amount + 1", "transfer_append_only"),
     Break(
@@ -677,7 +713,17 @@ BOUNDS = [
         "reference_price_positive",
     ),
 ]
-BREAKS = [*LEDGER, *CREDENTIALS, *POSITIONS, *RISK, *ORDERS, *HISTORY, *MARKET, *BOUNDS]
+BREAKS = [
+    *LEDGER,
+    *SYSTEM_BALANCES,
+    *CREDENTIALS,
+    *POSITIONS,
+    *RISK,
+    *ORDERS,
+    *HISTORY,
+    *MARKET,
+    *BOUNDS,
+]
 
 
 @pytest.fixture(scope="module")
@@ -750,6 +796,7 @@ def test_every_guard_has_its_attempt(db: None) -> None:
         guards = {row[0] for row in cursor.fetchall()}
     assert guards - {case.refused_by for case in BREAKS} == {
         # Follow what happens, refuse nothing.
+        "movement_folds",
         "transfer_moves_balances",
         "risk_position_touches",
         "accounts_account_touches",

@@ -41,6 +41,8 @@ def tamper(trader: Trader, marks: Marks) -> Iterator[None]:
         ("UPDATE risk_instrumentexposure SET order_notional = 9", "order_notional of instrument"),
         ("UPDATE risk_globalexposure SET total = total + 0.00000001", "global exposure"),
         ("UPDATE risk_instrumentexposure SET mark_price = 1", "mark of instrument"),
+        ("UPDATE accounts_systembalance SET balance = balance + 1", "balance of the Insurance"),
+        ("UPDATE accounts_systembalance SET balance = balance - 1", "balance of the Bad debt"),
         (
             "INSERT INTO accounts_transfer (kind, debit_account_id, credit_account_id, amount,"
             " reference, reason, created_at) SELECT 'insurance_cover', i.id, u.id, 5, '', '', now()"
