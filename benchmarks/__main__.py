@@ -1,4 +1,7 @@
-"""``make bench``: runs the parts, prints their figures and keeps them as JSON."""
+"""``make bench``: runs the parts, prints their figures and keeps them as JSON.
+
+With ``--against REV`` it measures this checkout and that revision in turn instead.
+"""
 
 import argparse
 import sys
@@ -9,7 +12,8 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import Final
 
-from benchmarks import document, machine, parts, report, stage
+from benchmarks import against, document, machine, parts, report, stage
+from benchmarks.against import checkout
 from exchange_poc.launcher.environment import exit_on_signals
 from exchange_poc.launcher.errors import LauncherError
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
@@ -21,11 +25,16 @@ LATEST: Final = PROJECT_ROOT / "benchmarks" / "results" / "latest.json"
 def main() -> int:
     """Run the parts asked for; return 0, or 1 where a goal is missed."""
     arguments = parser().parse_args()
+    if arguments.write_docs and arguments.against:
+        parser().error("--write-docs tells of the present checkout alone: leave --against out")
     exit_on_signals()
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        with stage.opened(quick=arguments.quick) as opened:
-            results = [measure(name, opened) for name in arguments.only or part_names()]
+        if arguments.against:
+            results = [measure_against(arguments.against, quick=arguments.quick)]
+        else:
+            with stage.opened(quick=arguments.quick) as opened:
+                results = [measure(name, opened) for name in arguments.only or part_names()]
     except LauncherError as error:
         sys.exit(f"exchange-poc: {error}")
     run = report.Run(started_at, arguments.quick, machine.describe(), results)
@@ -37,7 +46,9 @@ def main() -> int:
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    result.add_argument("--only", nargs="+", choices=part_names(), help="run these parts alone")
+    which = result.add_mutually_exclusive_group()
+    which.add_argument("--only", nargs="+", choices=part_names(), help="run these parts alone")
+    which.add_argument("--against", metavar="REV", help="hold this checkout against a revision")
     result.add_argument("--quick", action="store_true", help="less data, less time, rougher")
     result.add_argument("--write-docs", action="store_true", help="renew docs/benchmarks.md")
     result.add_argument("--out", type=Path, default=LATEST, help="where the JSON goes")
@@ -56,6 +67,13 @@ def measure(name: str, opened: stage.Stage) -> report.PartResult:
     started = time.monotonic()
     figures = module.measure(opened)
     result = report.PartResult(name, module.TITLE, time.monotonic() - started, figures)
+    print(report.as_text(result), flush=True)
+    return result
+
+
+def measure_against(name: str, *, quick: bool) -> report.PartResult:
+    """Compare with a revision and print the figures."""
+    result = against.measure(checkout.revision(name), quick=quick)
     print(report.as_text(result), flush=True)
     return result
 

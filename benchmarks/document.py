@@ -18,6 +18,7 @@ the figures and keeps them in `benchmarks/results/latest.json`. Useful arguments
 |---|---|
 | `make bench ARGS="--only orders batch"` | some parts alone |
 | `make bench ARGS=--quick` | less data and less time, rougher figures |
+| `make bench ARGS="--against REV"` | this checkout and that revision in turn |
 | `make bench ARGS="--out FILE"` | keep the JSON elsewhere |
 | `make bench ARGS=--write-docs` | renew this file as well |
 
