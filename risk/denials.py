@@ -15,6 +15,7 @@ DENIALS: Final = {
     "below_min_notional": "Size × price must reach {min_notional}.",
     "leverage_exceeds_tier": "Your tier allows a leverage of up to {max_leverage}.",
     "reduce_only_rejected": "There is no position that this order would reduce.",
+    "too_many_open_orders": "An account may have {max_open_orders} open orders; cancel some first.",
     "insufficient_margin": "The available margin is too low for this order.",
     "user_exposure_exceeded": "The order would exceed the exposure limit of a user.",
     "global_exposure_exceeded": "The order would lift global exposure above its threshold.",

@@ -54,11 +54,15 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An order beside all that its checks look at."""
+    """An order beside all that its checks look at.
+
+    ``goes_out`` tells that it goes to another venue and stays open until that has answered.
+    """
 
     intent: Intent
     state: RiskState
     now: datetime
+    goes_out: bool = False
 
     @property
     def limits(self) -> Limits:
@@ -87,6 +91,11 @@ class Candidate:
         if limit is None:
             return True
         return limit >= self.mark_price if self.intent.is_buy else limit <= self.mark_price
+
+    @property
+    def rests(self) -> bool:
+        """Whether the order is open for a while: until its price is reached or a venue answers."""
+        return self.goes_out or not self.crosses
 
 
 def trading_halted(order: Candidate) -> Denial | None:
@@ -151,6 +160,13 @@ def reduce_only_rejected(order: Candidate) -> Denial | None:
     return None
 
 
+def too_many_open_orders(order: Candidate) -> Denial | None:
+    most = order.limits.max_open_orders
+    if order.rests and order.state.open_orders >= most:
+        return deny("too_many_open_orders", max_open_orders=most)
+    return None
+
+
 #: The checks that need no arithmetic of margins, in the order in which they answer.
 CHECKS: tuple[Callable[[Candidate], Denial | None], ...] = (
     trading_halted,
@@ -163,12 +179,15 @@ CHECKS: tuple[Callable[[Candidate], Denial | None], ...] = (
     below_min_notional,
     leverage_exceeds_tier,
     reduce_only_rejected,
+    too_many_open_orders,
 )
 
 
-def check_order(intent: Intent, state: RiskState, now: datetime) -> Approval | Denial:
+def check_order(
+    intent: Intent, state: RiskState, now: datetime, *, goes_out: bool = False
+) -> Approval | Denial:
     """Hold an order against every rule but the global threshold; the first that fails answers."""
-    order = Candidate(intent, state, now)
+    order = Candidate(intent, state, now, goes_out)
     for check in CHECKS:
         denial = check(order)
         if denial is not None:

@@ -54,6 +54,11 @@ class RiskPolicy(models.Model):
     user_exposure_limit = models.DecimalField(
         **AMOUNT_FIELD, default=5_000_000, help_text="Largest exposure of one user, in USDT."
     )
+    max_open_orders = models.PositiveIntegerField(
+        default=200,
+        help_text="An account with so many open orders may rest no further one; those beyond a "
+        "lowered limit stay.",
+    )
     global_exposure_threshold = models.DecimalField(
         **AMOUNT_FIELD, default=10_000_000, help_text="Largest exposure of all users, in USDT."
     )

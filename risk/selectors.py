@@ -23,7 +23,7 @@ RISK_STATES = """
 SELECT account.id, account.user_id, account.balance,
        coalesce(margin.reserved_margin, 0), coalesce(margin.reserved_notional, 0),
        policy.trading_halted, account.suspended, policy.max_mark_age_seconds,
-       coalesce(leverage.max_leverage, 1), policy.user_exposure_limit,
+       policy.max_open_orders, coalesce(leverage.max_leverage, 1), policy.user_exposure_limit,
        policy.global_exposure_threshold, policy.liquidation_threshold, policy.liquidation_mode,
        policy.liquidation_fee_rate,
        seen.*
@@ -72,8 +72,8 @@ def read_risk_states(*, account_ids: Sequence[int]) -> list[RiskSnapshot]:
 
 def snapshot_of(rows: Sequence[tuple[Any, ...]]) -> RiskSnapshot:
     """Return what the rows of RISK_STATES say of one account."""
-    account_id, user_id, balance, reserved_margin, reserved_notional, *limits = rows[0][:14]
-    seen = [row[14:] for row in rows if row[14] is not None]
+    account_id, user_id, balance, reserved_margin, reserved_notional, *limits = rows[0][:15]
+    seen = [row[15:] for row in rows if row[15] is not None]
     instruments = [InstrumentState(*row[:10]) for row in seen]
     positions = [
         open_position(instrument, row[10:])

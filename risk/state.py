@@ -133,6 +133,7 @@ class Limits:
     trading_halted: bool
     suspended: bool
     max_mark_age_seconds: int
+    max_open_orders: int
     max_leverage: int
     user_exposure_limit: Decimal
     global_exposure_threshold: Decimal
@@ -143,11 +144,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class RiskState:
-    """All that one decision needs; ``instrument`` is None for an unlisted symbol."""
+    """All that one decision needs; ``instrument`` is None for an unlisted symbol.
+
+    ``open_orders`` counts the account's open orders on all venues.
+    """
 
     account: AccountState
     limits: Limits
     instrument: InstrumentState | None
+    open_orders: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,6 @@ class RiskSnapshot:
     limits: Limits
     instruments: Mapping[str, InstrumentState]
 
-    def facing(self, symbol: str, account: AccountState) -> RiskState:
+    def facing(self, symbol: str, account: AccountState, open_orders: int) -> RiskState:
         """Return what a decision on ``symbol`` needs, for the account as it is by now."""
-        return RiskState(account, self.limits, self.instruments.get(symbol))
+        return RiskState(account, self.limits, self.instruments.get(symbol), open_orders)

@@ -19,9 +19,9 @@ from risk.state import InstrumentState, RiskSnapshot, RiskState
 from trading.book import Book
 from trading.booking import GlobalExposureExceeded, lock_headroom, write
 from trading.metrics import count_order, order_latency_seconds
-from trading.models import Order, OrderStatus, OrderType, Side, Venue
+from trading.models import OPEN_STATUSES, Order, OrderStatus, OrderType, Side, Venue
 from trading.retrying import until_mark_holds
-from trading.tickets import Outcome, Placement, Ticket, open_tickets, repeat
+from trading.tickets import OpenedTickets, Outcome, Placement, Ticket, open_tickets, repeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,13 @@ def decide_and_book(
     locked and known before the decisions, at the price of a longer lock.
     """
     account_id = lock_account(user_id=user_id)
-    order_ids, earlier = open_tickets(account_id, tickets)
+    opened = open_tickets(account_id, tickets)
     snapshot = read_risk_state(
         account_id=account_id, symbols={ticket.intent.symbol for ticket in tickets}
     )
     headroom = lock_headroom(snapshot) if at_threshold else None
-    session = Session(desk, snapshot, earlier, headroom)
-    outcomes = [session.take(t, key) for t, key in zip(tickets, order_ids, strict=True)]
+    session = Session(desk, snapshot, opened, headroom)
+    outcomes = [session.take(t, key) for t, key in zip(tickets, opened.order_ids, strict=True)]
     if session.book.new_orders:
         write(session.book, threshold=snapshot.limits.global_exposure_threshold)
     return outcomes
@@ -91,12 +91,13 @@ class Session:
         self,
         desk: Desk,
         snapshot: RiskSnapshot,
-        earlier: dict[str, Placement],
+        opened: OpenedTickets,
         headroom: Decimal | None,
     ) -> None:
         self.desk = desk
         self.snapshot = snapshot
-        self.earlier = earlier
+        self.earlier = opened.earlier
+        self.open_orders = opened.open_orders
         self.headroom = headroom
         self.book = Book(snapshot.account, timezone.now())
         self.owner = Account(id=snapshot.account.account_id, user_id=snapshot.account.user_id)
@@ -112,7 +113,7 @@ class Session:
         return placement
 
     def _place(self, ticket: Ticket, order_id: int) -> Placement:
-        state = self.snapshot.facing(ticket.intent.symbol, self.book.state)
+        state = self.snapshot.facing(ticket.intent.symbol, self.book.state, self.open_orders)
         decision = self.desk.check(ticket.intent, state, self.book.now)
         if isinstance(decision, Approval) and self._exceeds_threshold(decision, state):
             decision = deny("global_exposure_exceeded")
@@ -123,6 +124,7 @@ class Session:
             return Placement(order, decision)
         assert state.instrument is not None
         book_approved(self.book, order, decision, state.instrument)
+        self.open_orders += order.status in OPEN_STATUSES
         return Placement(order)
 
     def _exceeds_threshold(self, approval: Approval, state: RiskState) -> bool:

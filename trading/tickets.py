@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
+from typing import Final
 
 from django.db import connection
 
@@ -12,7 +13,7 @@ from market.amounts import ZERO
 from risk.denials import Denial
 from risk.engine import Intent
 from trading.errors import ClientOrderIdConflict
-from trading.models import Order, OrderStatus
+from trading.models import OPEN_STATUSES, Order, OrderStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +50,41 @@ class Placement:
 #: What became of a ticket.
 Outcome = Placement | ClientOrderIdConflict
 
-# One row per ticket: an id for its order, and the earlier order of the same name if there is one.
-OPEN_TICKETS = """
-SELECT nextval('trading_order_id_seq'), earlier.id
+# One row per ticket: an id for its order, and the earlier order of the same name if there is one;
+# and in each row how many orders the account has open.
+# The statuses stand in the text, so that a plan kept for any account knows the partial index.
+OPEN_TICKETS: Final = f"""
+SELECT nextval('trading_order_id_seq'), earlier.id, (
+    SELECT count(*) FROM trading_order
+    WHERE account_id = %(account)s AND status IN ({", ".join(f"'{s}'" for s in OPEN_STATUSES)})
+)
 FROM unnest(%(names)s::text[]) AS ticket(client_order_id)
 LEFT JOIN trading_order AS earlier
     ON earlier.account_id = %(account)s AND earlier.client_order_id = ticket.client_order_id
-"""
+"""  # noqa: S608
 
 
-def open_tickets(
-    account_id: int, tickets: Sequence[Ticket]
-) -> tuple[list[int], dict[str, Placement]]:
-    """Return an id per ticket, ascending, and earlier placements by client_order_id."""
+@dataclass(frozen=True, slots=True)
+class OpenedTickets:
+    """An id per ticket, ascending, earlier placements by client_order_id, and open orders."""
+
+    order_ids: list[int]
+    earlier: dict[str, Placement]
+    open_orders: int
+
+
+def open_tickets(account_id: int, tickets: Sequence[Ticket]) -> OpenedTickets:
+    """Look up what tickets need besides the account's state, in one statement."""
     names = [ticket.client_order_id for ticket in tickets]
     with connection.cursor() as cursor:
         cursor.execute(OPEN_TICKETS, {"names": names, "account": account_id})
         rows = cursor.fetchall()
-    earlier_ids = [earlier for _, earlier in rows if earlier is not None]
-    return sorted(order_id for order_id, _ in rows), earlier_placements(earlier_ids)
+    earlier_ids = [earlier for _, earlier, _ in rows if earlier is not None]
+    return OpenedTickets(
+        order_ids=sorted(order_id for order_id, _, _ in rows),
+        earlier=earlier_placements(earlier_ids),
+        open_orders=rows[0][2] if rows else 0,
+    )
 
 
 def earlier_placements(order_ids: Sequence[int]) -> dict[str, Placement]:

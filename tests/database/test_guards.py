@@ -357,6 +357,11 @@ RISK = [
         "liquidation_threshold",
     ),
     Break(
+        "a number of open orders is not negative",
+        "UPDATE risk_riskpolicy SET max_open_orders = -1",
+        "risk_riskpolicy_max_open_orders_check",
+    ),
+    Break(
         "the price collar is positive",
         "UPDATE risk_riskpolicy SET price_collar = 0",
         "risk_policy_collar_positive",

@@ -65,6 +65,8 @@ decisions = st.one_of(
             ("policy", "liquidation_threshold", D(0)),
             ("policy", "liquidation_fee_rate", D("0.0123")),
             ("policy", "liquidation_threshold", D("0.5")),
+            ("policy", "max_open_orders", 1),
+            ("policy", "max_open_orders", 200),
             ("policy", "user_exposure_limit", D(15_000)),
             ("policy", "user_exposure_limit", D(5_000_000)),
             ("policy", "global_exposure_threshold", D(25_000)),

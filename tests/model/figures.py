@@ -164,6 +164,7 @@ class Policy:
 
     trading_halted: bool = False
     max_mark_age_seconds: int = 3600
+    max_open_orders: int = 200
     user_exposure_limit: Decimal = Decimal(5_000_000)
     global_exposure_threshold: Decimal = Decimal(10_000_000)
     liquidation_threshold: Decimal = Decimal("0.5")

@@ -167,6 +167,7 @@ class Reference:
             ("below_min_notional", lambda: order.size * price < instrument.min_notional),
             ("leverage_exceeds_tier", lambda: (order.leverage or limit) > limit),
             ("reduce_only_rejected", lambda: self.has_nothing_to_reduce(account, order)),
+            ("too_many_open_orders", lambda: self.is_one_too_many(order)),
         )
         return next((code for code, fails in checks if fails()), "")
 
@@ -178,13 +179,23 @@ class Reference:
     def has_nothing_to_reduce(self, account: Account, order: Order) -> bool:
         return order.reduce_only and not account.reducible(order.symbol, order.sign)
 
+    def is_one_too_many(self, order: Order) -> bool:
+        others = [o for o in self.orders if o.account == order.account and o is not order]
+        resting = sum(other.status == "NEW" for other in others)
+        return not self.crosses(order) and resting >= self.policy.max_open_orders
+
+    def crosses(self, order: Order) -> bool:
+        """Whether an order fills at once."""
+        if order.price is None:
+            return True
+        return order.sign * order.price >= order.sign * self.mark(order.symbol)
+
     def try_to_execute(self, order: Order) -> str:
         """Fill an order at the mark or let it rest; return why it can't be."""
         asked, account = order.leverage, self.accounts[order.account]
         order.leverage = asked or self.policy.max_leverage[account.tier]
         mark = self.mark(order.symbol)
-        crosses = order.price is None or order.sign * order.price >= order.sign * mark
-        code = self.take(order, mark) if crosses else self.rest(order)
+        code = self.take(order, mark) if self.crosses(order) else self.rest(order)
         if code:
             order.leverage = asked
         return code

@@ -165,6 +165,7 @@ REFUSALS: dict[str, tuple[Callable[[User], object], dict[str, object]]] = {
     "below_min_notional": (policy(), {"size": "0.00001"}),
     "leverage_exceeds_tier": (policy(), {"leverage": 6}),
     "reduce_only_rejected": (policy(), {"reduce_only": True}),
+    "too_many_open_orders": (policy(max_open_orders=0), {"type": "limit", "price": "60000"}),
     "insufficient_margin": (policy(), {"size": "1"}),
     "user_exposure_exceeded": (policy(user_exposure_limit=6499), {}),
     "global_exposure_exceeded": (policy(global_exposure_threshold=6499), {}),

@@ -105,7 +105,7 @@ def test_the_first_failing_check_answers(trader: Trader) -> None:
     suspend(user)
     halt_instrument(user)
     LeverageLimit.objects.filter(tier="beginner").update(max_leverage=2)
-    RiskPolicy.objects.update(user_exposure_limit=1, global_exposure_threshold=1)
+    RiskPolicy.objects.update(max_open_orders=0, user_exposure_limit=1, global_exposure_threshold=1)
     asked: dict[str, object] = {"size": "0.000001", "price": "60000.001", "leverage": 3}
 
     def code() -> str:
@@ -126,7 +126,11 @@ def test_the_first_failing_check_answers(trader: Trader) -> None:
     assert code() == "below_min_notional"
     asked["size"] = "0.1"
     assert code() == "leverage_exceeds_tier"
-    asked["leverage"] = 2
+    asked["leverage"], asked["reduce_only"] = 2, True
+    assert code() == "reduce_only_rejected"
+    asked["reduce_only"] = False
+    assert code() == "too_many_open_orders"
+    RiskPolicy.objects.update(max_open_orders=1)
     assert code() == "insufficient_margin"
     asked["size"] = "0.001"
     assert code() == "user_exposure_exceeded"

@@ -1,6 +1,7 @@
 """The check of an order that goes to another venue, where it may fill at any time from now on.
 
-It counts as resting: it reserves for its whole size, unless it can only reduce. Otherwise orders
+It counts as resting, beside the other open orders of its account as well: it reserves for its whole
+size, unless it can only reduce. Otherwise orders
 in flight could each close the same position and together open another one without margin.
 """
 
@@ -28,7 +29,7 @@ def check_for_venue(intent: Intent, state: RiskState, now: datetime) -> Approval
 
     That is its limit or the mark: a sale may fill above its limit.
     """
-    decision = check_order(intent, state, now)
+    decision = check_order(intent, state, now, goes_out=True)
     if isinstance(decision, Denial):
         return decision
     left = reducible(intent, state) if intent.reduce_only else intent.size
