@@ -7,17 +7,18 @@ import os
 import socket
 from typing import Final
 
-import requests
 import structlog
 from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
+from requests import RequestException
 
 from kpi.counters import counters_of, source_name
 from kpi.samples import Samples, by_name, read_samples
+from market.whole_answers import whole_answer_session
 
 log = structlog.get_logger(__name__)
 
-#: Seconds to connect and to wait for bytes.
+#: Seconds to connect, and for the whole answer.
 TIMEOUTS: Final = (1, 4)
 
 
@@ -52,14 +53,15 @@ def scrape(url: str) -> Samples | None:
     """Return the samples of a web server; None, and a warning in the log, if it has none."""
     try:
         # The header keeps a server that insists on HTTPS from sending this request elsewhere.
-        answer = requests.get(
-            url,
-            headers={"X-Forwarded-Proto": "https"},
-            timeout=TIMEOUTS,
-            allow_redirects=False,
-        )
+        with whole_answer_session() as session:
+            answer = session.get(
+                url,
+                headers={"X-Forwarded-Proto": "https"},
+                timeout=TIMEOUTS,
+                allow_redirects=False,
+            )
         answer.raise_for_status()
         return by_name(text_string_to_metric_families(answer.text))
-    except (requests.RequestException, ValueError) as error:
+    except (RequestException, ValueError) as error:
         log.warning("metrics_not_read", url=url, reason=type(error).__name__)
         return None

@@ -27,7 +27,7 @@ from market.binance.errors import (
 )
 from market.binance.pause import Pause
 from market.binance.signing import hide_signatures
-from market.binance.whole_answers import WholeAnswerAdapter
+from market.whole_answers import whole_answer_session
 
 #: Seconds to wait after a 429 or 418 that does not say: the interval of the weight limit.
 REQUEST_PAUSE: Final = 60
@@ -91,9 +91,7 @@ class Transport:
         self._base_url = base_url.rstrip("/")
         self._timeouts = timeouts
         self._clock = clock
-        self._session = requests.Session()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, WholeAnswerAdapter())
+        self._session = whole_answer_session()
         self._requests_pause, self._orders_pause = Pause(clock), Pause(clock)
 
     def send(self, request: Request, *, deadline: float = math.inf) -> Any:

@@ -1,16 +1,21 @@
 """The webhook receives signed messages, again until they have arrived, and from one sender each."""
 
+import contextlib
 import hashlib
 import hmac
 import json
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, repeat
+from threading import Event, Thread
 
 import pytest
 import time_machine
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connection
+from django.utils import timezone
 from pytest_django import Settings
 
 from exchange_poc.env import webhook_url
@@ -19,12 +24,13 @@ from kpi.models import AlertDelivery, AlertRule
 from kpi.webhook import MOST_ATTEMPTS, deliver, deliver_due
 
 
-class Receiver(HTTPServer):
-    """A webhook on loopback that keeps what it got and answers ``status``."""
+class Receiver(ThreadingHTTPServer):
+    """A webhook on loopback that keeps what it got and answers what ``answer`` returns."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.status = 204
+        self.answer: Callable[[], int] = lambda: self.status
         self.received: list[tuple[dict[str, str], bytes]] = []
 
 
@@ -34,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.received.append((dict(self.headers), body))
-        self.send_response(self.server.status)
+        self.send_response(self.server.answer())
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
@@ -68,6 +74,7 @@ def test_a_message_is_signed_over_its_time_and_body(
     assert headers["X-Exchange-Signature"] == f"sha256={expected}"
     message = json.loads(body)
     assert (message["event"], message["rule"], message["value"]) == ("opened", "latency_p95", 750.5)
+    assert message["delivery_id"] == delivery.pk == int(headers["X-Exchange-Delivery"])
     delivery.refresh_from_db()
     assert (delivery.status, delivery.response_status, delivery.attempts) == ("delivered", 204, 1)
     assert deliver_due() == 0
@@ -122,6 +129,58 @@ def test_a_message_that_is_being_sent_is_not_sent_by_another(
     assert not deliver(delivery_id=delivery.pk)
     assert not deliver(delivery_id=delivery.pk)
     assert len(receiver.received) == 1
+
+
+@pytest.fixture
+def dripping(settings: Settings) -> Iterator[None]:
+    """A receiver that answers 200, one byte every tenth of a second, for four seconds."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        settings.ALERT_WEBHOOK_URL = f"http://127.0.0.1:{server.getsockname()[1]}/hook"
+        is_over = Event()
+
+        def drip() -> None:
+            client, _ = server.accept()
+            head = chain(b"HTTP/1.1 200 OK\r\nX-Drip: ", repeat(ord("x"), 20))
+            with client, contextlib.suppress(OSError):
+                for byte in head:
+                    client.send(bytes([byte]))
+                    if is_over.wait(0.1):
+                        return
+                client.send(b"\r\nContent-Length: 0\r\n\r\n")
+
+        thread = Thread(target=drip)
+        thread.start()
+        yield
+        is_over.set()
+        thread.join()
+
+
+def test_a_receiver_that_drips_holds_no_attempt(
+    delivery: AlertDelivery, dripping: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kpi.webhook.PATIENCE", 1)
+    assert not deliver(delivery_id=delivery.pk)
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.response_status) == ("pending", None)
+    assert delivery.error in {"ReadTimeout", "ConnectionError"}
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_an_attempt_that_was_overtaken_records_nothing(
+    delivery: AlertDelivery, receiver: Receiver
+) -> None:
+    def overtake() -> int:
+        receiver.answer = lambda: 204
+        AlertDelivery.objects.update(next_attempt_at=timezone.now())
+        assert deliver(delivery_id=delivery.pk)
+        connection.close()
+        return 500
+
+    receiver.answer = overtake
+    assert not deliver(delivery_id=delivery.pk)
+    assert len(receiver.received) == 2
+    delivery.refresh_from_db()
+    assert (delivery.status, delivery.response_status, delivery.attempts) == ("delivered", 204, 2)
 
 
 def test_without_a_webhook_no_message_is_kept(db: None) -> None:

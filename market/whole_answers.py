@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
+from requests import Session
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -84,3 +85,11 @@ class WholeAnswerAdapter(HTTPAdapter):
         manager = cast(ProxyManager, super().proxy_manager_for(*args, **options))
         manager.pool_classes_by_scheme = dict(POOLS)
         return manager
+
+
+def whole_answer_session() -> Session:
+    """Return a session whose read timeouts cover whole answers."""
+    session = Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, WholeAnswerAdapter())
+    return session
