@@ -23,7 +23,11 @@ ERROR: Final = inline_serializer(
 REFUSALS: Final[dict[int, tuple[str, str, str]]] = {
     400: ("Not valid", "validation_error", "The request is not valid; see errors."),
     401: ("No valid token", "token_not_valid", "Given token not valid for any token type"),
-    403: ("Data of another user", "permission_denied", "This belongs to another user."),
+    403: (
+        "Data of another user, or a regulator's write",
+        "permission_denied",
+        "This belongs to another user.",
+    ),
     404: ("Not found", "not_found", "There is nothing at this address."),
     409: ("Conflict", "conflict", "The call contradicts an earlier one."),
     429: (

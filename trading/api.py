@@ -219,7 +219,7 @@ class TickView(APIView):
         parameters=[TickQuery],
         responses={
             200: TickSerializer,
-            **errors(400, 401, 429),
+            **errors(400, 401, 403, 429),
             **errors(404, unknown_symbol=UnknownSymbol.detail),
         },
     )

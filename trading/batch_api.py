@@ -68,7 +68,7 @@ class OrderBatchView(APIView):
         summary="Place up to 50 orders",
         parameters=ORDER_LIMIT_HEADERS,
         request=BatchRequestSerializer,
-        responses={200: BatchSerializer, **errors(400, 401), 429: ORDER_LIMIT_REACHED},
+        responses={200: BatchSerializer, **errors(400, 401, 403), 429: ORDER_LIMIT_REACHED},
     )
     def post(self, request: Request) -> Response:
         asked = BatchRequestSerializer(data=request.data)

@@ -1,0 +1,23 @@
+"""What a token may do at all, before any call looks at what is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+
+from accounts.access import caller, is_regulator
+from market.errors import Forbidden
+
+if TYPE_CHECKING:  # REST framework imports this module while its views are being defined.
+    from rest_framework.request import Request
+    from rest_framework.views import APIView
+
+
+class RegulatorsRead(BasePermission):
+    """Lets a regulator's token read and refuses it everything else; stands after authentication."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if request.method not in SAFE_METHODS and is_regulator(caller(request)):
+            raise Forbidden("A regulator reads and changes nothing.")
+        return True
