@@ -56,3 +56,19 @@ def is_multiple(value: Decimal, step: Decimal) -> bool:
 def plain(value: Decimal) -> str:
     """Write a decimal without trailing zeros or an exponent."""
     return f"{value.normalize():f}"
+
+
+def percent(share: Decimal) -> str:
+    """Write a share in percent, as exactly as a collar is stored."""
+    return f"{plain(round_half_even(share) * 100)} %"
+
+
+def move(before: Decimal, after: Decimal) -> Decimal:
+    """Return the way from one price to another as a share of the first."""
+    return EXACT.divide(EXACT.subtract(after, before), before)
+
+
+def describe_move(before: Decimal, after: Decimal) -> str:
+    """Write the way from one price to another in percent, with its sign."""
+    share = move(before, after)
+    return f"{'−' if share < 0 else '+'}{percent(abs(share))}"

@@ -8,7 +8,15 @@ from django.db.models.functions import Mod
 from django.db.models.lookups import Exact
 from simple_history.models import HistoricalRecords
 
-from market.amounts import AMOUNT_FIELD, LARGEST_INPUT, UNIT, ZERO
+from market.amounts import (
+    AMOUNT_FIELD,
+    LARGEST_INPUT,
+    UNIT,
+    ZERO,
+    describe_move,
+    percent,
+    plain,
+)
 from market.constraints import are_numbers
 
 RATE_FIELD: dict[str, Any] = {"max_digits": 12, "decimal_places": 8}
@@ -132,6 +140,63 @@ class PriceTick(models.Model):
 
     def __str__(self) -> str:
         return f"{self.instrument_id} {self.price}"
+
+
+class HaltOutcome(models.TextChoices):
+    """How staff released an instrument that its price collar had halted."""
+
+    TAKEN = "taken", "The refused price was taken"
+    KEPT = "kept", "The old mark was kept"
+
+
+class PriceHalt(models.Model):
+    """A quote so far from the mark that it was not taken: what halted an instrument, until when.
+
+    ``mark_price`` is the mark that was kept, ``price`` the quote that was refused. The facts never
+    change; an instrument has one open halt at most.
+    """
+
+    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="price_halts")
+    mark_price = models.DecimalField(**AMOUNT_FIELD)
+    mark_source = models.CharField(max_length=20, choices=PriceOrigin.choices)
+    price = models.DecimalField(**AMOUNT_FIELD)
+    source = models.CharField(max_length=20, choices=PriceOrigin.choices)
+    collar = models.DecimalField(**RATE_FIELD, help_text="Largest move that was allowed.")
+    halted_at = models.DateTimeField()
+    released_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=10, choices=HaltOutcome.choices, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["instrument"],
+                condition=Q(released_at=None),
+                name="price_halt_one_open_per_instrument",
+            ),
+            models.CheckConstraint(
+                condition=Q(released_at=None, outcome="")
+                | Q(released_at__isnull=False, outcome__in=HaltOutcome.values),
+                name="price_halt_released_with_outcome",
+            ),
+            models.CheckConstraint(
+                condition=Q(mark_price__gt=0, price__gt=0, collar__gt=0)
+                & are_numbers("mark_price", "price", "collar"),
+                name="price_halt_amounts_positive",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.instrument}: {self.reason}"
+
+    @property
+    def reason(self) -> str:
+        """Why the instrument was halted, as staff read it."""
+        return (
+            f"{plain(self.price)} of {self.get_source_display()} is "
+            f"{describe_move(self.mark_price, self.price)} from the mark {plain(self.mark_price)}; "
+            f"the collar is {percent(self.collar)}."
+        )
 
 
 class MarketClock(models.Model):

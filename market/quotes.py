@@ -8,7 +8,11 @@ from market.models import PriceOrigin
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The price of one instrument, in its quote asset, for one market step."""
+    """The price of one instrument, in its quote asset, for one market step.
+
+    ``by_hand`` is one that a person set or recorded, which no price collar binds.
+    """
 
     price: Decimal
     source: PriceOrigin
+    by_hand: bool = False

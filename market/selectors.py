@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from market.errors import NotFound, UnknownSymbol
-from market.models import Instrument
+from market.models import Instrument, PriceHalt
 
 #: Lengths of candles, by their names on the wire.
 INTERVALS: Final = {
@@ -79,6 +79,11 @@ def current_prices() -> QuerySet[Instrument]:
 def instruments() -> QuerySet[Instrument]:
     """Return all instruments, by symbol."""
     return Instrument.objects.all()
+
+
+def open_price_halt(*, instrument: Instrument) -> PriceHalt | None:
+    """Return the quote that halted an instrument, until staff have released it."""
+    return PriceHalt.objects.filter(instrument=instrument, released_at=None).first()
 
 
 def candles(*, symbol: str, interval: str, limit: int) -> list[Candle]:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from market.amounts import LARGEST_INPUT, ZERO, is_multiple, is_valid_multiple
 from market.errors import ExchangeError
-from market.models import Instrument, PriceTick
+from market.models import HaltOutcome, Instrument, PriceHalt, PriceTick
 from market.quotes import Quote
 from market.versions import lock_row
 
@@ -101,17 +101,51 @@ def configure_instrument(
 @transaction.atomic
 def halt_instrument(*, instrument: Instrument) -> None:
     """Accept and fill no order of an instrument until it is resumed; close-outs go on."""
-    lock_row(instrument)
-    instrument.halted = True
-    instrument.save(update_fields=["halted"])
+    set_halted(instrument, True)
 
 
 @transaction.atomic
-def resume_instrument(*, instrument: Instrument) -> None:
-    """Trade a halted instrument again."""
+def halt_on_quote(
+    *, instrument: Instrument, quote: Quote, collar: Decimal, now: datetime
+) -> PriceHalt | None:
+    """Halt an instrument because of a quote beyond its collar, and return the halt.
+
+    None, and nothing changes, while such a halt is open already.
+    """
+    assert instrument.mark_price is not None
+    # Nobody did it: else the history would name whoever asked for the market step.
+    instrument._history_user = None  # type: ignore[attr-defined]
+    set_halted(instrument, True)
+    halt, is_new = PriceHalt.objects.get_or_create(
+        instrument=instrument,
+        released_at=None,
+        defaults={
+            "mark_price": instrument.mark_price,
+            "mark_source": instrument.mark_source,
+            "price": quote.price,
+            "source": quote.source,
+            "collar": collar,
+            "halted_at": now,
+        },
+    )
+    return halt if is_new else None
+
+
+@transaction.atomic
+def resume_instrument(*, instrument: Instrument, outcome: HaltOutcome = HaltOutcome.KEPT) -> None:
+    """Trade a halted instrument again; ``outcome`` says what became of a quote that halted it."""
+    set_halted(instrument, False)
+    PriceHalt.objects.filter(instrument=instrument, released_at=None).update(
+        released_at=timezone.now(), outcome=outcome
+    )
+
+
+def set_halted(instrument: Instrument, halted: bool) -> None:
+    """Halt or resume an instrument, with history; one that is so already stays as it is."""
     lock_row(instrument)
-    instrument.halted = False
-    instrument.save(update_fields=["halted"])
+    if instrument.halted != halted:
+        instrument.halted = halted
+        instrument.save(update_fields=["halted"])
 
 
 def check_marks(*, quotes: Mapping[int, Quote]) -> None:

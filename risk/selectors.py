@@ -1,7 +1,7 @@
 """Reads of the risk app: the state that an order is decided on, and exposures."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
@@ -160,8 +160,13 @@ def get_policy() -> RiskPolicy:
 
 def price_collar(*, instrument: Instrument) -> Decimal:
     """Return the collar of an instrument's prices: its own, else the policy's."""
-    own = instrument.price_collar
-    return get_policy().price_collar if own is None else own
+    return price_collars([instrument])[instrument.pk]
+
+
+def price_collars(instruments: Iterable[Instrument]) -> dict[int, Decimal]:
+    """Return the collars of instruments by id."""
+    common = get_policy().price_collar
+    return {i.pk: common if i.price_collar is None else i.price_collar for i in instruments}
 
 
 def global_exposure() -> Decimal:

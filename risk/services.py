@@ -1,6 +1,6 @@
 """Writes of the risk app: exposure totals, policy and leverage limits."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +17,11 @@ SELECT instrument_id, mark_price, 0, 0, 0
 FROM unnest(%s::bigint[], %s::numeric[]) AS quote (instrument_id, mark_price)
 ORDER BY instrument_id
 ON CONFLICT (instrument_id) DO UPDATE SET mark_price = excluded.mark_price
+"""
+
+LOCK_EXPOSURE = """
+SELECT 1 FROM risk_instrumentexposure WHERE instrument_id = ANY(%s)
+ORDER BY instrument_id FOR NO KEY UPDATE
 """
 
 REVALUE_TOTAL = """
@@ -37,6 +42,12 @@ def revalue_exposure(*, marks: Mapping[int, Decimal]) -> None:
         # Waits for orders that are being booked; the sum in the next statement then sees them.
         cursor.execute("SELECT 1 FROM risk_globalexposure WHERE id = 1 FOR UPDATE")
         cursor.execute(REVALUE_TOTAL)
+
+
+def lock_exposure(*, instrument_ids: Collection[int]) -> None:
+    """Hold what is open in instruments as it is until the caller's transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_EXPOSURE, [list(instrument_ids)])
 
 
 def halt_trading() -> None:

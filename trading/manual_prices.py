@@ -30,12 +30,15 @@ def step_at_prices(prices: Mapping[str, Decimal]) -> StepResult:
 
 
 def fixed_quotes(prices: Mapping[str, Decimal]) -> QuoteSource:
-    """Return a source that answers with given prices by symbol and leaves the rest alone."""
+    """Return a source that answers with given prices by symbol and leaves the rest alone.
+
+    A person's prices: no collar binds them.
+    """
     known = {symbol.upper(): price for symbol, price in prices.items()}
 
     def quotes(instruments: Sequence[Instrument], step: int) -> Mapping[int, Quote]:
         return {
-            instrument.pk: Quote(known[instrument.symbol], PriceOrigin.SIMULATION)
+            instrument.pk: Quote(known[instrument.symbol], PriceOrigin.SIMULATION, by_hand=True)
             for instrument in instruments
             if instrument.symbol in known
         }

@@ -15,13 +15,14 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from market.clock import begin_step, end_step
-from market.models import Instrument
+from market.models import Instrument, PriceHalt
 from market.prices import current_quotes
 from market.quotes import Quote
 from market.selectors import get_instrument
 from market.services import check_marks, record_marks
 from risk.selectors import get_policy
 from risk.services import revalue_exposure
+from trading.collar import Leap, Sifted, sift
 from trading.errors import MarketBusy
 from trading.liquidation import sweep_liquidations
 from trading.metrics import market_step_seconds, market_steps_total
@@ -36,6 +37,9 @@ QuoteSource = Callable[[Sequence[Instrument], int], Mapping[int, Quote]]
 class StepResult:
     """What a step did; ``refreshed`` is False when it was not its turn.
 
+    ``quotes`` are those that became marks. ``leaps`` are prices beyond the collar that a person
+    set, ``halts`` what became of such quotes of price sources.
+
     ``unfinished`` are users some of whose fills or whose close-out failed and is left to the next
     step.
     """
@@ -46,6 +50,8 @@ class StepResult:
     ended_orders: Sequence[Order] = ()
     liquidations: Sequence[Liquidation] = ()
     unfinished: Collection[int] = ()
+    leaps: Sequence[Leap] = ()
+    halts: Sequence[PriceHalt] = ()
 
 
 def run_market_step(
@@ -75,14 +81,23 @@ def run_market_step(
             instruments = instruments_to_step(instrument_id)
             quotes = (quote_source or configured_quotes)(instruments, step)
             check_marks(quotes=quotes)
-            apply_marks(quotes=quotes, now=timezone.now())
+            sifted = apply_marks(quotes=quotes, now=timezone.now())
             fills = fill_triggered_orders()
             sweep = sweep_liquidations()
     finally:
         end_step(step=step)
     market_steps_total.inc()
     unfinished = fills.unfinished | sweep.unfinished
-    return StepResult(True, step, quotes, fills.ended, sweep.liquidations, unfinished)
+    return StepResult(
+        refreshed=True,
+        step=step,
+        quotes=sifted.taken,
+        ended_orders=fills.ended,
+        liquidations=sweep.liquidations,
+        unfinished=unfinished,
+        leaps=sifted.leaps_by_hand,
+        halts=sifted.halts,
+    )
 
 
 def run_market_step_when_free(
@@ -111,18 +126,20 @@ def configured_quotes(instruments: Sequence[Instrument], step: int) -> Mapping[i
 
 
 @transaction.atomic
-def apply_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:
-    """Set marks, revalue exposure at them and mark the resting orders that they reach.
+def apply_marks(*, quotes: Mapping[int, Quote], now: datetime) -> Sifted:
+    """Set the marks that their collars allow, revalue exposure and mark the orders reached.
 
     The exposure rows are locked first, so that an order decided at an old mark either is booked
     before and seen here, or finds the new mark and is decided again.
     """
-    if not quotes:
-        return
-    revalue_exposure(marks={key: quote.price for key, quote in quotes.items()})
-    record_marks(quotes=quotes, now=now)
-    if not get_policy().trading_halted:
-        trigger_reached_orders(instrument_ids=list(quotes), now=now)
+    sifted = sift(quotes=quotes, now=now)
+    marks = sifted.taken
+    if marks:
+        revalue_exposure(marks={key: quote.price for key, quote in marks.items()})
+        record_marks(quotes=marks, now=now)
+        if not get_policy().trading_halted:
+            trigger_reached_orders(instrument_ids=list(marks), now=now)
+    return sifted
 
 
 def trigger_reached_orders(*, instrument_ids: Sequence[int], now: datetime) -> int:

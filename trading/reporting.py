@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from market.amounts import plain
+from market.amounts import describe_move, percent, plain
 from market.models import Instrument
 from trading.market_step import StepResult
 from trading.models import Liquidation
@@ -20,7 +20,18 @@ def describe_step(result: StepResult) -> str:
         f"ended, {len(result.liquidations)} account(s) liquidated."
     )
     rest = [*map(describe_liquidation, result.liquidations), describe_unfinished(result.unfinished)]
-    return "\n".join(filter(None, [line, *rest]))
+    return "\n".join(filter(None, [line, *describe_leaps(result), *rest]))
+
+
+def describe_leaps(result: StepResult) -> list[str]:
+    """Return a line for each price beyond its collar: those a person set and those refused."""
+    warnings = [
+        f"Warning: {leap.instrument} goes {describe_move(leap.mark_price, leap.quote.price)}, from "
+        f"{plain(leap.mark_price)} to {plain(leap.quote.price)}, beyond its collar of "
+        f"{percent(leap.collar)}."
+        for leap in result.leaps
+    ]
+    return warnings + [f"Halted {halt}" for halt in result.halts]
 
 
 def describe_unfinished(user_ids: Collection[int]) -> str:

@@ -3,7 +3,7 @@
 Each case breaks one invariant by raw SQL and names the constraint or trigger that must answer.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal as D
 from typing import Any, NamedTuple
 
@@ -15,13 +15,16 @@ from django.utils import timezone
 from accounts.keys import issue_api_key, revoke_api_key
 from accounts.models import Account, ApiKey, Tier, Transfer
 from accounts.services import create_user
-from market.services import list_instrument
+from market.models import Instrument, PriceOrigin
+from market.quotes import Quote
+from market.services import list_instrument, resume_instrument
 from risk.bound_models import ReferencePrice
 from risk.bounds import renew_bounds
 from risk.models import GlobalExposure, Position, RiskPolicy
 from tests.trading.conftest import order
 from trading.ledger_check import ledger_differences
 from trading.manual_prices import step_at_prices
+from trading.market_step import run_market_step
 from trading.models import Liquidation, Order, OrderStatus, Trade
 from trading.services import cancel_order
 
@@ -698,6 +701,36 @@ MARKET = [
         "INSERT INTO market_marketclock (id, steps) VALUES (2, 0)",
         "market_clock_single_row",
     ),
+    *kept("market_pricehalt", "price_halt_is_kept"),
+    Break(
+        "a refused price never changes",
+        "UPDATE market_pricehalt SET price = price + 1",
+        "price_halt_is_fixed",
+    ),
+    Break(
+        "an instrument has one open price halt",
+        copied("market_pricehalt") + "WHERE released_at IS NULL",
+        "price_halt_one_open_per_instrument",
+    ),
+    Break(
+        "a price halt is released with an outcome",
+        "UPDATE market_pricehalt SET outcome = 'lost', released_at = now()"
+        " WHERE released_at IS NULL",
+        "price_halt_released_with_outcome",
+    ),
+    Break(
+        "a price halt is released once",
+        "UPDATE market_pricehalt SET outcome = 'taken' WHERE outcome = 'kept'",
+        "price_halt_is_fixed",
+    ),
+    Break(
+        "a refused price is positive",
+        copied("market_pricehalt", price="0"),
+        "price_halt_amounts_positive",
+    ),
+    *inserted_number(
+        "market_pricehalt", "price_halt_amounts_positive", "mark_price", "price", "collar"
+    ),
     Break(
         "the market clock never runs below zero",
         "UPDATE market_marketclock SET steps = -1",
@@ -761,8 +794,18 @@ def live_through_everything() -> None:
     issue_api_key(user=unlucky)
     order(unlucky, "buy", "0.1", leverage=10)
     step_at_prices({"BTCUSDT": D(57_000)})
+    refuse_price_of("ETHUSDT")
+    resume_instrument(instrument=Instrument.objects.get(symbol="ETHUSDT"))
+    refuse_price_of("ETHUSDT")
     renew_bounds()
     assert Liquidation.objects.count() == 1
+
+
+def refuse_price_of(symbol: str) -> None:
+    def quotes(instruments: Sequence[Instrument], step: int) -> dict[int, Quote]:
+        return {instruments[0].pk: Quote(D(1), PriceOrigin.SIMULATION)}
+
+    assert run_market_step(symbol=symbol, quote_source=quotes).halts
 
 
 def refusal_of(attempt: Callable[[], Any]) -> str:

@@ -13,7 +13,7 @@ from market.console.pages import RecordAdmin
 from market.models import Instrument, MarketClock
 from trading.manual_prices import set_price
 from trading.market_step import StepResult, run_market_step_when_free
-from trading.reporting import describe_unfinished
+from trading.reporting import describe_leaps, describe_unfinished
 
 #: How long a button waits for another step to end, in seconds.
 PATIENCE = 5
@@ -70,4 +70,5 @@ def told(result: StepResult) -> str:
         f"{len(result.ended_orders)} orders filled or ended, "
         f"{len(result.liquidations)} accounts closed out."
     )
-    return f"{done} {describe_unfinished(result.unfinished)}".rstrip()
+    more = [*describe_leaps(result), describe_unfinished(result.unfinished)]
+    return " ".join(filter(None, [done, *more]))

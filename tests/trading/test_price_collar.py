@@ -1,0 +1,169 @@
+"""A price source cannot throw the market: a quote beyond the collar halts its instrument."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from market.models import HaltOutcome, Instrument, PriceHalt, PriceOrigin, PriceTick
+from market.quotes import Quote
+from market.services import configure_instrument, halt_instrument, resume_instrument
+from risk.services import change_policy
+from tests.trading.conftest import Trader, order, state_of
+from trading.manual_prices import set_price, step_at_prices
+from trading.market_step import StepResult, apply_marks, run_market_step
+from trading.models import Liquidation, OrderStatus
+from trading.services import cancel_order
+
+D = Decimal
+SIMULATION, BINANCE = PriceOrigin.SIMULATION, PriceOrigin.BINANCE_TESTNET
+
+
+def quoted(source: PriceOrigin = SIMULATION, **prices: str) -> StepResult:
+    """Run one market step with quotes of a price source, by symbol."""
+
+    def quotes(instruments: Sequence[Instrument], step: int) -> Mapping[int, Quote]:
+        return {i.pk: Quote(D(prices[i.symbol]), source) for i in instruments if i.symbol in prices}
+
+    return run_market_step(quote_source=quotes)
+
+
+def btc() -> Instrument:
+    return Instrument.objects.get(symbol="BTCUSDT")
+
+
+def mark(symbol: str = "BTCUSDT") -> Decimal | None:
+    return Instrument.objects.get(symbol=symbol).mark_price
+
+
+def test_a_quote_beyond_the_collar_is_not_taken_and_halts(trader: Trader) -> None:
+    user = trader("10000")
+    order(user, "buy", "1", leverage=10)
+    ticks = PriceTick.objects.count()
+    result = quoted(BTCUSDT="0.01", ETHUSDT="3300")
+    assert (mark(), mark("ETHUSDT"), btc().halted) == (65_000, 3_300, True)
+    assert not Liquidation.objects.exists()
+    assert PriceTick.objects.count() == ticks + 1
+    assert set(result.quotes) == {Instrument.objects.get(symbol="ETHUSDT").pk}
+    [halt] = result.halts
+    assert (halt.mark_price, halt.price, halt.source, halt.collar) == (
+        65_000,
+        D("0.01"),
+        SIMULATION,
+        D("0.3"),
+    )
+    assert halt.reason == (
+        "0.01 of Local simulation is −99.999985 % from the mark 65000; the collar is 30 %."
+    )
+    assert order(user, "buy", "0.01").reject_code == "instrument_halted"
+
+
+@pytest.mark.parametrize(
+    ("price", "taken"),
+    [("45500", True), ("45499.99", False), ("84500", True), ("84500.01", False)],
+)
+def test_the_collar_is_thirty_percent_of_the_mark(
+    market: dict[str, Instrument], price: str, taken: bool
+) -> None:
+    quoted(BTCUSDT=price)
+    assert (mark(), btc().halted) == (D(price) if taken else 65_000, not taken)
+
+
+def test_an_instruments_own_collar_goes_before_the_policys(market: dict[str, Instrument]) -> None:
+    change_policy(changes={"price_collar": D("0.01")})
+    configure_instrument(instrument=btc(), changes={"price_collar": D("0.05")})
+    quoted(BTCUSDT="68000", ETHUSDT="3300")
+    assert (mark(), mark("ETHUSDT")) == (68_000, 3_200)
+
+
+def test_a_halted_instrument_takes_quotes_within_the_collar_and_closes_out(
+    trader: Trader,
+) -> None:
+    user = trader("10000")
+    order(user, "buy", "1", leverage=10)
+    resting = order(trader(), "buy", "0.1", price="60000")
+    quoted(BTCUSDT="1000000")
+    quoted(BTCUSDT="58249")
+    assert mark() == 58_249
+    assert state_of(user).balance == 3_249
+    resting.refresh_from_db()
+    assert resting.status == OrderStatus.NEW
+    assert btc().halted
+
+
+def test_further_quotes_beyond_the_collar_make_no_further_halt(
+    market: dict[str, Instrument],
+) -> None:
+    assert [len(quoted(BTCUSDT=price).halts) for price in ("1", "2", "200000")] == [1, 0, 0]
+    assert PriceHalt.objects.get().price == 1
+    resume_instrument(instrument=btc())
+    assert PriceHalt.objects.get().outcome == HaltOutcome.KEPT
+    assert len(quoted(BTCUSDT="2").halts) == 1
+
+
+def test_a_halt_by_hand_is_told_of_the_quote_too(market: dict[str, Instrument]) -> None:
+    halt_instrument(instrument=btc())
+    [halt] = quoted(BTCUSDT="2").halts
+    assert halt.instrument == btc()
+    assert btc().history.count() == 2
+
+
+def test_a_first_mark_meets_no_collar(market: dict[str, Instrument]) -> None:
+    Instrument.objects.filter(symbol="BTCUSDT").update(mark_price=None, marked_at=None)
+    quoted(BTCUSDT="1")
+    assert (mark(), btc().halted) == (1, False)
+
+
+def test_another_source_meets_no_collar_while_nothing_is_open(
+    market: dict[str, Instrument],
+) -> None:
+    quoted(BINANCE, BTCUSDT="120000")
+    assert (mark(), btc().halted, btc().mark_source) == (120_000, False, BINANCE)
+    quoted(BINANCE, BTCUSDT="65000")
+    assert (mark(), btc().halted) == (120_000, True)
+
+
+def test_another_source_meets_the_collar_while_a_position_is_open(trader: Trader) -> None:
+    user = trader()
+    order(user, "buy", "0.1")
+    quoted(BINANCE, BTCUSDT="120000", ETHUSDT="9000")
+    assert (mark(), mark("ETHUSDT")) == (65_000, 9_000)
+    resume_instrument(instrument=btc())
+    order(user, "sell", "0.1")
+    quoted(BINANCE, BTCUSDT="120000")
+    assert mark() == 120_000
+
+
+@pytest.mark.parametrize("reduce_only", [False, True])
+def test_another_source_meets_the_collar_while_an_order_is_open(
+    trader: Trader, reduce_only: bool
+) -> None:
+    user = trader()
+    order(user, "buy", "0.1")
+    resting = order(user, "sell", "0.1", price="70000", reduce_only=reduce_only)
+    order(user, "sell", "0.1")
+    quoted(BINANCE, BTCUSDT="120000")
+    assert mark() == 65_000
+    resume_instrument(instrument=btc())
+    cancel_order(order_id=resting.pk, user_id=user.pk)
+    quoted(BINANCE, BTCUSDT="120000")
+    assert mark() == 120_000
+
+
+def test_a_person_may_set_any_price_and_is_warned(trader: Trader) -> None:
+    user = trader("10000")
+    order(user, "buy", "1", leverage=10)
+    [leap] = set_price(symbol="BTCUSDT", price=D(10)).leaps
+    assert (leap.mark_price, leap.quote.price, leap.collar) == (65_000, 10, D("0.3"))
+    assert (mark(), btc().halted, Liquidation.objects.count()) == (10, False, 1)
+    assert len(step_at_prices({"BTCUSDT": D(65_000)}).leaps) == 1
+    assert set_price(symbol="BTCUSDT", price=D(66_000)).leaps == []
+
+
+def test_marks_that_another_step_moved_are_compared(market: dict[str, Instrument]) -> None:
+    """The mark that counts is the one in the database, not what a source was told."""
+    set_price(symbol="BTCUSDT", price=D(1_000))
+    quotes = {market["BTC"].pk: Quote(D(65_000), SIMULATION)}
+    apply_marks(quotes=quotes, now=timezone.now())
+    assert mark() == 1_000
