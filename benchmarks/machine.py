@@ -25,7 +25,7 @@ def describe() -> dict[str, str]:
         "Python": platform.python_version(),
         "Django": version("django"),
         "psycopg": version("psycopg"),
-        "gunicorn": version("gunicorn"),
+        "granian": version("granian"),
         "PostgreSQL": printed.split()[-1],
     }
 

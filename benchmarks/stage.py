@@ -90,10 +90,7 @@ class Stage:
         port = ports.pick()
         with open(self.local.root / f"web-{database.name}.log", "wb") as log:
             process = spawn(
-                [
-                    *(sys.executable, "-m", "gunicorn", "-c", "exchange_poc/gunicorn.py"),
-                    "exchange_poc.wsgi:application",
-                ],
+                [sys.executable, "-m", "exchange_poc.web"],
                 follow=signal.SIGTERM,
                 cwd=PROJECT_ROOT,
                 environment=os.environ | {"PORT": str(port), "DATABASE_URL": database.url},

@@ -137,9 +137,8 @@ def exchange_services(local: LocalDir) -> list[Service]:
     """Return the web server, the worker and beat, in the order of their start."""
     celery = (sys.executable, "-m", "celery", "--quiet", "-A", "exchange_poc")
     schedule = str(local.root / "celerybeat-schedule")
-    gunicorn = (sys.executable, "-m", "gunicorn", "-c", "exchange_poc/gunicorn.py")
     return [
-        Service("web", (*gunicorn, "exchange_poc.wsgi:application"), patience=15),
+        Service("web", (sys.executable, "-m", "exchange_poc.web"), patience=15),
         Service(
             "worker",
             (*celery, "worker", "--pool", "prefork", "--concurrency", "2", "--without-mingle"),

@@ -8,14 +8,13 @@ import pytest
 from tests.deployment.files import APP_SERVICES, COMPOSE, DOCKER, SERVICES, variables_of_code
 
 ONE_SHOTS = {"migrate", "seed"}
-#: Read by Compose itself, by gunicorn and by the image's entry point.
+#: Read by Compose itself and by the image's entry point.
 NOT_OF_THE_CODE = {
     "POSTGRES_PASSWORD",
     "GRAFANA_ADMIN_PASSWORD",
     "PROMETHEUS_PORT",
     "GRAFANA_PORT",
     "WORKER_CONCURRENCY",
-    "GUNICORN_CMD_ARGS",
     "METRICS_BIND",
 }
 SECRETS = {"DJANGO_SECRET_KEY", "POSTGRES_PASSWORD", "GRAFANA_ADMIN_PASSWORD"}

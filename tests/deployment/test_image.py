@@ -87,7 +87,7 @@ class Hidden:
 sys.meta_path.insert(0, Hidden)
 import django
 django.setup()
-import exchange_poc.urls, exchange_poc.wsgi, gunicorn.app.wsgiapp, gunicorn.workers.gthread
+import exchange_poc.urls, exchange_poc.wsgi, exchange_poc.web.__main__
 from exchange_poc.celery import app
 app.loader.import_default_modules()
 app.connection_for_read().transport

@@ -102,8 +102,8 @@ class Stack:
         return wait_for(find, what=" ".join(words))
 
     def web_worker(self) -> psutil.Process:
-        """Return one of gunicorn's workers."""
-        return self.service("gunicorn").children()[0]
+        """Return one of the web server's processes."""
+        return self.service("exchange_poc.web").children()[0]
 
     def worker(self) -> psutil.Process:
         """Return the Celery worker's main process."""

@@ -58,7 +58,7 @@ def settled(stack: Stack) -> bool:
 def venue_web(stack: Stack) -> Iterator[tuple[psutil.Process, str]]:
     """Run a further web server, whose orders go to the venue; yield it and its address."""
     port = str(free_port())
-    command = ("-m", "gunicorn", "-c", "exchange_poc/gunicorn.py", "exchange_poc.wsgi:application")
+    command = ("-m", "exchange_poc.web")
     settings = {"PORT": port, "WEB_WORKERS": "1", "EXCHANGE_VENUE": "binance_testnet"}
     process = stack.spawn(*command, log=stack.root / "venue.log", **settings)
     url = f"http://127.0.0.1:{port}"

@@ -17,7 +17,7 @@ from tests.launcher.conftest import running_in
 CHILDREN = {
     "postgres": "/postgres -D ",
     "valkey": "/valkey-server",
-    "web": " gunicorn ",
+    "web": " exchange_poc.web",
     "worker": " worker ",
     "beat": " beat ",
 }

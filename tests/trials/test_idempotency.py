@@ -26,10 +26,10 @@ pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
 @pytest.fixture
 def server(environment: dict[str, str]) -> Iterator[str]:
-    """The address of a gunicorn that works on the test's database."""
+    """The address of a web server that works on the test's database."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "gunicorn", "-c", "exchange_poc/gunicorn.py", "exchange_poc.wsgi"],
+        [sys.executable, "-m", "exchange_poc.web"],
         env=environment | {"PORT": str(port), "WEB_WORKERS": "2", "WEB_THREADS": "4"},
         text=True,
         start_new_session=True,

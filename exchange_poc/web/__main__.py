@@ -1,0 +1,29 @@
+"""``python -m exchange_poc.web [--bind HOST:PORT]``."""
+
+import argparse
+import os
+
+from exchange_poc.web.server import serve
+from exchange_poc.web.worker import load
+
+
+def address(text: str) -> tuple[str, int]:
+    """Return host and port of ``host:port``. Raises ValueError, which argparse explains."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def main() -> None:
+    """Serve until a signal ends it; exit with the reason when the address cannot be had."""
+    parser = argparse.ArgumentParser(prog="python -m exchange_poc.web")
+    default = f"127.0.0.1:{os.environ.get('PORT') or '8000'}"
+    parser.add_argument("--bind", type=address, metavar="HOST:PORT", default=default)
+    host, port = parser.parse_args().bind
+    try:
+        serve(load, host=host, port=port, processes=int(os.environ.get("WEB_WORKERS") or "2"))
+    except OSError as error:
+        raise SystemExit(f"exchange-poc: cannot listen on {host}:{port}: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""What one of the web server's processes loads when it starts."""
+
+import gc
+import os
+import re
+import signal
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+from exchange_poc.launcher.processes import follow_parent
+from exchange_poc.web.gateway import Gateway
+
+
+def load() -> Gateway:
+    """Return the application; each process loads its own, as a connection pool needs it."""
+    follow_parent(signal.SIGTERM)
+    forget_the_dead()
+    from django.conf import settings
+
+    from exchange_poc.wsgi import application
+
+    spare_the_collector()
+    return Gateway(
+        application,
+        threads=int(os.environ.get("WEB_THREADS") or "4"),
+        longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+    )
+
+
+def forget_the_dead() -> None:
+    """Drop the live gauges of processes that ended from the shared metrics directory."""
+    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if not directory:
+        return
+    from prometheus_client import multiprocess
+
+    for file in Path(directory).glob("gauge_live*_*.db"):
+        found = re.search(r"_(\d+)\.db$", file.name)
+        if found and not psutil.pid_exists(int(found[1])):
+            multiprocess.mark_process_dead(int(found[1]))  # type: ignore[no-untyped-call]
+
+
+def spare_the_collector() -> None:
+    """Spare the collector what the application is made of; it never becomes garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
