@@ -5,6 +5,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponseBase
 from django.template.response import TemplateResponse
 
+from accounts.addresses import client_address
 from accounts.rate_limits import Usage, count_request
 
 
@@ -31,7 +32,7 @@ def count_attempt(request: HttpRequest) -> Usage | None:
     if rate is None:
         return None
     keys = {
-        "console_login": request.META.get("REMOTE_ADDR", ""),
+        "console_login": client_address(request),
         "console_login_user": request.POST.get("username", "").lower(),
     }
     for scope, key in keys.items():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, cast
 from django.conf import settings
 from rest_framework.throttling import BaseThrottle
 
+from accounts.addresses import client_address
 from accounts.authentication import KEY_CLAIM
 from accounts.errors import RateLimited
 from accounts.rate_limits import Usage, count_request, take
@@ -57,13 +58,13 @@ class ApiKeyThrottle(RateLimitThrottle):
 
 
 class TokenThrottle(RateLimitThrottle):
-    """TOKEN_RATE_LIMIT per address of the connection; what a client says in headers is not read."""
+    """TOKEN_RATE_LIMIT per address of the client, which stands before authentication."""
 
     scope = "token"
     rate_setting = "TOKEN_RATE_LIMIT"
 
     def key_of(self, request: Request) -> str | None:
-        return request.META.get("REMOTE_ADDR") or "unknown"
+        return client_address(request._request)
 
 
 def api_key_of(request: Request) -> str | None:

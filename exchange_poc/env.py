@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import tempfile
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -28,6 +29,16 @@ def flag(name: str, *, default: bool) -> bool:
 def words(name: str, *, default: str) -> list[str]:
     """Return a comma-separated variable as a list without empty words."""
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """Return a comma-separated variable of networks and addresses; none by default."""
+    try:
+        return [ip_network(word) for word in words(name, default="")]
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name} must be networks such as 10.0.0.0/8 or addresses: {error}."
+        ) from error
 
 
 def rate(name: str, *, default: str) -> str | None:

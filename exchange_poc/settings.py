@@ -11,6 +11,7 @@ from exchange_poc.env import (
     database_from_url,
     default_order_rate,
     flag,
+    networks,
     rate,
     secret_key,
     webhook_url,
@@ -196,6 +197,8 @@ API_RATE_LIMIT = rate("API_RATE_LIMIT", default="100/m")
 ORDER_RATE_LIMIT = rate("ORDER_RATE_LIMIT", default=default_order_rate(API_RATE_LIMIT))
 TOKEN_RATE_LIMIT = rate("TOKEN_RATE_LIMIT", default="10/m")
 RATELIMIT_FAIL_OPEN = True
+# Whose X-Forwarded-For is believed.
+TRUSTED_PROXIES = networks("TRUSTED_PROXIES")
 
 # The market.
 PRICE_SOURCES = words("PRICE_SOURCES", default="binance_testnet,simulation")

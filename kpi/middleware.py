@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 
+from accounts.addresses import client_address
 from accounts.metrics import auth_failures_total, rate_limit_hits_total
 from kpi.metrics import (
     UNMATCHED,
@@ -90,6 +91,7 @@ def observe(request: HttpRequest, response: HttpResponse, seconds: float) -> Non
         endpoint=endpoint,
         status=observation.status,
         latency_ms=round(seconds * 1000, 3),
+        address=client_address(request),
         user_id=user_id_of(request),
         key_id=key_id_of(request),
     )

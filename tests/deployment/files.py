@@ -15,7 +15,8 @@ APP_SERVICES: Final = {name: s for name, s in SERVICES.items() if "build" in s}
 
 APPS: Final = ("market", "accounts", "risk", "trading", "kpi", "exchange_poc")
 READ_FROM_ENVIRONMENT: Final = re.compile(
-    r"""(?:os\.environ(?:\.get\(|\[)|\b(?:flag|words|rate|number)\(|variable: ClassVar\[str\] = )"""
+    r"""(?:os\.environ(?:\.get\(|\[)|\b(?:flag|words|networks|rate|number)\("""
+    r"""|variable: ClassVar\[str\] = )"""
     r"""["']([A-Z_]+)["']"""
 )
 
