@@ -130,10 +130,11 @@ def account_row(row: AccountAtRisk) -> Json:
 def alert_row(row: Alert) -> Json:
     measure = MEASURES.get(row.rule.kind)
     unit = measure.unit if measure else ""
+    about = f"{row.subject}: " if row.subject else ""
     return {
         "severity": row.severity,
         "title": measure.label if measure else row.rule.kind,
-        "text": f"{row.value:,.4g} {unit}, threshold {row.threshold:,.4g}",
+        "text": f"{about}{row.value:,.4g} {unit}, threshold {row.threshold:,.4g}",
         "opened": milliseconds(row.opened_at),
         "by": str(row.acknowledged_by) if row.acknowledged_by else "",
         "href": reverse("admin:kpi_alert_change", args=[row.pk]),

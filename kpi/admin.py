@@ -126,6 +126,7 @@ class AlertAdmin(LargeRecordAdmin):
     list_display = (
         "id",
         "rule",
+        "subject",
         label_column("severity", SEVERITY_LABELS),
         figure_column("value"),
         figure_column("peak"),

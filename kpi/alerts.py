@@ -1,9 +1,11 @@
 """Opens and resolves alerts. A rule has one open alert at most, however many workers look.
 
+A rule about events has one alert per event, however short the event was.
+
 An alert resolves some way below its threshold, so that a figure at the threshold does not flap.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from kpi.measures import MEASURES
+from kpi.measures import MEASURES, Event
 from kpi.models import Alert, AlertDelivery, AlertRule
 from kpi.windows import Windows
 from market.errors import ExchangeError
@@ -41,11 +43,18 @@ def evaluate_rules() -> None:
     windows = Windows()
     for rule in AlertRule.objects.all():
         try:
-            value = read_measure(rule, windows)
+            evaluate_rule(rule, windows)
         except (ArithmeticError, LookupError, ValueError) as error:
             log.error("measure_failed", kind=rule.kind, error=repr(error))
-        else:
-            apply_rule(rule_id=rule.pk, value=value)
+
+
+def evaluate_rule(rule: AlertRule, windows: Windows) -> None:
+    """Look at what a rule measures: one figure, or events."""
+    if (read_events := MEASURES[rule.kind].events) is None:
+        apply_rule(rule_id=rule.pk, value=read_measure(rule, windows))
+    else:
+        events = read_events(timedelta(seconds=rule.window_seconds)) if rule.enabled else ()
+        apply_events(rule_id=rule.pk, events=events)
 
 
 def read_measure(rule: AlertRule, windows: Windows) -> float | None:
@@ -74,9 +83,25 @@ def apply_rule(*, rule_id: int, value: float | None) -> None:
         alert.save(update_fields=["value", "peak", "last_seen_at"])
 
 
-def open_alert(rule: AlertRule, value: float, now: datetime) -> None:
+@transaction.atomic
+def apply_events(*, rule_id: int, events: Sequence[Event]) -> None:
+    """Open the alert of each event above the threshold once; resolve those of ended events."""
+    rule = AlertRule.objects.select_for_update().get(pk=rule_id)
+    subjects = [event.subject for event in events]
+    alerts = Alert.objects.filter(rule=rule, subject__in=subjects)
+    known, now = set(alerts.values_list("subject", flat=True)), timezone.now()
+    for event in events:
+        if event.subject not in known and event.value > rule.threshold:
+            open_alert(rule, event.value, now, subject=event.subject)
+    going_on = [event.subject for event in events if not event.is_over]
+    for alert in Alert.objects.filter(rule=rule, resolved_at=None).exclude(subject__in=going_on):
+        resolve_alert(alert, now)
+
+
+def open_alert(rule: AlertRule, value: float, now: datetime, *, subject: str = "") -> None:
     alert = Alert.objects.create(
         rule=rule,
+        subject=subject,
         severity=rule.severity,
         threshold=rule.threshold,
         value=value,
@@ -84,7 +109,9 @@ def open_alert(rule: AlertRule, value: float, now: datetime) -> None:
         opened_at=now,
         last_seen_at=now,
     )
-    log.warning("alert_opened", kind=rule.kind, severity=rule.severity, value=value)
+    log.warning(
+        "alert_opened", kind=rule.kind, severity=rule.severity, value=value, subject=subject
+    )
     announce(alert, "opened", now)
 
 
@@ -115,6 +142,7 @@ def message(alert: Alert, event: str) -> dict[str, Any]:
         "alert_id": alert.pk,
         "rule": alert.rule.kind,
         "severity": alert.severity,
+        "subject": alert.subject,
         "summary": MEASURES[alert.rule.kind].label if alert.rule.kind in MEASURES else "",
         "value": alert.value,
         "threshold": alert.threshold,

@@ -114,7 +114,7 @@ def read_audit_check() -> Iterator[Metric]:
 
 def read_alerts() -> Metric:
     family = GaugeMetricFamily(
-        "open_alerts", "Whether the rule's alert is open.", labels=["rule", "severity"]
+        "open_alerts", "Open alerts of the rule.", labels=["rule", "severity"]
     )
     for kind, severity, count in open_alerts_by_rule():
         family.add_metric([kind, severity], count)

@@ -3,16 +3,20 @@
 A measure is healthy when it is low: an alert opens above a rule's threshold.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
+
+from django.utils import timezone
 
 from kpi.audit.checks import last_audit_differences
 from kpi.heartbeats import longest_gap
 from kpi.ledger_checks import last_differences
 from kpi.selectors import oldest_mark_age
 from kpi.windows import Totals, Windows
+from market.amounts import move
+from market.selectors import price_halts_since
 from risk.selectors import get_policy, global_exposure
 
 #: Fewer requests in the window say nothing about shares and quantiles.
@@ -24,12 +28,29 @@ Reader = Callable[[timedelta, Windows], float | None]
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """Something that deserves an alert of its own; ``subject`` names it and no other."""
+
+    subject: str
+    value: float
+    is_over: bool
+
+
+#: Reads the events that go on, and those that ended within a window.
+EventReader = Callable[[timedelta], Sequence[Event]]
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
-    """What a rule of this kind compares with its threshold, which is in ``unit``."""
+    """What a rule of this kind compares with its threshold, which is in ``unit``.
+
+    It is one present figure, or the figures of events.
+    """
 
     label: str
     unit: str
-    read: Reader
+    read: Reader = lambda window, windows: None
+    events: EventReader | None = None
 
 
 def from_totals(figure: Callable[[Totals], float], *, fewest: int = 0) -> Reader:
@@ -51,6 +72,18 @@ def exposure_share() -> float | None:
     """Return the global exposure as a share of its threshold; None with a threshold of 0."""
     threshold = get_policy().global_exposure_threshold
     return float(global_exposure() / threshold) if threshold else None
+
+
+def refused_quotes(window: timedelta) -> list[Event]:
+    """Return the quotes that halted an instrument, each by its move from the mark."""
+    return [
+        Event(
+            f"{halt.instrument} halt {halt.pk}",
+            float(abs(move(halt.mark_price, halt.price))),
+            is_over=halt.released_at is not None,
+        )
+        for halt in price_halts_since(timezone.now() - window)
+    ]
 
 
 #: By the kind of the rules.
@@ -93,5 +126,10 @@ MEASURES: Final[Mapping[str, Measure]] = {
         "Differences that the last verification of the audit trail found",
         "count",
         level(last_audit_differences),
+    ),
+    "price_halts": Measure(
+        "Quote beyond the price collar, which halted its instrument",
+        "move",
+        events=refused_quotes,
     ),
 }

@@ -217,10 +217,14 @@ class AlertRule(models.Model):
 class Alert(models.Model):
     """A rule's threshold was exceeded, from ``opened_at`` until ``resolved_at``.
 
-    ``threshold`` and ``severity`` are the rule's when it opened.
+    ``threshold`` and ``severity`` are the rule's when it opened. Of a rule about events each
+    ``subject`` gets one alert, ever.
     """
 
     rule = models.ForeignKey(AlertRule, on_delete=models.PROTECT, related_name="alerts")
+    subject = models.CharField(
+        max_length=60, blank=True, help_text="The event that it is about, if about a single one."
+    )
     severity = models.CharField(max_length=10, choices=Severity.choices)
     threshold = models.FloatField()
     value = models.FloatField(help_text="When it was last seen above the threshold.")
@@ -237,7 +241,14 @@ class Alert(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["rule"], condition=Q(resolved_at=None), name="alert_one_open_per_rule"
+                fields=["rule"],
+                condition=Q(resolved_at=None, subject=""),
+                name="alert_one_open_per_rule",
+            ),
+            models.UniqueConstraint(
+                fields=["rule", "subject"],
+                condition=~Q(subject=""),
+                name="alert_once_per_event",
             ),
             models.CheckConstraint(
                 condition=Q(acknowledged_at=None, acknowledged_by=None)

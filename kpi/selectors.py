@@ -218,7 +218,7 @@ def new_rows(model: CountedModel, *, after: int, until: int = LARGEST_ID) -> int
 
 
 def open_alerts_by_rule() -> list[tuple[str, str, int]]:
-    """Return kind, severity and number of open alerts (0 or 1) of every rule."""
+    """Return kind, severity and number of open alerts of every rule; above 1 only of events."""
     is_open = Count("alerts", filter=Q(alerts__opened_at__isnull=False, alerts__resolved_at=None))
     rules = AlertRule.objects.order_by("kind", "severity").annotate(open=is_open)
     return list(rules.values_list("kind", "severity", "open"))

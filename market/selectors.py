@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from market.errors import NotFound, UnknownSymbol
 from market.models import Instrument, PriceHalt
@@ -84,6 +84,12 @@ def instruments() -> QuerySet[Instrument]:
 def open_price_halt(*, instrument: Instrument) -> PriceHalt | None:
     """Return the quote that halted an instrument, until staff have released it."""
     return PriceHalt.objects.filter(instrument=instrument, released_at=None).first()
+
+
+def price_halts_since(moment: datetime) -> QuerySet[PriceHalt]:
+    """Return the quotes whose halt goes on or ended after ``moment``, oldest first."""
+    open_or_recent = Q(released_at=None) | Q(released_at__gte=moment)
+    return PriceHalt.objects.filter(open_or_recent).select_related("instrument").order_by("id")
 
 
 def candles(*, symbol: str, interval: str, limit: int) -> list[Candle]:

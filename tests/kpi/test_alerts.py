@@ -1,7 +1,9 @@
 """Alerts open once, follow their measure, resolve below the threshold, and are acknowledged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
 import time_machine
@@ -20,14 +22,18 @@ from kpi.alerts import (
 )
 from kpi.ledger_checks import check_ledger
 from kpi.measures import MEASURES
-from kpi.models import Alert, AlertRule, LedgerCheck
+from kpi.models import Alert, AlertDelivery, AlertRule, LedgerCheck
 from kpi.services import record_heartbeat
 from kpi.snapshots import take_snapshot
+from market.models import Instrument, PriceOrigin
+from market.quotes import Quote
+from market.services import resume_instrument
 from risk.models import GlobalExposure
 from risk.services import change_policy
 from tests.conftest import ApiClient
 from tests.kpi.conftest import Order
 from tests.kpi.test_metrics import scrape
+from trading.market_step import run_market_step
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -198,3 +204,53 @@ def test_a_ledger_that_differs(order: Order, anonymous: ApiClient) -> None:
     ledger = (("rule", "ledger_differences"), ("severity", "critical"))
     assert metrics["open_alerts", ledger] == 1
     assert metrics["open_alerts", (("rule", "mark_age"), ("severity", "critical"))] == 0
+
+
+def quoted(symbol: str, price: str) -> None:
+    """Run one market step with a quote of a price source."""
+
+    def quotes(instruments: Sequence[Instrument], step: int) -> dict[int, Quote]:
+        return {one.pk: Quote(Decimal(price), PriceOrigin.SIMULATION) for one in instruments}
+
+    run_market_step(symbol=symbol, quote_source=quotes)
+
+
+def halts() -> list[tuple[str, float, bool]]:
+    alerts = Alert.objects.filter(rule__kind="price_halts").order_by("id")
+    return [(alert.subject.split()[0], alert.value, alert.resolved_at is None) for alert in alerts]
+
+
+def test_each_refused_quote_raises_one_alert(demo: None) -> None:
+    quoted("BTCUSDT", "6500")
+    for _ in range(2):
+        quoted("BTCUSDT", "6400")
+        evaluate_rules()
+    assert halts() == [("BTCUSDT", 0.9, True)]
+    quoted("ETHUSDT", "6400")
+    evaluate_rules()
+    assert halts() == [("BTCUSDT", 0.9, True), ("ETHUSDT", 1.0, True)]
+    resume_instrument(instrument=Instrument.objects.get(symbol="BTCUSDT"))
+    evaluate_rules()
+    assert halts() == [("BTCUSDT", 0.9, False), ("ETHUSDT", 1.0, True)]
+
+
+def test_a_halt_that_nobody_saw_is_alerted_all_the_same(demo: None, settings: Any) -> None:
+    settings.ALERT_WEBHOOK_URL = "http://127.0.0.1:9/"
+    for _ in range(2):
+        quoted("BTCUSDT", "6500")
+        resume_instrument(instrument=Instrument.objects.get(symbol="BTCUSDT"))
+    evaluate_rules()
+    evaluate_rules()
+    assert halts() == [("BTCUSDT", 0.9, False), ("BTCUSDT", 0.9, False)]
+    told = [(sent.event, sent.body["subject"]) for sent in AlertDelivery.objects.order_by("id")]
+    assert [event for event, _ in told] == ["opened", "opened", "resolved", "resolved"]
+    assert len({subject for _, subject in told}) == 2
+
+
+def test_a_rule_of_halts_that_is_switched_off_raises_none(demo: None) -> None:
+    rule = AlertRule.objects.get(kind="price_halts")
+    quoted("BTCUSDT", "6500")
+    evaluate_rules()
+    change_rule(rule_id=rule.pk, changes={"enabled": False})
+    evaluate_rules()
+    assert halts() == [("BTCUSDT", 0.9, False)]
