@@ -235,6 +235,14 @@ CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
+# What may take minutes has a worker of its own, so that no market step waits for it.
+CELERY_TASK_ROUTES = {
+    f"kpi.tasks.{task}": {"queue": "slow"}
+    for task in (
+        *("check_ledger", "check_audit", "thin_snapshots"),
+        *("deliver_alert", "deliver_due_alerts"),
+    )
+}
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60, "socket_timeout": 5}

@@ -1,4 +1,8 @@
-"""Celery tasks of the kpi app."""
+"""Celery tasks of the kpi app.
+
+A check is acknowledged before it runs: one that takes longer than the broker waits for a task
+would be given out again and again, and the next one is due soon anyway.
+"""
 
 from celery import shared_task
 
@@ -24,7 +28,7 @@ def thin_snapshots() -> None:
     thinning.thin_snapshots()
 
 
-@shared_task
+@shared_task(acks_late=False)
 def check_ledger() -> None:
     """Recompute the ledger and keep what was found."""
     ledger_checks.check_ledger()
@@ -36,7 +40,7 @@ def seal_audit() -> None:
     sealing.seal_records()
 
 
-@shared_task
+@shared_task(acks_late=False)
 def check_audit() -> None:
     """Verify the audit trail and keep what was found."""
     checks.check_audit()

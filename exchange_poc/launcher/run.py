@@ -134,11 +134,20 @@ def manage(*arguments: str, stop: StopSignals) -> str:
 
 
 def exchange_services(local: LocalDir) -> list[Service]:
-    """Return the web server, the worker and beat, in the order of their start."""
+    """Return the web server, the workers and beat, in the order of their start."""
     celery = (sys.executable, "-m", "celery", "--quiet", "-A", "exchange_poc")
     schedule = str(local.root / "celerybeat-schedule")
     return [
         Service("web", (sys.executable, "-m", "exchange_poc.web"), patience=15),
+        # What may take minutes yields the processor to all else.
+        Service(
+            "slow worker",
+            (
+                *("nice", "-n", "10", *celery, "worker", "--queues", "slow", "--hostname"),
+                *("slow@%h", "--pool", "prefork", "--concurrency", "1", "--without-mingle"),
+            ),
+            patience=5,
+        ),
         Service(
             "worker",
             (*celery, "worker", "--pool", "prefork", "--concurrency", "2", "--without-mingle"),

@@ -41,10 +41,10 @@ def offered_variables() -> set[str]:
 
 def test_the_stack_is_complete() -> None:
     assert set(SERVICES) == {
-        *("postgres", "valkey", "migrate", "seed", "web", "worker", "beat"),
+        *("postgres", "valkey", "migrate", "seed", "web", "worker", "worker-slow", "beat"),
         *("prometheus", "grafana"),
     }
-    assert set(APP_SERVICES) == {"migrate", "seed", "web", "worker", "beat"}
+    assert set(APP_SERVICES) == {"migrate", "seed", "web", "worker", "worker-slow", "beat"}
 
 
 @every_service

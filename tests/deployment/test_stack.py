@@ -51,6 +51,7 @@ def environment(transactional_db: None) -> Iterator[dict[str, str]]:
         "REDIS_URL": broker,
         "PRICE_SOURCES": "simulation",
         "TICK_INTERVAL_SECONDS": "0.5",
+        "LEDGER_CHECK_INTERVAL_SECONDS": "1",
     }
     redis.Redis.from_url(broker).flushdb()
 
@@ -103,9 +104,14 @@ def test_the_stack_starts_works_reports_and_stops(
     schedule = ("/tmp/celerybeat-schedule", str(tmp_path / "schedule"))  # noqa: S108
     beat = container("beat", [word.replace(*schedule) for word in service_command("beat")])
     worker = container("worker", service_command("worker"), METRICS_BIND=WORKER_METRICS)
+    slow_worker = container("worker-slow", service_command("worker-slow"))
     wait_for(lambda: passes(environment, *check, "worker"), what="a heartbeat", seconds=60)
-    [_, ping] = SERVICES["worker"]["healthcheck"]["test"]
-    assert passes(environment, "sh", "-c", ping.replace("$$", "$"))
+    for service in ("worker", "worker-slow"):
+        [_, ping] = SERVICES[service]["healthcheck"]["test"]
+        wait_for(
+            lambda: passes(environment, "sh", "-c", ping.replace("$$", "$")),  # noqa: B023
+            what=f"an answer of {service}",
+        )
 
     wait_for(
         lambda: sample(get(f"http://{WORKER_METRICS}/metrics") or "", "market_steps_total"),
@@ -114,7 +120,11 @@ def test_the_stack_starts_works_reports_and_stops(
     scraped = get(f"http://{web_address}/metrics") or ""
     assert sample(scraped, "api_requests_total") >= 2
     assert sample(scraped, "market_steps_total") == 0, "the worker's metrics are its own"
+    wait_for(
+        lambda: "\nledger_differences 0.0\n" in (get(f"http://{web_address}/metrics") or ""),
+        what="a ledger check of the slow worker",
+    )
 
-    for process in (beat, worker, web):
+    for process in (beat, slow_worker, worker, web):
         process.send_signal(signal.SIGTERM)
-    assert [process.wait(20) for process in (beat, worker, web)] == [0, 0, 0]
+    assert [process.wait(20) for process in (beat, slow_worker, worker, web)] == [0] * 4

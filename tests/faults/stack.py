@@ -106,8 +106,8 @@ class Stack:
         return self.service("exchange_poc.web").children()[0]
 
     def worker(self) -> psutil.Process:
-        """Return the Celery worker's main process."""
-        return self.service("celery", "worker")
+        """Return the main process of the Celery worker that runs market steps."""
+        return self.service("celery", "worker", "2")
 
     @contextmanager
     def suspended(self, pid: int) -> Iterator[None]:

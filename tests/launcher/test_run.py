@@ -18,7 +18,8 @@ CHILDREN = {
     "postgres": "/postgres -D ",
     "valkey": "/valkey-server",
     "web": " exchange_poc.web",
-    "worker": " worker ",
+    "slow worker": " worker --queues slow ",
+    "worker": " worker --pool ",
     "beat": " beat ",
 }
 
@@ -82,6 +83,6 @@ def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None
     assert process.returncode == 0, output
     for name in ("postgres", "valkey"):
         assert f"exchange-poc: {name} is down: starting it again" in output
-    for name in ("web", "worker", "beat"):
+    for name in ("web", "slow worker", "worker", "beat"):
         assert f"exchange-poc: {name} ended with status -9: next start in 0.5 s" in output
     assert running_in(local_dir) == []

@@ -1,0 +1,72 @@
+"""What beat sends when, and to which worker."""
+
+import pickle
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from exchange_poc.celery import app
+from exchange_poc.schedules import AtOffset
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SLOW = {
+    *("kpi.tasks.check_ledger", "kpi.tasks.check_audit", "kpi.tasks.thin_snapshots"),
+    *("kpi.tasks.deliver_alert", "kpi.tasks.deliver_due_alerts"),
+}
+
+
+def runs(schedule: AtOffset, *, start: datetime, hours: int) -> Iterator[datetime]:
+    """Yield when beat would send it, looking when it was told to look."""
+    with time_machine.travel(start, tick=False) as clock:
+        last = now = datetime.now(UTC)
+        while now < start + timedelta(hours=hours):
+            is_due, left = schedule.is_due(last)
+            if is_due:
+                yield now
+                last = now
+            assert left > 0
+            clock.shift(left)
+            now = datetime.now(UTC)
+
+
+@pytest.mark.parametrize("second", [0, 1, 449.5, 450, 899.9])
+def test_checks_of_one_interval_never_fall_due_together(second: float) -> None:
+    start = NOON + timedelta(seconds=second)
+    ledger = list(runs(AtOffset(900, 0), start=start, hours=3))
+    audit = list(runs(AtOffset(900, 450), start=start, hours=3))
+    assert len(ledger) in {11, 12}
+    assert len(audit) in {11, 12}
+    assert min(abs(one - other) for one in ledger for other in audit) > timedelta(seconds=449)
+
+
+def test_a_run_that_was_missed_is_due_at_once() -> None:
+    with time_machine.travel(NOON + timedelta(seconds=100), tick=False):
+        assert AtOffset(900, 0).is_due(NOON - timedelta(hours=2)) == (True, 800)
+
+
+def test_beat_keeps_the_schedule_on_disk() -> None:
+    schedule = AtOffset(900, 450)
+    assert pickle.loads(pickle.dumps(schedule)) == schedule  # noqa: S301
+    assert schedule != AtOffset(900, 0)
+
+
+def test_the_checks_have_other_offsets() -> None:
+    schedules = {entry["task"]: entry["schedule"] for entry in app.conf.beat_schedule.values()}
+    checks = schedules["kpi.tasks.check_ledger"], schedules["kpi.tasks.check_audit"]
+    assert [(check.seconds, check.offset) for check in checks] == [(900, 0), (900, 450)]
+
+
+def test_slow_jobs_have_a_queue_of_their_own() -> None:
+    app.loader.import_default_modules()
+    names = {name for name in app.tasks if not name.startswith("celery.")}
+    queue = {name: app.amqp.router.route({}, name)["queue"].name for name in names}
+    assert {name for name in names if queue[name] == "slow"} == SLOW
+    assert {queue[name] for name in names - SLOW} == {"celery"}
+
+
+@pytest.mark.parametrize("name", ["kpi.tasks.check_ledger", "kpi.tasks.check_audit"])
+def test_a_check_that_takes_long_is_not_given_out_again(name: str) -> None:
+    app.loader.import_default_modules()
+    assert not app.tasks[name].acks_late
