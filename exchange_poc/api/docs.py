@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from exchange_poc.api.negotiation import SchemaNegotiation
 from market.negotiation import OneFormat
 
 
@@ -29,7 +30,9 @@ class RefusesInJson(APIView):
 
 
 class SchemaView(RefusesInJson, SpectacularAPIView):
-    """OpenAPI 3, as YAML or, where ``Accept`` asks for it, as JSON; no parameter changes it."""
+    """OpenAPI 3, as YAML or JSON, the same for everybody."""
+
+    content_negotiation_class = SchemaNegotiation
 
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:

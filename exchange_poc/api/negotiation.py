@@ -1,9 +1,12 @@
-"""In which format the API answers: as ``Accept`` asks, never as a query parameter does."""
+"""In which format the API answers: as ``Accept`` asks, for its schema also as ``format`` does."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 
 
 class AcceptNegotiation(DefaultContentNegotiation):
@@ -14,3 +17,17 @@ class AcceptNegotiation(DefaultContentNegotiation):
             return super().select_renderer(*args, **kwargs)
         except (ValueError, LookupError) as error:
             raise NotAcceptable from error
+
+
+class SchemaNegotiation(AcceptNegotiation):
+    """Lets ``?format=json`` or ``yaml`` outweigh ``Accept``, for tools that set no header."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> Any:
+        wanted = request.query_params.get("format")
+        offered = list(renderers)
+        for renderer in offered:
+            if renderer.format == wanted:
+                return renderer, renderer.media_type
+        return super().select_renderer(request, offered, format_suffix)

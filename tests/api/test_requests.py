@@ -134,6 +134,12 @@ def test_the_schema_is_the_same_for_everybody(call: Call, query: str) -> None:
     }
 
 
+def test_the_schema_is_read_without_a_header_in_either_format(call: Call) -> None:
+    as_json = call("GET", "/schema", "format=json")
+    assert json.loads(as_json.content)["openapi"].startswith("3.")
+    assert call("GET", "/schema", "format=yaml").content.startswith(b"openapi: 3.")
+
+
 @pytest.mark.parametrize("method", ["OPTIONS", "POST", "DELETE", "PATCH", "TRACE", "ODD"])
 @pytest.mark.parametrize("path", ["/docs", "/schema"])
 def test_the_docs_are_only_read(call: Call, path: str, method: str) -> None:
