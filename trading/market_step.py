@@ -9,9 +9,9 @@ breach, so that the next step or sweep finishes the work.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
-from django.db import transaction
-from django.db.models import F, Q
+from django.db import connection, transaction
 from django.utils import timezone
 
 from market.clock import begin_step, end_step
@@ -26,7 +26,7 @@ from trading.collar import Leap, Sifted, sift
 from trading.errors import MarketBusy
 from trading.liquidation import sweep_liquidations
 from trading.metrics import market_step_seconds, market_steps_total
-from trading.models import Liquidation, Order, OrderStatus, Side, Venue
+from trading.models import Liquidation, Order
 from trading.resting import fill_triggered_orders
 
 #: Where a step's prices come from: instruments and step number to quotes by instrument id.
@@ -142,21 +142,29 @@ def apply_marks(*, quotes: Mapping[int, Quote], now: datetime) -> Sifted:
     return sifted
 
 
-def trigger_reached_orders(*, instrument_ids: Sequence[int], now: datetime) -> int:
-    """Mark resting orders whose limit the mark price has reached; return how many.
+# The rows travel within the statement, however many they are. An order whose row is locked is left
+# out: its account is ending it and waits for the exposure rows that this transaction holds. Should
+# that fail, the next step reaches the order.
+TRIGGER_REACHED: Final = """
+WITH reached AS MATERIALIZED (
+    SELECT resting.id
+    FROM trading_order AS resting
+    JOIN market_instrument AS instrument ON instrument.id = resting.instrument_id
+    WHERE instrument.id = ANY(%(instruments)s)
+        AND NOT instrument.halted
+        AND resting.status IN ('NEW', 'PARTIALLY_FILLED')
+        AND resting.venue = 'simulated'
+        AND resting.triggered_at IS NULL
+        AND (resting.side = 'buy' AND resting.price >= instrument.mark_price
+             OR resting.side = 'sell' AND resting.price <= instrument.mark_price)
+    FOR NO KEY UPDATE OF resting SKIP LOCKED
+)
+UPDATE trading_order AS resting SET triggered_at = %(now)s
+FROM reached WHERE resting.id = reached.id
+"""
 
-    An order whose row is locked is left out: its account is ending it and waits for the exposure
-    rows that this transaction holds. Should that fail, the next step reaches the order.
-    """
-    mark = F("instrument__mark_price")
-    reached = Q(side=Side.BUY, price__gte=mark) | Q(side=Side.SELL, price__lte=mark)
-    free = Order.objects.filter(
-        reached,
-        instrument_id__in=instrument_ids,
-        instrument__halted=False,
-        status__in=[OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED],
-        venue=Venue.SIMULATED,
-        triggered_at__isnull=True,
-    ).select_for_update(of=("self",), skip_locked=True, no_key=True)
-    ids = list(free.order_by().values_list("id", flat=True))
-    return Order.objects.filter(id__in=ids).update(triggered_at=now)
+
+def trigger_reached_orders(*, instrument_ids: Sequence[int], now: datetime) -> None:
+    """Mark resting orders whose limit the mark price has reached."""
+    with connection.cursor() as cursor:
+        cursor.execute(TRIGGER_REACHED, {"instruments": list(instrument_ids), "now": now})

@@ -100,6 +100,14 @@ class Order(models.Model):
             ),
             models.Index(
                 fields=["account", "id"],
+                condition=Q(
+                    status__in=[OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED],
+                    triggered_at__isnull=False,
+                ),
+                name="order_reached_by_account",
+            ),
+            models.Index(
+                fields=["account", "id"],
                 condition=Q(status__in=OPEN_STATUSES),
                 name="order_open_by_account",
             ),

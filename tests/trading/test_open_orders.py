@@ -1,7 +1,7 @@
 """An account may have so many open orders, whatever they reserve."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from django.db import connection
@@ -85,7 +85,7 @@ def test_whatever_goes_to_a_venue_is_open_until_that_answers(
     assert order(user, "buy", "0.01").status == OrderStatus.FILLED
 
 
-ENDED: Any = """
+ENDED: Final = """
 INSERT INTO trading_order (account_id, instrument_id, symbol, fingerprint, side, type, size,
     price, leverage, reduce_only, liquidation, status, reject_code, reject_detail, filled_size,
     required_margin, reserved_margin, reserved_notional, venue, accepted_as, created_at, updated_at)

@@ -1,14 +1,20 @@
 """Limit orders reserve while they rest and fill when a market step reaches them."""
 
 from decimal import Decimal
+from typing import Final
 
 import pytest
+from django.db import connection
+from django.utils import timezone
 
-from market.models import Instrument
+from market.models import Instrument, PriceOrigin
+from market.quotes import Quote
 from risk.models import GlobalExposure, RiskPolicy
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.errors import OrderNotOpen
+from trading.market_step import apply_marks
 from trading.models import Order, OrderStatus, Trade
+from trading.resting import triggered_orders
 from trading.services import cancel_order
 
 D = Decimal
@@ -140,12 +146,6 @@ def test_nothing_fills_while_trading_is_halted(trader: Trader, marks: Marks) -> 
 
 def test_a_step_that_died_after_the_marks_loses_no_fill(trader: Trader, marks: Marks) -> None:
     """The order stays marked as reached, so that the next step fills it wherever the mark went."""
-    from django.utils import timezone
-
-    from market.models import PriceOrigin
-    from market.quotes import Quote
-    from trading.market_step import apply_marks
-
     user = trader("10000")
     placed = order(user, "buy", "0.1", price="60000")
     quote = Quote(D("59990"), PriceOrigin.SIMULATION)
@@ -153,3 +153,26 @@ def test_a_step_that_died_after_the_marks_loses_no_fill(trader: Trader, marks: M
     assert Order.objects.get(pk=placed.pk).status == OrderStatus.NEW
     marks(BTCUSDT="64000")
     assert Order.objects.get(pk=placed.pk).average_price == D("60000")
+
+
+PARK: Final = """
+INSERT INTO trading_order (account_id, instrument_id, symbol, fingerprint, side, type, size,
+    price, leverage, reduce_only, liquidation, status, reject_code, reject_detail, filled_size,
+    required_margin, reserved_margin, reserved_notional, venue, accepted_as, created_at, updated_at)
+SELECT account_id, instrument_id, symbol, '', side, type, size, price, leverage, reduce_only,
+    liquidation, status, '', '', 0, 0, 0, 0, venue, accepted_as, created_at, updated_at
+FROM trading_order CROSS JOIN generate_series(2, 66000) WHERE reduce_only
+"""
+
+
+def test_a_step_reaches_more_orders_than_a_statement_has_parameters(trader: Trader) -> None:
+    user = trader("10000")
+    order(user, "buy", "0.5")
+    placed = order(user, "sell", "0.001", price="70000", reduce_only=True)
+    with connection.cursor() as cursor:
+        cursor.execute(PARK)
+    quote = Quote(D("70000"), PriceOrigin.SIMULATION)
+    assert placed.instrument_id is not None
+    apply_marks(quotes={placed.instrument_id: quote}, now=timezone.now())
+    assert Instrument.objects.get(symbol="BTCUSDT").mark_price == D("70000")
+    assert triggered_orders().count() == 66_000
