@@ -64,7 +64,6 @@ def update(model: type[Model], names: Sequence[str]) -> str:
 
 ORDER_CHANGES = [
     "status",
-    "accepted_as",
     "reject_code",
     "reject_detail",
     "filled_size",
@@ -104,10 +103,14 @@ PARTS: Final = {
 # PostgreSQL runs parts when they are read, not as they are written: a position must be closed
 # before the next one of the same instrument opens, and the shared rows come last.
 AFTER_CHANGES: Final = " WHERE (SELECT count(*) FROM changed_risk_position) >= 0"
-# Until it is stored, an order knows only what its book had added to global exposure by then.
-EXPOSURE_AFTER: Final = (
-    "(SELECT total.total FROM total) - %(exposure_change)s::numeric + global_exposure_after"
-)
+# A new order is stored as it is answered. Until then it knows only what its book had added to
+# global exposure by its turn.
+FIRST_ANSWER: Final = {
+    "answered_filled_size": "filled_size",
+    "answered_average_price": "average_price",
+    "global_exposure_after": "(SELECT total.total FROM total) - %(exposure_change)s::numeric"
+    " + global_exposure_after",
+}
 # The rows of several instruments are locked in one order, so that two bookings cannot wait in a
 # circle.
 SHARED_ROWS: Final = """
@@ -148,7 +151,7 @@ def statement(parts: tuple[str, ...]) -> str:
     clauses = [
         *clauses_of(parts),
         SHARED_ROWS,
-        f"new_trading_order AS ({insert(Order, global_exposure_after=EXPOSURE_AFTER)})",
+        f"new_trading_order AS ({insert(Order, **FIRST_ANSWER)})",
     ]
     outcome = "SELECT (SELECT count(*) FROM moved), (SELECT total.total FROM total)"
     return f"WITH {', '.join(clauses)} {outcome}"

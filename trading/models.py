@@ -53,8 +53,8 @@ class Order(models.Model):
 
     ``price`` is the limit price, ``average_price`` that of the fills. ``fingerprint`` is the digest
     of the request, by which a repeated ``client_order_id`` is recognised; ``accepted_as``,
-    ``required_margin`` and the exposures keep the first answer. ``triggered_at`` marks a resting
-    order whose price a market step has reached.
+    the columns ``answered_…``, ``required_margin`` and the exposures keep the first answer.
+    ``triggered_at`` marks a resting order whose price a market step has reached.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="orders")
@@ -83,6 +83,8 @@ class Order(models.Model):
     accepted_as = models.CharField(
         max_length=16, choices=OrderStatus.choices, help_text="Status in the first answer."
     )
+    answered_filled_size = models.DecimalField(**AMOUNT_FIELD, default=0, db_default=0)
+    answered_average_price = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
     user_exposure_after = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
     global_exposure_after = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
     triggered_at = models.DateTimeField(null=True, blank=True)
@@ -166,6 +168,13 @@ class Order(models.Model):
             models.CheckConstraint(
                 condition=Q(accepted_as__in=OrderStatus.values, venue__in=Venue.values),
                 name="order_first_answer_and_venue_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(answered_filled_size=0, answered_average_price__isnull=True)
+                | Q(answered_filled_size__gt=0, answered_filled_size__lte=F("filled_size"))
+                & Q(answered_average_price__isnull=False, answered_average_price__gt=0)
+                & are_numbers("answered_average_price"),
+                name="order_answered_fill_within_fill",
             ),
             models.CheckConstraint(
                 condition=Q(required_margin__gte=0)

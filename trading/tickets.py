@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Final
 
 from django.db import connection
+from django.db.models import F
 
-from market.amounts import ZERO
 from risk.denials import Denial
 from risk.engine import Intent
 from trading.errors import ClientOrderIdConflict
@@ -92,17 +92,29 @@ def earlier_placements(order_ids: Sequence[int]) -> dict[str, Placement]:
     if not order_ids:
         return {}
     orders = Order.objects.select_related("account").filter(pk__in=order_ids)
-    return {str(order.client_order_id): as_first_answered(order) for order in orders}
+    return {str(order.client_order_id): first_answer_of(order) for order in orders}
 
 
-def as_first_answered(order: Order) -> Placement:
-    """Return the answer that an order got when it was placed; in memory only."""
-    if order.accepted_as in {OrderStatus.NEW, OrderStatus.PENDING_NEW}:
-        order.filled_size, order.average_price = ZERO, None
+def answer_first(order_id: int) -> Placement:
+    """Keep where an order of a venue stands now as what its client is told first, and return it."""
+    untold = Order.objects.filter(pk=order_id, accepted_as=OrderStatus.PENDING_NEW)
+    untold.update(
+        accepted_as=F("status"),
+        answered_filled_size=F("filled_size"),
+        answered_average_price=F("average_price"),
+    )
+    return first_answer_of(Order.objects.select_related("account").get(pk=order_id))
+
+
+def first_answer_of(order: Order) -> Placement:
+    """Return the answer that a stored order got when it was placed; in memory only."""
+    if order.accepted_as in OPEN_STATUSES:  # What ended it, and why, came later.
+        order.reject_code = order.reject_detail = ""
     order.status = order.accepted_as
+    order.filled_size = order.answered_filled_size
+    order.average_price = order.answered_average_price
     refused = order.status == OrderStatus.REJECTED
-    denial = Denial(order.reject_code, order.reject_detail) if refused else None
-    return Placement(order, denial, replayed=True)
+    return Placement(order, Denial(order.reject_code, order.reject_detail) if refused else None)
 
 
 def repeat(earlier: Placement, ticket: Ticket) -> Outcome:

@@ -470,6 +470,23 @@ ORDERS = [
         "order_first_answer_and_venue_known",
     ),
     Break(
+        "an order was answered no more than it filled",
+        new_order(answered_filled_size="size", answered_average_price="1"),
+        "order_answered_fill_within_fill",
+    ),
+    *(
+        Break(
+            f"an order keeps the {column} of its first answer",
+            f"UPDATE trading_order SET {column} = {value} WHERE status = 'NEW'",
+            "order_first_answer_stands",
+        )
+        for column, value in {
+            "accepted_as": "'FILLED'",
+            "answered_filled_size": "1",
+            "answered_average_price": "1",
+        }.items()
+    ),
+    Break(
         "an order's venue is known",
         new_order(venue="'nasdaq'"),
         "order_first_answer_and_venue_known",

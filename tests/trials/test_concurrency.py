@@ -29,7 +29,7 @@ from trading.manual_prices import step_at_prices
 from trading.models import Liquidation, Order
 from trading.serializers import PLACEMENT
 from trading.services import place_order
-from trading.tickets import as_first_answered
+from trading.tickets import first_answer_of
 
 D = Decimal
 PROCESSES, THREADS, ORDERS_EACH = 4, 16, 157
@@ -241,7 +241,7 @@ def check_answers(trial: Trial) -> None:
     stored = {o.pk: o for o in of_clients.select_related("account").filter(liquidation=False)}
     assert set(stored) == set(first) == set(answers)
     for order_id, given in answers.items():
-        placement = as_first_answered(stored[order_id])
+        placement = first_answer_of(stored[order_id])
         assert placement.order.client_order_id == given["client_order_id"]
         if placement.denial is None:
             body = json.loads(json.dumps(PLACEMENT.to_representation(placement.order)))

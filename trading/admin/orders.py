@@ -127,6 +127,7 @@ class OrderAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
             {
                 "fields": (
                     ("status", "accepted_as", "updated_at"),
+                    ("answered_filled_size", "answered_average_price"),
                     ("reject_code", "reject_detail"),
                     ("filled_size", "average_price", "triggered_at"),
                     ("required_margin", "reserved_margin", "reserved_notional"),

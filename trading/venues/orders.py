@@ -25,7 +25,7 @@ from trading.errors import ClientOrderIdConflict, OrderNotOpen, OrderPending
 from trading.metrics import count_order, order_latency_seconds
 from trading.models import OPEN_STATUSES, Order, OrderStatus, OrderType, Side, Venue
 from trading.placement import Desk, decide_until_booked
-from trading.tickets import Outcome, Placement, Ticket
+from trading.tickets import Outcome, Placement, Ticket, answer_first
 from trading.venues.checks import check_for_venue
 from trading.venues.connection import venue_client, venue_order_id
 from trading.venues.denials import VENUE_REJECTED, VENUE_UNAVAILABLE
@@ -78,13 +78,14 @@ def send(client: BinanceClient, order: Order) -> Placement:
         return refuse(order, Denial(VENUE_REJECTED, f"The venue refused: {error.message}"))
     except VenueError as error:
         return refuse(order, Denial(VENUE_UNAVAILABLE, error.message))
-    return Placement(settle(order=order, result=result, fills=result.fills, first_answer=True))
+    settle(order=order, result=result, fills=result.fills)
+    return answer_first(order.pk)
 
 
 def refuse(order: Order, denial: Denial) -> Placement:
     """Store that the venue did not take an order."""
-    order = end_absent(order=order, status=OrderStatus.REJECTED, denial=denial)
-    return Placement(order, denial)
+    end_absent(order=order, status=OrderStatus.REJECTED, denial=denial)
+    return answer_first(order.pk)
 
 
 def cancel_at_venue(*, order: Order) -> Order:

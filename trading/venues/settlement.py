@@ -37,13 +37,8 @@ LONGEST_DETAIL: Final = 200
 
 @until_mark_holds
 @transaction.atomic
-def settle(
-    *, order: Order, result: OrderResult, fills: Sequence[Fill], first_answer: bool = False
-) -> Order:
-    """Bring an order to where it is at the venue and return it.
-
-    ``first_answer`` tells that its client, too, learns of it only now.
-    """
+def settle(*, order: Order, result: OrderResult, fills: Sequence[Fill]) -> Order:
+    """Bring an order to where it is at the venue and return it."""
     order, book = lock_order(order)
     if order.status not in OPEN_STATUSES:
         return order
@@ -61,8 +56,6 @@ def settle(
     InsuranceFund().cover_deficit(book, order)
     if order.status == OrderStatus.EXPIRED:
         explain(order, Denial(VENUE_EXPIRED, f"The venue ended the order as {result.status}."))
-    if first_answer:
-        order.accepted_as = order.status
     write(book)
     return order
 
@@ -78,8 +71,6 @@ def end_absent(*, order: Order, status: OrderStatus, denial: Denial) -> Order:
     book.release(order)
     order.status = status
     explain(order, denial)
-    if status == OrderStatus.REJECTED:
-        order.accepted_as = status
     write(book)
     return order
 
