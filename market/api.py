@@ -5,10 +5,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from market.candles import candles
 from market.errors import UnknownSymbol
 from market.examples import CANDLE_EXAMPLE, INSTRUMENT_EXAMPLE, PRICE_EXAMPLE
 from market.schema import errors
-from market.selectors import NoPrice, candles, current_prices, instruments, priced_instrument
+from market.selectors import NoPrice, current_prices, instruments, priced_instrument
 from market.serializers import (
     CandleQuery,
     CandleSerializer,

@@ -17,6 +17,7 @@ from market.amounts import (
     percent,
     plain,
 )
+from market.candle_models import KeptCandle as KeptCandle
 from market.constraints import are_numbers
 
 RATE_FIELD: dict[str, Any] = {"max_digits": 12, "decimal_places": 8}

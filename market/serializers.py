@@ -4,9 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
+from market.candles import INTERVALS, Candle
 from market.fields import AmountField
 from market.models import Instrument, PriceOrigin
-from market.selectors import INTERVALS, Candle
 
 
 class PriceSerializer(serializers.Serializer[Instrument]):

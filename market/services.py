@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from market.amounts import LARGEST_INPUT, ZERO, is_multiple, is_valid_multiple
+from market.candles import keep_candles
 from market.errors import ExchangeError
 from market.models import HaltOutcome, Instrument, PriceHalt, PriceTick
 from market.quotes import Quote
@@ -160,7 +161,7 @@ def check_marks(*, quotes: Mapping[int, Quote]) -> None:
 
 
 def record_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:
-    """Set mark prices by instrument id and keep them as ticks, in the caller's transaction."""
+    """Set mark prices by instrument id; keep them as ticks and in candles, in one transaction."""
     parameters: dict[str, Any] = {
         "now": now,
         "ids": list(quotes),
@@ -173,10 +174,11 @@ def record_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:
         PriceTick(instrument_id=key, price=quote.price, source=quote.source, created_at=now)
         for key, quote in quotes.items()
     )
+    keep_candles(quotes=quotes, now=now)
 
 
 def prune_ticks(*, older_than: timedelta) -> int:
-    """Delete ticks older than an age, chunk by chunk, and return how many."""
+    """Delete ticks older than an age, chunk by chunk, and return how many; candles stay."""
     before, deleted = timezone.now() - older_than, 0
     while True:
         chunk = PriceTick.objects.filter(created_at__lt=before).order_by("id")[:PRUNE_CHUNK]

@@ -714,6 +714,37 @@ MARKET = [
         "tick_price_positive",
     ),
     Break(
+        "an interval has one candle",
+        copied("market_keptcandle") + "LIMIT 1",
+        "candle_once_per_interval",
+    ),
+    Break(
+        "a candle's prices are positive",
+        "UPDATE market_keptcandle SET low = 0",
+        "candle_prices_within_range",
+    ),
+    Break(
+        "a candle opens within its range",
+        "UPDATE market_keptcandle SET open = high + 1",
+        "candle_prices_within_range",
+    ),
+    Break(
+        "a candle closes within its range",
+        "UPDATE market_keptcandle SET close = low / 2",
+        "candle_prices_within_range",
+    ),
+    *is_number("market_keptcandle", "candle_prices_within_range", "open", "high", "low", "close"),
+    Break(
+        "a candle holds ticks",
+        "UPDATE market_keptcandle SET ticks = 0",
+        "candle_holds_ticks",
+    ),
+    Break(
+        "a kept candle is of a minute or of an hour",
+        "UPDATE market_keptcandle SET seconds = 61 WHERE seconds = 60",
+        "candle_holds_ticks",
+    ),
+    Break(
         "there is one market clock",
         "INSERT INTO market_marketclock (id, steps) VALUES (2, 0)",
         "market_clock_single_row",

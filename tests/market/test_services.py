@@ -27,7 +27,7 @@ from market.services import (
 from tests.market.conftest import mark
 
 
-def test_marks_of_many_instruments_take_two_statements(btc: Instrument) -> None:
+def test_marks_of_many_instruments_take_three_statements(btc: Instrument) -> None:
     listed = [btc] + [
         list_instrument(
             symbol=f"C{number}USDT", base_asset="C", tick_size=Decimal(1), lot_size=Decimal(1)
@@ -41,7 +41,7 @@ def test_marks_of_many_instruments_take_two_statements(btc: Instrument) -> None:
     }
     with CaptureQueriesContext(connection) as statements:
         record_marks(quotes=quotes, now=now)
-    assert len(statements) == 2
+    assert len(statements) == 3
     for instrument in Instrument.objects.all():
         assert (instrument.mark_price, instrument.marked_at, instrument.mark_source) == (
             quotes[instrument.pk].price,

@@ -12,7 +12,7 @@ LONGEST_DAYS: Final = 36_500
 
 
 class Command(BaseCommand):
-    help = "Delete price ticks older than a number of days."
+    help = "Delete price ticks older than a number of days; candles stay."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--older-than-days", type=age, default="30", help="Days to keep (30).")

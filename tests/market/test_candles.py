@@ -1,0 +1,88 @@
+"""Candles are what the marks were, to the digit, also when the ticks are long forgotten."""
+
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from importlib import import_module
+from itertools import groupby
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from market.candle_models import KeptCandle
+from market.candles import INTERVALS, Candle, candles
+from market.models import Instrument, PriceTick
+from market.services import list_instrument, prune_ticks
+from tests.market.conftest import mark
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LIMITS = (1, 7, 1_000)
+
+
+@pytest.fixture(params=[1, 2, 3])
+def walk(request: Any, btc: Instrument) -> Instrument:
+    """BTCUSDT after some hundred marks, with gaps, over days; another instrument beside it."""
+    other = list_instrument(
+        symbol="ETHUSDT", base_asset="ETH", tick_size=Decimal("0.01"), lot_size=Decimal("0.01")
+    )
+    draw = random.Random(request.param)
+    now = datetime(2026, 1, 5, 23, 58, tzinfo=UTC)
+    for _ in range(200):
+        now += timedelta(seconds=draw.choice([0.25, 1, 1, 20, 60, 61, 1_700, 40_000]))
+        mark(btc, str(draw.randrange(9_000, 11_000) / 100), now)
+        mark(other, "7", now)
+    btc.refresh_from_db()
+    return btc
+
+
+def expected(instrument: Instrument, interval: str, limit: int) -> Iterator[Candle]:
+    """Make candles of ticks, one by one."""
+    length = timedelta(seconds=INTERVALS[interval])
+
+    def opens(time: datetime) -> datetime:
+        return time - (time - EPOCH) % length
+
+    assert instrument.marked_at is not None
+    first = opens(instrument.marked_at) - (limit - 1) * length
+    ticks = PriceTick.objects.filter(instrument=instrument, created_at__gte=first).order_by("id")
+    for open_time, group in groupby(ticks, key=lambda tick: opens(tick.created_at)):
+        prices = [tick.price for tick in group]
+        yield Candle(open_time, prices[0], max(prices), min(prices), prices[-1], len(prices))
+
+
+def all_candles() -> dict[tuple[str, int], list[Candle]]:
+    return {
+        (interval, limit): candles(symbol="BTCUSDT", interval=interval, limit=limit)
+        for interval in INTERVALS
+        for limit in LIMITS
+    }
+
+
+def test_candles_of_every_length_are_those_of_the_ticks(walk: Instrument) -> None:
+    for (interval, limit), shown in all_candles().items():
+        assert shown == list(expected(walk, interval, limit)), (interval, limit)
+
+
+def test_forgotten_ticks_leave_the_candles(walk: Instrument) -> None:
+    before = all_candles()
+    assert prune_ticks(older_than=timedelta(0)) == 400
+    assert not PriceTick.objects.exists()
+    assert all_candles() == before
+    assert walk.marked_at is not None
+    mark(walk, "500", walk.marked_at)
+    [last] = candles(symbol="BTCUSDT", interval="1d", limit=1)
+    assert (last.high, last.close) == (500, 500)
+    assert last.ticks == before["1d", 1][0].ticks + 1
+
+
+def test_the_migration_makes_candles_of_the_ticks_that_there_are(walk: Instrument) -> None:
+    def rows() -> set[tuple[Any, ...]]:
+        return {row[1:] for row in KeptCandle.objects.values_list()}
+
+    kept = rows()
+    KeptCandle.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("market.migrations.0008_candles").FILL)
+    assert rows() == kept
