@@ -86,6 +86,7 @@ UNFOLD: dict[str, Any] = {
                 "separator": True,
                 "items": [
                     link("Instruments", "candlestick_chart", "market_instrument"),
+                    link("Price halts", "block", "market_pricehalt"),
                     link("Price ticks", "timeline", "market_pricetick"),
                     link("Clock", "schedule", "market_marketclock"),
                 ],

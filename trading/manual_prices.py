@@ -5,9 +5,11 @@ from decimal import Decimal
 from itertools import count
 
 from market.errors import UnknownSymbol
-from market.models import Instrument, PriceOrigin
+from market.models import HaltOutcome, Instrument, PriceHalt, PriceOrigin
 from market.quotes import Quote
+from market.services import resume_instrument
 from market.sources.simulation import SimulationSource
+from trading.errors import AlreadyReleased
 from trading.market_step import QuoteSource, StepResult, run_market_step_when_free
 
 
@@ -18,6 +20,24 @@ def set_price(*, symbol: str, price: Decimal) -> StepResult:
     a positive multiple of the tick size.
     """
     return run_market_step_when_free(symbol=symbol, quote_source=fixed_quotes({symbol: price}))
+
+
+def take_refused_price(*, halt: PriceHalt, patience: float = 30) -> StepResult:
+    """Run one market step at the price that halted an instrument, then trade it again.
+
+    It stays halted until the price is its mark, so that no other quote gets in between. Raises
+    AlreadyReleased, MarketBusy.
+    """
+    if halt.released_at is not None:
+        raise AlreadyReleased
+    quote = Quote(halt.price, PriceOrigin(halt.source), by_hand=True)
+    result = run_market_step_when_free(
+        symbol=halt.instrument.symbol,
+        quote_source=lambda instruments, step: {halt.instrument_id: quote},
+        patience=patience,
+    )
+    resume_instrument(instrument=halt.instrument, outcome=HaltOutcome.TAKEN)
+    return result
 
 
 def step_at_prices(prices: Mapping[str, Decimal]) -> StepResult:

@@ -1,6 +1,6 @@
 """A seeded exchange with something on every page, and staff with and without rights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -16,9 +16,13 @@ from kpi.ledger_checks import check_ledger
 from kpi.models import AlertRule
 from kpi.services import record_heartbeat
 from kpi.snapshots import take_snapshot
+from market.models import Instrument, PriceOrigin
+from market.quotes import Quote
+from market.services import resume_instrument
 from risk.engine import Intent
 from trading.demo import seed_demo
 from trading.manual_prices import set_price
+from trading.market_step import run_market_step
 from trading.services import place_order
 
 D = Decimal
@@ -33,7 +37,7 @@ def cheap_passwords(settings: Any) -> None:
 
 @pytest.fixture
 def exchange(db: None) -> None:
-    """Orders, trades, positions, a resting order, a refused one and a liquidation."""
+    """Orders, trades, positions, a resting and a refused one, a liquidation and a price halt."""
     seed_demo()
     record_heartbeat()
     beginner, intermediate, advanced = User.objects.order_by("id").values_list("pk", flat=True)[:3]
@@ -47,7 +51,18 @@ def exchange(db: None) -> None:
     place_order(user_id=beginner, intent=Intent("ETHUSDT", True, D("0.2")))
     place_order(user_id=beginner, intent=Intent("ETHUSDT", False, D("0.1")))
     place_order(user_id=beginner, intent=Intent("BTCUSDT", True, D(500)))
+    quoted("BTCUSDT", "1")
+    resume_instrument(instrument=Instrument.objects.get(symbol="BTCUSDT"))
     watch()
+
+
+def quoted(symbol: str, price: str) -> None:
+    """Run one market step of one instrument with a quote of a price source."""
+
+    def quotes(instruments: Sequence[Instrument], step: int) -> Mapping[int, Quote]:
+        return {one.pk: Quote(D(price), PriceOrigin.SIMULATION) for one in instruments}
+
+    run_market_step(symbol=symbol, quote_source=quotes)
 
 
 def watch() -> None:

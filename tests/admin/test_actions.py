@@ -23,7 +23,11 @@ ROW_ACTIONS = {
         for action in ("deposit", "withdraw", "adjust", "suspend", "resume")
     ],
     "policy": ["risk_riskpolicy_halt", "risk_riskpolicy_resume"],
-    "instrument": ["market_instrument_halt", "market_instrument_resume"],
+    "instrument": [
+        "market_instrument_halt",
+        "market_instrument_resume",
+        "market_instrument_release",
+    ],
     "order": ["trading_order_cancel"],
 }
 LIST_ACTIONS = [

@@ -1,5 +1,5 @@
-"""Orders, trades, close-outs, market steps and accounts in the staff console."""
+"""Orders, trades, close-outs, market steps, instruments and accounts in the staff console."""
 
-from trading.admin import accounts, clock, liquidations, orders
+from trading.admin import accounts, clock, instruments, liquidations, orders
 
-__all__ = ["accounts", "clock", "liquidations", "orders"]
+__all__ = ["accounts", "clock", "instruments", "liquidations", "orders"]

@@ -1,0 +1,183 @@
+"""Instruments in the staff console: their rules, their halts, and the quotes that halted them."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from market.amounts import plain
+from market.console.actions import for_each, row_action
+from market.console.figures import NOTHING, plain_column, time_column
+from market.console.filters import DayFilter
+from market.console.pages import ConfigurationAdmin, LargeRecordAdmin
+from market.models import HaltOutcome, Instrument, PriceHalt
+from market.selectors import open_price_halt
+from market.services import (
+    configure_instrument,
+    halt_instrument,
+    list_instrument,
+    resume_instrument,
+)
+from trading.admin.clock import PATIENCE, told
+from trading.manual_prices import take_refused_price
+
+STEPS = ("tick_size", "lot_size", "min_notional")
+FEES = ("maker_fee_rate", "taker_fee_rate")
+IDENTITY = ("symbol", "base_asset", "quote_asset")
+MARK = ("mark_price", "marked_at", "mark_source")
+
+
+class ReleaseForm(BaseDialogForm):
+    """Asks what becomes of the quote that halted an instrument, and means the one it showed."""
+
+    halt = forms.ModelChoiceField(PriceHalt.objects.none(), widget=forms.HiddenInput)
+    outcome = forms.ChoiceField(label="Mark price", widget=UnfoldAdminSelectWidget)
+
+    def __init__(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, object_id, *args, **kwargs)
+        key = int(object_id) if object_id.isdecimal() else None
+        halts = PriceHalt.objects.filter(instrument=key, released_at=None)
+        self.fields["halt"].queryset = halts
+        if (halt := halts.first()) is not None:
+            self.fields["halt"].initial = halt.pk
+            mark = halt.instrument.mark_price or halt.mark_price
+            self.fields["outcome"].choices = [
+                (HaltOutcome.KEPT, f"Keep the old mark: {plain(mark)}"),
+                (HaltOutcome.TAKEN, f"Take this price: {plain(halt.price)}"),
+            ]
+
+
+@admin.register(Instrument)
+class InstrumentAdmin(ConfigurationAdmin):
+    """Rules are edited here; the mark price comes from market steps alone."""
+
+    list_display = (
+        "symbol",
+        plain_column("mark_price"),
+        time_column("marked_at"),
+        "mark_source",
+        plain_column("tick_size"),
+        plain_column("lot_size"),
+        plain_column("min_notional", "Minimum notional"),
+        "halted",
+    )
+    list_filter = ("halted", ("mark_source", ChoicesDropdownFilter))
+    search_fields = ("symbol", "base_asset")
+    fieldsets = (
+        (None, {"fields": (IDENTITY, ("halted", "halt_reason"))}),
+        ("Rules", {"fields": (STEPS, FEES, "price_collar")}),
+        ("Mark price", {"fields": (MARK,)}),
+    )
+    add_fieldsets = (
+        (None, {"fields": (("symbol", "base_asset"),)}),
+        ("Rules", {"fields": (STEPS, FEES, "price_collar")}),
+    )
+    actions = ("halt_selected", "resume_selected")
+    actions_detail = ("halt", "resume", "release")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Instrument | None = None
+    ) -> tuple[str, ...]:
+        """A symbol keeps its name and its assets once it is listed."""
+        return (*MARK, "halted", "halt_reason", *(IDENTITY if obj else ()))
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """Offer the one of halt, resume and release that changes something."""
+        instrument = self.get_object(request, object_id)
+        useful = "halt"
+        if instrument is not None and instrument.halted:
+            useful = "release" if open_price_halt(instrument=instrument) else "resume"
+        offered = super().get_actions_detail(request, object_id)
+        return [action for action in offered if action.method.__name__ == useful]
+
+    @admin.display(description="Halted by its price collar")
+    def halt_reason(self, row: Instrument) -> str:
+        halt = open_price_halt(instrument=row)
+        return NOTHING if halt is None else halt.reason
+
+    def create(self, request: HttpRequest, values: dict[str, Any]) -> Instrument:
+        return list_instrument(**values)
+
+    def configure(
+        self, request: HttpRequest, row: Instrument, changes: dict[str, Any], version: str
+    ) -> None:
+        configure_instrument(instrument=row, changes=changes, version=version)
+
+    def has_halt_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("market.change_instrument")
+
+    @row_action(
+        title="Halt",
+        question="No order of this instrument is accepted or filled until it is resumed. "
+        "Close-outs go on.",
+        permission="halt",
+        icon="pause_circle",
+        variant=ActionVariant.DANGER,
+    )
+    def halt(self, request: HttpRequest, form: forms.Form, instrument: Instrument) -> str:
+        halt_instrument(instrument=instrument)
+        return f"{instrument} is halted."
+
+    @row_action(
+        title="Resume",
+        question="Orders of this instrument are accepted and filled again.",
+        permission="halt",
+        icon="play_circle",
+        variant=ActionVariant.SUCCESS,
+    )
+    def resume(self, request: HttpRequest, form: forms.Form, instrument: Instrument) -> str:
+        resume_instrument(instrument=instrument)
+        return f"{instrument} trades again."
+
+    @row_action(
+        title="Release",
+        question="Orders of this instrument are accepted and filled again. Taking the price that "
+        "halted it runs one market step at it: accounts in breach are closed out.",
+        permission="halt",
+        icon="lock_open",
+        variant=ActionVariant.SUCCESS,
+        form_class=ReleaseForm,
+    )
+    def release(self, request: HttpRequest, form: forms.Form, instrument: Instrument) -> str:
+        if form.cleaned_data["outcome"] == HaltOutcome.KEPT:
+            resume_instrument(instrument=instrument)
+            return f"{instrument} trades again at the old mark."
+        result = take_refused_price(halt=form.cleaned_data["halt"], patience=PATIENCE)
+        return f"{instrument} trades again at the price that halted it. {told(result)}"
+
+    @admin.action(description="Halt the selected", permissions=["halt"])
+    def halt_selected(self, request: HttpRequest, rows: QuerySet[Instrument]) -> None:
+        for_each(request, rows, lambda row: halt_instrument(instrument=row), "Halted")
+
+    @admin.action(description="Resume the selected", permissions=["halt"])
+    def resume_selected(self, request: HttpRequest, rows: QuerySet[Instrument]) -> None:
+        for_each(request, rows, lambda row: resume_instrument(instrument=row), "Resumed")
+
+
+@admin.register(PriceHalt)
+class PriceHaltAdmin(LargeRecordAdmin):
+    """Quotes that were refused; an open one is released on the page of its instrument."""
+
+    list_display = (
+        "id",
+        time_column("halted_at"),
+        "instrument",
+        plain_column("mark_price", "Mark"),
+        plain_column("price", "Refused"),
+        "source",
+        plain_column("collar"),
+        time_column("released_at"),
+        "outcome",
+    )
+    list_filter = (
+        ("instrument", RelatedDropdownFilter),
+        ("released_at", admin.EmptyFieldListFilter),
+        ("halted_at", DayFilter),
+    )
+    list_select_related = ("instrument",)
