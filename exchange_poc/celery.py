@@ -15,6 +15,8 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 
 
+#: Whatever else is turned off: accounts that trade wait for it in a list that every step reads.
+BOUNDS_INTERVAL_SECONDS: Final = 5.0
 #: Checks that read much fall due at other moments: which share of its interval each waits.
 OFFSETS: Final = {"kpi.tasks.check_ledger": 0.0, "kpi.tasks.check_audit": 0.5}
 
@@ -33,7 +35,7 @@ def schedule_beat(sender: Celery, **_: Any) -> None:
     intervals = {
         "trading.tasks.run_market_step": settings.TICK_INTERVAL_SECONDS,
         "trading.tasks.sweep_liquidations": settings.SWEEP_INTERVAL_SECONDS,
-        "trading.tasks.renew_bounds": settings.SWEEP_INTERVAL_SECONDS,
+        "trading.tasks.renew_bounds": BOUNDS_INTERVAL_SECONDS,
         "trading.tasks.reconcile_venue_orders": 15.0,
         "kpi.tasks.beat_heart": settings.HEARTBEAT_INTERVAL_SECONDS,
         "kpi.tasks.take_snapshot": settings.KPI_SNAPSHOT_INTERVAL_SECONDS,

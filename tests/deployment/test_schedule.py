@@ -6,8 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from celery import Celery
+from pytest_django import Settings
 
-from exchange_poc.celery import app
+from exchange_poc.celery import app, schedule_beat
 from exchange_poc.schedules import AtOffset
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -56,6 +58,16 @@ def test_the_checks_have_other_offsets() -> None:
     schedules = {entry["task"]: entry["schedule"] for entry in app.conf.beat_schedule.values()}
     checks = schedules["kpi.tasks.check_ledger"], schedules["kpi.tasks.check_audit"]
     assert [(check.seconds, check.offset) for check in checks] == [(900, 0), (900, 450)]
+
+
+def test_bounds_are_renewed_whatever_is_turned_off(settings: Settings) -> None:
+    """The accounts that traded would else pile up, and every step looks at each of them."""
+    settings.SWEEP_INTERVAL_SECONDS = settings.TICK_INTERVAL_SECONDS = 0
+    beat = Celery("beat")
+    schedule_beat(beat)
+    tasks = set(beat.conf.beat_schedule)
+    assert "trading.tasks.renew_bounds" in tasks
+    assert not tasks & {"trading.tasks.sweep_liquidations", "trading.tasks.run_market_step"}
 
 
 def test_slow_jobs_have_a_queue_of_their_own() -> None:
