@@ -1,14 +1,20 @@
 """Answers of the venue as values; what is not of the documented shape is a MalformedAnswer."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from market.binance.filters import NotionalFilter, StepFilter, SymbolRules
 
 Parsed = TypeVar("Parsed")
 Json = Mapping[str, Any]
+
+#: How the venue writes amounts: no exponent, and never more digits than a database column holds.
+DECIMAL: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?", re.ASCII)
+#: Numbers of orders and trades and times are integers of 64 bits.
+LARGEST_NUMBER: Final = 2**63 - 1
 
 
 class MalformedAnswer(Exception):
@@ -17,13 +23,21 @@ class MalformedAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """A part of an order that was filled: price in the quote asset, quantity in the base asset."""
+    """A part of an order that was filled: price in the quote asset, quantity in the base asset.
+
+    ``symbol``, ``order_id`` and ``is_buy`` are None where the answer does not repeat them.
+    ``commission`` is what the account at the venue paid, in whatever asset: no fee of ours (see
+    docs/venue.md), but told to whoever looks into an answer.
+    """
 
     trade_id: int
     price: Decimal
     quantity: Decimal
     commission: Decimal
     commission_asset: str
+    symbol: str | None = None
+    order_id: int | None = None
+    is_buy: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +78,7 @@ def parsed(parse: Callable[[Any], Parsed], body: Any) -> Parsed:
 
 def server_time_of(body: Json) -> int:
     """Return milliseconds since 1970."""
-    return int(body["serverTime"])
+    return number_of(body["serverTime"])
 
 
 def prices_of(body: list[Json]) -> dict[str, Decimal]:
@@ -78,7 +92,7 @@ def order_of(body: Json) -> OrderResult:
     quote_quantity = decimal_of(body["cummulativeQuoteQty"])
     return OrderResult(
         symbol=str(body["symbol"]),
-        order_id=int(body["orderId"]),
+        order_id=number_of(body["orderId"]),
         # A cancellation has an id of its own; the order's is then beside it.
         client_order_id=str(body.get("origClientOrderId") or body["clientOrderId"]),
         side=str(body["side"]),
@@ -89,22 +103,37 @@ def order_of(body: Json) -> OrderResult:
         executed_quantity=decimal_of(body["executedQty"]),
         # The documented sign of "not available at this time" is a negative number.
         quote_quantity=quote_quantity if quote_quantity >= 0 else None,
-        fills=tuple(fill_of(fill, "tradeId") for fill in body.get("fills", ())),
+        fills=tuple(fill_of(fill) for fill in body.get("fills", ())),
     )
+
+
+def fill_of(body: Json) -> Fill:
+    """Return a fill from the answer to a placement."""
+    return Fill(number_of(body["tradeId"]), *amounts_of(body))
 
 
 def trades_of(body: list[Json]) -> tuple[Fill, ...]:
     """Return the fills of a trade list, the oldest first."""
-    return tuple(fill_of(trade, "id") for trade in body)
+    return tuple(trade_of(trade) for trade in body)
 
 
-def fill_of(body: Json, id_field: str) -> Fill:
+def trade_of(body: Json) -> Fill:
     return Fill(
-        trade_id=int(body[id_field]),
-        price=decimal_of(body["price"]),
-        quantity=decimal_of(body["qty"]),
-        commission=decimal_of(body["commission"]),
-        commission_asset=str(body["commissionAsset"]),
+        number_of(body["id"]),
+        *amounts_of(body),
+        symbol=str(body["symbol"]),
+        order_id=number_of(body["orderId"]),
+        is_buy=bool(body["isBuyer"]),
+    )
+
+
+def amounts_of(body: Json) -> tuple[Decimal, Decimal, Decimal, str]:
+    """Return price, quantity, commission and its asset of a fill."""
+    return (
+        decimal_of(body["price"]),
+        decimal_of(body["qty"]),
+        decimal_of(body["commission"]),
+        str(body["commissionAsset"]),
     )
 
 
@@ -159,9 +188,13 @@ def notional_filter_of(body: Json) -> NotionalFilter:
 
 def decimal_of(text: Any) -> Decimal:
     """Return a decimal that the venue writes as text, never by way of a float."""
-    if not isinstance(text, str):
-        raise ValueError(f"{text!r} is not decimal text")
-    value = Decimal(text)
-    if not value.is_finite():
-        raise ValueError(f"{text!r} is not a number")
+    if not isinstance(text, str) or not DECIMAL.fullmatch(text):
+        raise ValueError(f"{text!r:.40} is not decimal text")
+    return Decimal(text)
+
+
+def number_of(value: Any) -> int:
+    """Return a whole number, such as that of an order."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_NUMBER:
+        raise ValueError(f"{value!r:.40} is no number")
     return value

@@ -153,7 +153,7 @@ def test_a_message_that_nobody_could_store_is_made_printable(
     assert len(caught.value.message) <= 200
 
 
-@pytest.mark.parametrize("text", ["Infinity", '"soon"', "null", "[]"])
+@pytest.mark.parametrize("text", ["Infinity", '"soon"', "null", "[]", "true", "-1", "1" + "0" * 30])
 def test_a_time_that_is_none(
     text: str, binance_standin: BinanceStandin, binance_client: BinanceClient
 ) -> None:
@@ -163,7 +163,10 @@ def test_a_time_that_is_none(
         binance_client.server_time()
 
 
-@pytest.mark.parametrize("price", ["NaN", "Infinity", "1,5", "", None, 65000.5, 65000])
+@pytest.mark.parametrize(
+    "price",
+    ["NaN", "Infinity", "1,5", "", None, 65000.5, 65000, "1e5", "1_0", "٣", "9" * 19, " 1"],
+)
 def test_a_price_that_is_none(
     price: Any, binance_standin: BinanceStandin, binance_client: BinanceClient
 ) -> None:
