@@ -88,15 +88,18 @@ def withdraw(
     return post(account=account, posting=posting, reason=reason, created_by=created_by)
 
 
-def adjust_balance(*, account: Account, amount: Decimal, reason: str, created_by: User) -> Transfer:
+def adjust_balance(
+    *, account: Account, amount: Decimal, reason: str, created_by: User, reference: str = ""
+) -> Transfer:
     """Post a staff adjustment of ``amount`` USDT, negative to take.
 
-    Raises InvalidAmount, InsufficientBalance, and ReasonRequired for a blank reason.
+    ``reference`` names what it is about, as kind:number. Raises InvalidAmount,
+    InsufficientBalance, and ReasonRequired for a blank reason.
     """
     if not reason.strip():
         raise ReasonRequired
     checked_amount(abs(amount))
-    posting = Posting(TransferKind.ADJUSTMENT, amount)
+    posting = Posting(TransferKind.ADJUSTMENT, amount, reference)
     return post(account=account, posting=posting, reason=reason.strip(), created_by=created_by)
 
 

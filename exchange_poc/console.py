@@ -57,6 +57,7 @@ UNFOLD: dict[str, Any] = {
                     link("Trades", "swap_horiz", "trading_trade"),
                     link("Positions", "stacked_line_chart", "risk_position"),
                     link("Liquidations", "gavel", "trading_liquidation"),
+                    link("Parked answers", "report", "trading_parkedanswer"),
                 ],
             },
             {

@@ -18,6 +18,7 @@ from kpi.windows import Totals, Windows
 from market.amounts import move
 from market.selectors import price_halts_since
 from risk.selectors import get_policy, global_exposure
+from trading.selectors import parked_answers_since
 
 #: Fewer requests in the window say nothing about shares and quantiles.
 FEWEST_REQUESTS: Final = 20
@@ -86,6 +87,14 @@ def refused_quotes(window: timedelta) -> list[Event]:
     ]
 
 
+def parked_answers(window: timedelta) -> list[Event]:
+    """Return what a venue said about an order and does not fit it, until staff settle it."""
+    return [
+        Event(f"order {parked.order_id} answer {parked.pk}", 1, parked.settled_at is not None)
+        for parked in parked_answers_since(timezone.now() - window)
+    ]
+
+
 #: By the kind of the rules.
 MEASURES: Final[Mapping[str, Measure]] = {
     "latency_p95": Measure(
@@ -131,5 +140,10 @@ MEASURES: Final[Mapping[str, Measure]] = {
         "Quote beyond the price collar, which halted its instrument",
         "move",
         events=refused_quotes,
+    ),
+    "parked_answers": Measure(
+        "Answer of a venue that does not fit its order and waits for staff",
+        "count",
+        events=parked_answers,
     ),
 }

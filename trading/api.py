@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from accounts.access import caller, must_be_owner, visible_user_id
 from accounts.schema import ORDER_LIMIT_HEADERS, ORDER_LIMIT_REACHED
 from accounts.throttling import limit_orders
-from market.errors import UnknownSymbol
+from market.errors import ExchangeError, UnknownSymbol
 from market.listing import LIST_ERRORS, ListQuery, filter_by, query_of
 from market.schema import errors
 from market.selectors import current_prices
@@ -90,7 +90,7 @@ class OrderListView(generics.ListAPIView[Order]):
         limit_orders(request, orders=1)
         ticket = read_ticket(request, request.data)
         [outcome] = place_orders(user_id=caller(request).pk, tickets=[ticket])
-        if isinstance(outcome, ClientOrderIdConflict):
+        if isinstance(outcome, ExchangeError):
             raise outcome
         headers = {REPLAYED: "true"} if outcome.replayed else {}
         if outcome.denial is not None:

@@ -95,7 +95,7 @@ def place_entries(user_id: int, entries: Sequence[Ticket | ExchangeError]) -> li
     return [result_of(next(outcomes) if isinstance(entry, Ticket) else entry) for entry in entries]
 
 
-def result_of(outcome: Outcome | ExchangeError) -> dict[str, Any]:
+def result_of(outcome: Outcome) -> dict[str, Any]:
     """Return the result of one order as it goes out."""
     if isinstance(outcome, ExchangeError):
         return refusal(outcome, replayed=False)

@@ -36,6 +36,25 @@ class OrderPending(Conflict):
     detail = "The venue has not told yet what became of the order; try again in some seconds."
 
 
+class OrderNotPlaced(ExchangeError):
+    """A fault of ours met one order of several; nothing of it is stored."""
+
+    status = 503
+    code = "order_not_placed"
+    detail = "The order was not placed: a fault was logged. Place it again."
+
+
+class AlreadySettled(Conflict):
+    code = "already_settled"
+    detail = "Somebody has settled this answer already."
+
+
+class NotSettledSo(ExchangeError):
+    """A parked answer cannot be settled as staff entered it."""
+
+    code = "not_settled_so"
+
+
 class MarketBusy(Conflict):
     code = "market_busy"
     detail = "Another market step is still running; try again."

@@ -11,6 +11,23 @@ from market.amounts import AMOUNT_FIELD
 from market.constraints import are_numbers
 from market.models import Instrument
 from risk.models import LiquidationMode
+from trading.parked_models import ParkedAnswer, ParkedOutcome
+from trading.venues.denials import ENDED_UNSEEN
+
+__all__ = [
+    "FILL_FREE_STATUSES",
+    "FILL_STATUSES",
+    "OPEN_STATUSES",
+    "Liquidation",
+    "Order",
+    "OrderStatus",
+    "OrderType",
+    "ParkedAnswer",
+    "ParkedOutcome",
+    "Side",
+    "Trade",
+    "Venue",
+]
 
 #: An order's size and price are kept as they were asked for, refused ones included.
 ASKED_FIELD: dict[str, Any] = {"max_digits": 36, "decimal_places": 18}
@@ -112,6 +129,20 @@ class Order(models.Model):
                 fields=["account", "id"],
                 condition=Q(status__in=OPEN_STATUSES),
                 name="order_open_by_account",
+            ),
+            models.Index(
+                fields=["status"],
+                condition=Q(status__in=OPEN_STATUSES, venue=Venue.BINANCE_TESTNET),
+                name="order_open_at_venue",
+            ),
+            models.Index(
+                fields=["updated_at"],
+                condition=Q(
+                    status=OrderStatus.EXPIRED,
+                    venue=Venue.BINANCE_TESTNET,
+                    reject_code__in=ENDED_UNSEEN,
+                ),
+                name="order_ended_unseen_at_venue",
             ),
         ]
         constraints = [

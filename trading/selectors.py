@@ -1,10 +1,16 @@
 """Reads of the trading app."""
 
+from datetime import datetime
+from typing import Final
+
 from django.db.models import Prefetch, QuerySet
 
 from market.errors import Forbidden
 from trading.errors import OrderNotFound
-from trading.models import Liquidation, Order, Trade
+from trading.models import Liquidation, Order, ParkedAnswer, Trade
+
+#: Of parked answers so many are looked at together.
+MOST_PARKED: Final = 100
 
 
 def orders_of(*, user_id: int | None) -> QuerySet[Order]:
@@ -39,3 +45,13 @@ def liquidations_of(*, user_id: int | None) -> QuerySet[Liquidation]:
         Prefetch("trades", queryset=trades)
     )
     return liquidations if user_id is None else liquidations.filter(account__user_id=user_id)
+
+
+def parked_answers_since(moment: datetime) -> list[ParkedAnswer]:
+    """Return the answers of a venue that wait for staff, and those settled since a moment.
+
+    Of either only the first hundred: the others have their turn when those are settled.
+    """
+    waiting = ParkedAnswer.objects.filter(settled_at=None).order_by("id")[:MOST_PARKED]
+    settled = ParkedAnswer.objects.filter(settled_at__gt=moment).order_by("-id")[:MOST_PARKED]
+    return [*waiting, *settled]

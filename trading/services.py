@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
+from market.errors import ExchangeError
 from risk.engine import Intent
 from trading import cancellation, placement
-from trading.errors import ClientOrderIdConflict
 from trading.models import Order, Venue
 from trading.selectors import get_order
 from trading.tickets import Outcome, Placement, Ticket
@@ -21,7 +21,7 @@ def place_order(*, user_id: int, intent: Intent, client_order_id: str | None = N
     CredentialsMissing where the venue needs some.
     """
     [outcome] = place_orders(user_id=user_id, tickets=[Ticket(intent, client_order_id)])
-    if isinstance(outcome, ClientOrderIdConflict):
+    if isinstance(outcome, ExchangeError):
         raise outcome
     return outcome
 
@@ -33,7 +33,7 @@ def place_orders(*, user_id: int, tickets: Sequence[Ticket]) -> list[Outcome]:
     AccountNotFound, CredentialsMissing where the venue needs some.
     """
     if settings.EXCHANGE_VENUE == Venue.BINANCE_TESTNET:
-        return [place_at_venue(user_id=user_id, ticket=ticket) for ticket in tickets]
+        return place_at_venue(user_id=user_id, tickets=tickets)
     return placement.place_orders(user_id=user_id, tickets=tickets)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from django.db import connection
 from django.db.models import F
 
+from market.errors import ExchangeError
 from risk.denials import Denial
 from risk.engine import Intent
 from trading.errors import ClientOrderIdConflict
@@ -47,8 +48,8 @@ class Placement:
     replayed: bool = False
 
 
-#: What became of a ticket.
-Outcome = Placement | ClientOrderIdConflict
+#: What became of a ticket; an error where there is no order of it.
+Outcome = Placement | ExchangeError
 
 # One row per ticket: an id for its order, and the earlier order of the same name if there is one;
 # and in each row how many orders the account has open.

@@ -35,6 +35,7 @@ KIND_LABELS = {
     "order_rejected": "default",
     "order_expired": "default",
     "liquidation": "danger",
+    "answer_settled": "info",
 }
 #: Pages of the facts whose references do not name them already, as app.model:key.
 PAGES = {

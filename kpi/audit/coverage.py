@@ -20,6 +20,7 @@ RECORDED: Final = {
         "fact.kind IN ('deposit', 'withdrawal', 'adjustment') OR fact.created_by_id IS NOT NULL",
     ),
     "admin_log": ("django_admin_log", "true"),
+    "trading.parkedanswer": ("trading_parkedanswer", "fact.settled_at IS NOT NULL"),
 }
 #: Of each kind, at most so many are named.
 MOST: Final = 20

@@ -18,6 +18,7 @@ class AuditKind(models.TextChoices):
     ORDER_REJECTED = "order_rejected", "Order rejected"
     ORDER_EXPIRED = "order_expired", "Order expired"
     LIQUIDATION = "liquidation", "Liquidation"
+    ANSWER_SETTLED = "answer_settled", "Parked answer settled"
 
 
 class AuditRecord(models.Model):

@@ -20,9 +20,11 @@ from market.models import Instrument, PriceOrigin
 from market.quotes import Quote
 from market.services import resume_instrument
 from risk.engine import Intent
+from tests.trading.conftest import doubt
 from trading.demo import seed_demo
 from trading.manual_prices import set_price
 from trading.market_step import run_market_step
+from trading.models import Order
 from trading.services import place_order
 
 D = Decimal
@@ -53,6 +55,7 @@ def exchange(db: None) -> None:
     place_order(user_id=beginner, intent=Intent("BTCUSDT", True, D(500)))
     quoted("BTCUSDT", "1")
     resume_instrument(instrument=Instrument.objects.get(symbol="BTCUSDT"))
+    doubt(Order.objects.filter(account__user_id=beginner, status="FILLED").latest("id"))
     watch()
 
 

@@ -13,7 +13,7 @@ from market.models import Instrument, MarketClock
 from risk.models import RiskPolicy
 from risk.services import change_policy
 from tests.admin.conftest import Clerk, D, press, select
-from trading.models import Liquidation, Order, OrderStatus
+from trading.models import Liquidation, Order, OrderStatus, ParkedAnswer
 
 ROW_ACTIONS = {
     "user": ["accounts_user_change_tier", "accounts_user_revoke_keys"],
@@ -29,6 +29,7 @@ ROW_ACTIONS = {
         "market_instrument_release",
     ],
     "order": ["trading_order_cancel"],
+    "parked": [f"trading_parkedanswer_{action}" for action in ("book", "release", "adjust")],
 }
 LIST_ACTIONS = [
     "accounts_account_fund_insurance",
@@ -42,6 +43,7 @@ EVERY_FIELD = {
     "reason": "x",
     "tier": "advanced",
     "price": "1",
+    "size": "1",
 }
 
 
@@ -54,6 +56,7 @@ def addresses(trader: User) -> list[str]:
         "policy": 1,
         "instrument": Instrument.objects.get(symbol="BTCUSDT").pk,
         "order": Order.objects.get(client_order_id="grid-7").pk,
+        "parked": ParkedAnswer.objects.get().pk,
     }
     of_rows = [
         reverse(f"admin:{action}", args=[keys[row]])

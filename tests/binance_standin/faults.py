@@ -40,6 +40,7 @@ class Lie:
     """The request has its effect, and the answer says what ``tell`` makes of the true one."""
 
     tell: Callable[[Any], Any]
+    status: int = 200
 
 
 #: What may happen to a request.

@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault is Fault.DROP_AFTER:
             raise Dropped
         if isinstance(fault, Lie):
-            return replace(answer, body=fault.tell(answer.body))
+            return replace(answer, status=fault.status, body=fault.tell(answer.body))
         return UNAVAILABLE if fault is Fault.UNAVAILABLE_AFTER else answer
 
     def process(self, path: str, query: str, body: str) -> Answer:

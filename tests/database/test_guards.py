@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, models, transaction
 from django.utils import timezone
 
 from accounts.keys import issue_api_key, revoke_api_key
-from accounts.models import Account, ApiKey, Tier, Transfer
+from accounts.models import Account, ApiKey, Tier, Transfer, User
 from accounts.services import create_user
 from market.models import Instrument, PriceOrigin
 from market.quotes import Quote
@@ -21,12 +21,13 @@ from market.services import list_instrument, resume_instrument
 from risk.bound_models import ReferencePrice
 from risk.bounds import renew_bounds
 from risk.models import GlobalExposure, Position, RiskPolicy
-from tests.trading.conftest import order
+from tests.trading.conftest import doubt, order
 from trading.ledger_check import ledger_differences
 from trading.manual_prices import step_at_prices
 from trading.market_step import run_market_step
-from trading.models import Liquidation, Order, OrderStatus, Trade
+from trading.models import Liquidation, Order, OrderStatus, ParkedAnswer, Trade
 from trading.services import cancel_order
+from trading.venues.staff_settlement import adjust_parked
 
 pytestmark = pytest.mark.django_db
 
@@ -660,6 +661,40 @@ HISTORY = [
     ),
 ]
 
+PARKED = [
+    *kept("trading_parkedanswer", "parked_answer_is_kept"),
+    Break(
+        "a parked answer stays as it came",
+        "UPDATE trading_parkedanswer SET complaint = 'none' WHERE settled_at IS NULL",
+        "parked_answer_is_fixed",
+    ),
+    Break(
+        "a parked answer is settled once",
+        "UPDATE trading_parkedanswer SET reason = 'another' WHERE settled_at IS NOT NULL",
+        "parked_answer_is_fixed",
+    ),
+    Break(
+        "an order has one answer that waits",
+        copied("trading_parkedanswer") + "WHERE settled_at IS NULL",
+        "parked_answer_one_per_order",
+    ),
+    Break(
+        "a parked answer is settled by somebody",
+        "UPDATE trading_parkedanswer SET settled_at = now() WHERE settled_at IS NULL",
+        "parked_answer_settled_by_somebody",
+    ),
+    Break(
+        "a parked answer is settled for a reason",
+        copied("trading_parkedanswer", reason="''") + "WHERE settled_at IS NOT NULL",
+        "parked_answer_settled_by_somebody",
+    ),
+    Break(
+        "a parked quantity is no NaN",
+        copied("trading_parkedanswer", executed_quantity="'NaN'") + "WHERE settled_at IS NOT NULL",
+        "parked_answer_is_a_number",
+    ),
+]
+
 MARKET = [
     Break(
         "a symbol is written in capitals",
@@ -807,6 +842,7 @@ BREAKS = [
     *RISK,
     *ORDERS,
     *HISTORY,
+    *PARKED,
     *MARKET,
     *BOUNDS,
 ]
@@ -838,6 +874,11 @@ def live_through_everything() -> None:
     order(user, "buy", "0.1", price="40000", client_order_id="first")
     cancel_order(order_id=order(user, "buy", "0.1", price="30000").pk, user_id=user.pk)
     order(user, "buy", "1000")
+    staff = User.objects.create_superuser("watchful")
+    for filled in Order.objects.filter(status=OrderStatus.FILLED)[:2]:
+        doubt(filled)
+    settled = ParkedAnswer.objects.latest("id")
+    adjust_parked(parked=settled, amount=D(0), reason="A bust", staff=staff)
     revoke_api_key(api_key=issue_api_key(user=user)[0])
     issue_api_key(user=unlucky)
     order(unlucky, "buy", "0.1", leverage=10)
@@ -902,6 +943,7 @@ def test_every_guard_has_its_attempt(db: None) -> None:
         "audit_liquidation",
         "audit_refused_order",
         "audit_revoked_key",
+        "audit_settlement",
         "audit_suspension",
         "audit_transfer",
         # Implied by a stricter one of ours that answers first.

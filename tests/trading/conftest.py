@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 from accounts.keys import issue_api_key
 from accounts.models import Tier, User
 from accounts.services import create_user, fund_insurance
+from market.binance.answers import OrderResult
 from market.models import Instrument
 from market.services import list_instrument
 from risk.engine import Intent
@@ -20,6 +21,7 @@ from trading.manual_prices import step_at_prices
 from trading.market_step import StepResult
 from trading.models import Order
 from trading.services import place_order
+from trading.venues.settlement import settle
 
 Marks = Callable[..., StepResult]
 Trader = Callable[..., User]
@@ -101,6 +103,24 @@ def order(
         reduce_only=reduce_only,
     )
     return place_order(user_id=user.pk, intent=intent, client_order_id=client_order_id).order
+
+
+def doubt(order: Order) -> None:
+    """A venue says of an order that has ended that it filled more of it."""
+    told = OrderResult(
+        symbol=order.symbol,
+        order_id=4711,
+        client_order_id="",
+        side=order.side.upper(),
+        type="MARKET",
+        status="FILLED",
+        price=Decimal(0),
+        quantity=order.size,
+        executed_quantity=2 * order.size,
+        quote_quantity=None,
+        fills=(),
+    )
+    settle(order=order, result=told, fills=())
 
 
 def state_of(user: User) -> AccountState:

@@ -361,7 +361,7 @@ def test_a_loss_beyond_the_balance_is_covered(
 ) -> None:
     user = trader("1310")
     order(user, "buy", "0.1", leverage=5)
-    venue.set_price("BTCUSDT", "40000")
+    venue.set_price("BTCUSDT", "46000")
     closed = order(user, "sell", "0.1", reduce_only=True)
     assert (closed.status, state_of(user).balance) == (OrderStatus.FILLED, 0)
 

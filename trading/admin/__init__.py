@@ -1,5 +1,5 @@
-"""Orders, trades, close-outs, market steps, instruments and accounts in the staff console."""
+"""Orders and what became of them, market steps, instruments and accounts in the staff console."""
 
-from trading.admin import accounts, clock, instruments, liquidations, orders
+from trading.admin import accounts, clock, instruments, liquidations, orders, parked
 
-__all__ = ["accounts", "clock", "instruments", "liquidations", "orders"]
+__all__ = ["accounts", "clock", "instruments", "liquidations", "orders", "parked"]

@@ -9,19 +9,22 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+import structlog
 from django.utils import timezone
 
 from market.binance.answers import Fill, OrderResult
 from market.binance.client import BinanceClient
 from market.binance.errors import (
     CancelRejected,
+    DuplicateOrder,
     NoSuchOrder,
     OrderFateUnknown,
     VenueError,
     VenueRejected,
 )
+from market.errors import ExchangeError
 from risk.denials import Denial
-from trading.errors import ClientOrderIdConflict, OrderNotOpen, OrderPending
+from trading.errors import OrderNotOpen, OrderNotPlaced, OrderPending
 from trading.metrics import count_order, order_latency_seconds
 from trading.models import OPEN_STATUSES, Order, OrderStatus, OrderType, Side, Venue
 from trading.placement import Desk, decide_until_booked
@@ -29,7 +32,10 @@ from trading.tickets import Outcome, Placement, Ticket, answer_first
 from trading.venues.checks import check_for_venue
 from trading.venues.connection import venue_client, venue_order_id
 from trading.venues.denials import VENUE_REJECTED, VENUE_UNAVAILABLE
+from trading.venues.parking import is_parked
 from trading.venues.settlement import end_absent, settle
+
+log = structlog.get_logger(__name__)
 
 DESK: Final = Desk(Venue.BINANCE_TESTNET, OrderStatus.PENDING_NEW, check_for_venue)
 
@@ -40,26 +46,55 @@ SEND_WITHIN: Final = timedelta(seconds=20)
 #: recvWindow together.
 FATE_FINAL_AFTER: Final = timedelta(seconds=60)
 
+PARKED: Final = (
+    "What the venue answered about the order does not fit it; staff look into it and settle it."
+)
 
-def place_at_venue(*, user_id: int, ticket: Ticket) -> Outcome:
-    """Place an order for a user at the venue.
+
+def place_at_venue(*, user_id: int, tickets: Sequence[Ticket]) -> list[Outcome]:
+    """Place orders for a user at the venue, one after the other, and return what became of each.
 
     As on the simulated venue a refused order is returned with its denial, the venue's refusals
-    included. An order whose fate is unknown is returned as PENDING_NEW. Raises CredentialsMissing,
-    AccountNotFound.
+    included. An order whose fate is unknown is returned as PENDING_NEW. What breaks one order
+    does not lose what is known of those before it; SEND_WITHIN is for all of them together.
+    Raises CredentialsMissing, AccountNotFound.
     """
     client = venue_client()
+    deadline = client.deadline_in(SEND_WITHIN.total_seconds())
+    outcomes: list[Outcome] = []
+    for ticket in tickets:
+        try:
+            outcomes.append(place(client, user_id, ticket, deadline))
+        except Exception as error:
+            if not outcomes:
+                raise
+            log.exception("order_not_placed", user_id=user_id)
+            outcomes.append(error if isinstance(error, ExchangeError) else OrderNotPlaced())
+    return outcomes
+
+
+def place(client: BinanceClient, user_id: int, ticket: Ticket, deadline: float) -> Outcome:
+    """Store one order and send it to the venue."""
     with order_latency_seconds.time():
         [placement] = decide_until_booked(DESK, user_id, [ticket])
-        if isinstance(placement, ClientOrderIdConflict) or placement.replayed:
+        if isinstance(placement, ExchangeError) or placement.replayed:
             return placement
         if placement.denial is None:
-            placement = send(client, placement.order)
+            placement = send_or_leave(client, placement.order, deadline)
     count_order(placement.order)
     return placement
 
 
-def send(client: BinanceClient, order: Order) -> Placement:
+def send_or_leave(client: BinanceClient, order: Order, deadline: float) -> Placement:
+    """Send a stored order; where that breaks on our side it is left to reconciliation."""
+    try:
+        return send(client, order, deadline)
+    except Exception:
+        log.exception("order_left_pending", order_id=order.pk)
+        return Placement(order)
+
+
+def send(client: BinanceClient, order: Order, deadline: float) -> Placement:
     """Send a stored order to the venue and book the answer."""
     left = SEND_WITHIN - (timezone.now() - order.created_at)
     try:
@@ -70,15 +105,26 @@ def send(client: BinanceClient, order: Order) -> Placement:
             quantity=order.size,
             price=order.price,
             client_order_id=venue_order_id(order),
-            deadline=client.deadline_in(left.total_seconds()),
+            deadline=min(deadline, client.deadline_in(left.total_seconds())),
         )
     except OrderFateUnknown:
         return Placement(order)
+    except DuplicateOrder:
+        return ask(client, order)
     except VenueRejected as error:
         return refuse(order, Denial(VENUE_REJECTED, f"The venue refused: {error.message}"))
     except VenueError as error:
         return refuse(order, Denial(VENUE_UNAVAILABLE, error.message))
     settle(order=order, result=result, fills=result.fills)
+    return answer_first(order.pk)
+
+
+def ask(client: BinanceClient, order: Order) -> Placement:
+    """Return an order that the venue says it has already, as it is there if it can be asked."""
+    try:
+        refresh(client, order)
+    except VenueError:
+        return Placement(order)
     return answer_first(order.pk)
 
 
@@ -96,6 +142,8 @@ def cancel_at_venue(*, order: Order) -> Order:
     """
     if order.status not in OPEN_STATUSES:
         raise OrderNotOpen(order_id=order.pk, status=order.status)
+    if is_parked(order):
+        raise OrderPending(PARKED, order_id=order.pk)
     client = venue_client()
     try:
         result = client.cancel_order(symbol=order.symbol, client_order_id=venue_order_id(order))

@@ -1,14 +1,16 @@
 """Books what the venue says about an order: its fills, what it still reserves, its status.
 
-What the venue filled is a fact and is booked whatever the limits say now. Only what is not booked
-yet is booked, under the account's lock: to settle twice changes nothing.
+What the venue filled within the order is a fact and is booked whatever the limits say now; what
+does not fit the order is parked for staff. Only what is not booked yet is booked, under the
+account's lock: to settle twice changes nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from django.db import transaction
+from django.db import DataError, IntegrityError, InternalError, transaction
 from django.utils import timezone
 
 from accounts.locks import lock_account
@@ -16,37 +18,73 @@ from market.binance.answers import Fill, OrderResult
 from risk.denials import Denial
 from risk.execution import execute
 from risk.margin import share
-from risk.selectors import read_risk_state
+from risk.selectors import price_collar, read_risk_state
 from trading.book import Book
 from trading.booking import write
 from trading.deficit import InsuranceFund
-from trading.models import OPEN_STATUSES, Order, OrderStatus, Side
+from trading.models import OPEN_STATUSES, Order, OrderStatus, OrderType, Side
 from trading.retrying import until_mark_holds
+from trading.venues.connection import venue_order_id
 from trading.venues.denials import VENUE_EXPIRED
+from trading.venues.parking import is_parked, park, park_late_fill
+from trading.venues.verification import ENDINGS, Answer, Asked, complaint_about
 
-#: How the venue ends orders; what is not listed goes on.
-ENDINGS: Final = {
-    "FILLED": OrderStatus.FILLED,
-    "CANCELED": OrderStatus.CANCELED,
-    "REJECTED": OrderStatus.EXPIRED,
-    "EXPIRED": OrderStatus.EXPIRED,
-    "EXPIRED_IN_MATCH": OrderStatus.EXPIRED,
-}
+#: What the database or the arithmetic refuses although it fits the order.
+UNBOOKABLE: Final = (ArithmeticError, DataError, IntegrityError, InternalError)
 LONGEST_DETAIL: Final = 200
+
+
+def settle(*, order: Order, result: OrderResult, fills: Sequence[Fill]) -> Order:
+    """Bring an order to where it is at the venue and return it; park what does not fit it."""
+    answer = Answer(result, fills)
+    try:
+        return settle_or_park(order, answer)
+    except UNBOOKABLE as error:
+        return settle_or_park(order, answer, complaint=f"It cannot be booked: {error}")
 
 
 @until_mark_holds
 @transaction.atomic
-def settle(*, order: Order, result: OrderResult, fills: Sequence[Fill]) -> Order:
-    """Bring an order to where it is at the venue and return it."""
+def settle_or_park(order: Order, answer: Answer, *, complaint: str = "") -> Order:
     order, book = lock_order(order)
     if order.status not in OPEN_STATUSES:
+        park_late_fill(order, answer)
         return order
-    new_fills = list(unbooked(order, fills))
+    if is_parked(order):
+        return order
+    complaint = complaint or complaint_about(answer, asked_of(order, book.now))
+    if complaint:
+        park(order, answer, complaint)
+        return order
+    book_answer(book, order, answer)
+    return order
+
+
+def asked_of(order: Order, now: datetime) -> Asked:
+    """Return what an answer about an order is held against."""
+    assert order.instrument is not None
+    assert order.instrument.mark_price is not None
+    return Asked(
+        symbol=order.symbol,
+        client_order_id=venue_order_id(order),
+        side=Side(order.side),
+        type=OrderType(order.type),
+        size=order.size,
+        limit=order.price,
+        booked=order.filled_size,
+        unchanged_for=now - order.updated_at,
+        mark=order.instrument.mark_price,
+        collar=price_collar(instrument=order.instrument),
+    )
+
+
+def book_answer(book: Book, order: Order, answer: Answer) -> None:
+    """Book what is new in an answer that fits its order."""
+    new_fills = list(answer.unbooked(order.filled_size))
     filled_size = sum((size for _, size in new_fills), order.filled_size)
-    status = status_of(result, filled_size)
+    status = status_of(answer.result, filled_size)
     if not new_fills and status == order.status:
-        return order
+        return
     left = order.size - order.filled_size
     book.change_order(order)
     for price, size in new_fills:
@@ -55,9 +93,10 @@ def settle(*, order: Order, result: OrderResult, fills: Sequence[Fill]) -> Order
     keep_reserved(book, order, left)
     InsuranceFund().cover_deficit(book, order)
     if order.status == OrderStatus.EXPIRED:
-        explain(order, Denial(VENUE_EXPIRED, f"The venue ended the order as {result.status}."))
+        explain(
+            order, Denial(VENUE_EXPIRED, f"The venue ended the order as {answer.result.status}.")
+        )
     write(book)
-    return order
 
 
 @until_mark_holds
@@ -65,7 +104,7 @@ def settle(*, order: Order, result: OrderResult, fills: Sequence[Fill]) -> Order
 def end_absent(*, order: Order, status: OrderStatus, denial: Denial) -> Order:
     """End an order that is not at the venue, and return it."""
     order, book = lock_order(order)
-    if order.status not in OPEN_STATUSES:
+    if order.status not in OPEN_STATUSES or is_parked(order):
         return order
     book.change_order(order)
     book.release(order)
@@ -81,16 +120,6 @@ def lock_order(order: Order) -> tuple[Order, Book]:
     account_id = lock_account(user_id=order.account.user_id)
     fresh = Order.objects.select_related("account", "instrument").get(pk=order.pk)
     return fresh, Book(read_risk_state(account_id=account_id).account, timezone.now())
-
-
-def unbooked(order: Order, fills: Sequence[Fill]) -> Iterator[tuple[Decimal, Decimal]]:
-    """Yield (price, size) of what was filled beyond the order's filled size, the oldest first."""
-    booked = order.filled_size
-    for fill in sorted(fills, key=lambda fill: fill.trade_id):
-        known = min(booked, fill.quantity)
-        booked -= known
-        if fill.quantity > known:
-            yield fill.price, fill.quantity - known
 
 
 def book_fill(book: Book, order: Order, price: Decimal, size: Decimal) -> None:

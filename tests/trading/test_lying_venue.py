@@ -1,0 +1,453 @@
+"""A venue that lies: what does not fit an order is not booked, is not lost, and staff settle it."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connection
+from django.utils import timezone
+from rest_framework.test import APIClient
+
+from accounts.errors import ReasonRequired
+from accounts.models import Transfer, User
+from accounts.selectors import insurance_fund_balance
+from kpi.alerts import evaluate_rules
+from kpi.audit.models import AuditRecord
+from kpi.models import Alert
+from risk.models import GlobalExposure, RiskPolicy
+from tests.binance_standin.faults import Answer, Fault, Lie
+from tests.binance_standin.server import BinanceStandin
+from tests.trading.conftest import Marks, Trader, order, state_of
+from trading.errors import AlreadySettled, NotSettledSo, OrderPending
+from trading.models import Order, OrderStatus, ParkedAnswer, ParkedOutcome, Trade, Venue
+from trading.services import cancel_order
+from trading.venues import orders
+from trading.venues.connection import venue_order_id
+from trading.venues.orders import FATE_FINAL_AFTER
+from trading.venues.reconciliation import WATCHED_FOR, reconcile_pending_orders
+from trading.venues.staff_settlement import adjust_parked, book_parked, release_parked
+
+pytest_plugins = ["tests.binance_standin.fixtures"]
+
+D = Decimal
+ClientOf = Callable[[User], APIClient]
+TRADES = "/api/v3/myTrades"
+ABSENT = Answer(400, {"code": -2013, "msg": "Order does not exist."})
+
+
+@pytest.fixture
+def venue(binance_standin: BinanceStandin, settings: Any) -> BinanceStandin:
+    """The exchange, set to place its orders at the stand-in."""
+    settings.EXCHANGE_VENUE = Venue.BINANCE_TESTNET
+    settings.BINANCE_BASE_URL = binance_standin.url
+    settings.BINANCE_API_KEY = binance_standin.api_key
+    settings.BINANCE_API_SECRET = binance_standin.api_secret
+    return binance_standin
+
+
+@pytest.fixture
+def clerk(db: None) -> User:
+    return User.objects.create_user("clerk", is_staff=True)
+
+
+def saying(**changes: Any) -> Lie:
+    """The true answer but for these fields."""
+    return Lie(lambda body: {**body, **changes})
+
+
+def filling(**changes: Any) -> Lie:
+    """The true answer but for these fields of each fill."""
+    return Lie(lambda body: {**body, "fills": [{**fill, **changes} for fill in body["fills"]]})
+
+
+def listing(**changes: Any) -> Lie:
+    """The true list of trades but for these fields of each."""
+    return Lie(lambda trades: [{**trade, **changes} for trade in trades])
+
+
+def twice(body: dict[str, Any]) -> dict[str, Any]:
+    """The one fill of an answer as two halves with one number."""
+    [fill] = body["fills"]
+    half = {**fill, "qty": str(D(fill["qty"]) / 2)}
+    return {**body, "fills": [half, half]}
+
+
+def later(seconds: float) -> time_machine.travel:
+    """Move the clocks here and at the venue."""
+    return time_machine.travel(timezone.now() + timedelta(seconds=seconds), tick=True)
+
+
+def when_fates_are_final() -> time_machine.travel:
+    return later(FATE_FINAL_AFTER.total_seconds() + 1)
+
+
+def parked_of(placed: Order) -> ParkedAnswer:
+    return ParkedAnswer.objects.get(order=placed, settled_at=None)
+
+
+LIES = {
+    "price": filling(price="999999.00000000"),
+    "price of nothing": filling(price="0.00000000"),
+    "price below zero": filling(price="-1.00000000"),
+    "price that cannot be booked": filling(price="65000.000000001"),
+    "overfill": saying(executedQty="0.20000000"),
+    "overfill in its fills": filling(qty="0.20000000"),
+    "fill below zero": filling(qty="-0.10000000"),
+    "another size": saying(origQty="0.20000000"),
+    "another symbol": saying(symbol="ETHUSDT"),
+    "another side": saying(side="SELL"),
+    "another type": saying(type="LIMIT"),
+    "another client id": saying(clientOrderId="somebody-elses"),
+    "filled in part": saying(executedQty="0.05000000"),
+    "unknown status": saying(status="PLUNDERED"),
+    "one fill twice": Lie(twice),
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+def test_an_answer_that_does_not_fit_its_order_is_parked(
+    venue: BinanceStandin, trader: Trader, client_of: ClientOf, insurance: Decimal, lie: Lie
+) -> None:
+    user = trader("10000")
+    client = client_of(user)
+    venue.fail_next(lie)
+    body = {"symbol": "BTCUSDT", "side": "buy", "size": "0.1", "leverage": 10}
+    answer = client.post("/orders", body, format="json")
+    assert (answer.status_code, answer.json()["order"]["status"]) == (200, "PENDING_NEW")
+    placed = Order.objects.get()
+    assert parked_of(placed).complaint
+    canceled = client.post(f"/orders/{placed.pk}/cancel")
+    assert (canceled.status_code, canceled.json()["code"]) == (409, "order_pending")
+    for _ in range(2):
+        assert reconcile_pending_orders() == 0
+    with when_fates_are_final():
+        assert reconcile_pending_orders() == 0
+    placed.refresh_from_db()
+    assert (placed.status, placed.filled_size) == (OrderStatus.PENDING_NEW, 0)
+    assert state_of(user).reserved_margin == D("650")
+    assert not Trade.objects.exists()
+    assert insurance_fund_balance() == insurance
+    assert venue.count("POST") == 1
+    evaluate_rules()
+    assert Alert.objects.get().rule.kind == "parked_answers"
+
+
+def test_a_fill_beyond_the_limit_is_parked(
+    venue: BinanceStandin, trader: Trader, marks: Marks
+) -> None:
+    user = trader("10000")
+    placed = order(user, "buy", "0.1", price="60000", leverage=10)
+    venue.fill(venue_order_id(placed), "60000.01", "0.1")
+    assert reconcile_pending_orders() == 0
+    assert "limit" in parked_of(placed).complaint
+    # It was accepted, so that it stays NEW instead of PENDING_NEW.
+    placed.refresh_from_db()
+    assert (placed.status, state_of(user).reserved_margin) == (OrderStatus.NEW, D("600"))
+    with pytest.raises(OrderPending):
+        cancel_order(order_id=placed.pk, user_id=user.pk)
+    assert venue.count("DELETE") == 0
+
+
+@pytest.mark.parametrize("limit", ["900000", "65000"])
+def test_the_collar_holds_whatever_the_limit_allows(
+    venue: BinanceStandin, trader: Trader, limit: str
+) -> None:
+    RiskPolicy.objects.update(price_collar=D("0.1"))
+    within, beyond = ("71500", "71500.01") if limit == "900000" else ("58500", "58499.99")
+    for price, status in ((within, OrderStatus.FILLED), (beyond, OrderStatus.PENDING_NEW)):
+        venue.fail_next(filling(price=price))
+        placed = order(trader("1000000"), "buy", "0.1", price=limit, leverage=10)
+        assert placed.status == status
+    assert "mark" in parked_of(placed).complaint
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [listing(orderId=4711), listing(symbol="ETHUSDT"), listing(isBuyer=False)],
+    ids=["order", "symbol", "side"],
+)
+def test_a_trade_of_another_order_is_parked(
+    venue: BinanceStandin, trader: Trader, lie: Lie
+) -> None:
+    placed = order(trader(), "buy", "0.01", price="60000")
+    venue.fill(venue_order_id(placed), "60000", "0.01")
+    venue.fail_next(lie, method="GET", path=TRADES)
+    assert reconcile_pending_orders() == 0
+    assert "another order" in parked_of(placed).complaint
+    assert not Trade.objects.exists()
+
+
+def test_an_order_that_shrinks_is_parked(venue: BinanceStandin, trader: Trader) -> None:
+    placed = order(trader(), "buy", "0.01", price="60000")
+    venue.fill(venue_order_id(placed), "60000", "0.006")
+    assert reconcile_pending_orders() == 1
+    behind = saying(executedQty="0.00400000", status="PARTIALLY_FILLED")
+    venue.fail_next(behind, method="GET")
+    assert reconcile_pending_orders() == 0
+    assert not ParkedAnswer.objects.exists(), "an answer from before is no lie"
+    venue.fail_next(saying(executedQty="0.00400000", status="CANCELED"), method="GET")
+    assert reconcile_pending_orders() == 0
+    assert parked_of(placed)
+    assert Trade.objects.get().size == D("0.006")
+
+
+def test_what_was_booked_is_not_held_against_a_mark_that_moved(
+    venue: BinanceStandin, trader: Trader, marks: Marks
+) -> None:
+    placed = order(trader("100000"), "buy", "0.01", price="60000")
+    venue.fill(venue_order_id(placed), "60000", "0.006")
+    assert reconcile_pending_orders() == 1
+    marks(BTCUSDT="30000")
+    venue.fill(venue_order_id(placed), "30000", "0.004")
+    assert reconcile_pending_orders() == 1
+    placed.refresh_from_db()
+    assert placed.status == OrderStatus.FILLED
+
+
+def test_fills_that_are_never_listed_are_parked(venue: BinanceStandin, trader: Trader) -> None:
+    venue.fail_next(Lie(lambda body: {**body, "fills": []}))
+    user = trader()
+    placed = order(user, "buy", "0.01")
+    assert placed.status == OrderStatus.NEW
+    for seconds in (1, 700):
+        assert not ParkedAnswer.objects.exists()
+        venue.fail_next(Lie(lambda trades: []), method="GET", path=TRADES)
+        with later(seconds):
+            assert reconcile_pending_orders() == 0
+    assert "lists 0 of 0.01" in parked_of(placed).complaint
+
+
+def test_duplicate_means_ask(venue: BinanceStandin, trader: Trader) -> None:
+    """The first sending arrived, and the answer is that to a repetition on the way."""
+    duplicate = {"code": -2010, "msg": "Duplicate order sent."}
+    venue.fail_next(Lie(lambda body: duplicate, status=400))
+    user = trader("10000")
+    placed = order(user, "buy", "0.1", leverage=10)
+    assert (placed.status, placed.accepted_as) == (OrderStatus.FILLED, OrderStatus.FILLED)
+    assert state_of(user).position_margin == D("650")
+    assert len(venue.orders) == venue.count("POST") == 1
+
+
+def test_a_duplicate_that_the_venue_does_not_know_stays_pending(
+    venue: BinanceStandin, trader: Trader
+) -> None:
+    user = trader()
+    venue.fail_next(Answer(400, {"code": -2010, "msg": "Duplicate order sent."}))
+    placed = order(user, "buy", "0.01")
+    assert placed.status == OrderStatus.PENDING_NEW
+    venue.fail_next(Answer(400, {"code": -2010, "msg": "Duplicate order sent."}))
+    venue.fail_next(Fault.DROP_AFTER, method="GET")
+    assert order(user, "buy", "0.01").status == OrderStatus.PENDING_NEW
+    with when_fates_are_final():
+        assert reconcile_pending_orders() == 2
+    assert state_of(user).exposure == 0
+
+
+def test_a_fill_that_arrives_after_the_end_is_parked_once(
+    venue: BinanceStandin, trader: Trader, clerk: User
+) -> None:
+    """Reconciliation ended the order; then the venue turns out to have filled it."""
+    user = trader("10000")
+    venue.fail_next(Fault.DROP_AFTER)
+    placed = order(user, "buy", "0.1", leverage=10)
+    venue.fail_next(ABSENT, method="GET")
+    with when_fates_are_final():
+        assert reconcile_pending_orders() == 1
+        placed.refresh_from_db()
+        assert (placed.status, placed.filled_size) == (OrderStatus.EXPIRED, 0)
+        for _ in range(2):
+            assert reconcile_pending_orders() == 0
+        parked = parked_of(placed)
+        assert parked.executed_quantity == D("0.1")
+        with pytest.raises(NotSettledSo):
+            book_parked(parked=parked, size=D("0.1"), price=D(65000), reason="x", staff=clerk)
+        with pytest.raises(NotSettledSo):
+            release_parked(parked=parked, reason="x", staff=clerk)
+        adjust_parked(parked=parked, amount=D("12.5"), reason="Its profit", staff=clerk)
+        assert reconcile_pending_orders() == 0
+    assert ParkedAnswer.objects.count() == 1
+    transfer = Transfer.objects.latest("id")
+    assert (transfer.reference, transfer.amount) == (f"order:{placed.pk}", D("12.5"))
+    assert (transfer.reason, transfer.created_by) == ("Its profit", clerk)
+    before = placed.updated_at
+    placed.refresh_from_db()
+    assert (placed.updated_at, state_of(user).balance) == (before, D("10012.5"))
+
+
+def test_an_order_that_arrives_after_its_end_is_canceled_at_the_venue(
+    venue: BinanceStandin, trader: Trader
+) -> None:
+    user = trader()
+    venue.fail_next(Fault.DROP_AFTER)
+    placed = order(user, "buy", "0.01", price="60000")
+    venue.fail_next(ABSENT, method="GET")
+    with when_fates_are_final():
+        assert reconcile_pending_orders() == 1
+        venue.fill(venue_order_id(placed), "60000", "0.004")
+        assert reconcile_pending_orders() == 0
+        assert venue.order(venue_order_id(placed)).status == "CANCELED"
+        assert parked_of(placed).executed_quantity == D("0.004")
+    with later((FATE_FINAL_AFTER + WATCHED_FOR).total_seconds()):
+        requests = len(venue.seen)
+        reconcile_pending_orders()
+        assert len(venue.seen) == requests
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_an_answer_that_finds_its_order_ended_is_parked(
+    venue: BinanceStandin, trader: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = trader("10000")
+    monkeypatch.setattr(orders, "FATE_FINAL_AFTER", timedelta())
+    venue.fail_next(Fault.HOLD_AFTER)
+    venue.fail_next(ABSENT, method="GET")
+
+    def place() -> Order:
+        try:
+            return order(user, "buy", "0.1", leverage=10)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        placing = pool.submit(place)
+        deadline = time.monotonic() + 4
+        while not venue.orders and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert reconcile_pending_orders() == 1
+        venue.release()
+        placed = placing.result()
+    assert (placed.status, placed.filled_size) == (OrderStatus.EXPIRED, 0)
+    assert parked_of(placed).executed_quantity == D("0.1")
+    assert state_of(user).exposure == 0
+
+
+def test_staff_book_a_parked_order(venue: BinanceStandin, trader: Trader, clerk: User) -> None:
+    user = trader("10000")
+    venue.fail_next(LIES["overfill"])
+    placed = order(user, "buy", "0.1", leverage=10)
+    parked = parked_of(placed)
+    for size, price in (("0.11", "65000"), ("0", "65000"), ("0.1", "-1"), ("0.1", "1e-9")):
+        with pytest.raises(NotSettledSo):
+            book_parked(parked=parked, size=D(size), price=D(price), reason="x", staff=clerk)
+    with pytest.raises(ReasonRequired):
+        book_parked(parked=parked, size=D("0.1"), price=D(65010), reason=" ", staff=clerk)
+    with pytest.raises(NotSettledSo):
+        adjust_parked(parked=parked, amount=D(1), reason="x", staff=clerk)
+    book_parked(parked=parked, size=D("0.1"), price=D(65010), reason="By phone", staff=clerk)
+    placed.refresh_from_db()
+    assert (placed.status, placed.average_price) == (OrderStatus.FILLED, D(65010))
+    state = state_of(user)
+    assert (state.position_margin, state.reserved_margin) == (D("650.1"), 0)
+    with pytest.raises(AlreadySettled):
+        release_parked(parked=parked, reason="x", staff=clerk)
+    # The venue goes on saying that it filled more; staff have seen that.
+    assert reconcile_pending_orders() == 0
+    assert ParkedAnswer.objects.get().outcome == ParkedOutcome.BOOKED
+    record = AuditRecord.objects.get(kind="answer_settled")
+    assert (record.actor, record.user) == (clerk, user)
+    assert record.details["reason"] == "By phone"
+
+
+def test_staff_book_a_part_and_the_rest_is_released(
+    venue: BinanceStandin, trader: Trader, clerk: User
+) -> None:
+    user = trader("10000")
+    venue.fail_next(LIES["price"])
+    placed = order(user, "buy", "0.1", leverage=10)
+    book_parked(
+        parked=parked_of(placed), size=D("0.04"), price=D(65000), reason="Its part", staff=clerk
+    )
+    placed.refresh_from_db()
+    assert (placed.status, placed.filled_size) == (OrderStatus.EXPIRED, D("0.04"))
+    assert placed.reject_code == "venue_settled"
+    assert (state_of(user).position_margin, state_of(user).reserved_margin) == (D("260"), 0)
+
+
+def test_staff_release_a_parked_order(venue: BinanceStandin, trader: Trader, clerk: User) -> None:
+    user = trader("10000")
+    venue.fail_next(saying(symbol="ETHUSDT"))
+    placed = order(user, "buy", "0.1", price="60000", leverage=10)
+    release_parked(parked=parked_of(placed), reason="Not ours", staff=clerk)
+    placed.refresh_from_db()
+    assert (placed.status, placed.reject_code) == (OrderStatus.EXPIRED, "venue_settled")
+    assert state_of(user).exposure == GlobalExposure.objects.get().total == 0
+    reconcile_pending_orders()
+    assert venue.order(venue_order_id(placed)).status == "CANCELED"
+    evaluate_rules()
+    assert not Alert.objects.filter(resolved_at=None).exists()
+
+
+def test_an_ended_order_may_be_settled_without_a_transfer(
+    venue: BinanceStandin, trader: Trader, clerk: User
+) -> None:
+    venue.fail_next(Fault.DROP_AFTER)
+    placed = order(trader(), "buy", "0.01")
+    venue.fail_next(ABSENT, method="GET")
+    with when_fates_are_final():
+        assert reconcile_pending_orders() == 1
+        assert reconcile_pending_orders() == 0
+    transfers = Transfer.objects.count()
+    assert adjust_parked(parked=parked_of(placed), amount=D(0), reason="Bust", staff=clerk) is None
+    assert Transfer.objects.count() == transfers
+    assert ParkedAnswer.objects.get().outcome == ParkedOutcome.CLOSED
+
+
+REFUSE_TRADES = """
+CREATE TRIGGER nothing_today BEFORE INSERT ON trading_trade
+    FOR EACH ROW WHEN (NEW.size = 0.02) EXECUTE FUNCTION refuse_change('nothing today')
+"""
+
+
+def test_what_the_database_refuses_is_parked_and_does_not_lose_the_others(
+    venue: BinanceStandin, trader: Trader, client_of: ClientOf
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(REFUSE_TRADES)
+    sizes = ["0.01", "0.02", "0.03"]
+    asked = [{"symbol": "BTCUSDT", "side": "buy", "size": size} for size in sizes]
+    answer = client_of(trader()).post("/orders/batch", {"orders": asked}, format="json")
+    results = answer.json()["results"]
+    assert [result["status_code"] for result in results] == [200, 200, 200]
+    statuses = [result["order"]["status"] for result in results]
+    assert statuses == ["FILLED", "PENDING_NEW", "FILLED"]
+    assert "nothing today" in ParkedAnswer.objects.get().complaint
+
+
+REFUSE_ORDERS = """
+CREATE TRIGGER nothing_today BEFORE INSERT ON trading_order
+    FOR EACH ROW WHEN (NEW.size = 0.02) EXECUTE FUNCTION refuse_change('nothing today')
+"""
+
+
+def test_a_fault_at_one_order_of_a_batch_keeps_the_answers_before_it(
+    venue: BinanceStandin, trader: Trader, client_of: ClientOf
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(REFUSE_ORDERS)
+    sizes = ["0.01", "0.02", "0.03"]
+    asked = [{"symbol": "BTCUSDT", "side": "buy", "size": size} for size in sizes]
+    answer = client_of(trader()).post("/orders/batch", {"orders": asked}, format="json")
+    first, second, third = answer.json()["results"]
+    assert [first["order"]["status"], third["order"]["status"]] == ["FILLED", "FILLED"]
+    assert (second["status_code"], second["code"]) == (503, "order_not_placed")
+    assert venue.count("POST") == 2
+
+
+def test_an_order_that_holds_up_reconciliation_does_not_shield_the_others(
+    venue: BinanceStandin, trader: Trader
+) -> None:
+    user = trader()
+    venue.fail_next(Fault.DROP_AFTER)
+    stuck = order(user, "buy", "0.01")
+    resting = order(user, "buy", "0.01", price="60000")
+    venue.fill(venue_order_id(resting), "60000", "0.01")
+    venue.fail_next(Fault.DROP_AFTER, method="GET")
+    assert reconcile_pending_orders() == 1
+    resting.refresh_from_db()
+    assert resting.status == OrderStatus.FILLED
+    assert Order.objects.get(pk=stuck.pk).status == OrderStatus.PENDING_NEW

@@ -1,0 +1,127 @@
+"""Settles parked answers as staff decide: booked as they enter it, released, or by an adjustment.
+
+An order that is still open ends by it; one that had ended never changes, so that what it is owed
+or owes is an adjustment of the balance that names it.
+"""
+
+from decimal import Decimal
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.errors import ReasonRequired
+from accounts.models import Transfer, User
+from accounts.services import adjust_balance
+from market.amounts import LARGEST_INPUT, plain
+from risk.denials import Denial
+from trading.book import Book
+from trading.booking import write
+from trading.deficit import InsuranceFund
+from trading.errors import AlreadySettled, NotSettledSo
+from trading.models import OPEN_STATUSES, Order, OrderStatus, ParkedAnswer, ParkedOutcome
+from trading.retrying import until_mark_holds
+from trading.venues.denials import VENUE_SETTLED
+from trading.venues.settlement import book_fill, explain, lock_order
+from trading.venues.verification import can_be_booked
+
+SETTLED = Denial(VENUE_SETTLED, "Staff ended the order after a look at the venue's answer.")
+
+
+@until_mark_holds
+@transaction.atomic
+def book_parked(
+    *, parked: ParkedAnswer, size: Decimal, price: Decimal, reason: str, staff: User
+) -> Order:
+    """Book a fill of a parked order and end it: FILLED where that is all of it, else EXPIRED.
+
+    Raises AlreadySettled, ReasonRequired, and NotSettledSo for an order that has ended or a fill
+    beyond what is left of it.
+    """
+    order, book = lock_parked(parked, reason)
+    must_be_open(order)
+    left = order.size - order.filled_size
+    if not (can_be_booked(price, size) and size <= left and price < LARGEST_INPUT):
+        raise NotSettledSo(
+            f"A fill is positive, exact to 8 places, and at most the {plain(left)} that is left."
+        )
+    book.change_order(order)
+    book_fill(book, order, price, size)
+    end(book, order, OrderStatus.FILLED if size == left else OrderStatus.EXPIRED)
+    close(parked, ParkedOutcome.BOOKED, reason, staff)
+    return order
+
+
+@until_mark_holds
+@transaction.atomic
+def release_parked(*, parked: ParkedAnswer, reason: str, staff: User) -> Order:
+    """End a parked order without a further fill and give back what it reserves.
+
+    Raises AlreadySettled, ReasonRequired, and NotSettledSo for an order that has ended.
+    """
+    order, book = lock_parked(parked, reason)
+    must_be_open(order)
+    book.change_order(order)
+    end(book, order, OrderStatus.EXPIRED)
+    close(parked, ParkedOutcome.RELEASED, reason, staff)
+    return order
+
+
+@transaction.atomic
+def adjust_parked(
+    *, parked: ParkedAnswer, amount: Decimal, reason: str, staff: User
+) -> Transfer | None:
+    """Settle what the venue filled of an ended order by an adjustment that names the order.
+
+    ``amount`` is in USDT, negative to take; zero moves nothing. Raises AlreadySettled,
+    ReasonRequired, InvalidAmount, InsufficientBalance, and NotSettledSo for an open order.
+    """
+    order, _ = lock_parked(parked, reason)
+    if order.status in OPEN_STATUSES:
+        raise NotSettledSo("The order is still open: book its fill, or release it.")
+    if amount == 0:
+        close(parked, ParkedOutcome.CLOSED, reason, staff)
+        return None
+    close(parked, ParkedOutcome.ADJUSTED, reason, staff)
+    return adjust_balance(
+        account=order.account,
+        amount=amount,
+        reason=reason,
+        created_by=staff,
+        reference=f"order:{order.pk}",
+    )
+
+
+def lock_parked(parked: ParkedAnswer, reason: str) -> tuple[Order, Book]:
+    """Lock the account of a parked order and return the order with the account's book.
+
+    Raises AlreadySettled, and ReasonRequired for a blank reason.
+    """
+    if not reason.strip():
+        raise ReasonRequired
+    order, book = lock_order(parked.order)
+    parked.refresh_from_db(fields=["settled_at"])
+    if parked.settled_at is not None:
+        raise AlreadySettled
+    return order, book
+
+
+def must_be_open(order: Order) -> None:
+    if order.status not in OPEN_STATUSES:
+        raise NotSettledSo("The order has ended and never changes; adjust the balance.")
+
+
+def end(book: Book, order: Order, status: OrderStatus) -> None:
+    """End a locked order whose fills are in its book, and write the book."""
+    order.status = status
+    book.release(order)
+    InsuranceFund().cover_deficit(book, order)
+    if status == OrderStatus.EXPIRED:
+        explain(order, SETTLED)
+    write(book)
+
+
+def close(parked: ParkedAnswer, outcome: ParkedOutcome, reason: str, staff: User) -> None:
+    """Note who settled an answer, how and why."""
+    parked.outcome, parked.reason = outcome, reason.strip()
+    parked.settled_at, parked.settled_by = timezone.now(), staff
+    parked.save(update_fields=["outcome", "reason", "settled_at", "settled_by"])
