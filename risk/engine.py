@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from market.amounts import ZERO, is_valid_multiple, plain
 from risk.denials import Denial, deny
-from risk.execution import Execution, can_settle, execute, reducible_size
+from risk.execution import Execution, execute, is_affordable, reducible_size
 from risk.exposure import ExposureChange
 from risk.leverage import resolve_leverage
 from risk.margin import fee, notional, required_margin
@@ -207,10 +207,7 @@ def check_execution(order: Candidate) -> Approval | Denial:
         reduce_only=order.intent.reduce_only,
     )
     fill = execution.fill
-    if not can_settle(account, execution):
-        return deny("insufficient_margin")
-    available = account.available_margin + fill.released_margin - execution.fee
-    if fill.opened_size and available < fill.opened_margin:
+    if not is_affordable(account, execution, order.mark_price):
         return deny("insufficient_margin")
     exposure_after = account.exposure + execution.change.valued_at(order.mark_price)
     if fill.opened_size and exposure_after > order.limits.user_exposure_limit:

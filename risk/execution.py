@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from market.amounts import ZERO
+from market.amounts import EXACT, ZERO
 from risk.exposure import ExposureChange, change_of_position
 from risk.fills import Fill, Holding, apply_fill
 from risk.margin import fee
@@ -52,6 +52,23 @@ def execute(
 def reducible_size(holding: Holding, size: Decimal) -> Decimal:
     """Return how much of the position an order of signed ``size`` stands against, unsigned."""
     return max(-holding.quantity if size > 0 else holding.quantity, ZERO)
+
+
+def is_affordable(account: AccountState, execution: Execution, mark_price: Decimal) -> bool:
+    """Tell whether an account can settle an execution and has the margin for what it opens.
+
+    ``account`` is valued at ``mark_price``: to close at another price moves its equity by the
+    difference.
+    """
+    fill = execution.fill
+    if not can_settle(account, execution):
+        return False
+    if not fill.opened_size:
+        return True
+    closed = fill.closed_size if execution.size < 0 else -fill.closed_size
+    gain = EXACT.multiply(closed, EXACT.subtract(execution.price, mark_price))
+    available = account.available_margin + fill.released_margin + gain - execution.fee
+    return available >= fill.opened_margin
 
 
 def can_settle(account: AccountState, execution: Execution) -> bool:

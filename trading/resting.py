@@ -16,12 +16,12 @@ from django.utils import timezone
 
 from accounts.locks import lock_account
 from risk.denials import Denial, deny
-from risk.execution import Execution, can_settle, execute, reducible_size
+from risk.execution import Execution, execute, is_affordable, reducible_size
 from risk.selectors import read_risk_state
-from risk.state import AccountState
+from risk.state import AccountState, InstrumentState, RiskSnapshot
 from trading.book import Book
 from trading.booking import write
-from trading.models import Order, OrderStatus, Side
+from trading.models import OPEN_STATUSES, Order, OrderStatus, Side
 from trading.retrying import until_mark_holds
 
 log = structlog.get_logger(__name__)
@@ -77,52 +77,61 @@ def chunks_of_triggered_orders() -> Iterator[tuple[int, list[int]]]:
 @until_mark_holds
 @transaction.atomic
 def fill_orders_of(*, user_id: int, order_ids: Collection[int]) -> list[Order]:
-    """Fill reached orders of one account in the order in which they were accepted."""
+    """Fill reached orders of one account as they were accepted, and return those that ended."""
     account_id = lock_account(user_id=user_id)
-    book = Book(read_risk_state(account_id=account_id).account, timezone.now())
-    orders = list(
-        triggered_orders()
-        .filter(account_id=account_id, pk__in=order_ids)
-        .select_related("instrument")
-        .order_by("id")
-    )
+    orders = list(triggered_orders().filter(account_id=account_id, pk__in=order_ids).order_by("id"))
+    if not orders:
+        return []
+    snapshot = read_risk_state(account_id=account_id, symbols={order.symbol for order in orders})
+    book = Book(snapshot.account, timezone.now())
     for order in orders:
         book.change_order(order)
-        book.release(order)
-        fill_or_expire(book, order)
-    if orders:
-        write(book)
-    return orders
+        fill_or_end(book, order, snapshot)
+    write(book)
+    return [order for order in orders if order.status not in OPEN_STATUSES]
 
 
-def fill_or_expire(book: Book, order: Order) -> None:
-    """Fill an order that has given its reservation back; end it where it can't be filled."""
-    assert order.instrument is not None
-    assert order.instrument.mark_price is not None
-    outcome = execution_of(book.state, order)
+def fill_or_end(book: Book, order: Order, snapshot: RiskSnapshot) -> None:
+    """Fill an order, end it where it can't be filled, or leave it as resting during a halt."""
+    instrument = snapshot.instruments[order.symbol]
+    assert instrument.mark_price is not None
+    if snapshot.limits.trading_halted or instrument.halted:
+        # Halted since the price was reached: once that ends, a step looks at the price anew.
+        order.triggered_at = None
+        return
+    book.release(order)
+    outcome = execution_of(order, instrument, book.state, suspended=snapshot.limits.suspended)
     if isinstance(outcome, Denial):
         order.status = OrderStatus.EXPIRED
         order.reject_code, order.reject_detail = outcome.code, outcome.detail
     else:
-        book.fill(order, outcome, order.instrument.mark_price)
+        book.fill(order, outcome, instrument.mark_price)
 
 
-def execution_of(account: AccountState, order: Order) -> Execution | Denial:
-    """Return the fill of a reached order, or why there can be none any more."""
-    assert order.instrument is not None
+def execution_of(
+    order: Order, instrument: InstrumentState, account: AccountState, *, suspended: bool
+) -> Execution | Denial:
+    """Return the fill of a reached order that reserves nothing any more, or why there is none.
+
+    While its account is suspended an order may only reduce.
+    """
+    assert instrument.mark_price is not None
     assert order.price is not None
     assert order.leverage is not None
-    holding = account.holding(order.instrument.pk)
+    holding = account.holding(instrument.id)
     left = order.size - order.filled_size
     size = left if order.side == Side.BUY else -left
-    if order.reduce_only and reducible_size(holding, size) == 0:
-        return deny("reduce_only_rejected")
+    reduce_only = order.reduce_only or suspended
+    if reduce_only and reducible_size(holding, size) == 0:
+        return deny("reduce_only_rejected" if order.reduce_only else "account_suspended")
     execution = execute(
         holding,
         size,
         price=order.price,
         leverage=order.leverage,
-        fee_rate=order.instrument.maker_fee_rate,
-        reduce_only=order.reduce_only,
+        fee_rate=instrument.maker_fee_rate,
+        reduce_only=reduce_only,
     )
-    return execution if can_settle(account, execution) else deny("insufficient_margin")
+    if is_affordable(account, execution, instrument.mark_price):
+        return execution
+    return deny("insufficient_margin")

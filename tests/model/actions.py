@@ -116,7 +116,11 @@ ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "percent": st.sampled_from([5, 8, 12, 20, 30]),
         "splits": st.booleans(),
     },
-    "price_reaches_an_order": {"pick": picks, "ticks": st.integers(-1, 1)},
+    "price_reaches_an_order": {
+        "pick": picks,
+        "ticks": st.integers(-1, 1),
+        "suspended": st.sampled_from([False, False, False, True]),
+    },
     "price_moves_to_the_threshold": {"pick": picks, "ticks": st.integers(-1, 1)},
     "time_passes": {"seconds": st.sampled_from([1, 1, 3_600]), "renew": st.booleans()},
     "money_moves": {

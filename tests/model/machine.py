@@ -75,6 +75,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         threshold=st.sampled_from([D("0.5"), D("0.5"), D("0.85"), D(0)]),
         fee_rate=st.sampled_from([D(0), D("0.0123")]),
         limits=st.sampled_from([(5_000_000, 10_000_000), (6_000, 10_000_000), (5_000_000, 10_000)]),
+        most_open=st.sampled_from([200, 200, 1]),
         fund=st.sampled_from([0, 50, 10_000]),
         orders=st.lists(st.tuples(names, sketches), max_size=6),
     )
@@ -85,6 +86,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         threshold: Decimal,
         fee_rate: Decimal,
         limits: tuple[int, int],
+        most_open: int,
         fund: int,
         orders: list[tuple[str, Sketch]],
     ) -> None:
@@ -97,6 +99,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.decide(("policy", "liquidation_mode", mode))
         self.decide(("policy", "liquidation_threshold", threshold))
         self.decide(("policy", "liquidation_fee_rate", fee_rate))
+        self.decide(("policy", "max_open_orders", most_open))
         self.decide(("policy", "user_exposure_limit", D(limits[0])))
         self.decide(("policy", "global_exposure_threshold", D(limits[1])))
         for name, sketch in orders:
@@ -219,11 +222,13 @@ class ExchangeMachine(RuleBasedStateMachine):
                 against = {s: by if s == first else -by for s, by in against.items()}
             self.set_marks({symbol: self.price(symbol, by) for symbol, by in against.items()})
 
-    def price_reaches_an_order(self, pick: int, ticks: int) -> None:
+    def price_reaches_an_order(self, pick: int, ticks: int, suspended: bool) -> None:
         """A mark at the limit of a resting order, a tick before or behind it."""
         resting = self.resting()
         if resting:
             order = resting[pick % len(resting)]
+            if suspended:
+                self.halt(order.account)
             assert order.price is not None
             tick = self.model.instruments[order.symbol].tick
             self.set_marks({order.symbol: max(order.price + ticks * tick, tick)})

@@ -311,17 +311,34 @@ class Reference:
     def fill_reached(self, order: Order) -> None:
         """Fill a resting order at its limit; one that can't be any more expires."""
         self.end(order, "EXPIRED")
-        if self.has_nothing_to_reduce(self.accounts[order.account], order):
-            order.code = "reduce_only_rejected"
-            return
-        assert order.price is not None
-        after = deepcopy(self.accounts[order.account])
-        trade = self.trade_of(after, order, order.price, self.instruments[order.symbol].maker_fee)
-        if after.balance < 0:
+        account, price = self.accounts[order.account], order.price
+        assert price is not None
+        against = account.reducible(order.symbol, order.sign)
+        if account.suspended or order.reduce_only:
+            if not against:
+                order.code = "reduce_only_rejected" if order.reduce_only else "account_suspended"
+                return
+            limit = replace(order, size=min(order.size, against))
+        else:
+            limit = order
+        after = deepcopy(account)
+        trade = self.trade_of(after, limit, price, self.instruments[order.symbol].maker_fee)
+        opened = max(trade.size - against, ZERO)
+        if after.balance < 0 or (opened and not self.can_open(account, trade, opened, order)):
             order.code = "insufficient_margin"
             return
         self.accounts[order.account] = after
         self.book(order, trade)
+
+    def can_open(self, account: Account, trade: Trade, opened: Decimal, order: Order) -> bool:
+        """Whether there is margin for what a fill opens, after what it closes and its fee."""
+        closing = deepcopy(account)
+        if trade.size > opened:
+            size = trade.size - opened
+            closing.balance += closing.close(order.symbol, size, trade.price, "CLOSED")
+        closing.balance -= trade.fee
+        margin = required_margin(opened, trade.price, trade.leverage)
+        return self.available_margin(closing) >= margin
 
     def sweep(self) -> None:
         """Close out every account below the threshold, the oldest account first."""

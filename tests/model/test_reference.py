@@ -34,7 +34,7 @@ FEWEST_SEEDS = 3
 #: What a run must reach to be worth its time.
 OUTCOMES = {
     *("FILLED", "NEW", "CANCELED", *(f"REJECTED {code}" for code in DENIALS)),
-    "EXPIRED insufficient_margin",
+    *("EXPIRED insufficient_margin", "EXPIRED account_suspended"),
     *("liquidation full", "liquidation largest_loss_first", "liquidation that leaves positions"),
     *("insurance payment", "bad debt", "insurance payment and bad debt"),
 }

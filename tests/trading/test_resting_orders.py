@@ -7,9 +7,12 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from accounts.services import suspend_account, withdraw
 from market.models import Instrument, PriceOrigin
 from market.quotes import Quote
+from market.services import halt_instrument, resume_instrument
 from risk.models import GlobalExposure, RiskPolicy
+from risk.services import halt_trading, resume_trading
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.errors import OrderNotOpen
 from trading.market_step import apply_marks
@@ -18,6 +21,13 @@ from trading.resting import triggered_orders
 from trading.services import cancel_order
 
 D = Decimal
+
+
+def reach(placed: Order, price: str) -> None:
+    """Do the first part of a market step, as one that died after it."""
+    assert placed.instrument_id is not None
+    quote = Quote(D(price), PriceOrigin.SIMULATION)
+    apply_marks(quotes={placed.instrument_id: quote}, now=timezone.now())
 
 
 def test_a_resting_order_reserves_margin_and_notional(trader: Trader) -> None:
@@ -116,6 +126,65 @@ def test_a_fill_that_the_balance_cannot_settle_expires(trader: Trader, marks: Ma
     assert state_of(user).reserved_margin == 0
 
 
+def test_a_fill_without_margin_expires_instead_of_closing_out_a_healthy_account(
+    trader: Trader, marks: Marks
+) -> None:
+    user = trader("10000")
+    placed = order(user, "buy", "1", price="60000")
+    order(user, "buy", "1", "ETHUSDT")
+    withdraw(account=user.account, amount=D("8500"))
+    assert marks(BTCUSDT="59000").liquidations == []
+    ended = Order.objects.get(pk=placed.pk)
+    assert (ended.status, ended.reject_code) == (OrderStatus.EXPIRED, "insufficient_margin")
+    assert (ended.filled_size, state_of(user).reserved_margin) == (0, 0)
+    assert [held.symbol for held in state_of(user).positions.values()] == ["ETHUSDT"]
+
+
+@pytest.mark.parametrize(("missing", "status"), [("0", "FILLED"), ("0.00000001", "EXPIRED")])
+def test_a_fill_needs_margin_for_what_it_opens(
+    trader: Trader, marks: Marks, missing: str, status: str
+) -> None:
+    user = trader("10000")
+    placed = order(user, "buy", "0.5", price="60000")
+    withdraw(account=user.account, amount=D("7000") + D(missing))
+    marks(BTCUSDT="59000")
+    assert Order.objects.get(pk=placed.pk).status == status
+
+
+@pytest.mark.parametrize(("missing", "status"), [("0", "FILLED"), ("0.00000001", "EXPIRED")])
+def test_what_a_fill_closes_is_booked_before_it_opens(
+    trader: Trader, marks: Marks, missing: str, status: str
+) -> None:
+    """The short is bought back at the limit, 500 worse than at the mark, which leaves 3,000."""
+    user = trader("10000")
+    order(user, "sell", "0.5")
+    placed = order(user, "buy", "1", price="60000")
+    withdraw(account=user.account, amount=D("9500") + D(missing))
+    marks(BTCUSDT="59000")
+    assert Order.objects.get(pk=placed.pk).status == status
+
+
+def test_a_suspended_account_opens_nothing(trader: Trader, marks: Marks) -> None:
+    user = trader("10000")
+    placed = order(user, "buy", "0.1", price="60000")
+    suspend_account(account=user.account)
+    marks(BTCUSDT="59000")
+    ended = Order.objects.get(pk=placed.pk)
+    assert (ended.status, ended.reject_code) == (OrderStatus.EXPIRED, "account_suspended")
+    assert (state_of(user).positions, state_of(user).reserved_margin) == ({}, 0)
+
+
+def test_a_suspended_account_still_reduces(trader: Trader, marks: Marks) -> None:
+    user = trader("10000")
+    order(user, "buy", "0.3")
+    placed = order(user, "sell", "0.5", price="70000")
+    suspend_account(account=user.account)
+    marks(BTCUSDT="71000")
+    filled = Order.objects.get(pk=placed.pk)
+    assert (filled.status, filled.filled_size) == (OrderStatus.FILLED, D("0.3"))
+    assert (state_of(user).positions, state_of(user).balance) == ({}, D("11500"))
+
+
 def test_a_cancel_gives_the_reservation_back_once(trader: Trader) -> None:
     user = trader("10000")
     placed = order(user, "buy", "0.5", price="60000")
@@ -144,12 +213,29 @@ def test_nothing_fills_while_trading_is_halted(trader: Trader, marks: Marks) -> 
     assert Order.objects.get(pk=placed.pk).status == OrderStatus.FILLED
 
 
+@pytest.mark.parametrize("what", ["trading", "instrument"])
+def test_a_halt_stops_an_order_that_was_reached_before(
+    trader: Trader, marks: Marks, what: str
+) -> None:
+    """Once the halt ends, the order waits for its price again."""
+    user = trader("10000")
+    placed = order(user, "buy", "0.1", price="60000")
+    reach(placed, "59990")
+    instrument = Instrument.objects.get(symbol="BTCUSDT")
+    halt_trading() if what == "trading" else halt_instrument(instrument=instrument)
+    assert marks(ETHUSDT="3200").ended_orders == []
+    resume_trading() if what == "trading" else resume_instrument(instrument=instrument)
+    marks(BTCUSDT="60000.01")
+    assert Order.objects.get(pk=placed.pk).status == OrderStatus.NEW
+    marks(BTCUSDT="60000")
+    assert Order.objects.get(pk=placed.pk).status == OrderStatus.FILLED
+
+
 def test_a_step_that_died_after_the_marks_loses_no_fill(trader: Trader, marks: Marks) -> None:
     """The order stays marked as reached, so that the next step fills it wherever the mark went."""
     user = trader("10000")
     placed = order(user, "buy", "0.1", price="60000")
-    quote = Quote(D("59990"), PriceOrigin.SIMULATION)
-    apply_marks(quotes={placed.instrument_id: quote}, now=timezone.now())  # type: ignore[dict-item]
+    reach(placed, "59990")
     assert Order.objects.get(pk=placed.pk).status == OrderStatus.NEW
     marks(BTCUSDT="64000")
     assert Order.objects.get(pk=placed.pk).average_price == D("60000")
@@ -171,8 +257,6 @@ def test_a_step_reaches_more_orders_than_a_statement_has_parameters(trader: Trad
     placed = order(user, "sell", "0.001", price="70000", reduce_only=True)
     with connection.cursor() as cursor:
         cursor.execute(PARK)
-    quote = Quote(D("70000"), PriceOrigin.SIMULATION)
-    assert placed.instrument_id is not None
-    apply_marks(quotes={placed.instrument_id: quote}, now=timezone.now())
+    reach(placed, "70000")
     assert Instrument.objects.get(symbol="BTCUSDT").mark_price == D("70000")
     assert triggered_orders().count() == 66_000
