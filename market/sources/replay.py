@@ -1,4 +1,8 @@
-"""Recorded candles as prices: reads CSV files and lines several symbols up in time."""
+"""Recorded candles as prices: reads CSV files and lines several symbols up in time.
+
+A file has a header, or is one of Binance's public files (data.binance.vision), which have none,
+begin with the columns read here, and count time in milliseconds, since 2025 in microseconds.
+"""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -8,10 +12,16 @@ from decimal import Decimal, InvalidOperation
 from heapq import merge
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
+
+from market.amounts import LARGEST_INPUT, UNIT, is_valid_multiple, plain
 
 COLUMNS: Final = ("open_time", "open", "high", "low", "close")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: Where the first number of a file ends at the latest.
+LONGEST_NUMBER: Final = 100
+#: From here on a number of open_time means microseconds: as milliseconds it were the year 5138.
+FIRST_MICROSECONDS: Final = 10**14
 
 
 class ReplayError(Exception):
@@ -30,7 +40,10 @@ class Candle:
     close: Decimal
 
     def path(self) -> tuple[Decimal, ...]:
-        """Return the usual guess of how the price went: first the end nearer to the open."""
+        """Return the usual guess of the way: O-L-H-C of a rising candle, O-H-L-C of a falling one.
+
+        One that closes where it opened counts as rising.
+        """
         rising = self.close >= self.open
         inner = (self.low, self.high) if rising else (self.high, self.low)
         return (self.open, *inner, self.close)
@@ -62,15 +75,26 @@ def merged_steps(files: Mapping[str, Path], *, path: str) -> Iterator[ReplayStep
             yield ReplayStep(time, dict(zip(symbols, prices, strict=True)))
 
 
-def read_candles(symbol: str, file: Path) -> Iterator[Candle]:
+def check_files(files: Mapping[str, Path], *, tick_sizes: Mapping[str, Decimal]) -> None:
+    """Read files by symbol to their ends, so that no replay stops half-way through one.
+
+    Raises ReplayError, with the file and the line, also for a price that is no multiple of its
+    symbol's tick size.
+    """
+    for symbol, file in files.items():
+        for _ in read_candles(symbol, file, tick_size=tick_sizes[symbol]):
+            pass
+
+
+def read_candles(symbol: str, file: Path, *, tick_size: Decimal = UNIT) -> Iterator[Candle]:
     """Yield the candles of a CSV file with the columns open_time, open, high, low and close.
 
-    ``open_time`` is ISO 8601 or milliseconds since 1970, in UTC, and must increase. Raises
-    ReplayError, with the file and the line.
+    ``open_time`` is ISO 8601, or milli- or microseconds since 1970, in UTC, and must increase.
+    Raises ReplayError, with the file and the line.
     """
     last: datetime | None = None
     for where, row in read_rows(file):
-        candle = parse_candle(symbol, row, where)
+        candle = parse_candle(symbol, row, where, tick_size)
         if last is not None and candle.open_time <= last:
             raise ReplayError(f"{where}: time does not increase.")
         last = candle.open_time
@@ -86,7 +110,8 @@ def read_rows(file: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
     try:
         # Spreadsheets put a byte order mark in front.
         with file.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines, restval="", strict=True)
+            names = None if has_header(lines) else COLUMNS
+            reader = csv.DictReader(lines, names, restval="", strict=True)
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
                 raise ReplayError(f"{file}, line {line}: no column {', '.join(missing)}.")
@@ -101,35 +126,50 @@ def read_rows(file: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
         raise ReplayError(f"{file}, after line {line}: {error}.") from error
 
 
-def parse_candle(symbol: str, row: Mapping[str, str], where: str) -> Candle:
+def has_header(lines: TextIO) -> bool:
+    """Tell whether a file begins with names; a row of a candle begins with a number."""
+    first, _, _ = lines.readline(LONGEST_NUMBER).partition(",")
+    lines.seek(0)
+    return not first.strip().isdecimal()
+
+
+def parse_candle(symbol: str, row: Mapping[str, str], where: str, tick_size: Decimal) -> Candle:
     """Return the candle of a row. Raises ReplayError, saying where."""
     try:
         open_time = parse_time(row["open_time"])
     except (ValueError, OverflowError):
         raise ReplayError(
-            f"{where}: open_time {row['open_time']!r} is neither ISO 8601 nor milliseconds."
+            f"{where}: open_time {row['open_time']!r} is neither ISO 8601 nor milli- or "
+            "microseconds."
         ) from None
-    prices = {name: parse_price(name, row[name], where) for name in COLUMNS[1:]}
+    prices = {name: parse_price(name, row[name], where, tick_size) for name in COLUMNS[1:]}
     candle = Candle(symbol, open_time, **prices)
     if candle.low != min(prices.values()) or candle.high != max(prices.values()):
         raise ReplayError(f"{where}: open and close must lie between low and high.")
     return candle
 
 
-def parse_price(name: str, text: str, where: str) -> Decimal:
-    """Return a positive price. Raises ReplayError, saying where."""
+def parse_price(name: str, text: str, where: str, tick_size: Decimal) -> Decimal:
+    """Return a price that may become a mark. Raises ReplayError, saying where."""
     try:
         price = Decimal(text)
     except InvalidOperation:
         raise ReplayError(f"{where}: {name} {text!r} is no number.") from None
     if not price.is_finite() or price <= 0:
         raise ReplayError(f"{where}: {name} must be positive, not {text}.")
+    if not is_valid_multiple(price, tick_size):
+        raise ReplayError(
+            f"{where}: {name} {text} is no multiple of the tick size {plain(tick_size)} below "
+            f"{LARGEST_INPUT:,}."
+        )
     return price
 
 
 def parse_time(text: str) -> datetime:
-    """Read ISO 8601 or milliseconds since 1970; a time without a zone is UTC."""
+    """Read ISO 8601, or milli- or microseconds since 1970; a time without a zone is UTC."""
     if text.isdecimal():
-        return EPOCH + timedelta(milliseconds=int(text))
+        number = int(text)
+        unit = "milliseconds" if number < FIRST_MICROSECONDS else "microseconds"
+        return EPOCH + timedelta(**{unit: number})
     time = datetime.fromisoformat(text)
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

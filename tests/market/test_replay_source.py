@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from market.sources.replay import ReplayError, merged_steps, read_candles
+from market.sources.replay import ReplayError, check_files, merged_steps, read_candles
 
 HEADER = "open_time,open,high,low,close,volume\n"
 FIRST = "2025-10-10T21:00:00Z,100,110,90,105,1\n"
@@ -33,7 +33,8 @@ def test_closes_of_two_symbols_are_lined_up_in_time(tmp_path: Path) -> None:
 def test_a_candle_can_be_walked_through(tmp_path: Path) -> None:
     btc = csv_file(tmp_path, HEADER + FIRST + SECOND)
     prices = [step.prices["BTCUSDT"] for step in merged_steps({"BTCUSDT": btc}, path="ohlc")]
-    assert prices == [100, 90, 110, 105, 105, 106, 80, 81]
+    rising, falling = [100, 90, 110, 105], [105, 106, 80, 81]
+    assert prices == rising + falling
 
 
 @pytest.mark.parametrize(
@@ -44,10 +45,7 @@ def test_a_candle_can_be_walked_through(tmp_path: Path) -> None:
         (HEADER + FIRST + FIRST, "line 3: time does not increase"),
         (HEADER + SECOND + FIRST, "line 3: time does not increase"),
         (HEADER + "soon,1,1,1,1,1\n", "line 2: open_time 'soon' is neither"),
-        (
-            HEADER + "1759959600000000,1,1,1,1,1\n",
-            "line 2: open_time '1759959600000000' is neither",
-        ),
+        (HEADER + "9" * 20 + ",1,1,1,1,1\n", "line 2: open_time '9+' is neither"),
         (HEADER + "9" * 5000 + ",1,1,1,1,1\n", "line 2: open_time '9+' is neither"),
         (HEADER + "2025-10-10T21:00:00Z,1,1,1\n", "line 2: close '' is no number"),
         (HEADER + "2025-10-10T21:00:00Z,1,x,1,1,1\n", "line 2: high 'x' is no number"),
@@ -83,8 +81,58 @@ def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["2025-10-10T21:00:00Z", "2025-10-10 21:00:00", "2025-10-10T23:00:00+02:00", "1760130000000"],
+    [
+        "2025-10-10T21:00:00Z",
+        "2025-10-10 21:00:00",
+        "2025-10-10T23:00:00+02:00",
+        "1760130000000",
+        "1760130000000000",
+    ],
 )
 def test_a_time_is_read_as_utc(tmp_path: Path, text: str) -> None:
     [candle] = read_candles("BTCUSDT", csv_file(tmp_path, HEADER + text + ",1,1,1,1,1\n"))
     assert candle.open_time.isoformat() == "2025-10-10T21:00:00+00:00"
+
+
+#: As data.binance.vision has them, without a header: in milliseconds until 2024, then in micro-.
+MILLISECONDS = (
+    "1704067200000,42283.58000000,42298.62000000,42261.02000000,42298.61000000,35.92724000,"
+    "1704067259999,1519032.34567890,1327,23.18766000,980394.83500000,0\n"
+    "1704067260000,42298.62000000,42320.00000000,42298.61000000,42320.00000000,21.16779000,"
+    "1704067319999,895580.68000000,1348,13.67379000,578522.10000000,0\n"
+)
+MICROSECONDS = (
+    "1735689600000000,93576.00000000,93610.93000000,93537.50000000,93610.93000000,8.21827000,"
+    "1735689659999999,768978.61000000,2631,3.95157000,369757.32000000,0\n"
+)
+
+
+def test_public_files_of_binance_have_no_header(tmp_path: Path) -> None:
+    first, second = read_candles("BTCUSDT", csv_file(tmp_path, MILLISECONDS))
+    assert (first.open, first.high, first.low, first.close) == tuple(
+        Decimal(price) for price in ("42283.58", "42298.62", "42261.02", "42298.61")
+    )
+    assert first.open_time == datetime(2024, 1, 1, tzinfo=UTC)
+    assert second.open_time == datetime(2024, 1, 1, 0, 1, tzinfo=UTC)
+
+
+def test_public_files_of_binance_count_microseconds_since_2025(tmp_path: Path) -> None:
+    [candle] = read_candles("BTCUSDT", csv_file(tmp_path, MICROSECONDS))
+    assert (candle.open_time, candle.close) == (
+        datetime(2025, 1, 1, tzinfo=UTC),
+        Decimal("93610.93"),
+    )
+
+
+def test_a_bad_row_without_a_header_is_named_too(tmp_path: Path) -> None:
+    file = csv_file(tmp_path, MILLISECONDS + "1704067320000,1,1\n")
+    with pytest.raises(ReplayError, match="line 3: low '' is no number"):
+        list(read_candles("BTCUSDT", file))
+
+
+@pytest.mark.parametrize("price", ["100.005", "1000000000"])
+def test_a_price_that_no_mark_may_have_is_found_before_a_replay(tmp_path: Path, price: str) -> None:
+    row = f"2025-10-10T21:05:00Z,{price},{price},{price},{price},1\n"
+    file = csv_file(tmp_path, HEADER + FIRST + row)
+    with pytest.raises(ReplayError, match=rf"btc.csv, line 3: open {price} is no multiple of"):
+        check_files({"BTCUSDT": file}, tick_sizes={"BTCUSDT": Decimal("0.01")})

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from accounts.keys import identify
 from accounts.models import User
 from market.models import Instrument, PriceTick
+from risk.models import RiskPolicy
 from tests.trading.conftest import Trader, order, state_of
 from trading.models import Liquidation
 from trading.tasks import reconcile_venue_orders, run_market_step, sweep_liquidations
@@ -131,6 +133,78 @@ def test_replay_explains_what_it_cannot_use(
     file.write_text("open_time,open,high,low,close\n2025-10-10T21:00:00Z,1,1,1,1\n")
     with pytest.raises(CommandError, match=complaint):
         run("replay", argument.format(file=file))
+
+
+@pytest.mark.parametrize("second", ["1.005,1.005,1.005,1.005", "1,2,3,x"])
+def test_a_replay_begins_only_with_files_that_are_good_to_the_end(
+    run: Run, market: Any, tmp_path: Path, second: str
+) -> None:
+    good, bad = tmp_path / "btc.csv", tmp_path / "eth.csv"
+    good.write_text("open_time,open,high,low,close\n2025-10-10T21:00:00Z,65001,65001,65001,65001\n")
+    bad.write_text(
+        "open_time,open,high,low,close\n"
+        f"2025-10-10T21:00:00Z,1,1,1,1\n2025-10-10T21:05:00Z,{second}\n"
+    )
+    with pytest.raises(CommandError, match=r"eth\.csv, line 3: "):
+        run("replay", f"BTCUSDT={good}", f"ETHUSDT={bad}")
+    assert Instrument.objects.get(symbol="BTCUSDT").mark_price == 65_000
+
+
+def test_a_symbol_is_replayed_from_one_file(run: Run, market: Any, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="BTCUSDT is given twice"):
+        run("replay", "BTCUSDT=a.csv", "btcusdt=b.csv")
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e9", "soon"])
+@pytest.mark.parametrize("command", [["tick"], ["replay", "BTCUSDT=a.csv"]])
+def test_a_pause_is_a_number_of_seconds(run: Run, db: None, command: list[str], text: str) -> None:
+    with pytest.raises(CommandError, match="is no number of seconds"):
+        run(*command, f"--interval={text}")
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "x", "9" * 5000])
+def test_a_count_is_a_whole_number(run: Run, db: None, text: str) -> None:
+    with pytest.raises(CommandError, match="is no whole number"):
+        run("tick", f"--count={text}")
+
+
+def test_a_price_beyond_the_collar_is_warned_of(run: Run, market: Any, tmp_path: Path) -> None:
+    warning = "Warning: BTCUSDT goes −90 %, from 65000 to 6500, beyond its collar of 30 %."
+    assert warning in run("set_price", "BTCUSDT", "6500")
+    file = tmp_path / "btc.csv"
+    file.write_text("1735689600000000,65000,65000,65000,65000\n1735689660000000,1,1,1,1\n")
+    assert run("replay", f"BTCUSDT={file}").count("Warning: BTCUSDT goes ") == 2
+    assert "Warning" not in run("set_price", "BTCUSDT", "1.1")
+
+
+@pytest.mark.parametrize(
+    "command", [["sweep_liquidations"], ["set_price", "BTCUSDT", "64999"], ["tick"], ["replay"]]
+)
+def test_a_command_that_left_somebody_out_says_so_and_fails(
+    run: Run, trader: Trader, tmp_path: Path, command: list[str]
+) -> None:
+    broken, sound = trader("7000"), trader("7000")
+    for user in (broken, sound):
+        order(user, "buy", "1")
+    RiskPolicy.objects.update(liquidation_threshold=2)
+    fail_close_outs_of(broken.account.pk)
+    file = tmp_path / "btc.csv"
+    file.write_text("1735689600000000,64999,64999,64999,64999\n")
+    arguments = [*command, f"BTCUSDT={file}"] if command == ["replay"] else command
+    with pytest.raises(CommandError, match=rf"Failed and left .* user\(s\) {broken.pk}\."):
+        run(*arguments)
+    assert [done.account_id for done in Liquidation.objects.all()] == [sound.account.pk]
+
+
+def fail_close_outs_of(account_id: int) -> None:
+    """Let the database refuse every liquidation of an account."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE 'broken'; END $$;"
+            "CREATE TRIGGER fail BEFORE INSERT ON trading_liquidation FOR EACH ROW"
+            f" WHEN (NEW.account_id = {account_id}) EXECUTE FUNCTION fail()"
+        )
 
 
 def test_tasks_call_the_services(run: Run, trader: Trader, settings: Any) -> None:

@@ -2,21 +2,26 @@
 
 import time
 from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from market.errors import ExchangeError
-from market.sources.replay import ReplayError, merged_steps
+from market.selectors import get_instrument
+from market.sources.replay import ReplayError, ReplayStep, check_files, merged_steps
+from trading.arguments import must_be_finished, seconds
 from trading.manual_prices import step_at_prices
-from trading.reporting import describe_liquidation
+from trading.market_step import StepResult
+from trading.reporting import describe_leaps, describe_liquidation
 
 
 class Command(BaseCommand):
     help = (
         "Run one market step per candle: replay BTCUSDT=btc.csv ETHUSDT=eth.csv. The files have "
-        "the columns open_time, open, high, low, close."
+        "the columns open_time, open, high, low, close, or are Binance's public ones, without a "
+        "header. All are checked before the first step."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -25,36 +30,53 @@ class Command(BaseCommand):
             "--path",
             choices=["close", "ohlc"],
             default="close",
-            help="Prices of a candle: its close, or four steps through open, low, high and close.",
+            help="Prices of a candle: its close, or four steps, by direction: open, low, high, "
+            "close of a rising candle, open, high, low, close of a falling one.",
         )
-        parser.add_argument("--interval", type=float, default=0, help="Seconds between steps (0).")
+        parser.add_argument(
+            "--interval", type=seconds, default=0, help="Seconds between steps (0)."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            files = dict(parse_file(argument) for argument in options["files"])
-            steps = merged_steps(files, path=options["path"])
-            self.replay(steps, options["interval"])
+            files = parse_files(options["files"])
+            symbols = {symbol: get_instrument(symbol=symbol).tick_size for symbol in files}
+            check_files(files, tick_sizes=symbols)
+            self.replay(merged_steps(files, path=options["path"]), options["interval"])
         except (ReplayError, ExchangeError) as error:
             raise CommandError(str(error)) from error
 
-    def replay(self, steps: Any, interval: float) -> None:
+    def replay(self, steps: Iterator[ReplayStep], interval: float) -> None:
         count = closed = 0
+        result = StepResult(refreshed=False)
         for count, step in enumerate(steps, start=1):
             result = step_at_prices(step.prices)
-            for liquidation in result.liquidations:
-                closed += 1
-                marks = ", ".join(f"{symbol} {price}" for symbol, price in step.prices.items())
-                self.stdout.write(f"{step.time:%Y-%m-%d %H:%M} {marks}")
-                self.stdout.write(f"  {describe_liquidation(liquidation)}")
+            closed += len(result.liquidations)
+            self.tell(step, result)
             if count % 500 == 0:
                 self.stdout.write(f"{count} steps, at {step.time:%Y-%m-%d %H:%M}")
             time.sleep(interval)
         self.stdout.write(f"Replayed {count} steps; {closed} account(s) liquidated.")
+        must_be_finished(result.unfinished)
+
+    def tell(self, step: ReplayStep, result: StepResult) -> None:
+        """Write when and at which marks something happened that is worth a line, and what."""
+        lines = [*describe_leaps(result), *map(describe_liquidation, result.liquidations)]
+        if lines:
+            marks = ", ".join(f"{symbol} {price}" for symbol, price in step.prices.items())
+            self.stdout.write(f"{step.time:%Y-%m-%d %H:%M} {marks}")
+        for line in lines:
+            self.stdout.write(f"  {line}")
 
 
-def parse_file(argument: str) -> tuple[str, Path]:
-    """Read SYMBOL=FILE."""
-    symbol, _, name = argument.partition("=")
-    if not symbol or not name:
-        raise CommandError(f"{argument!r} is not of the form SYMBOL=FILE.")
-    return symbol.upper(), Path(name)
+def parse_files(arguments: Sequence[str]) -> dict[str, Path]:
+    """Read SYMBOL=FILE, each symbol once."""
+    files: dict[str, Path] = {}
+    for argument in arguments:
+        symbol, _, name = argument.partition("=")
+        if not symbol or not name:
+            raise CommandError(f"{argument!r} is not of the form SYMBOL=FILE.")
+        if symbol.upper() in files:
+            raise CommandError(f"{symbol.upper()} is given twice; a symbol has one file.")
+        files[symbol.upper()] = Path(name)
+    return files

@@ -1,4 +1,4 @@
-"""``set_price SYMBOL PRICE``: one market step with a mark price of your choice."""
+"""``set_price SYMBOL PRICE``: one market step at a price of your choice; exit 1 if one failed."""
 
 from argparse import ArgumentParser
 from decimal import Decimal, InvalidOperation
@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from market.errors import ExchangeError
+from trading.arguments import must_be_finished
 from trading.manual_prices import set_price
 from trading.reporting import describe_step
 
@@ -27,3 +28,4 @@ class Command(BaseCommand):
         except ExchangeError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(describe_step(result))
+        must_be_finished(result.unfinished)

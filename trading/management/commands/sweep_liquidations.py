@@ -1,9 +1,10 @@
-"""``sweep_liquidations``: close out every account below the threshold, now."""
+"""``sweep_liquidations``: close out what is below the threshold, now; exit 1 if one failed."""
 
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from trading.arguments import must_be_finished
 from trading.liquidation import sweep_liquidations
 from trading.reporting import describe_liquidation
 
@@ -16,3 +17,4 @@ class Command(BaseCommand):
         for liquidation in sweep.liquidations:
             self.stdout.write(describe_liquidation(liquidation))
         self.stdout.write(f"{len(sweep.liquidations)} account(s) liquidated.")
+        must_be_finished(sweep.unfinished)

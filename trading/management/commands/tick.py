@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from market.errors import ExchangeError
+from trading.arguments import at_least_one, must_be_finished, seconds
 from trading.manual_prices import seeded_quotes
 from trading.market_step import run_market_step_when_free
 from trading.reporting import describe_step
@@ -16,8 +17,10 @@ class Command(BaseCommand):
     help = "Run market steps: prices, fills of reached limit orders, close-outs."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--count", type=int, default=1, help="Number of steps (1).")
-        parser.add_argument("--interval", type=float, default=0, help="Seconds between steps (0).")
+        parser.add_argument("--count", type=at_least_one, default=1, help="Number of steps (1).")
+        parser.add_argument(
+            "--interval", type=seconds, default=0, help="Seconds between steps (0)."
+        )
         parser.add_argument(
             "--seed", help="Simulate prices from this seed: same seed and start, same prices."
         )
@@ -32,3 +35,4 @@ class Command(BaseCommand):
             except ExchangeError as error:
                 raise CommandError(str(error)) from error
             self.stdout.write(describe_step(result))
+        must_be_finished(result.unfinished)

@@ -1,0 +1,37 @@
+"""Numbers that commands take, and how a command ends whose step or sweep left somebody out."""
+
+import math
+from argparse import ArgumentTypeError
+from collections.abc import Collection
+from typing import Final
+
+from django.core.management.base import CommandError
+
+from trading.reporting import describe_unfinished
+
+#: Longest pause between two steps, in seconds.
+LONGEST_PAUSE: Final = 86_400
+
+
+def seconds(text: str) -> float:
+    """Read the seconds between two steps, for argparse."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= LONGEST_PAUSE:
+        raise ArgumentTypeError(f"{text!r} is no number of seconds from 0 to {LONGEST_PAUSE:,}.")
+    return number
+
+
+def at_least_one(text: str) -> int:
+    """Read how often something is done, for argparse."""
+    if not text.isdecimal() or len(text) > 9 or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is no whole number from 1 on.")
+    return int(text)
+
+
+def must_be_finished(unfinished: Collection[int]) -> None:
+    """End a command with an error if its step or sweep failed for somebody. Raises CommandError."""
+    if unfinished:
+        raise CommandError(describe_unfinished(unfinished))
