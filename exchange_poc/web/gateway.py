@@ -31,6 +31,7 @@ REQUEST_SECONDS: Final = 20  # for the whole head, and again for the whole body
 #: A longer body waits until fewer than LONG_AT_ONCE others are held in memory.
 LONG_BODY: Final = 65_536
 LONG_AT_ONCE: Final = 32
+TAKEN_IN: Final = 8_388_608
 #: A longer answer is sent in parts, a thread waiting for each to be taken.
 PART: Final = 2_097_152
 PART_SECONDS: Final = 20
@@ -62,9 +63,9 @@ class Gateway:
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         environ = environ_of(scope)
-        length = int(environ.get("CONTENT_LENGTH", 0))
-        # A longer body is refused by its length: the application need not see it.
-        if not 0 < length <= self.longest_body:
+        # Of a body that the application refuses for its length, it need not see more than that.
+        length = min(int(environ.get("CONTENT_LENGTH", 0)), self.longest_body + 1)
+        if length == 0:
             await self.run(environ, b"", protocol)
         elif length <= LONG_BODY:
             await self.take_in(environ, length, protocol)
@@ -126,11 +127,19 @@ async def send(transport: HTTPStreamTransport, part: bytes) -> None:
 
 
 async def read_body(protocol: HTTPProtocol, length: int) -> bytes:
-    """Return a body of ``length`` bytes. Raises BrokenBody."""
-    body = b"".join([part async for part in protocol])
-    if len(body) != length:
+    """Return the first ``length`` bytes of a body. Raises BrokenBody.
+
+    More is thrown away, within TAKEN_IN: a client that still sends would not hear the answer.
+    """
+    body, taken = bytearray(), 0
+    async for part in protocol:
+        taken += len(part)
+        body += part[: length - len(body)]
+        if taken > TAKEN_IN:
+            break
+    if len(body) < length:
         raise BrokenBody
-    return body
+    return bytes(body)
 
 
 def in_parts(response: Iterable[bytes]) -> Iterator[bytes]:

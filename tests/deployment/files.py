@@ -1,5 +1,6 @@
 """The deployment's files, as its tests read them."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,8 @@ DOCKER: Final = ROOT / "docker"
 COMPOSE: Final[dict[str, Any]] = yaml.safe_load((DOCKER / "docker-compose.yml").read_text())
 SERVICES: Final[dict[str, Any]] = COMPOSE["services"]
 #: The services that run the exchange's own image.
-APP_SERVICES: Final = {name: s for name, s in SERVICES.items() if "build" in s}
+IMAGE: Final = "exchange-poc:local"
+APP_SERVICES: Final = {name: s for name, s in SERVICES.items() if s["image"] == IMAGE}
 
 APPS: Final = ("market", "accounts", "risk", "trading", "kpi", "exchange_poc")
 READ_FROM_ENVIRONMENT: Final = re.compile(
@@ -39,3 +41,14 @@ def instructions() -> list[list[str]]:
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
     return [line.split(maxsplit=1) for line in joined.splitlines() if line]
+
+
+def image_command() -> list[str]:
+    """Return the image's CMD."""
+    [arguments] = [arguments for word, arguments in instructions() if word == "CMD"]
+    return list(json.loads(arguments))
+
+
+def service_command(name: str) -> list[str]:
+    """Return the command of a compose service; variables have their defaults."""
+    return [re.sub(r"\$\{\w+:-(.*?)\}", r"\1", word) for word in SERVICES[name]["command"]]

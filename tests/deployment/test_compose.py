@@ -1,6 +1,7 @@
 """The compose file holds together: what it names exists, what must be kept is kept."""
 
 import re
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ NOT_OF_THE_CODE = {
     "PROMETHEUS_PORT",
     "GRAFANA_PORT",
     "WORKER_CONCURRENCY",
+    *("BASE", "DOOR_ADDRESS", "FRONT_DOOR", "TLS_DIRECTORY", "TLS_PORT"),
     "METRICS_BIND",
 }
 SECRETS = {"DJANGO_SECRET_KEY", "POSTGRES_PASSWORD", "GRAFANA_ADMIN_PASSWORD"}
@@ -27,6 +29,11 @@ every_app_service = pytest.mark.parametrize("name", APP_SERVICES)
 def references() -> list[tuple[str, str]]:
     """Return each ${VARIABLE} with what follows its name."""
     return REFERENCE.findall((DOCKER / "docker-compose.yml").read_text())
+
+
+def with_defaults(service: dict[str, Any], key: str) -> list[str]:
+    """Return a list of a service as it is where docker/.env sets nothing."""
+    return [re.sub(r"\$\{\w+:-(.*?)\}", r"\1", word) for word in service.get(key, [])]
 
 
 def handed_on(service: dict[str, Any]) -> set[str]:
@@ -42,7 +49,7 @@ def offered_variables() -> set[str]:
 def test_the_stack_is_complete() -> None:
     assert set(SERVICES) == {
         *("postgres", "valkey", "migrate", "seed", "web", "worker", "worker-slow", "beat"),
-        *("prometheus", "grafana"),
+        *("nginx", "prometheus", "grafana"),
     }
     assert set(APP_SERVICES) == {"migrate", "seed", "web", "worker", "worker-slow", "beat"}
 
@@ -85,7 +92,7 @@ def test_the_application_has_no_capabilities_and_metrics_of_its_own(name: str) -
 
 @every_service
 def test_ports_are_published_on_loopback_alone(name: str) -> None:
-    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+    assert all(port.startswith("127.0.0.1:") for port in with_defaults(SERVICES[name], "ports"))
 
 
 @pytest.mark.parametrize("name", ["postgres", "valkey"])
@@ -103,9 +110,32 @@ def test_a_service_waits_for_services_that_can_satisfy_it(name: str) -> None:
         assert wanted["condition"] == expected
 
 
+def test_the_image_is_built_once_and_nowhere_pulled() -> None:
+    built = [name for name, service in APP_SERVICES.items() if "build" in service]
+    assert built == ["migrate"]
+    for name, service in APP_SERVICES.items():
+        assert service["pull_policy"] == ("build" if name == "migrate" else "never")
+        assert name == "migrate" or "migrate" in service["depends_on"]
+
+
+def test_clients_reach_the_web_server_by_nginx_alone() -> None:
+    published = {name for name, service in SERVICES.items() if service.get("ports")}
+    assert published == {"nginx", "prometheus", "grafana"}
+    door = COMPOSE["networks"]["door"]
+    members = {name for name, service in SERVICES.items() if "door" in service["networks"]}
+    assert door["internal"] is True
+    assert members == {"nginx", "web"}
+    # Nginx knows the web server by this network alone, so that its address there is seen.
+    assert set(SERVICES["nginx"]["networks"]) & set(SERVICES["web"]["networks"]) == {"door"}
+    address = SERVICES["nginx"]["networks"]["door"]["ipv4_address"]
+    assert ip_address(address) in ip_network(door["ipam"]["config"][0]["subnet"])
+    trusted = APP_SERVICES["web"]["environment"]["TRUSTED_PROXIES"].split(",")
+    assert trusted == [address, "${TRUSTED_PROXIES:-}"]
+
+
 @every_service
 def test_mounts_exist(name: str) -> None:
-    for volume in SERVICES[name].get("volumes", []):
+    for volume in with_defaults(SERVICES[name], "volumes"):
         source, target, *_ = volume.split(":")
         assert target.startswith("/")
         if source.startswith("."):

@@ -12,7 +12,7 @@ from kpi.ledger_checks import check_ledger
 from kpi.models import AlertRule
 from kpi.services import record_heartbeat
 from tests.conftest import ApiClient
-from tests.deployment.files import DOCKER, ROOT, SERVICES, table_column
+from tests.deployment.files import DOCKER, ROOT, SERVICES, image_command, table_column
 
 SCRAPES: Final[dict[str, Any]] = {
     scrape["job_name"]: scrape
@@ -62,7 +62,7 @@ def exposed(db: None, anonymous: ApiClient) -> dict[str, str]:
 
 def test_every_scraped_host_is_a_service_that_listens_there() -> None:
     assert SCRAPES["web"]["static_configs"] == [{"targets": ["web:8000"]}]
-    assert SERVICES["web"]["ports"][0].endswith(":8000")
+    assert image_command()[-1] == "0.0.0.0:8000"
     [search] = SCRAPES["worker"]["dns_sd_configs"]
     assert search["names"] == ["worker"]
     bind = SERVICES["worker"]["environment"]["METRICS_BIND"]

@@ -1,6 +1,5 @@
 """The containers' own commands, run here without containers: they start, work, report and stop."""
 
-import json
 import os
 import platform
 import re
@@ -15,7 +14,7 @@ import pytest
 import redis
 from django.db import connection
 
-from tests.deployment.files import DOCKER, ROOT, SERVICES, instructions
+from tests.deployment.files import DOCKER, ROOT, SERVICES, image_command, service_command
 from tests.deployment.processes import end_group, free_port, get, wait_for
 from trading.demo import seed_demo
 
@@ -23,17 +22,6 @@ pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
 Container = Callable[..., subprocess.Popen[str]]
 WORKER_METRICS = f"127.0.0.1:{free_port()}"
-
-
-def image_command() -> list[str]:
-    """Return the image's CMD."""
-    [arguments] = [arguments for word, arguments in instructions() if word == "CMD"]
-    return list(json.loads(arguments))
-
-
-def service_command(name: str) -> list[str]:
-    """Return the command of a compose service; variables have their defaults."""
-    return [re.sub(r"\$\{\w+:-(.*?)\}", r"\1", word) for word in SERVICES[name]["command"]]
 
 
 @pytest.fixture

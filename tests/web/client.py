@@ -1,6 +1,7 @@
 """A client that says what a well-behaved one would not."""
 
 import socket
+from contextlib import suppress
 from typing import NamedTuple
 
 Address = tuple[str, int]
@@ -21,9 +22,9 @@ def opened(address: Address, sent: bytes = b"") -> socket.socket:
 
 
 def until_closed(connection: socket.socket) -> bytes:
-    """Return all that arrives before the server closes the connection."""
-    with connection:
-        parts = []
+    """Return all that arrives before the server closes the connection, or resets it."""
+    parts = []
+    with connection, suppress(ConnectionResetError):
         while part := connection.recv(65_536):
             parts.append(part)
     return b"".join(parts)

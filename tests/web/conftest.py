@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
-from tests.deployment.processes import end_group, free_port, wait_for
+from tests.deployment.processes import end_group, free_port, get, wait_for
+from tests.trials.conftest import environment
 from tests.web.client import Address, opened
 
-Start = Callable[..., tuple[subprocess.Popen[str], Address]]
+__all__ = ["environment"]
+
+Run = Callable[..., subprocess.Popen[str]]
+Server = tuple[subprocess.Popen[str], Address]
+Start = Callable[..., Server]
 
 #: What a process of the small application's server runs: application() by the gateway.
 PROGRAM = """
@@ -35,7 +40,7 @@ def started() -> Iterator[list[subprocess.Popen[str]]]:
 
 
 @pytest.fixture
-def run(started: list[subprocess.Popen[str]]) -> Callable[..., subprocess.Popen[str]]:
+def run(started: list[subprocess.Popen[str]]) -> Run:
     """Start a Python program in a session of its own."""
 
     def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
@@ -54,10 +59,10 @@ def run(started: list[subprocess.Popen[str]]) -> Callable[..., subprocess.Popen[
 
 
 @pytest.fixture
-def serve(run: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> Start:
+def serve(run: Run, tmp_path: Path) -> Start:
     """Serve an application given as source: ``serve("def application(…): …")``."""
 
-    def start(application: str) -> tuple[subprocess.Popen[str], Address]:
+    def start(application: str) -> Server:
         address = ("127.0.0.1", free_port())
         program = tmp_path / "program.py"
         program.write_text(PROGRAM.format(application=application, port=address[1]))
@@ -66,6 +71,32 @@ def serve(run: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> Start:
         return process, address
 
     return start
+
+
+@pytest.fixture
+def metrics(tmp_path: Path) -> Path:
+    (tmp_path / "metrics").mkdir()
+    return tmp_path / "metrics"
+
+
+@pytest.fixture
+def exchange(environment: dict[str, str], run: Run, metrics: Path) -> Start:
+    """Serve the exchange with two processes of four threads: ``exchange(DJANGO_HTTPS="1")``."""
+
+    def start(**settings: str) -> Server:
+        port = free_port()
+        own = {"PORT": str(port), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+        size = {"WEB_WORKERS": "2", "WEB_THREADS": "4"}
+        process = run("-m", "exchange_poc.web", **environment | own | size | settings)
+        wait_for(lambda: get(f"http://127.0.0.1:{port}/health"), what="the server", seconds=60)
+        return process, ("127.0.0.1", port)
+
+    return start
+
+
+@pytest.fixture
+def server(exchange: Start) -> Server:
+    return exchange()
 
 
 def accepts(address: Address) -> bool:

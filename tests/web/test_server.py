@@ -1,18 +1,14 @@
 """The exchange's web server: half a request keeps no thread, a dead process is replaced."""
 
 import signal
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.deployment.processes import free_port, get, wait_for
-from tests.trials.conftest import environment
+from tests.deployment.processes import wait_for
 from tests.web.client import Address, ask, opened, until_closed
-
-__all__ = ["environment"]
+from tests.web.conftest import Run, Server
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 
@@ -22,33 +18,13 @@ BODY = b"POST /auth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\
 BUNDLE = b"/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
 UNREAD = b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % BUNDLE
 
-Run = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def metrics(tmp_path: Path) -> Path:
-    (tmp_path / "metrics").mkdir()
-    return tmp_path / "metrics"
-
-
-@pytest.fixture
-def server(
-    environment: dict[str, str], run: Run, metrics: Path
-) -> tuple[subprocess.Popen[str], Address]:
-    """The server with two processes of four threads, and its address."""
-    port = free_port()
-    settings = environment | {"PORT": str(port), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
-    process = run("-m", "exchange_poc.web", **settings | {"WEB_WORKERS": "2", "WEB_THREADS": "4"})
-    wait_for(lambda: get(f"http://127.0.0.1:{port}/health"), what="the server", seconds=60)
-    return process, ("127.0.0.1", port)
-
 
 def health(address: Address) -> int:
     return ask(address, "GET /health HTTP/1.1").status
 
 
 def test_half_a_request_keeps_no_thread_and_is_closed_in_time(
-    server: tuple[subprocess.Popen[str], Address],
+    server: Server,
 ) -> None:
     _, address = server
     heads = [opened(address, HEAD) for _ in range(40)]
@@ -66,7 +42,7 @@ def test_half_a_request_keeps_no_thread_and_is_closed_in_time(
 
 
 def test_a_killed_process_is_replaced_and_its_live_gauges_are_forgotten(
-    server: tuple[subprocess.Popen[str], Address], metrics: Path
+    server: Server, metrics: Path
 ) -> None:
     process, address = server
     master = psutil.Process(process.pid)
@@ -82,7 +58,7 @@ def test_a_killed_process_is_replaced_and_its_live_gauges_are_forgotten(
     assert health(address) == 200
 
 
-def test_its_processes_end_with_it(server: tuple[subprocess.Popen[str], Address]) -> None:
+def test_its_processes_end_with_it(server: Server) -> None:
     process, _ = server
     children = psutil.Process(process.pid).children()
     process.kill()
@@ -90,7 +66,7 @@ def test_its_processes_end_with_it(server: tuple[subprocess.Popen[str], Address]
     assert alive == []
 
 
-def test_it_stops_although_clients_stay(server: tuple[subprocess.Popen[str], Address]) -> None:
+def test_it_stops_although_clients_stay(server: Server) -> None:
     process, address = server
     idle = [opened(address, sent) for sent in (HEAD, BODY % 9, b"", UNREAD)]
     process.send_signal(signal.SIGTERM)
@@ -100,7 +76,7 @@ def test_it_stops_although_clients_stay(server: tuple[subprocess.Popen[str], Add
 
 
 def test_a_second_server_on_its_port_is_refused(
-    server: tuple[subprocess.Popen[str], Address], environment: dict[str, str], run: Run
+    server: Server, environment: dict[str, str], run: Run
 ) -> None:
     _, (_, port) = server
     second = run("-m", "exchange_poc.web", **environment | {"PORT": str(port)})
