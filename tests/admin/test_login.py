@@ -37,19 +37,74 @@ def test_a_form_without_its_token_is_refused(db: None) -> None:
     assert attempt(strict, "root") == 403
 
 
-def test_passwords_cannot_be_tried_from_one_address(client: Client, db: None) -> None:
-    statuses = [attempt(client, f"user{n}") for n in range(11)]
-    assert statuses == [200] * 10 + [429]
-    assert attempt(client, "user", address="192.0.2.2") == 200
+@pytest.fixture
+def root(db: None) -> User:
+    return User.objects.create_superuser("root", password="secret-4711")
 
 
-def test_passwords_of_one_user_cannot_be_tried_from_many_addresses(
-    client: Client, db: None
+def test_failures_count_by_user_and_address(client: Client, root: User) -> None:
+    assert [attempt(client, "root") for _ in range(11)] == [200] * 10 + [429]
+    assert attempt(client, "root", "secret-4711") == 429
+    assert attempt(client, "root", "secret-4711", address="192.0.2.2") == 302
+    assert attempt(Client(), "somebody") == 200
+
+
+@pytest.mark.parametrize(
+    "spelling", ["ROOT", " root", "root\u3000", "\uff52\uff4f\uff4f\uff54", "ro\u1d52t"]
+)
+def test_spellings_that_the_form_folds_are_one_user(
+    client: Client, root: User, spelling: str
 ) -> None:
-    User.objects.create_superuser("root", password="secret-4711")
-    statuses = [attempt(client, "ROOT", address=f"192.0.2.{n}") for n in range(11)]
-    assert statuses == [200] * 10 + [429]
-    refused = client.post("/admin/login/", {"username": "root", "password": "secret-4711"})
+    for _ in range(10):
+        attempt(client, "root")
+    assert attempt(client, spelling) == 429
+
+
+def test_logins_that_succeed_are_not_counted(root: User) -> None:
+    assert {attempt(Client(), "root", "secret-4711") for _ in range(25)} == {302}
+
+
+def test_a_refusal_says_when_to_come_back(client: Client, db: None) -> None:
+    for _ in range(10):
+        attempt(client, "root")
+    refused = client.post("/admin/login/", {"username": "root"}, REMOTE_ADDR="192.0.2.1")
     assert refused.status_code == 429
     assert int(refused["Retry-After"]) <= 61
     assert "Too many attempts" in refused.content.decode()
+
+
+def test_nobody_locks_staff_out(root: User) -> None:
+    """Neither from elsewhere, nor, once they have logged in there, from their own address."""
+    home, stranger = Client(), Client()
+    assert attempt(home, "root", "secret-4711") == 302
+    for _ in range(12):
+        attempt(stranger, "root")
+    assert attempt(stranger, "root", "secret-4711") == 429
+    assert attempt(home, "root", "secret-4711") == 302
+    assert attempt(Client(), "root", "secret-4711", address="192.0.2.2") == 302
+
+
+def test_the_brake_holds_a_user_tried_from_everywhere(root: User) -> None:
+    home = Client()
+    attempt(home, "root", "secret-4711")
+    statuses = [attempt(Client(), "root", address=f"192.0.2.{n // 5}") for n in range(101)]
+    assert statuses == [200] * 100 + [429]
+    assert attempt(Client(), "somebody", address="192.0.2.99") == 200
+    assert attempt(home, "root", "secret-4711") == 302
+
+
+def test_the_brake_holds_an_address_that_tries_everybody(root: User) -> None:
+    statuses = [attempt(Client(), f"user{n}") for n in range(101)]
+    assert statuses == [200] * 100 + [429]
+    assert attempt(Client(), "root", "secret-4711", address="192.0.2.2") == 302
+
+
+def test_a_known_browser_has_a_limit_too(root: User) -> None:
+    home = Client()
+    attempt(home, "root", "secret-4711")
+    assert [attempt(home, "root") for _ in range(11)] == [200] * 10 + [429]
+    home.cookies["console_device"] = "forged"
+    assert attempt(home, "root") == 200
+    for _ in range(9):
+        attempt(home, "root")
+    assert attempt(home, "root") == 429
