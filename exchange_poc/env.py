@@ -2,33 +2,68 @@
 
 import contextlib
 import os
+import re
 import secrets
 import tempfile
+from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 from accounts.rates import Rate
 
 #: Characters of a signing key.
 SHORTEST_SECRET = 32
 
+TRUE = {"1", "true", "yes", "on"}
+FALSE = {"0", "false", "no", "off"}
+#: Seconds, processes, shares: more than this of anything is a slip.
+LARGEST_NUMBER = 1_000_000_000
+Number = TypeVar("Number", int, float, Decimal)
+
+#: Django's names of what libpq calls otherwise.
+DJANGO_NAMES = {
+    "NAME": "dbname",
+    "USER": "user",
+    "PASSWORD": "password",
+    "HOST": "host",
+    "PORT": "port",
+}
+PORTS = re.compile(r"(\d+(,\d+)*)?")
 #: How many orders a key may place where nothing else is set.
 USUAL_ORDER_RATE = "600/m"
 
 
 def flag(name: str, *, default: bool) -> bool:
-    """Return a boolean variable: 1, true, yes or on, in any case."""
-    value = os.environ.get(name, "")
-    return value.lower() in {"1", "true", "yes", "on"} if value else default
+    """Return a boolean variable: 1, true, yes or on, and their opposites, in any case."""
+    value = os.environ.get(name, "").strip().lower()
+    if value and value not in TRUE | FALSE:
+        raise ImproperlyConfigured(f"{name} must be 1 or 0, not {value!r}.")
+    return value in TRUE if value else default
 
 
 def words(name: str, *, default: str) -> list[str]:
     """Return a comma-separated variable as a list without empty words."""
-    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+    value = os.environ.get(name, "").strip() or default
+    return [word.strip() for word in value.split(",") if word.strip()]
+
+
+def number(name: str, default: Number, low: int, high: int = LARGEST_NUMBER) -> Number:
+    """Return a variable as a number from ``low`` to ``high``, whole where its default is."""
+    text = os.environ.get(name, "").strip()
+    kind = type(default)
+    with contextlib.suppress(ValueError, ArithmeticError):
+        value = kind(text) if text else default
+        if low <= value <= high:
+            return value
+    whole = "a whole number" if kind is int else "a number"
+    raise ImproperlyConfigured(f"{name} must be {whole} from {low} to {high:,}, not {text[:40]!r}.")
 
 
 def networks(name: str) -> list[IPv4Network | IPv6Network]:
@@ -76,20 +111,34 @@ def webhook_url(url: str, *, secret: str) -> str:
 def database_from_url(url: str) -> dict[str, Any]:
     """Return Django's connection settings of a ``postgresql://`` URL.
 
-    Without a URL the settings load (for checks and type checking) but nothing can connect.
+    What else libpq reads from it, such as ``sslmode`` or the directory of a socket as ``host``, is
+    handed on; what it does not know is refused. Without a URL the settings load (for checks and
+    type checking) but nothing can connect.
     """
-    parts = urlsplit(url or "postgresql://exchange@127.0.0.1:5432/exchange")
-    if parts.scheme not in {"postgres", "postgresql"}:
+    url = url or "postgresql://exchange@127.0.0.1:5432/exchange"
+    if not url.startswith(("postgres://", "postgresql://")):
         raise ImproperlyConfigured("DATABASE_URL must start with postgresql://")
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": parts.hostname or "",
-        "PORT": str(parts.port or ""),
-        **{key.upper(): value for key, value in parse_qsl(parts.query) if key == "service"},
-    }
+    unknown = sorted({key for key, _ in parse_qsl(url.partition("?")[2], True)} - libpq_options())
+    if unknown:
+        raise ImproperlyConfigured(f"DATABASE_URL has options unknown to PostgreSQL: {unknown}.")
+    try:
+        options = conninfo_to_dict(url)
+    except ProgrammingError:
+        # The reason that libpq gives may quote a password.
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be like postgresql://user:password@host:port/name, percent-encoded."
+        ) from None
+    named = {ours: str(options.pop(theirs, "")) for ours, theirs in DJANGO_NAMES.items()}
+    if not (named["NAME"] or "service" in options):
+        raise ImproperlyConfigured("DATABASE_URL must name a database or a service.")
+    if not PORTS.fullmatch(named["PORT"]):
+        raise ImproperlyConfigured(f"DATABASE_URL has the port {named['PORT']!r}, no number.")
+    return {"ENGINE": "django.db.backends.postgresql", **named, "OPTIONS": options}
+
+
+def libpq_options() -> set[str]:
+    """Return the options that the PostgreSQL client library reads."""
+    return {one.keyword.decode() for one in Conninfo.get_defaults()}
 
 
 def secret_key(*, local_dir: Path) -> str:

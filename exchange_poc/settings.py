@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from redis.backoff import NoBackoff
@@ -12,6 +13,7 @@ from exchange_poc.env import (
     default_order_rate,
     flag,
     networks,
+    number,
     rate,
     secret_key,
     webhook_url,
@@ -83,15 +85,16 @@ TEMPLATES = [
     }
 ]
 
+DATABASE = database_from_url(os.environ.get("DATABASE_URL", ""))
 # One pool per process, opened after the fork; a connection is checked before it is handed out.
 DATABASES = {
     "default": {
-        **database_from_url(os.environ.get("DATABASE_URL", "")),
+        **DATABASE,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "pool": {
                 "min_size": 1,
-                "max_size": int(os.environ.get("WEB_THREADS", "4")) + 1,
+                "max_size": number("WEB_THREADS", 4, low=1) + 1,
                 "timeout": 2,
                 # The pool doubles its pauses between attempts; a short timeout makes the next
                 # request try at once, so that service is back as soon as the server is.
@@ -101,11 +104,12 @@ DATABASES = {
             # Plan a statement once per connection: the order path is few and large statements.
             "server_side_binding": True,
             "prepare_threshold": 3,
+            **DATABASE["OPTIONS"],
         },
     }
 }
 
-REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_URL = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
 # No retry and no ignored error: the one reader of the cache, the rate limit, lets a request pass
 # after a single failure. A hanging server costs it SOCKET_TIMEOUT, a busy one answers far earlier.
 CACHES = {
@@ -203,20 +207,20 @@ TRUSTED_PROXIES = networks("TRUSTED_PROXIES")
 # The market.
 PRICE_SOURCES = words("PRICE_SOURCES", default="binance_testnet,simulation")
 SIMULATION_SEED = os.environ.get("SIMULATION_SEED", "")
-SIMULATION_VOLATILITY = os.environ.get("SIMULATION_VOLATILITY", "0.0005")
-TICK_INTERVAL_SECONDS = float(os.environ.get("TICK_INTERVAL_SECONDS", "1"))
+SIMULATION_VOLATILITY = number("SIMULATION_VOLATILITY", Decimal("0.0005"), low=0, high=1)
+TICK_INTERVAL_SECONDS = number("TICK_INTERVAL_SECONDS", 1.0, low=0)
 #: Tasks that share one sweep, for several Celery workers.
-SWEEP_SHARDS = max(int(os.environ.get("SWEEP_SHARDS", "1")), 1)
-SWEEP_INTERVAL_SECONDS = float(os.environ.get("SWEEP_INTERVAL_SECONDS", "5"))
+SWEEP_SHARDS = number("SWEEP_SHARDS", 1, low=1)
+SWEEP_INTERVAL_SECONDS = number("SWEEP_INTERVAL_SECONDS", 5.0, low=0)
 # Two heartbeats are sent for each one that is due, so that a late one leaves no gap.
 HEARTBEAT_INTERVAL_SECONDS = 2.5
 TICK_MIN_INTERVAL_SECONDS = 0.5
 # Every how many seconds the KPIs are stored; 0 means never.
-KPI_SNAPSHOT_INTERVAL_SECONDS = int(os.environ.get("KPI_SNAPSHOT_INTERVAL_SECONDS", "15"))
+KPI_SNAPSHOT_INTERVAL_SECONDS = number("KPI_SNAPSHOT_INTERVAL_SECONDS", 15, low=0)
 # Web servers whose counters they hold where the worker has a metrics directory of its own.
 KPI_METRICS_URLS = words("KPI_METRICS_URLS", default="")
-LEDGER_CHECK_INTERVAL_SECONDS = int(os.environ.get("LEDGER_CHECK_INTERVAL_SECONDS", "900"))
-AUDIT_CHECK_INTERVAL_SECONDS = int(os.environ.get("AUDIT_CHECK_INTERVAL_SECONDS", "900"))
+LEDGER_CHECK_INTERVAL_SECONDS = number("LEDGER_CHECK_INTERVAL_SECONDS", 900, low=0)
+AUDIT_CHECK_INTERVAL_SECONDS = number("AUDIT_CHECK_INTERVAL_SECONDS", 900, low=0)
 
 # Who is told about alerts, and the key that signs what is sent.
 ALERT_WEBHOOK_SECRET = os.environ.get("ALERT_WEBHOOK_SECRET", "")
@@ -225,8 +229,8 @@ ALERT_WEBHOOK_URL = webhook_url(
 )
 
 # The venue.
-EXCHANGE_VENUE = os.environ.get("EXCHANGE_VENUE", "simulated")
-BINANCE_BASE_URL = os.environ.get("BINANCE_BASE_URL", "https://testnet.binance.vision")
+EXCHANGE_VENUE = os.environ.get("EXCHANGE_VENUE") or "simulated"
+BINANCE_BASE_URL = os.environ.get("BINANCE_BASE_URL") or "https://testnet.binance.vision"
 BINANCE_API_KEY = os.environ.get("BINANCE_API_KEY", "")
 BINANCE_API_SECRET = os.environ.get("BINANCE_API_SECRET", "")
 

@@ -2,11 +2,9 @@
 
 import random
 from collections.abc import Sequence
-from contextlib import suppress
-from decimal import ROUND_DOWN, Decimal, InvalidOperation
+from decimal import ROUND_DOWN, Decimal
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 
 from market.amounts import EXACT, LARGEST_INPUT, UNIT, round_to_multiple
 from market.models import Instrument, PriceOrigin
@@ -18,14 +16,16 @@ class SimulationSource:
     A seeded walk depends on seed, symbol, step number and last price alone, whatever process takes
     the step; without a seed the system's randomness drives it. Seed and volatility default to the
     settings SIMULATION_SEED and SIMULATION_VOLATILITY. An instrument without a mark price gets
-    none: it is listed with a first price. Raises ImproperlyConfigured.
+    none: it is listed with a first price.
     """
 
     name = PriceOrigin.SIMULATION
 
     def __init__(self, *, seed: str | None = None, volatility: Decimal | None = None) -> None:
         self.seed = settings.SIMULATION_SEED if seed is None else seed
-        self.volatility = configured_volatility() if volatility is None else volatility
+        self.volatility = (
+            Decimal(settings.SIMULATION_VOLATILITY) if volatility is None else volatility
+        )
 
     def fetch(self, instruments: Sequence[Instrument], step: int) -> dict[str, Decimal]:
         return {
@@ -54,15 +54,3 @@ def highest_price(tick_size: Decimal) -> Decimal:
     """Return the largest multiple of ``tick_size`` that a mark price may have."""
     ticks = EXACT.divide(LARGEST_INPUT - UNIT, tick_size).quantize(Decimal(1), ROUND_DOWN)
     return EXACT.multiply(ticks, tick_size)
-
-
-def configured_volatility() -> Decimal:
-    """Return SIMULATION_VOLATILITY. Raises ImproperlyConfigured."""
-    with suppress(InvalidOperation):
-        volatility = Decimal(settings.SIMULATION_VOLATILITY)
-        if 0 <= volatility <= 1:
-            return volatility
-    raise ImproperlyConfigured(
-        f"SIMULATION_VOLATILITY must be a number from 0 to 1, not "
-        f"{settings.SIMULATION_VOLATILITY!r}."
-    )
