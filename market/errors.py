@@ -71,6 +71,33 @@ class InvalidCursor(ExchangeError):
     detail = "This cursor leads nowhere; start again without one."
 
 
+class DatabaseUnavailable(ExchangeError):
+    """There is no connection to the database."""
+
+    status = 503
+    code = "database_unavailable"
+    detail = "The database is unavailable; try again in a few seconds."
+    headers: Mapping[str, str] = {"Retry-After": "2"}
+
+
+class DatabaseBusy(ExchangeError):
+    """Others hold what the call needs for longer than it may wait."""
+
+    status = 503
+    code = "database_busy"
+    detail = "Others were changing the same data for too long; nothing was done, try again."
+    headers: Mapping[str, str] = {"Retry-After": "1"}
+
+
+class DatabaseTimeout(ExchangeError):
+    """A statement was ended because it took too long."""
+
+    status = 503
+    code = "database_timeout"
+    detail = "The database took too long; nothing was done, try again."
+    headers: Mapping[str, str] = {"Retry-After": "2"}
+
+
 class UnknownSymbol(NotFound):
     """No instrument is listed under this symbol."""
 

@@ -5,6 +5,8 @@ from typing import Final
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, inline_serializer
 from rest_framework import serializers
 
+from market.errors import DatabaseBusy, DatabaseTimeout, DatabaseUnavailable
+
 #: The body of every refused call; a code may bring further facts beside these fields.
 ERROR: Final = inline_serializer(
     "Error",
@@ -19,26 +21,23 @@ ERROR: Final = inline_serializer(
     },
 )
 
-#: The usual refusal of each status: what it means, the code and the sentence.
-REFUSALS: Final[dict[int, tuple[str, str, str]]] = {
-    400: ("Not valid", "validation_error", "The request is not valid; see errors."),
-    401: ("No valid token", "token_not_valid", "Given token not valid for any token type"),
+#: The usual refusals of each status: what it means, and the sentence of each code.
+REFUSALS: Final[dict[int, tuple[str, dict[str, str]]]] = {
+    400: ("Not valid", {"validation_error": "The request is not valid; see errors."}),
+    401: ("No valid token", {"token_not_valid": "Given token not valid for any token type"}),
     403: (
         "Data of another user, or a regulator's write",
-        "permission_denied",
-        "This belongs to another user.",
+        {"permission_denied": "This belongs to another user."},
     ),
-    404: ("Not found", "not_found", "There is nothing at this address."),
-    409: ("Conflict", "conflict", "The call contradicts an earlier one."),
+    404: ("Not found", {"not_found": "There is nothing at this address."}),
+    409: ("Conflict", {"conflict": "The call contradicts an earlier one."}),
     429: (
         "Rate limit reached",
-        "rate_limited",
-        "Request was throttled. Expected available in 17 seconds.",
+        {"rate_limited": "Request was throttled. Expected available in 17 seconds."},
     ),
     503: (
-        "Database away",
-        "database_unavailable",
-        "The database is unavailable; try again in a few seconds.",
+        "Database away or busy",
+        {one.code: one.detail for one in (DatabaseUnavailable, DatabaseBusy, DatabaseTimeout)},
     ),
 }
 
@@ -60,9 +59,8 @@ def errors(*statuses: int, **codes: str) -> dict[int, OpenApiResponse]:
 
 
 def examples(status: int, codes: dict[str, str]) -> list[OpenApiExample]:
-    """Return an example body per code; without codes, the usual one of the status."""
-    _, usual_code, usual_detail = REFUSALS[status]
+    """Return an example body per code; without codes, the usual ones of the status."""
     return [
         OpenApiExample(code, value={"detail": detail, "code": code})
-        for code, detail in (codes or {usual_code: usual_detail}).items()
+        for code, detail in (codes or REFUSALS[status][1]).items()
     ]

@@ -4,29 +4,22 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
-from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from exchange_poc.api.database_errors import refusal_of
 from market.errors import ExchangeError, InvalidRequest, NotFound
-
-UNAVAILABLE = {
-    "detail": "The database is unavailable; try again in a few seconds.",
-    "code": "database_unavailable",
-}
 
 
 def answer_exception(error: Exception, context: dict[str, Any]) -> Response | None:
     """Return the response for ``error``, or None for what is a fault of ours (a 500)."""
-    if isinstance(error, ExchangeError):
-        return Response(error.body, status=error.status, headers=dict(error.headers))
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
-        return Response(UNAVAILABLE, status=503, headers={"Retry-After": "2"})
+    refusal = error if isinstance(error, ExchangeError) else refusal_of(error)
+    if refusal is not None:
+        return Response(refusal.body, status=refusal.status, headers=dict(refusal.headers))
     if isinstance(error, Http404):
         error = exceptions.NotFound(NotFound.detail)
     elif isinstance(error, PermissionDenied):

@@ -1,0 +1,56 @@
+"""Tells what a failed statement means to the caller, and the log why it failed."""
+
+from typing import Final
+
+import psycopg
+import structlog
+from django.db import InterfaceError, OperationalError
+from psycopg_pool import PoolTimeout
+
+from market.errors import DatabaseBusy, DatabaseTimeout, DatabaseUnavailable, ExchangeError
+
+log = structlog.get_logger(__name__)
+
+#: SQLSTATEs of a connection that is lost or was not had, besides those of class 08.
+LOST: Final = {
+    "25P03",  # idle_in_transaction_session_timeout
+    "53300",  # too_many_connections
+    "57P01",  # admin_shutdown
+    "57P02",  # crash_shutdown
+    "57P03",  # cannot_connect_now
+    "57P05",  # idle_session_timeout
+}
+#: SQLSTATEs of a wait for others that ended.
+BUSY: Final = {
+    "40001",  # serialization_failure
+    "40P01",  # deadlock_detected
+    "55P03",  # lock_not_available
+}
+QUERY_CANCELED: Final = "57014"
+
+
+def refusal_of(error: Exception) -> ExchangeError | None:
+    """Return the answer to a failure of the database, logged; None for what is a fault of ours."""
+    if not isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        return None
+    cause = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
+    state: str | None = getattr(cause, "sqlstate", None)
+    refusal = meaning_of(state)
+    if refusal is not None:
+        log.error(
+            "database_failed",
+            code=refusal.code,
+            cause=type(cause).__name__,
+            sqlstate=state,
+            error=str(cause).strip(),
+        )
+    return refusal
+
+
+def meaning_of(state: str | None) -> ExchangeError | None:
+    """Return what an SQLSTATE means to a caller; a lost connection often leaves none."""
+    if state is None or state.startswith("08") or state in LOST:
+        return DatabaseUnavailable()
+    if state in BUSY:
+        return DatabaseBusy()
+    return DatabaseTimeout() if state == QUERY_CANCELED else None

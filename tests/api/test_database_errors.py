@@ -1,0 +1,97 @@
+"""A failed statement is answered for what it is, and the log has its cause."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.db import OperationalError, connection
+
+from accounts.models import Account, User
+from exchange_poc.api.database_errors import refusal_of
+from tests.conftest import ApiClient
+
+committed = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+
+
+@pytest.fixture
+def other() -> Iterator[psycopg.Connection]:
+    """Another session of the test database; what it changes is undone."""
+    named = connection.settings_dict
+    with psycopg.connect(
+        dbname=named["NAME"],
+        user=named["USER"],
+        password=named["PASSWORD"],
+        host=named["HOST"],
+        port=named["PORT"],
+    ) as session:
+        yield session
+        session.rollback()
+
+
+@pytest.fixture(autouse=True)
+def fresh_connection() -> Iterator[None]:
+    """No test hands its session's settings, or what is left of a session, to another."""
+    yield
+    connection.close()
+
+
+@committed
+@pytest.mark.parametrize(
+    ("setting", "code", "cause"),
+    [
+        ("lock_timeout", "database_busy", "LockNotAvailable"),
+        ("statement_timeout", "database_timeout", "QueryCanceled"),
+    ],
+)
+def test_a_wait_that_is_given_up_is_no_outage(
+    api: ApiClient,
+    user: User,
+    other: psycopg.Connection,
+    caplog: pytest.LogCaptureFixture,
+    setting: str,
+    code: str,
+    cause: str,
+) -> None:
+    key = Account.objects.get(user=user).pk
+    other.execute("SELECT 1 FROM accounts_account WHERE id = %s FOR UPDATE", [key])
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET {setting} = '100ms'")
+    order = {"symbol": "BTCUSDT", "side": "buy", "size": "1"}
+    answer = api.post("/orders", order)
+    assert (answer.status_code, answer.json()["code"]) == (503, code)
+    assert int(answer["Retry-After"]) >= 1
+    assert f"'cause': '{cause}'" in caplog.text
+
+
+@committed
+def test_a_lost_connection_is_an_outage(
+    api: ApiClient, other: psycopg.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [own] = cursor.fetchone()
+    other.execute("SELECT pg_terminate_backend(%s, 60000)", [own])
+    answer = api.get("/orders")
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
+    assert "database_failed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"),
+    [
+        (psycopg.OperationalError("connection refused"), "database_unavailable"),
+        (psycopg.errors.AdminShutdown(), "database_unavailable"),
+        (psycopg.errors.TooManyConnections(), "database_unavailable"),
+        (psycopg.errors.ConnectionFailure(), "database_unavailable"),
+        (psycopg.errors.DeadlockDetected(), "database_busy"),
+        (psycopg.errors.SerializationFailure(), "database_busy"),
+        (psycopg.errors.DiskFull(), None),
+        (psycopg.errors.OutOfMemory(), None),
+    ],
+    ids=lambda one: type(one).__name__ if isinstance(one, Exception) else one,
+)
+def test_each_cause_has_its_code(cause: psycopg.Error, code: str | None) -> None:
+    error = OperationalError()
+    error.__cause__ = cause
+    refusal = refusal_of(error)
+    assert (refusal.code if refusal else None) == code
