@@ -17,6 +17,7 @@ from kpi.audit.models import AuditCheck, AuditHead, AuditRecord
 from kpi.audit.sealing import CHUNK, seal_records
 from kpi.audit.selectors import portable_values
 from market.console.actions import link_action, list_action, note_on_list
+from market.console.exports import readable_filters
 from market.console.figures import aligned, column, label_column, time_column
 from market.console.filters import DayFilter
 from market.console.pages import LargeRecordAdmin
@@ -158,7 +159,8 @@ class AuditRecordAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
     def export(self, request: HttpRequest, form: str) -> HttpResponse:
         """Stream the sealed records under the list's filters, in their order."""
         seal_records(most=CHUNK)
-        listed = self.get_changelist_instance(request).queryset
+        with readable_filters():
+            listed = self.get_changelist_instance(request).queryset
         rows = listed.filter(sequence__isnull=False).order_by("sequence")
         note_on_list(self, request, f"Exported as {form}.")
         return StreamingHttpResponse(  # type: ignore[return-value]

@@ -3,11 +3,15 @@
 Every cell is text: amounts to the last digit, times in ISO 8601, nothing a spreadsheet would run.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import BytesIO
 from typing import Any, Final
 
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import BadRequest
 from django.db.models import Field as ModelField
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -92,6 +96,15 @@ class PlainXLSX(XLSX):
         return buffer.getvalue()
 
 
+@contextmanager
+def readable_filters() -> Iterator[None]:
+    """Refuse an export under filters that the list does not have. Raises BadRequest."""
+    try:
+        yield
+    except IncorrectLookupParameters as error:
+        raise BadRequest("These are no filters of the list.") from error
+
+
 class ExportedAdmin(ExportMixin):
     """A list that can be exported by everybody who may see it; the staff log notes who did."""
 
@@ -99,6 +112,10 @@ class ExportedAdmin(ExportMixin):
 
     def get_export_formats(self) -> list[Any]:
         return [CSV, PlainXLSX]
+
+    def get_export_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        with readable_filters():
+            return super().get_export_queryset(request)
 
     def get_export_data(
         self, file_format: Any, request: HttpRequest, queryset: QuerySet[Any], **kwargs: Any

@@ -1,12 +1,15 @@
 """Filters of the console's lists that need no look at the whole table to offer their choices."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.utils import parse_date_str
+
+#: Nothing comes after this day, so that it bounds nothing.
+LAST_MIDNIGHT = datetime.combine(date.max, time(), UTC)
 
 
 class DayFilter(RangeDateFilter):
@@ -17,7 +20,7 @@ class DayFilter(RangeDateFilter):
         last = midnight_of(self.used_parameters.get(f"{self.parameter_name}_to"))
         if first:
             queryset = queryset.filter(**{f"{self.parameter_name}__gte": first})
-        if last:
+        if last and last < LAST_MIDNIGHT:
             next_day = last + timedelta(days=1)
             queryset = queryset.filter(**{f"{self.parameter_name}__lt": next_day})
         return queryset

@@ -1,13 +1,16 @@
 """Kinds of console pages: records that nobody edits, endless tables, configuration, policies."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
 from django.contrib.admin import AdminSite, ShowFacets
-from django.db.models import DecimalField, Field, Model
-from django.http import HttpRequest, HttpResponse
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import DecimalField, Field, ForeignKey, JSONField, Model
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from simple_history.admin import SimpleHistoryAdmin
@@ -15,7 +18,9 @@ from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from market.amounts import EXACT
+from market.console.actions import row_of
 from market.console.figures import tidied
+from market.console.search import number_of
 from market.errors import Conflict, ExchangeError
 from market.versions import version_of
 
@@ -27,6 +32,14 @@ class ShortDecimalField(forms.DecimalField):
 
     def prepare_value(self, value: Any) -> Any:
         return f"{value.normalize(EXACT):f}" if isinstance(value, Decimal) else value
+
+
+class RowSelect(AutocompleteSelect):
+    """A search for a row; what is no key of any, in an address or a body, selects none."""
+
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> list[Any]:
+        keys = [one for one in value if number_of(str(one)) is not None]
+        return super().optgroups(name, keys, attr)
 
 
 class RefusedForm(forms.ModelForm):
@@ -69,6 +82,29 @@ class KeptAdmin(ModelAdmin):
         super().__init__(model, admin_site)
         decimals = (field for field in model._meta.fields if isinstance(field, DecimalField))
         self.readonly_preprocess_fields = {field.name: tidied for field in decimals}
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Return the row of an address, None where it names none; ``_00`` in it stands for NUL."""
+        if "\0" in unquote(object_id):
+            return None
+        return super().get_object(request, object_id, from_field)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Filter by no list and no object: a text may be none that the database can read."""
+        named = lookup.split("__")[0]
+        kinds = {type(field) for field in self.opts.concrete_fields if field.name == named}
+        return not kinds & {ArrayField, JSONField} and super().lookup_allowed(
+            lookup, value, request
+        )
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", RowSelect(db_field, self.admin_site))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -153,6 +189,12 @@ class ConfigurationAdmin(SimpleHistoryAdmin, KeptAdmin):
     def revert_disabled(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return True
 
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        row_of(self, request, object_id)
+        return super().history_view(request, object_id, extra_context)
+
     def history_form_view(
         self,
         request: HttpRequest,
@@ -160,6 +202,9 @@ class ConfigurationAdmin(SimpleHistoryAdmin, KeptAdmin):
         version_id: str,
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
+        row_of(self, request, object_id)
+        if number_of(version_id) is None:
+            raise Http404
         if request.method == "POST":
             return redirect(request.path)
         return super().history_form_view(request, object_id, version_id, extra_context)

@@ -10,6 +10,14 @@ LARGEST_ID = 2**63 - 1
 MOST_OWNERS = 100
 
 
+def number_of(text: str) -> int | None:
+    """Return the number of a record that a text writes, or None where it writes none."""
+    if not text.isdecimal() or len(text) > len(str(LARGEST_ID)):
+        return None
+    number = int(text)
+    return number if number <= LARGEST_ID else None
+
+
 class FoundByNumberOrOwner:
     """Searches a table by its key and by the beginning of its account's username.
 
@@ -30,9 +38,10 @@ class FoundByNumberOrOwner:
         found = Q()
         for field in self.owner_fields:
             found |= Q(**{f"{field}__in": self.owners(queryset, field, term)})
-        if term.isdecimal() and int(term) <= LARGEST_ID:
+        number = number_of(term)
+        if number is not None:
             for field in self.number_fields:
-                found |= Q(**{field: int(term)})
+                found |= Q(**{field: number})
         return queryset.filter(found), False
 
     def owners(self, queryset: QuerySet[Any], field: str, term: str) -> list[int]:

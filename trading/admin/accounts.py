@@ -102,24 +102,29 @@ class AccountAdmin(RecordAdmin):
 
     def has_post_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Whether the user may move money here: system accounts move with users' accounts only."""
-        return request.user.has_perm("accounts.add_transfer") and self.is_of_user(object_id)
+        return request.user.has_perm("accounts.add_transfer") and self.is_of_user(
+            request, object_id
+        )
 
     def has_suspend_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        return request.user.has_perm("accounts.change_account") and self.is_of_user(object_id)
+        return request.user.has_perm("accounts.change_account") and self.is_of_user(
+            request, object_id
+        )
 
     def has_tier_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Whether the user may change the account's owner on the owner's own page."""
         users = self.admin_site.get_model_admin(User)
         account = self.get_object(request, object_id) if object_id else None
         return users.has_change_permission(request, account.user if account else None) and (
-            self.is_of_user(object_id)
+            self.is_of_user(request, object_id)
         )
 
-    def is_of_user(self, object_id: str | None) -> bool:
+    def is_of_user(self, request: HttpRequest, object_id: str | None) -> bool:
         """Tell whether a page is that of a user's account; a list is everybody's."""
         if object_id is None:
             return True
-        return Account.objects.filter(pk=object_id, kind=AccountKind.USER).exists()
+        account = self.get_object(request, object_id)
+        return account is not None and account.kind == AccountKind.USER
 
     @row_action(
         title="Deposit",
