@@ -31,18 +31,20 @@ def fee(size: Decimal, price: Decimal, rate: Decimal) -> Decimal:
 
 
 def margin_ratio(equity: Decimal, position_margin: Decimal) -> Decimal | None:
-    """Return ``equity ÷ position margin``, half-even; None without positions."""
+    """Return ``equity ÷ position margin``, half-even; None where no margin is tied up."""
     if position_margin == 0:
         return None
     return round_half_even(EXACT.divide(equity, position_margin))
 
 
 def is_in_breach(equity: Decimal, position_margin: Decimal, threshold: Decimal) -> bool:
-    """Tell whether equity lies below ``threshold × position margin``; False without positions.
+    """Tell whether equity lies below ``threshold × position margin``.
 
-    The unrounded form of ``margin ratio < threshold``, so that no breach hides in a rounding.
+    The unrounded form of ``margin ratio < threshold``, so that no breach hides in a rounding, nor
+    in what is left of a position once its margin was rounded away. The queries of ``risk.bounds``
+    ask the same. Without positions equity is the balance, which is never negative.
     """
-    return position_margin > 0 and equity < EXACT.multiply(threshold, position_margin)
+    return equity < EXACT.multiply(threshold, position_margin)
 
 
 def liquidation_price(

@@ -44,7 +44,6 @@ def close_out(
 def new_liquidation(book: Book, limits: Limits, liquidation_id: int) -> Liquidation:
     """Return a liquidation with the account's figures before it."""
     before = book.state
-    assert before.margin_ratio is not None
     return Liquidation(
         id=liquidation_id,
         account_id=before.account_id,

@@ -248,7 +248,7 @@ class Liquidation(models.Model):
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="liquidations")
     mode = models.CharField(max_length=20)
     threshold = models.DecimalField(**AMOUNT_FIELD)
-    margin_ratio_before = models.DecimalField(**AMOUNT_FIELD)
+    margin_ratio_before = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
     margin_ratio_after = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
     equity_before = models.DecimalField(**AMOUNT_FIELD)
     equity_after = models.DecimalField(**AMOUNT_FIELD)
@@ -267,8 +267,12 @@ class Liquidation(models.Model):
                 name="liquidation_cover_not_negative",
             ),
             models.CheckConstraint(
-                condition=Q(margin_before__gt=0, margin_after__gte=0)
-                & Q(margin_ratio_before__lte=F("threshold")),
+                condition=Q(margin_after__gte=0)
+                & (
+                    Q(margin_before__gt=0, margin_ratio_before__isnull=False)
+                    & Q(margin_ratio_before__lte=F("threshold"))
+                    | Q(margin_before=0, margin_ratio_before=None, equity_before__lt=0)
+                ),
                 name="liquidation_began_in_breach",
             ),
             models.CheckConstraint(

@@ -44,9 +44,10 @@ def describe_unfinished(user_ids: Collection[int]) -> str:
 
 def describe_liquidation(liquidation: Liquidation) -> str:
     """Return one line about a close-out, amounts in USDT."""
+    ratio = liquidation.margin_ratio_before
     return (
         f"Liquidation {liquidation.pk} of account {liquidation.account_id}: "
-        f"ratio {plain(liquidation.margin_ratio_before)}, "
+        f"ratio {'none' if ratio is None else plain(ratio)}, "
         f"equity {plain(liquidation.equity_before)}, margin {plain(liquidation.margin_before)}, "
         f"insurance {plain(liquidation.insurance_paid)}, bad debt {plain(liquidation.bad_debt)}"
     )

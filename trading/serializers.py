@@ -162,7 +162,9 @@ class LiquidationSerializer(serializers.Serializer[Liquidation]):
 
     liquidation_id = serializers.IntegerField(source="pk")
     user_id = serializers.IntegerField(source="account.user_id")
-    margin_ratio_before = AmountField()
+    margin_ratio_before = AmountField(
+        allow_null=True, help_text="Null: its positions were dust that tied up no margin."
+    )
     margin_ratio_after = AmountField(allow_null=True, help_text="Null: no position is left.")
     equity_before = AmountField()
     equity_after = AmountField()

@@ -653,6 +653,7 @@ HISTORY = [
             ("margin_before", "0", "liquidation_began_in_breach"),
             ("margin_after", "-1", "liquidation_began_in_breach"),
             ("margin_ratio_before", "threshold + 1", "liquidation_began_in_breach"),
+            ("margin_ratio_before", "NULL", "liquidation_began_in_breach"),
             ("mode", "'gently'", "liquidation_mode_known"),
         )
     ),

@@ -119,9 +119,8 @@ class Reference:
         return self.policy.liquidation_threshold * self.position_margin(account)
 
     def is_in_breach(self, account: Account) -> bool:
-        """Margin ratio < threshold, without rounding."""
-        margin = self.position_margin(account)
-        return margin > 0 and self.equity(account) < self.required_equity(account)
+        """Margin ratio < threshold, without rounding, and without dividing by no margin."""
+        return self.equity(account) < self.required_equity(account)
 
     # Orders
 

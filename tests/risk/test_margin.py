@@ -65,11 +65,29 @@ def test_the_whole_share_is_the_whole_amount(amount: Decimal, whole: Decimal) ->
         ("3249", "6500", "0.49984615", True),
         ("-500", "650", "-0.76923077", True),
         ("100", "0", None, False),
+        ("0", "0", None, False),
+        ("-0.00000001", "0", None, True),
     ],
 )
 def test_ratio_and_breach(equity: str, margin: str, ratio: str | None, breach: bool) -> None:
     assert margin_ratio(D(equity), D(margin)) == (None if ratio is None else D(ratio))
     assert is_in_breach(D(equity), D(margin), D("0.5")) is breach
+
+
+@given(
+    equity=st.decimals("-1000000", "1000000", places=8) | st.just(D(0)),
+    margin=amounts | st.just(D(0)),
+    threshold=st.decimals("0", "5", places=8),
+)
+def test_the_breach_is_exact_also_where_no_ratio_is(
+    equity: Decimal, margin: Decimal, threshold: Decimal
+) -> None:
+    exact = Fraction(equity) < Fraction(threshold) * Fraction(margin)
+    assert is_in_breach(equity, margin, threshold) is exact
+    ratio = margin_ratio(equity, margin)
+    assert (ratio is None) is (margin == 0)
+    if ratio is not None and abs(ratio - threshold) > UNIT:
+        assert exact is (ratio < threshold)
 
 
 def test_a_tie_goes_to_the_even_digit() -> None:

@@ -1,16 +1,21 @@
 """Accounts below the threshold are closed out; the fund pays what balances cannot."""
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from rest_framework.test import APIClient
 
-from accounts.models import Transfer, TransferKind
+from accounts.models import Transfer, TransferKind, User
 from accounts.selectors import insurance_fund_balance, total_bad_debt
 from accounts.services import withdraw
+from market.services import list_instrument
+from risk.bounds import users_in_breach
 from risk.models import LiquidationMode, Position, RiskPolicy
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.liquidation import sweep_liquidations
 from trading.models import Liquidation, Order, OrderStatus, Trade
+from trading.reporting import describe_liquidation
 
 D = Decimal
 
@@ -164,3 +169,44 @@ def test_history_cannot_be_changed(trader: Trader, marks: Marks, table: str) -> 
             connection.cursor() as cursor,
         ):
             cursor.execute(statement)
+
+
+@pytest.fixture
+def dust(trader: Trader, marks: Marks) -> User:
+    """A short position of which rounding has left no margin, and a balance of nothing."""
+    list_instrument(
+        symbol="DUSTUSDT", base_asset="DUST", tick_size=D("0.01"), lot_size=D("0.000001")
+    )
+    marks(DUSTUSDT="0.01")
+    user = trader("10")
+    order(user, "sell", "0.000003", "DUSTUSDT", leverage=10)
+    order(user, "buy", "0.000002", "DUSTUSDT", leverage=10)
+    withdraw(account=user.account, amount=D(10))
+    state = state_of(user)
+    assert (state.balance, state.equity, state.position_margin) == (0, 0, 0)
+    [position] = state.positions.values()
+    assert position.holding.quantity == D("-0.000001")
+    return user
+
+
+def test_dust_without_margin_is_closed_out_when_it_owes(
+    dust: User, marks: Marks, insurance: Decimal
+) -> None:
+    """What the sweep finds it closes: a position whose margin was rounded away is one."""
+    assert not sweep_liquidations().liquidations
+    [done] = marks(DUSTUSDT="1").liquidations
+    assert (done.margin_ratio_before, done.margin_before) == (None, 0)
+    assert done.equity_before == D("-0.00000099")
+    assert (done.insurance_paid, done.bad_debt) == (D("0.00000099"), 0)
+    assert insurance_fund_balance() == insurance - D("0.00000099")
+    assert (state_of(dust).balance, state_of(dust).positions) == (0, {})
+    assert users_in_breach() == []
+
+
+def test_a_close_out_of_dust_is_shown_without_a_ratio(
+    dust: User, marks: Marks, client_of: Callable[[User], APIClient]
+) -> None:
+    [done] = marks(DUSTUSDT="1").liquidations
+    assert "ratio none" in describe_liquidation(done)
+    [shown] = client_of(dust).get("/liquidations").json()["results"]
+    assert (shown["margin_ratio_before"], shown["bad_debt"]) == (None, "0.00000099")

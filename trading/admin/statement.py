@@ -190,9 +190,10 @@ def liquidation_table(account: Account) -> Table:
 
 
 def liquidation_row(row: Liquidation) -> list[Any]:
+    ratio = row.margin_ratio_before
     return [
         page_of(row),
-        aligned(plain(row.margin_ratio_before)),
+        NOTHING if ratio is None else aligned(plain(ratio)),
         signed(row.equity_before),
         aligned(money(row.equity_after)),
         aligned(money(row.insurance_paid)),
