@@ -42,6 +42,15 @@ class Sifted:
     halts: Sequence[PriceHalt] = ()
 
 
+def joined(parts: Sequence[Sifted]) -> Sifted:
+    """Return what several transactions of one step took and refused."""
+    return Sifted(
+        taken={key: quote for part in parts for key, quote in part.taken.items()},
+        leaps_by_hand=[leap for part in parts for leap in part.leaps_by_hand],
+        halts=[halt for part in parts for halt in part.halts],
+    )
+
+
 def sift(*, quotes: Mapping[int, Quote], now: datetime) -> Sifted:
     """Tell which quotes may become marks, and halt the instruments of those that may not.
 

@@ -1,7 +1,7 @@
 """Finds accounts whose margin ratio is below the threshold and closes them out, group by group."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.locks import lock_accounts
 from accounts.services import fold_free_movements
+from market.locks import limit_lock_waits
 from risk.bounds import users_in_breach
 from risk.selectors import read_risk_states
 from risk.state import RiskSnapshot
@@ -19,6 +20,7 @@ from trading.book import Book
 from trading.close_out import close_out
 from trading.deficit import InsuranceFund
 from trading.group_booking import write_group
+from trading.isolation import PATIENCE, Isolation
 from trading.models import OPEN_STATUSES, Liquidation, Order, Venue
 from trading.retrying import until_mark_holds
 
@@ -28,12 +30,12 @@ log = structlog.get_logger(__name__)
 GROUP_SIZE: Final = 10
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Sweep:
     """The close-outs that were done, and the users whose close-out is left to the next sweep."""
 
-    liquidations: list[Liquidation] = field(default_factory=list)
-    unfinished: set[int] = field(default_factory=set)
+    liquidations: Sequence[Liquidation]
+    unfinished: set[int]
 
 
 def sweep_liquidations(*, shard: int = 0, shards: int = 1) -> Sweep:
@@ -42,39 +44,40 @@ def sweep_liquidations(*, shard: int = 0, shards: int = 1) -> Sweep:
     A sweep that dies halfway is finished by the next one, and two sweeps at once close out each
     account once.
     """
-    sweep = Sweep()
+    isolation, done = Isolation(), list[Liquidation]()
     users = users_in_breach(shard=shard, shards=shards)
     for start in range(0, len(users), GROUP_SIZE):
-        liquidate_or_part(users[start : start + GROUP_SIZE], sweep)
-    if sweep.liquidations:
+        done += liquidate_or_part(users[start : start + GROUP_SIZE], isolation)
+    if done:
         fold_free_movements()
-    return sweep
+    return Sweep(done, isolation.unfinished)
 
 
-def liquidate_or_part(user_ids: Sequence[int], sweep: Sweep) -> None:
+def liquidate_or_part(user_ids: Sequence[int], isolation: Isolation) -> list[Liquidation]:
     """Close out a group; where that fails, each account for itself.
 
-    An account that fails alone is logged and left to the next sweep, so that it cannot shield the
-    others.
+    An account that fails alone is left to the next sweep, so that it cannot shield the others.
     """
     try:
-        sweep.liquidations += liquidate(user_ids=user_ids)
-    except Exception:
-        if len(user_ids) == 1:
-            log.exception("liquidation_failed", user_id=user_ids[0])
-            sweep.unfinished.add(user_ids[0])
-            return
-        for user_id in user_ids:
-            liquidate_or_part([user_id], sweep)
+        return liquidate(user_ids=user_ids, patience=isolation.patience)
+    except Exception as error:
+        isolation.note(error)
+    done: list[Liquidation] = []
+    for user_id in user_ids:
+        with isolation.of(user_id, failing="liquidation_failed"):
+            done += liquidate(user_ids=[user_id], patience=isolation.patience)
+    return done
 
 
 @until_mark_holds
 @transaction.atomic
-def liquidate(*, user_ids: Sequence[int]) -> list[Liquidation]:
+def liquidate(*, user_ids: Sequence[int], patience: float = PATIENCE) -> list[Liquidation]:
     """Close out those of the users' accounts that, under their locks, still are in breach.
 
-    The outcome is the same as of closing them out one after the other, by account.
+    The outcome is the same as of closing them out one after the other, by account. A row that
+    stays locked for longer than ``patience`` seconds fails them all.
     """
+    limit_lock_waits(seconds=patience)
     account_ids = lock_accounts(user_ids=user_ids)
     snapshots = [
         found for found in read_risk_states(account_ids=account_ids) if is_in_breach(found)

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from django.db import connection, transaction
+import structlog
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from market.clock import begin_step, end_step
+from market.locks import is_lock_timeout, limit_lock_waits
 from market.models import Instrument, PriceHalt
 from market.prices import current_quotes
 from market.quotes import Quote
@@ -22,12 +24,15 @@ from market.selectors import get_instrument
 from market.services import check_marks, record_marks
 from risk.selectors import get_policy
 from risk.services import revalue_exposure
-from trading.collar import Leap, Sifted, sift
+from trading.collar import Leap, Sifted, joined, sift
 from trading.errors import MarketBusy
+from trading.isolation import PATIENCE, Isolation
 from trading.liquidation import sweep_liquidations
 from trading.metrics import market_step_seconds, market_steps_total
 from trading.models import Liquidation, Order
 from trading.resting import fill_triggered_orders
+
+log = structlog.get_logger(__name__)
 
 #: Where a step's prices come from: instruments and step number to quotes by instrument id.
 QuoteSource = Callable[[Sequence[Instrument], int], Mapping[int, Quote]]
@@ -35,7 +40,7 @@ QuoteSource = Callable[[Sequence[Instrument], int], Mapping[int, Quote]]
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step did; ``refreshed`` is False when it was not its turn.
+    """What a step did; ``refreshed`` is False when it was not its turn or no mark could be set.
 
     ``quotes`` are those that became marks. ``leaps`` are prices beyond the collar that a person
     set, ``halts`` what became of such quotes of price sources.
@@ -65,7 +70,8 @@ def run_market_step(
 
     Prices come from the configured sources unless ``quote_source`` gives them. Nothing happens when
     the step is not due, ``min_interval_seconds`` after the last one, or when another step still
-    runs after ``patience_seconds``. Raises UnknownSymbol.
+    runs after ``patience_seconds``. An instrument whose rows another session keeps locked keeps its
+    mark. Raises UnknownSymbol.
     """
     instrument_id = None if symbol is None else get_instrument(symbol=symbol).pk
     step = begin_step(
@@ -81,7 +87,9 @@ def run_market_step(
             instruments = instruments_to_step(instrument_id)
             quotes = (quote_source or configured_quotes)(instruments, step)
             check_marks(quotes=quotes)
-            sifted = apply_marks(quotes=quotes, now=timezone.now())
+            sifted = apply_marks_or_part(quotes=quotes, now=timezone.now())
+            if sifted is None:
+                return StepResult(refreshed=False)
             fills = fill_triggered_orders()
             sweep = sweep_liquidations()
     finally:
@@ -125,13 +133,39 @@ def configured_quotes(instruments: Sequence[Instrument], step: int) -> Mapping[i
     return {i.pk: quotes[i.symbol] for i in instruments if i.symbol in quotes}
 
 
+def apply_marks_or_part(*, quotes: Mapping[int, Quote], now: datetime) -> Sifted | None:
+    """Apply marks; where a row stays locked, each by itself. None when all of them are held up."""
+    isolation = Isolation()
+    try:
+        return apply_marks(quotes=quotes, now=now)
+    except OperationalError as error:
+        if not is_lock_timeout(error):
+            raise
+        isolation.note(error)
+    parts = []
+    for instrument_id, quote in quotes.items():
+        try:
+            one = {instrument_id: quote}
+            parts.append(apply_marks(quotes=one, now=now, patience=isolation.patience))
+        except OperationalError as error:
+            if not is_lock_timeout(error):
+                raise
+            isolation.note(error)
+            log.warning("mark_not_set", instrument_id=instrument_id, reason="locked")
+    return joined(parts) if parts else None
+
+
 @transaction.atomic
-def apply_marks(*, quotes: Mapping[int, Quote], now: datetime) -> Sifted:
+def apply_marks(
+    *, quotes: Mapping[int, Quote], now: datetime, patience: float = PATIENCE
+) -> Sifted:
     """Set the marks that their collars allow, revalue exposure and mark the orders reached.
 
     The exposure rows are locked first, so that an order decided at an old mark either is booked
-    before and seen here, or finds the new mark and is decided again.
+    before and seen here, or finds the new mark and is decided again. Nothing is applied when one
+    stays locked for longer than ``patience`` seconds.
     """
+    limit_lock_waits(seconds=patience)
     sifted = sift(quotes=quotes, now=now)
     marks = sifted.taken
     if marks:

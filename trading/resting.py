@@ -5,37 +5,36 @@ to the next step, and keeps no other order waiting.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-import structlog
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.locks import lock_account
+from market.locks import limit_lock_waits
 from risk.denials import Denial, deny
 from risk.execution import Execution, execute, is_affordable, reducible_size
 from risk.selectors import read_risk_state
 from risk.state import AccountState, InstrumentState, RiskSnapshot
 from trading.book import Book
 from trading.booking import write
+from trading.isolation import Isolation
 from trading.models import OPEN_STATUSES, Order, OrderStatus, Side
 from trading.retrying import until_mark_holds
-
-log = structlog.get_logger(__name__)
 
 #: Orders that fill in one transaction: more save round trips, fewer keep their account less long.
 CHUNK: Final = 100
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Fills:
     """The orders that ended, and the users some of whose orders are left to the next step."""
 
-    ended: list[Order] = field(default_factory=list)
-    unfinished: set[int] = field(default_factory=set)
+    ended: Sequence[Order]
+    unfinished: set[int]
 
 
 def triggered_orders() -> QuerySet[Order]:
@@ -47,14 +46,13 @@ def triggered_orders() -> QuerySet[Order]:
 
 def fill_triggered_orders() -> Fills:
     """Fill every reached order, chunk by chunk; one that fails holds up no other."""
-    fills = Fills()
+    isolation, ended = Isolation(), list[Order]()
     for user_id, order_ids in chunks_of_triggered_orders():
-        try:
-            fills.ended += fill_orders_of(user_id=user_id, order_ids=order_ids)
-        except Exception:
-            log.exception("fills_failed", user_id=user_id, orders=len(order_ids))
-            fills.unfinished.add(user_id)
-    return fills
+        with isolation.of(user_id, failing="fills_failed"):
+            ended += fill_orders_of(
+                user_id=user_id, order_ids=order_ids, patience=isolation.patience
+            )
+    return Fills(ended, isolation.unfinished)
 
 
 def chunks_of_triggered_orders() -> Iterator[tuple[int, list[int]]]:
@@ -76,8 +74,9 @@ def chunks_of_triggered_orders() -> Iterator[tuple[int, list[int]]]:
 
 @until_mark_holds
 @transaction.atomic
-def fill_orders_of(*, user_id: int, order_ids: Collection[int]) -> list[Order]:
+def fill_orders_of(*, user_id: int, order_ids: Collection[int], patience: float) -> list[Order]:
     """Fill reached orders of one account as they were accepted, and return those that ended."""
+    limit_lock_waits(seconds=patience)
     account_id = lock_account(user_id=user_id)
     orders = list(triggered_orders().filter(account_id=account_id, pk__in=order_ids).order_by("id"))
     if not orders:

@@ -18,12 +18,14 @@ from accounts.locks import lock_account, lock_accounts, lock_insurance_fund
 from accounts.models import User
 from accounts.selectors import insurance_fund_balance
 from accounts.services import deposit, fund_insurance, withdraw
+from market.models import Instrument
 from risk.bound_models import TouchedAccount
 from risk.bounds import renew_bounds
 from risk.engine import Intent
 from risk.models import GlobalExposure, Position, RiskPolicy
 from tests.trading.conftest import Marks, Trader, order, state_of
-from trading.errors import ClientOrderIdConflict, OrderNotOpen
+from trading.booking import lock_exposures
+from trading.errors import ClientOrderIdConflict, MarketBusy, OrderNotOpen
 from trading.liquidation import liquidate, sweep_liquidations
 from trading.models import Liquidation, Order, OrderStatus, Trade
 from trading.services import cancel_order, place_order
@@ -219,6 +221,70 @@ def test_a_close_out_that_only_pays_a_fee_does_not_wait_for_the_fund(
 
     assert together([draw, sweep]) == [True, True]
     assert insurance_fund_balance() == 650
+
+
+def beside(
+    together: Callable[..., list[Any]], hold: Callable[[], object], act: Callable[[], Any]
+) -> Any:
+    """Return what ``act`` returned while another session kept the locks of ``hold``."""
+    held, done = threading.Event(), threading.Event()
+
+    def holding() -> bool:
+        with transaction.atomic():
+            hold()
+            held.set()
+            return done.wait(timeout=60)
+
+    def acting() -> Any:
+        assert held.wait(timeout=60)
+        try:
+            return act()
+        finally:
+            done.set()
+
+    in_time, outcome = together([holding, acting])
+    assert in_time, "it waited for the other session"
+    return outcome
+
+
+def test_an_account_that_stays_locked_holds_up_neither_fills_nor_close_outs(
+    trader: Trader, marks: Marks, together: Callable[..., list[Any]]
+) -> None:
+    """What is left to do for it is done once it is free."""
+    locked, filled, weak, locked_weak = (trader("10000") for _ in range(4))
+    for user in (locked, filled):
+        order(user, "buy", "0.1", price="60000")
+    for user in (weak, locked_weak):
+        order(user, "buy", "1")
+    step = beside(
+        together,
+        lambda: lock_accounts(user_ids=[locked.pk, locked_weak.pk]),
+        lambda: marks(BTCUSDT="58000"),
+    )
+    assert [done.account_id for done in step.ended_orders] == [filled.account.pk]
+    assert [done.account_id for done in step.liquidations] == [weak.account.pk]
+    assert step.unfinished == {locked.pk, locked_weak.pk}
+    step = marks(BTCUSDT="58000")
+    assert [done.account_id for done in step.ended_orders] == [locked.account.pk]
+    assert [done.account_id for done in step.liquidations] == [locked_weak.account.pk]
+
+
+def test_an_instrument_that_stays_locked_keeps_its_mark_alone(
+    trader: Trader, marks: Marks, together: Callable[..., list[Any]]
+) -> None:
+    btc, eth = Instrument.objects.get(symbol="BTCUSDT"), Instrument.objects.get(symbol="ETHUSDT")
+    order(trader("10000"), "buy", "0.1", price="60000")
+    step = beside(
+        together,
+        lambda: lock_exposures([eth.pk]),
+        lambda: marks(BTCUSDT="59000", ETHUSDT="3000"),
+    )
+    assert (list(step.quotes), len(step.ended_orders)) == ([btc.pk], 1)
+    with pytest.raises(MarketBusy):
+        beside(together, lambda: lock_exposures([eth.pk]), lambda: marks(ETHUSDT="3000"))
+    eth.refresh_from_db()
+    assert eth.mark_price == D("3200")
+    assert list(marks(ETHUSDT="3000").quotes) == [eth.pk]
 
 
 @contextmanager
