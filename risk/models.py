@@ -165,7 +165,10 @@ class Position(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["account", "-id"], name="position_by_account")]
+        indexes = [
+            models.Index(fields=["account", "-id"], name="position_by_account"),
+            models.Index(fields=["account", "instrument", "-id"], name="position_by_instrument"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["account", "instrument"],

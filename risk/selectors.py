@@ -8,7 +8,8 @@ from operator import itemgetter
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import BooleanField, OuterRef, QuerySet
+from django.db.models.expressions import RawSQL
 
 from accounts.models import Account
 from market.amounts import ZERO
@@ -181,5 +182,24 @@ def positions_of(*, user_id: int | None) -> QuerySet[Position]:
     return positions if user_id is None else positions.filter(account__user_id=user_id)
 
 
+def newest_positions(*, account_id: int) -> QuerySet[Position]:
+    """Return the newest position of an account in each instrument, with account and instrument.
+
+    One look into an index per instrument, however many positions were closed before.
+    """
+    own = Position.objects.filter(account_id=account_id, instrument_id=OuterRef("pk"))
+    newest = Instrument.objects.annotate(newest=own.order_by("-id").values("id")[:1])
+    ids = [found for found in newest.values_list("newest", flat=True) if found is not None]
+    return positions_of(user_id=None).filter(pk__in=ids)
+
+
 def open_positions() -> QuerySet[Position]:
-    return Position.objects.filter(status=PositionStatus.OPEN)
+    """Return open positions.
+
+    The status stands in the statement's text, so that a plan that PostgreSQL keeps for any account
+    knows the index of open positions.
+    """
+    is_open = RawSQL(  # noqa: S611
+        f"risk_position.status = '{PositionStatus.OPEN}'", [], output_field=BooleanField()
+    )
+    return Position.objects.filter(is_open)

@@ -14,8 +14,8 @@ from risk.selectors import (
     account_state,
     account_states,
     get_policy,
+    newest_positions,
     positions_by_account,
-    positions_of,
 )
 from risk.state import AccountState
 
@@ -100,12 +100,8 @@ def statement_of(account: Account) -> Statement:
 
 def statement_positions(account: Account) -> list[Position]:
     """Return the newest position of each instrument where it is open or was liquidated."""
-    newest = (
-        positions_of(user_id=account.user_id)
-        .order_by("instrument_id", "-id")
-        .distinct("instrument_id")
-    )
-    return [row for row in newest if row.status != PositionStatus.CLOSED]
+    newest = newest_positions(account_id=account.pk).exclude(status=PositionStatus.CLOSED)
+    return list(newest.order_by("instrument_id"))
 
 
 def position_lines(positions: list[Position]) -> list[PositionLine]:

@@ -53,15 +53,17 @@ Outcome = Placement | ExchangeError
 
 # One row per ticket: an id for its order, and the earlier order of the same name if there is one;
 # and in each row how many orders the account has open.
-# The statuses stand in the text, so that a plan kept for any account knows the partial index.
+# Subqueries, since a join would be planned as one pass over all orders of the account; and the
+# statuses stand in the text, so that a plan kept for any account knows the partial index.
 OPEN_TICKETS: Final = f"""
-SELECT nextval('trading_order_id_seq'), earlier.id, (
+SELECT nextval('trading_order_id_seq'), (
+    SELECT id FROM trading_order
+    WHERE account_id = %(account)s AND client_order_id = ticket.client_order_id
+), (
     SELECT count(*) FROM trading_order
     WHERE account_id = %(account)s AND status IN ({", ".join(f"'{s}'" for s in OPEN_STATUSES)})
 )
 FROM unnest(%(names)s::text[]) AS ticket(client_order_id)
-LEFT JOIN trading_order AS earlier
-    ON earlier.account_id = %(account)s AND earlier.client_order_id = ticket.client_order_id
 """  # noqa: S608
 
 

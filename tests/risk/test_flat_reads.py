@@ -1,0 +1,172 @@
+"""What every client asks all the time costs the same after a long history of an account.
+
+Counted in pages and rows of the plans themselves, for plans made for the values at hand and for
+those that PostgreSQL keeps for any values, as it does for the statements of a busy connection.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from psycopg import sql as sql_text
+
+from accounts.models import Account, User
+from accounts.services import create_user
+from market.services import list_instrument
+from risk.engine import Intent
+from tests.conftest import ApiClient, ClientOf
+from trading.manual_prices import step_at_prices
+from trading.services import place_order
+
+D = Decimal
+PLACEHOLDER = re.compile(r"%\((\w+)\)s|%s")
+MODES = ("force_custom_plan", "force_generic_plan")
+#: Older ones than the open ones.
+CLOSED_POSITIONS = """
+INSERT INTO risk_position (id, account_id, instrument_id, quantity, cost, margin, leverage,
+    realized_pnl, status, opened_at, closed_at)
+SELECT -1000 * past - id, account_id, instrument_id, 0, 0, 0, 1, 0, 'CLOSED', now(), now()
+FROM risk_position CROSS JOIN generate_series(%s::int, %s::int) AS past WHERE status = 'OPEN'
+"""
+ENDED_ORDERS = """
+INSERT INTO trading_order (account_id, instrument_id, symbol, client_order_id, fingerprint, side,
+    type, size, leverage, reduce_only, liquidation, status, reject_code, reject_detail, filled_size,
+    required_margin, reserved_margin, reserved_notional, venue, accepted_as, created_at, updated_at)
+SELECT account_id, instrument_id, symbol, 'past-' || past, '', side, 'market', size,
+    leverage, false, false, 'CANCELED', '', '', 0, 0, 0, 0, venue, 'NEW', created_at, updated_at
+FROM (SELECT * FROM trading_order LIMIT 1) AS one
+CROSS JOIN generate_series(%s::int, %s::int) AS past
+"""
+
+
+#: An order of each account: to the planner, who sees an average, nobody has many.
+ORDERS_OF_OTHERS = """
+INSERT INTO trading_order (account_id, instrument_id, symbol, fingerprint, side, type, size,
+    leverage, reduce_only, liquidation, status, reject_code, reject_detail, filled_size,
+    required_margin, reserved_margin, reserved_notional, venue, accepted_as, created_at, updated_at)
+SELECT account.id, instrument_id, symbol, '', side, 'market', size,
+    leverage, false, false, 'CANCELED', '', '', 0, 0, 0, 0, venue, 'NEW', now(), now()
+FROM (SELECT * FROM trading_order LIMIT 1) AS one CROSS JOIN accounts_account AS account
+"""
+
+
+class Explained:
+    """Runs every SELECT of a block a second time as a prepared one and adds up what it read."""
+
+    def __init__(self) -> None:
+        self.pages = self.rows = 0
+        self.plans: list[Any] = []
+
+    def __call__(
+        self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
+    ) -> Any:
+        result = execute(sql, params, many, context)
+        if sql.lstrip().startswith("SELECT") and "FOR " not in sql:
+            self.explain(sql, params)
+        return result
+
+    def explain(self, sql: str, params: Any) -> None:
+        values: list[Any] = []
+
+        def numbered(match: re.Match[str]) -> str:
+            name = match.group(1)
+            values.append(params[name] if name else params[len(values)])
+            return f"${len(values)}"
+
+        text = PLACEHOLDER.sub(numbered, sql)
+        given = sql_text.SQL(", ").join(map(sql_text.Literal, values))
+        call = sql_text.SQL("({})").format(given) if values else sql_text.SQL("")
+        raw = connection.connection
+        raw.execute(f"PREPARE asked AS {text}")
+        explain = sql_text.SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE asked") + call
+        [[plan]] = raw.execute(explain).fetchall()
+        raw.execute("DEALLOCATE asked")
+        self.add(plan[0]["Plan"])
+        self.plans.append(plan[0]["Plan"])
+
+    def add(self, plan: dict[str, Any]) -> None:
+        self.pages += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+        for node in nodes(plan):
+            removed = node.get("Rows Removed by Filter", 0) + node.get(
+                "Rows Removed by Join Filter", 0
+            )
+            self.rows += round((node["Actual Rows"] + removed) * node["Actual Loops"])
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+@pytest.fixture
+def trader(db: None) -> User:
+    """A trader with a position in each of two instruments."""
+    for base in ("BTC", "ETH"):
+        list_instrument(
+            symbol=f"{base}USDT", base_asset=base, tick_size=D("0.01"), lot_size=D("0.00001")
+        )
+    step_at_prices({"BTCUSDT": D(65_000), "ETHUSDT": D(3_200)})
+    user = create_user(username="busy", opening_balance=D(100_000))
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        place_order(user_id=user.pk, intent=Intent(symbol, True, D("0.01")))
+    return user
+
+
+@pytest.fixture(autouse=True)
+def others(trader: User) -> None:
+    """Two thousand accounts with hardly a history."""
+    users = User.objects.bulk_create(User(username=f"other{n}") for n in range(2_000))
+    Account.objects.bulk_create(Account(user=user) for user in users)
+    with connection.cursor() as cursor:
+        cursor.execute(ORDERS_OF_OTHERS)
+
+
+def add_history(first: int, last: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(CLOSED_POSITIONS, [first, last])
+        cursor.execute(ENDED_ORDERS, [first, last])
+        for table in ("risk_position", "trading_order"):
+            cursor.execute(f"ANALYZE {table}")
+
+
+def cost_of(act: Callable[[], Any], mode: str) -> Explained:
+    explained = Explained()
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL plan_cache_mode = {mode}")
+    with connection.execute_wrapper(explained):
+        act()
+    return explained
+
+
+def read_account(api: ApiClient) -> None:
+    assert len(api.get("/account/me").json()["positions"]) == 2
+
+
+def place(api: ApiClient) -> None:
+    order = {"symbol": "BTCUSDT", "side": "buy", "size": "0.001"}
+    named = {**order, "client_order_id": str(uuid4())}
+    results = api.post("/orders/batch", {"orders": [order, named]}).json()["results"]
+    assert [result["status_code"] for result in results] == [200, 200]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("act", [read_account, place])
+def test_a_long_history_costs_nothing(
+    trader: User, client_of: ClientOf, act: Callable[[ApiClient], None], mode: str
+) -> None:
+    api = client_of(trader)
+    costs = []
+    for history in ((1, 200), (201, 20_000)):
+        add_history(*history)
+        costs.append(cost_of(lambda: act(api), mode))
+    before, after = costs
+    assert len(after.plans) >= 3
+    assert after.rows <= before.rows + 10, json.dumps(after.plans)
+    # A tree of more rows may be one page deeper at each look.
+    assert after.pages <= before.pages + 20, json.dumps(after.plans)
