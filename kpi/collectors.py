@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
 from kpi.audit.checks import last_audit_differences
+from kpi.check_ages import audit_check_age, ledger_check_age
 from kpi.heartbeats import heartbeat_age
 from kpi.ledger_checks import last_differences
 from kpi.selectors import count_liquidations, open_alerts_by_rule, open_interest
@@ -31,8 +32,7 @@ class DatabaseCollector(Collector):
                 read_open_interest(),
                 read_tick_ages(),
                 *read_heartbeat(),
-                *read_ledger_check(),
-                *read_audit_check(),
+                *read_checks(),
                 read_alerts(),
             ]
         except DatabaseError as error:
@@ -92,24 +92,26 @@ def read_heartbeat() -> Iterator[Metric]:
         )
 
 
-def read_ledger_check() -> Iterator[Metric]:
-    """Yield what the last check of the ledger found; nothing before the first one."""
-    differences = last_differences()
-    if differences is not None:
-        yield GaugeMetricFamily(
-            "ledger_differences", "Differences that the last ledger check found.", differences
-        )
-
-
-def read_audit_check() -> Iterator[Metric]:
-    """Yield what the last verification of the audit trail found; nothing before the first one."""
-    differences = last_audit_differences()
-    if differences is not None:
-        yield GaugeMetricFamily(
-            "audit_differences",
+def read_checks() -> Iterator[Metric]:
+    """Yield what the last checks found and how late the next are; what is not known is left out."""
+    figures = {
+        "ledger_differences": ("Differences that the last ledger check found.", last_differences()),
+        "audit_differences": (
             "Differences that the last verification of the audit trail found.",
-            differences,
-        )
+            last_audit_differences(),
+        ),
+        "ledger_check_age_intervals": (
+            "Intervals of its schedule since the last ledger check.",
+            ledger_check_age(),
+        ),
+        "audit_check_age_intervals": (
+            "Intervals of its schedule since the last verification of the audit trail.",
+            audit_check_age(),
+        ),
+    }
+    for name, (help_text, value) in figures.items():
+        if value is not None:
+            yield GaugeMetricFamily(name, help_text, value)
 
 
 def read_alerts() -> Metric:

@@ -49,6 +49,13 @@ def longest_gap(window: timedelta) -> float | None:
     return max(gaps, default=None)
 
 
+def lived_since(moment: datetime | None, *, most: timedelta) -> timedelta:
+    """Return for how long a worker beat after a moment, or ever; about ``most`` is counted."""
+    beats = Heartbeat.objects.order_by()
+    later = beats if moment is None else beats.filter(beat_at__gt=moment)
+    return later[: most // beat_interval() + 1].count() * beat_interval()
+
+
 def is_worker_alive() -> bool:
     """Tell whether a worker beat lately."""
     age = heartbeat_age()

@@ -11,6 +11,7 @@ from typing import Final
 from django.utils import timezone
 
 from kpi.audit.checks import last_audit_differences
+from kpi.check_ages import audit_check_age, ledger_check_age
 from kpi.heartbeats import longest_gap
 from kpi.ledger_checks import last_differences
 from kpi.selectors import oldest_mark_age
@@ -135,6 +136,14 @@ MEASURES: Final[Mapping[str, Measure]] = {
         "Differences that the last verification of the audit trail found",
         "count",
         level(last_audit_differences),
+    ),
+    "ledger_check_age": Measure(
+        "Intervals since the last ledger check", "intervals", level(ledger_check_age)
+    ),
+    "audit_check_age": Measure(
+        "Intervals since the last verification of the audit trail",
+        "intervals",
+        level(audit_check_age),
     ),
     "price_halts": Measure(
         "Quote beyond the price collar, which halted its instrument",

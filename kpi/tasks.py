@@ -41,9 +41,9 @@ def seal_audit() -> None:
 
 
 @shared_task(acks_late=False)
-def check_audit() -> None:
-    """Verify the audit trail and keep what was found."""
-    checks.check_audit()
+def check_audit(*, full: bool = False) -> None:
+    """Verify the audit trail, in full once a day or if asked to, and keep what was found."""
+    checks.check_audit(full=full)
 
 
 @shared_task

@@ -139,7 +139,7 @@ class AuditRecordAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
     )
     def verify(self, request: HttpRequest, form: forms.Form) -> str:
         if AuditHead.objects.get(id=1).sequence > MOST_IN_REQUEST:
-            current_app.send_task("kpi.tasks.check_audit")
+            current_app.send_task("kpi.tasks.check_audit", kwargs={"full": True})
             return "The trail is long: the worker verifies it. See the audit checks in a while."
         check = check_audit()
         if check is None:
@@ -177,6 +177,7 @@ class AuditCheckAdmin(LargeRecordAdmin):
     list_display = (
         time_column("checked_at"),
         column("records", "Records", lambda value: aligned(f"{value:,}")),
+        column("is_full", "In full", lambda value: "yes" if value else "since the last"),
         column("differences", "Differences", lambda value: aligned(f"{value:,}")),
         column("seconds", "Seconds", lambda value: aligned(f"{value:.3g}")),
         column("hash", "Hash", short),

@@ -17,24 +17,30 @@ log = structlog.get_logger(__name__)
 LOCK: Final = 7_301_003
 KEPT_FOR: Final = timedelta(days=365)
 MOST_SHOWN: Final = 20
+#: A regular check verifies the whole trail when that was done so long ago.
+FULL_EVERY: Final = timedelta(days=1)
 
 
-def check_audit() -> AuditCheck | None:
-    """Verify the whole trail and store the outcome; return None when another check is running.
+def check_audit(*, full: bool = True) -> AuditCheck | None:
+    """Verify the trail and store the outcome; return None when another check is running.
 
-    The outcome goes to the log as well: a head that was seen outside the database cannot be
-    forged together with it.
+    Unless ``full``, from where the last check ended, if that found no difference and the whole
+    trail was verified within FULL_EVERY. The outcome goes to the log as well: a head that was seen
+    outside the database cannot be forged together with it.
     """
     with only_one(LOCK) as is_only:
         if not is_only:
             return None
         started = time.monotonic()
-        report = verify_audit()
+        since = None if full else sound_check()
+        report = verify_audit(since=since)
         check = AuditCheck.objects.create(
             checked_at=timezone.now(),
             seconds=time.monotonic() - started,
             records=report.records,
             hash=report.last_hash,
+            is_full=since is None,
+            facts=report.facts,
             differences=report.count,
             details=[str(difference) for difference in report.differences[:MOST_SHOWN]],
         )
@@ -44,12 +50,24 @@ def check_audit() -> AuditCheck | None:
         records=check.records,
         hash=check.hash,
         differences=check.differences,
+        full=check.is_full,
     )
     AuditCheck.objects.filter(checked_at__lt=check.checked_at - KEPT_FOR).delete()
     return check
 
 
+def sound_check() -> AuditCheck | None:
+    """Return the last check if the next may go on from it."""
+    last = last_check()
+    recent = AuditCheck.objects.filter(is_full=True, checked_at__gt=timezone.now() - FULL_EVERY)
+    return last if last is not None and not last.differences and recent.exists() else None
+
+
+def last_check() -> AuditCheck | None:
+    return AuditCheck.objects.order_by("-checked_at").first()
+
+
 def last_audit_differences() -> int | None:
     """Return how many differences the last check found; None before the first."""
-    checks = AuditCheck.objects.order_by("-checked_at")
-    return checks.values_list("differences", flat=True).first()
+    last = last_check()
+    return None if last is None else last.differences

@@ -109,12 +109,19 @@ class AuditHead(models.Model):
 
 
 class AuditCheck(models.Model):
-    """What one verification of the audit trail found."""
+    """What one verification of the audit trail found.
+
+    ``facts`` are the last ids of the facts that it looked at, by kind: the next one goes on there.
+    """
 
     checked_at = models.DateTimeField(db_index=True)
     seconds = models.FloatField(help_text="How long it took.")
-    records = models.BigIntegerField(help_text="Sealed records that were verified.")
+    records = models.BigIntegerField(help_text="Sealed records up to the last one verified.")
     hash = models.CharField(max_length=64, help_text="Of the last of them.")
+    is_full = models.BooleanField(
+        default=True, help_text="Whether every record was verified, or those since the last check."
+    )
+    facts = models.JSONField(default=dict, blank=True)
     differences = models.PositiveIntegerField()
     details = models.JSONField(default=list, blank=True, help_text="The first of them.")
 

@@ -22,10 +22,13 @@ def sealed_records() -> QuerySet[AuditRecord]:
 
 
 def exported_records(
-    *, since: datetime | None = None, until: datetime | None = None
+    *, since: datetime | None = None, until: datetime | None = None, after: int = 0
 ) -> Iterator[Values]:
-    """Yield sealed records in order, those that occurred from ``since`` to before ``until``."""
-    rows = sealed_records().order_by("sequence")
+    """Yield sealed records in order, those that occurred from ``since`` to before ``until``.
+
+    Those after number ``after`` alone.
+    """
+    rows = sealed_records().filter(sequence__gt=after).order_by("sequence")
     if since is not None:
         rows = rows.filter(occurred_at__gte=since)
     if until is not None:

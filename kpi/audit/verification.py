@@ -1,14 +1,17 @@
-"""Verifies the audit trail: its chain link by link, its head, and that no fact lacks a record."""
+"""Verifies the audit trail: its chain link by link, its head, and that no fact lacks a record.
+
+In full, or from where a check ended that found it sound.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kpi.audit.chain import GENESIS, HASHED, record_hash
-from kpi.audit.coverage import unrecorded_facts
-from kpi.audit.models import AuditHead
+from kpi.audit.coverage import last_facts, unrecorded_facts
+from kpi.audit.models import AuditCheck, AuditHead
 from kpi.audit.sealing import seal_records
-from kpi.audit.selectors import exported_records
+from kpi.audit.selectors import exported_records, sealed_records
 from market.snapshot import consistent_read
 
 Progress = Callable[[int], None]
@@ -32,11 +35,15 @@ class AuditDifference:
 
 @dataclass(slots=True)
 class AuditReport:
-    """What a verification found: how far the chain reaches, and its differences in order."""
+    """What a verification found: how far the chain reaches, and its differences in order.
+
+    ``facts`` are the last ids of the facts that were looked at, by kind.
+    """
 
     records: int = 0
     last_sequence: int = 0
     last_hash: str = GENESIS
+    facts: Mapping[str, int] = field(default_factory=dict)
     count: int = 0
     differences: list[AuditDifference] = field(default_factory=list)
 
@@ -47,22 +54,41 @@ class AuditReport:
             self.differences.append(difference)
 
 
-def verify_audit(*, progress: Progress = lambda count: None) -> AuditReport:
+def verify_audit(
+    *, since: AuditCheck | None = None, progress: Progress = lambda count: None
+) -> AuditReport:
     """Verify every sealed record, the head, and the facts; seals what is captured first.
 
-    ``progress`` is told now and then how many records are done.
+    With ``since``, a check that found no difference, only what came after it. ``progress`` is told
+    now and then how many records are done.
     """
     seal_records()
-    report = AuditReport()
+    report = AuditReport() if since is None else continued(since)
+    seen = {} if since is None else since.facts
     with consistent_read():
-        for record in exported_records():
+        verify_beginning(report)
+        for record in exported_records(after=report.last_sequence):
             verify_record(report, record)
             if report.records % STEP == 0:
                 progress(report.records)
         verify_head(report)
-        for fact in unrecorded_facts():
+        report.facts = last_facts()
+        for fact in unrecorded_facts(after=seen):
             report.add(AuditDifference(f"no record of {fact}"))
     return report
+
+
+def continued(check: AuditCheck) -> AuditReport:
+    """Return the report that goes on where a check ended; sound, it counted every number once."""
+    return AuditReport(check.records, check.records, check.hash)
+
+
+def verify_beginning(report: AuditReport) -> None:
+    """Hold the record that the report goes on from against the hash that was kept of it."""
+    if report.last_sequence:
+        last = sealed_records().filter(sequence=report.last_sequence).values_list("hash", flat=True)
+        if last.first() != report.last_hash:
+            report.add(AuditDifference("not as the last check found it", report.last_sequence))
 
 
 def verify_record(report: AuditReport, record: Mapping[str, Any]) -> None:
