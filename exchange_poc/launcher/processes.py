@@ -127,6 +127,19 @@ def watch(pid: int) -> Callable[[], bool]:
     return lives
 
 
+def listens(pid: int, port: int) -> bool:
+    """Tell whether a process or one of its descendants takes connections on a port."""
+    try:
+        process = psutil.Process(pid)
+        return any(
+            found.status == psutil.CONN_LISTEN and found.laddr.port == port
+            for one in (process, *process.children(recursive=True))
+            for found in one.net_connections(kind="tcp")
+        )
+    except psutil.Error:
+        return False
+
+
 def command_of(pid: int) -> str:
     """Return the command line of a living process, empty when there is none."""
     try:

@@ -1,29 +1,24 @@
 """``make run``: servers, schema, demo data, web server, worker and beat, in the foreground."""
 
-import http.client
 import os
 import shutil
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 from exchange_poc.launcher import ports
 from exchange_poc.launcher.console import say
-from exchange_poc.launcher.errors import LauncherError, StopRequested
+from exchange_poc.launcher.errors import LauncherError, PortTaken, StopRequested
+from exchange_poc.launcher.health import await_rest, await_web
 from exchange_poc.launcher.local_dir import PROJECT_ROOT, LocalDir
 from exchange_poc.launcher.locks import FileLock
 from exchange_poc.launcher.processes import finish, spawn
 from exchange_poc.launcher.servers import Servers, leased
 from exchange_poc.launcher.service import Service
 from exchange_poc.launcher.signals import StopSignals
-
-START_PATIENCE: Final = 60.0  # seconds until GET /health must have answered
-START_FAILURES: Final = 3  # deaths of the web server before its first answer that end it all
-
 
 #: What ``demo`` seeds an empty exchange with.
 DEMO_DIR: Final = PROJECT_ROOT / ".local" / "demo"
@@ -74,7 +69,7 @@ def only_one(local: LocalDir, *, port: int) -> Iterator[None]:
                 "Stop that one, or set LOCAL_DIR and PORT to run beside it."
             )
         if not ports.is_free(port):
-            raise LauncherError(f"Port {port} is taken. Set PORT to another one.")
+            raise PortTaken(port)
         lock.write(f"process {os.getpid()} at http://{ports.LOOPBACK}:{port}")
         yield
     finally:
@@ -88,12 +83,11 @@ def run_exchange(
     create_metrics_directory(servers.local)
     manage("migrate", "--noinput", "--verbosity", "0", stop=stop)
     seeded = manage("seed_demo", "--if-empty", *seed_options, stop=stop)
-    web, *others = services = exchange_services(servers.local)
+    web, *_ = services = exchange_services(servers.local)
     try:
-        await_health(web, port=port, stop=stop)
-        for service in others:
-            service.watch()
-        print(banner(port=port, local=servers.local, seeded=seeded), flush=True)
+        await_web(web, port=port, stop=stop)
+        lacking = await_rest(services, port=port, stop=stop)
+        print(banner(lacking, port=port, local=servers.local, seeded=seeded), flush=True)
         if seed_options:
             print(tour(port=port), flush=True)
         while True:
@@ -157,37 +151,15 @@ def exchange_services(local: LocalDir) -> list[Service]:
     ]
 
 
-def await_health(web: Service, *, port: int, stop: StopSignals) -> None:
-    """Start the web server and return when ``GET /health`` answers; raise LauncherError if not."""
-    deadline = time.monotonic() + START_PATIENCE
-    while time.monotonic() < deadline and web.failures < START_FAILURES:
-        web.watch()
-        if answers(port):
-            return
-        stop.pause(0.1)
-    raise LauncherError("The web server does not answer GET /health; its messages stand above.")
-
-
-def answers(port: int) -> bool:
-    """Tell whether ``GET /health`` answers with anything but a server error."""
-    connection = http.client.HTTPConnection(ports.LOOPBACK, port, timeout=2)
-    try:
-        connection.request("GET", "/health")
-        return connection.getresponse().status < 500
-    except OSError:
-        return False
-    finally:
-        connection.close()
-
-
-def banner(*, port: int, local: LocalDir, seeded: str) -> str:
-    """Return the lines that tell a newcomer where everything is."""
+def banner(lacking: Sequence[str], *, port: int, local: LocalDir, seeded: str) -> str:
+    """Return the lines that tell a newcomer where everything is, and what is not there yet."""
     address = f"http://{ports.LOOPBACK}:{port}"
+    but = f" But GET /health still misses: {', '.join(lacking)}." if lacking else ""
     return "\n".join(
         (
             seeded.strip(),
             "",
-            "Exchange POC is up.",
+            f"Exchange POC is up.{but}",
             f"  API docs   {address}/docs",
             f"  Admin      {address}/admin/",
             f"  Metrics    {address}/metrics",

@@ -9,7 +9,7 @@ from typing import Final
 
 from exchange_poc.launcher.console import say
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
-from exchange_poc.launcher.processes import end, end_group, spawn
+from exchange_poc.launcher.processes import end, end_group, listens, spawn
 
 SETTLED: Final = 60.0  # seconds; a process that ran longer has not failed in a row
 LONGEST_PAUSE: Final = 30.0  # seconds
@@ -39,6 +39,10 @@ class Service:
                 environment=os.environ,
             )
             self._started = time.monotonic()
+
+    def listens(self, port: int) -> bool:
+        """Tell whether it takes connections on a port, rather than somebody else's process."""
+        return self._process is not None and listens(self._process.pid, port)
 
     def _bury(self, process: subprocess.Popen[bytes]) -> None:
         """Remove what a dead process left of its group and set the time of the next start."""

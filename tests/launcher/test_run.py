@@ -1,15 +1,24 @@
 """``launcher run`` brings the whole exchange up, keeps it up and takes it down."""
 
 import http.client
+import itertools
+import json
 import re
 import signal
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import psutil
+import pytest
 
+from exchange_poc.launcher.health import await_rest
 from exchange_poc.launcher.ports import pick
 from exchange_poc.launcher.processes import command_of, wait_while
+from exchange_poc.launcher.signals import StopSignals
 from tests.launcher.client import launch
 from tests.launcher.conftest import running_in
 
@@ -55,6 +64,54 @@ def test_a_taken_port_is_refused_before_anything_starts(local_dir: Path) -> None
     assert not (local_dir / "postgres").exists()
 
 
+def test_a_port_that_another_takes_meanwhile_is_refused(local_dir: Path) -> None:
+    """Its ``GET /health`` says ok, as that of another exchange would."""
+    port = pick()
+    process = launch(local_dir, "run", PORT=str(port))
+    wait_while(lambda: not (local_dir / "postgres").exists() and process.poll() is None, 30)
+    with healthy_stranger(port, ok_after=0):
+        output = process.communicate(timeout=120)[0]
+    assert process.returncode == 1
+    assert f"Port {port} is taken. Set PORT" in output
+    assert "is up" not in output
+    assert running_in(local_dir) == []
+
+
+def test_what_is_missing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with StopSignals() as stop:
+        with healthy_stranger(pick(), ok_after=3) as port:
+            assert await_rest([], port=port, stop=stop) == []
+        monkeypatch.setattr("exchange_poc.launcher.health.HEALTH_PATIENCE", 0.1)
+        with healthy_stranger(pick(), ok_after=10**6) as port:
+            assert await_rest([], port=port, stop=stop) == ["cache", "worker"]
+        assert await_rest([], port=pick(), stop=stop) == ["web"]
+
+
+@contextmanager
+def healthy_stranger(port: int, *, ok_after: int) -> Iterator[int]:
+    """Serve a ``GET /health`` that says ok from some request on, and yield its port."""
+    asked = itertools.count()
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state = "ok" if next(asked) >= ok_after else "unavailable"
+            parts = {"database": "ok", "cache": state, "worker": state}
+            status = "ok" if state == "ok" else "degraded"
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"status": status, **parts}).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield port
+        server.shutdown()
+        thread.join()
+
+
 def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None:
     port = pick()
     process = launch(local_dir, "run", PORT=str(port), WEB_WORKERS="1")
@@ -81,6 +138,7 @@ def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None
         process.send_signal(signal.SIGTERM)
         output = process.communicate(timeout=60)[0]
     assert process.returncode == 0, output
+    assert "Exchange POC is up." in output
     for name in ("postgres", "valkey"):
         assert f"exchange-poc: {name} is down: starting it again" in output
     for name in ("web", "slow worker", "worker", "beat"):
