@@ -12,7 +12,7 @@ from market.constraints import are_numbers
 from market.models import Instrument
 from risk.models import LiquidationMode
 from trading.parked_models import ParkedAnswer, ParkedOutcome
-from trading.venues.denials import ENDED_UNSEEN
+from trading.venues.denials import VENUE_REJECTED
 
 __all__ = [
     "FILL_FREE_STATUSES",
@@ -63,6 +63,13 @@ FILL_FREE_STATUSES = [OrderStatus.PENDING_NEW, OrderStatus.NEW, OrderStatus.REJE
 class Venue(models.TextChoices):
     SIMULATED = "simulated", "Simulated"
     BINANCE_TESTNET = "binance_testnet", "Binance Spot Testnet"
+
+
+#: Orders that ended with less than they asked for after they were sent to the venue.
+MAY_BE_AT_VENUE = Q(venue=Venue.BINANCE_TESTNET) & (
+    Q(status__in=[OrderStatus.CANCELED, OrderStatus.EXPIRED])
+    | Q(status=OrderStatus.REJECTED, reject_code=VENUE_REJECTED)
+)
 
 
 class Order(models.Model):
@@ -137,12 +144,8 @@ class Order(models.Model):
             ),
             models.Index(
                 fields=["updated_at"],
-                condition=Q(
-                    status=OrderStatus.EXPIRED,
-                    venue=Venue.BINANCE_TESTNET,
-                    reject_code__in=ENDED_UNSEEN,
-                ),
-                name="order_ended_unseen_at_venue",
+                condition=MAY_BE_AT_VENUE,
+                name="order_ended_at_venue",
             ),
         ]
         constraints = [

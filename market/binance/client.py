@@ -56,7 +56,7 @@ class BinanceClient:
         recv_window: int = 5000,
         connect_timeout: float = 2,
         read_timeout: float = 5,
-        call_timeout: float = 15,
+        call_timeout: float = 10,
         wall_clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:

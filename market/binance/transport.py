@@ -151,7 +151,8 @@ class Transport:
         venue_code, message = error_of(body, http_status)
         if http_status in (418, 429):
             self._pause(response, venue_code, message)
-        unclear = request.changes_orders and venue_code in FATE_UNKNOWN_CODES
+        timed_out = http_status == 408 or venue_code in FATE_UNKNOWN_CODES
+        unclear = request.changes_orders and timed_out
         if 400 <= http_status < 500 and not unclear:
             raise rejection(venue_code=venue_code, message=message, http_status=http_status)
         raise unanswered(request, venue_code=venue_code, http_status=http_status)

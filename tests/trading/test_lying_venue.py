@@ -298,6 +298,42 @@ def test_an_order_that_arrives_after_its_end_is_canceled_at_the_venue(
         assert len(venue.seen) == requests
 
 
+def test_an_order_that_the_venue_refused_and_filled_is_parked(
+    venue: BinanceStandin, trader: Trader
+) -> None:
+    refused = {"code": -2010, "msg": "Account has insufficient balance for requested action."}
+    venue.fail_next(Lie(lambda body: refused, status=400))
+    placed = order(trader(), "buy", "0.01")
+    assert placed.status == OrderStatus.REJECTED
+    assert reconcile_pending_orders() == 0
+    assert parked_of(placed).executed_quantity == D("0.01")
+
+
+def test_an_order_that_the_venue_canceled_and_filled_is_parked(
+    venue: BinanceStandin, trader: Trader
+) -> None:
+    user = trader()
+    placed = order(user, "buy", "0.01", price="60000")
+    assert cancel_order(order_id=placed.pk, user_id=user.pk).status == OrderStatus.CANCELED
+    assert reconcile_pending_orders() == 0
+    assert not ParkedAnswer.objects.exists()
+    there = venue.order(venue_order_id(placed))
+    venue.matching.execute(there, D("60000"), D("0.01"), maker=True, time=venue.now())
+    assert reconcile_pending_orders() == 0
+    assert parked_of(placed).executed_quantity == D("0.01")
+    assert not Trade.objects.exists()
+
+
+def test_a_symbol_that_the_venue_does_not_list_is_parked(
+    venue: BinanceStandin, trader: Trader
+) -> None:
+    placed = order(trader(), "buy", "0.01", price="60000")
+    venue.fill(venue_order_id(placed), "60000", "0.01")
+    venue.fail_next(saying(symbol="NOPE"), method="GET")
+    assert reconcile_pending_orders() == 0
+    assert "NOPE" in parked_of(placed).complaint
+
+
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_an_answer_that_finds_its_order_ended_is_parked(
     venue: BinanceStandin, trader: Trader, monkeypatch: pytest.MonkeyPatch

@@ -5,6 +5,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
@@ -15,7 +17,6 @@ from market.console.actions import row_action
 from market.console.figures import label_column, money, plain, time_column
 from market.console.filters import DayFilter
 from market.console.pages import LargeRecordAdmin
-from trading.admin.statement import page_of
 from trading.models import OPEN_STATUSES, ParkedAnswer
 from trading.venues.staff_settlement import adjust_parked, book_parked, release_parked
 
@@ -28,6 +29,7 @@ STATE_LABELS = {
 }
 
 
+LINK = "text-primary-600 dark:text-primary-500"
 #: What the dialogs ask for.
 ENTERED = ("size", "price", "amount", "reason")
 
@@ -96,7 +98,8 @@ class ParkedAnswerAdmin(LargeRecordAdmin):
 
     @admin.display(description="Order")
     def shown_order(self, parked: ParkedAnswer) -> str:
-        return page_of(parked.order)
+        href = reverse("admin:trading_order_change", args=[parked.order_id])
+        return format_html('<a class="{}" href="{}">{}</a>', LINK, href, parked.order_id)
 
     @admin.display(description="Owner")
     def owner(self, parked: ParkedAnswer) -> str:

@@ -7,9 +7,6 @@ VENUE_UNAVAILABLE: Final = "venue_unavailable"
 VENUE_EXPIRED: Final = "venue_expired"
 VENUE_SETTLED: Final = "venue_settled"
 
-#: Codes of orders that expired here without the venue's word on it.
-ENDED_UNSEEN: Final = [VENUE_REJECTED, VENUE_SETTLED]
-
 #: Codes of a refused placement; the stored detail is in the venue's own words where it has some.
 VENUE_DENIALS: Final = {
     "venue_credentials_missing": "This venue needs credentials: set BINANCE_API_KEY and "

@@ -147,7 +147,7 @@ def cancel_at_venue(*, order: Order) -> Order:
     client = venue_client()
     try:
         result = client.cancel_order(symbol=order.symbol, client_order_id=venue_order_id(order))
-        order = settle(order=order, result=result, fills=all_fills(client, result))
+        order = settle(order=order, result=result, fills=all_fills(client, order, result))
     except CancelRejected:
         order = refresh(client, order)
     except OrderFateUnknown:
@@ -171,11 +171,17 @@ def refresh(client: BinanceClient, order: Order) -> Order:
             return order
         absent = Denial(VENUE_REJECTED, "The venue does not know the order.")
         return end_absent(order=order, status=OrderStatus.EXPIRED, denial=absent)
-    return settle(order=order, result=result, fills=all_fills(client, result))
+    return settle(order=order, result=result, fills=all_fills(client, order, result))
 
 
-def all_fills(client: BinanceClient, result: OrderResult) -> Sequence[Fill]:
-    """Return the fills of an order, asking the venue for those that its answer left out."""
+def all_fills(client: BinanceClient, order: Order, result: OrderResult) -> Sequence[Fill]:
+    """Return the fills of an order, asking the venue for those that its answer left out.
+
+    What it refuses to list is not listed.
+    """
     if result.fills_complete:
         return result.fills
-    return client.my_trades(symbol=result.symbol, order_id=result.order_id)
+    try:
+        return client.my_trades(symbol=order.symbol, order_id=result.order_id)
+    except VenueRejected:
+        return result.fills

@@ -1,7 +1,7 @@
 """Keeps orders at Binance Spot Testnet in step: those left pending, and those filled since.
 
-Orders that ended here without the venue's word are asked about for a while longer: what the venue
-took in all the same is canceled there, and what it filled is parked.
+Orders that ended are asked about for a while longer: one that the venue goes on with all the same
+is canceled there, and what it filled is parked.
 """
 
 from datetime import timedelta
@@ -14,9 +14,8 @@ from django.utils import timezone
 
 from market.binance.client import BinanceClient
 from market.binance.errors import CancelRejected, NoSuchOrder, VenueError
-from trading.models import OPEN_STATUSES, Order, OrderStatus, Venue
+from trading.models import MAY_BE_AT_VENUE, OPEN_STATUSES, Order, Venue
 from trading.venues.connection import has_credentials, venue_client, venue_order_id
-from trading.venues.denials import ENDED_UNSEEN
 from trading.venues.orders import all_fills, refresh
 from trading.venues.parking import IS_PARKED
 from trading.venues.settlement import settle
@@ -24,11 +23,13 @@ from trading.venues.verification import GOING_ON
 
 log = structlog.get_logger(__name__)
 
-#: The most orders of either kind that one run asks for.
-MOST_ORDERS: Final = 200
+#: The most orders that one run asks for, of those that are open and of those that have ended. The
+#: venue counts up to 9 for an order, and refuses all requests beyond 6,000 a minute.
+MOST_OPEN: Final = 100
+MOST_ENDED: Final = 25
 #: So many unanswered questions in a row mean that the venue is not reached.
 MOST_UNANSWERED: Final = 3
-#: How long an order is asked about that ended here without the venue's word.
+#: How long an order that has ended is asked about.
 WATCHED_FOR: Final = timedelta(hours=1)
 
 
@@ -37,7 +38,7 @@ def reconcile_pending_orders() -> int:
 
     Harmless to repeat, also while an order is being placed.
     """
-    orders = list(chain(open_orders(), watched_orders()))
+    orders = list(chain(open_orders(), ended_orders()))
     if not orders or not has_credentials():
         return 0
     client, changed, unanswered = venue_client(), 0, 0
@@ -57,27 +58,22 @@ def reconcile_pending_orders() -> int:
 
 
 def open_orders() -> QuerySet[Order]:
-    """Return open orders, those of an unknown fate (PENDING_NEW) first.
-
-    Where there are more than one run asks for they are drawn by lot, so that each gets its turn.
-    """
-    orders = Order.objects.select_related("account").filter(
-        ~IS_PARKED, venue=Venue.BINANCE_TESTNET, status__in=OPEN_STATUSES
-    )
-    too_many = orders[MOST_ORDERS:].exists()
-    return orders.order_by("-status", "?" if too_many else "id")[:MOST_ORDERS]
+    """Return open orders, those of an unknown fate (PENDING_NEW) first."""
+    orders = Order.objects.filter(venue=Venue.BINANCE_TESTNET, status__in=OPEN_STATUSES)
+    return drawn(orders, MOST_OPEN, "-status")
 
 
-def watched_orders() -> QuerySet[Order]:
-    """Return orders that ended a short while ago although the venue may still have them."""
-    orders = Order.objects.select_related("account").filter(
-        ~IS_PARKED,
-        venue=Venue.BINANCE_TESTNET,
-        status=OrderStatus.EXPIRED,
-        reject_code__in=ENDED_UNSEEN,
-        updated_at__gt=timezone.now() - WATCHED_FOR,
-    )
-    return orders.order_by("-updated_at")[:MOST_ORDERS]
+def ended_orders() -> QuerySet[Order]:
+    """Return orders that ended a short while ago with less than they asked for."""
+    since = timezone.now() - WATCHED_FOR
+    orders = Order.objects.filter(MAY_BE_AT_VENUE, updated_at__gt=since)
+    return drawn(orders, MOST_ENDED)
+
+
+def drawn(orders: QuerySet[Order], most: int, *first: str) -> QuerySet[Order]:
+    """Return those that are not parked; of too many so many by lot, so that each gets its turn."""
+    orders = orders.select_related("account").filter(~IS_PARKED)
+    return orders.order_by(*first, "?" if orders[most:].exists() else "id")[:most]
 
 
 def reconcile(client: BinanceClient, order: Order) -> bool:
@@ -100,4 +96,4 @@ def look_for_ended(client: BinanceClient, order: Order) -> None:
             result = client.cancel_order(symbol=order.symbol, client_order_id=name)
     except (NoSuchOrder, CancelRejected):
         return
-    settle(order=order, result=result, fills=all_fills(client, result))
+    settle(order=order, result=result, fills=all_fills(client, order, result))

@@ -154,8 +154,7 @@ def listed_fills(answer: Answer, asked: Asked) -> Iterator[str]:
     ids = [fill.trade_id for fill in answer.fills]
     if len(set(ids)) < len(ids):
         yield "It lists a fill twice."
-    overdue = answer.result.status in ENDINGS and asked.unchanged_for > LISTED_WITHIN
-    if overdue and answer.listed < answer.executed:
+    if answer.listed < answer.executed and asked.unchanged_for > LISTED_WITHIN:
         yield f"It lists {plain(answer.listed)} of {plain(answer.executed)} filled."
     for fill in answer.fills:
         if (
