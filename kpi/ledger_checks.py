@@ -45,16 +45,16 @@ def check_ledger() -> LedgerCheck | None:
 
 @contextmanager
 def only_one(lock: int) -> Iterator[bool]:
-    """Tell whether no other connection holds an advisory lock; one that dies leaves it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [lock])
-        [[is_only]] = cursor.fetchall()
-    try:
+    """Tell whether no other process holds an advisory lock; one that dies leaves it.
+
+    The lock belongs to a transaction, of a connection of its own, while the block runs what
+    transactions it likes: so it holds, and ends with its holder, behind a pooler too.
+    """
+    connection.ensure_connection()
+    pool = connection.pool  # type: ignore[attr-defined]
+    with pool.connection() as holder, holder.transaction():
+        [is_only] = holder.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock]).fetchone()
         yield is_only
-    finally:
-        if is_only:
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s)", [lock])
 
 
 def last_differences() -> int | None:

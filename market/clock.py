@@ -5,9 +5,12 @@ some time after that instrument was marked. The latter leaves the time of the fo
 nobody who steps one instrument holds the others back.
 
 The lease also ends with the database connection that took it, so that after the death of a worker
-or a crash of PostgreSQL the next step is free to begin. Taking and giving back are transactions of
-their own, so that other processes see the lease while the step runs; inside another transaction
-they raise RuntimeError.
+or a crash of PostgreSQL the next step is free to begin. Behind a pooler such as PgBouncer, which
+gives each transaction any of its connections, theirs say nothing about the holder: a server process
+other than the one that the client was told of names no holder, and the lease alone ends a step.
+
+Taking and giving back are transactions of their own, so that other processes see the lease while
+the step runs; inside another transaction they raise RuntimeError.
 """
 
 import time
@@ -20,9 +23,11 @@ POLL: Final = 0.02
 
 # An expression over the row itself, so that an UPDATE that waited for the row looks at it anew.
 BUSY = """
-coalesce(busy_until >= clock_timestamp(), false) AND EXISTS (
-    SELECT FROM pg_stat_activity
-    WHERE pid = holder_pid AND (backend_start = holder_connected_at OR backend_start IS NULL)
+coalesce(busy_until >= clock_timestamp(), false) AND (
+    holder_pid IS NULL OR EXISTS (
+        SELECT FROM pg_stat_activity
+        WHERE pid = holder_pid AND (backend_start = holder_connected_at OR backend_start IS NULL)
+    )
 )
 """
 
@@ -32,7 +37,7 @@ SET steps = steps + 1,
     stepped_at = CASE WHEN %(instrument)s::bigint IS NULL THEN clock_timestamp()
                       ELSE stepped_at END,
     busy_until = clock_timestamp() + make_interval(secs => %(lease)s),
-    holder_pid = pg_backend_pid(),
+    holder_pid = CASE WHEN pg_backend_pid() = %(pid)s THEN pg_backend_pid() END,
     holder_connected_at = (
         SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()
     )
@@ -84,7 +89,8 @@ def begin_step(
 def take(parameters: dict[str, Any]) -> int | None:
     """Take the clock if it is free and the step is due."""
     with connection.cursor() as cursor:
-        cursor.execute(BEGIN_STEP, parameters)
+        pid = connection.connection.info.backend_pid
+        cursor.execute(BEGIN_STEP, {**parameters, "pid": pid})
         row = cursor.fetchone()
     return row[0] if row else None
 

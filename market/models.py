@@ -204,7 +204,8 @@ class MarketClock(models.Model):
     """The single row that counts market steps and lets one run at a time.
 
     ``busy_until`` is a lease: a step that dies gives the clock back when it runs out, or as soon as
-    the server process ``holder_pid`` that serves the holder's connection is gone.
+    the server process ``holder_pid`` that serves the holder's connection is gone; behind a pooler
+    none is named.
     """
 
     id = models.SmallAutoField(primary_key=True)

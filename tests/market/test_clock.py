@@ -4,10 +4,12 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
+from django.db.backends.postgresql.base import DatabaseWrapper
 
 from market.clock import begin_step, end_step
 from market.models import MarketClock
+from tests.market.pooler import Pooler
 
 
 def test_a_second_step_waits_for_the_first_to_end(db: None) -> None:
@@ -37,6 +39,49 @@ def test_a_dead_holder_gives_the_clock_back_when_its_connection_ends() -> None:
             assert cursor.fetchone() == (True,)
         assert begin_step() is not None
         pool.submit(lambda: connection.close()).result()
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_behind_a_pooler_a_step_outlives_the_connection_that_began_it() -> None:
+    """A pooler serves the next transaction by another connection and closes them as it likes."""
+    with ThreadPoolExecutor(1) as pool:
+        step, pid = pool.submit(begin_step_behind_a_pooler).result()
+    end_process(pid)
+    assert begin_step() is None
+    end_step(step=step)
+    with ThreadPoolExecutor(1) as pool:
+        dead, _ = pool.submit(begin_step_behind_a_pooler, lease_seconds=0).result()
+    assert begin_step() == dead + 1
+
+
+def end_process(pid: int) -> None:
+    """Return when this process of the server is gone."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
+def begin_step_behind_a_pooler(**lease: float) -> tuple[int, int]:
+    """Take the clock through a pooler; return the step and the server process that was used."""
+    told = connection.settings_dict
+    pooler = Pooler(told["HOST"], int(told["PORT"]))
+    options = {key: value for key, value in told["OPTIONS"].items() if key != "pool"}
+    connections["default"] = DatabaseWrapper(
+        {
+            **told,
+            "HOST": "127.0.0.1",
+            "PORT": str(pooler.port),
+            "OPTIONS": {**options, "sslmode": "disable", "gssencmode": "disable"},
+        }
+    )
+    try:
+        step = begin_step(**lease)
+        assert step is not None
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            return step, cursor.fetchone()[0]
+    finally:
+        connection.close()
+        pooler.close()
 
 
 def begin_step_and_keep_connection() -> int:

@@ -1,0 +1,53 @@
+"""One check runs at a time, whichever connections serve its transactions."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection
+
+from kpi.ledger_checks import only_one
+
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+LOCK = 7_301_999
+
+
+def is_free() -> bool:
+    """Tell, from another thread and connection, whether a check could begin."""
+
+    def ask() -> bool:
+        with only_one(LOCK) as is_only:
+            connection.close()
+            return is_only
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(ask).result()
+
+
+def replace_connection() -> None:
+    """Let the next transaction be another server process's, as a pooler does."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [pid] = cursor.fetchone()
+    connection.close()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(end_process, pid).result()
+
+
+def end_process(pid: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+    connection.close()
+
+
+def test_a_check_stays_the_only_one_while_connections_come_and_go() -> None:
+    with only_one(LOCK) as is_only:
+        assert is_only
+        replace_connection()
+        assert not is_free()
+    assert is_free()
+
+
+def test_a_check_that_fails_leaves_the_lock() -> None:
+    with pytest.raises(LookupError), only_one(LOCK):
+        raise LookupError
+    assert is_free()
