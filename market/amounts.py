@@ -54,8 +54,8 @@ def is_multiple(value: Decimal, step: Decimal) -> bool:
 
 
 def plain(value: Decimal) -> str:
-    """Write a decimal without trailing zeros or an exponent."""
-    return f"{value.normalize():f}"
+    """Write a decimal without trailing zeros or an exponent, and with all of its other digits."""
+    return f"{value.normalize(EXACT):f}"
 
 
 def percent(share: Decimal) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from market.amounts import round_half_even
+from market.amounts import EXACT, plain, round_half_even
 
 AMOUNT_SCHEMA = {"type": "string", "format": "decimal", "example": "1300.00000000"}
 INPUT_SCHEMA = {
@@ -24,21 +24,34 @@ class AmountField(serializers.Field[Decimal, Any, str, Any]):
 
     def to_representation(self, value: Decimal) -> str:
         exact = round_half_even(value)
-        return f"{exact if exact == value else value.normalize():f}"
+        return f"{exact:f}" if exact == value else plain(value)
 
 
 @extend_schema_field(INPUT_SCHEMA)
 class AmountInputField(serializers.DecimalField):
     """An incoming decimal, read digit by digit; finite and of a storable length.
 
-    Python would also take digits of other scripts and underscores between them.
+    Trailing zeros do not count. Python would also take digits of other scripts and underscores
+    between them.
     """
+
+    MAX_STRING_LENGTH = 64
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_digits=36, decimal_places=18, **kwargs)
 
     def to_internal_value(self, data: Any) -> Decimal:
-        text = data.strip() if isinstance(data, str) else ""
+        text = str(data).strip()
+        if len(text) > self.MAX_STRING_LENGTH:
+            self.fail("max_string_length")
         if not text.isascii() or "_" in text:
             self.fail("invalid")
-        return super().to_internal_value(data)
+        return super().to_internal_value(without_trailing_zeros(text))
+
+
+def without_trailing_zeros(text: str) -> str:
+    """Return a number without the zeros that say nothing; what is none comes back as it is."""
+    try:
+        return str(EXACT.normalize(EXACT.create_decimal(text)))
+    except ArithmeticError:
+        return text

@@ -32,6 +32,9 @@ __all__ = [
 #: An order's size and price are kept as they were asked for, refused ones included.
 ASKED_FIELD: dict[str, Any] = {"max_digits": 36, "decimal_places": 18}
 
+#: The highest leverage that an order's column holds, far above what a tier can allow.
+HIGHEST_STORED_LEVERAGE = 2_147_483_647
+
 
 class Side(models.TextChoices):
     BUY = "buy", "Buy"

@@ -19,7 +19,15 @@ from risk.state import InstrumentState, RiskSnapshot, RiskState
 from trading.book import Book
 from trading.booking import GlobalExposureExceeded, lock_headroom, write
 from trading.metrics import count_order, order_latency_seconds
-from trading.models import OPEN_STATUSES, Order, OrderStatus, OrderType, Side, Venue
+from trading.models import (
+    HIGHEST_STORED_LEVERAGE,
+    OPEN_STATUSES,
+    Order,
+    OrderStatus,
+    OrderType,
+    Side,
+    Venue,
+)
 from trading.retrying import until_mark_holds
 from trading.tickets import OpenedTickets, Outcome, Placement, Ticket, open_tickets, repeat
 
@@ -151,7 +159,7 @@ class Session:
             type=OrderType.MARKET if intent.price is None else OrderType.LIMIT,
             size=intent.size,
             price=intent.price,
-            leverage=intent.leverage,
+            leverage=stored_leverage(intent.leverage),
             reduce_only=intent.reduce_only,
             venue=self.desk.venue,
             status=self.desk.first_status,
@@ -162,6 +170,11 @@ class Session:
             created_at=self.book.now,
             updated_at=self.book.now,
         )
+
+
+def stored_leverage(asked: int | None) -> int | None:
+    """Return a leverage as the column holds it; one beyond it will be refused."""
+    return None if asked is None else min(asked, HIGHEST_STORED_LEVERAGE)
 
 
 def refuse(order: Order, denial: Denial) -> None:

@@ -11,8 +11,11 @@ from risk.engine import Intent
 from trading.models import Liquidation, Order, OrderStatus, OrderType, Side, Trade
 from trading.tickets import Ticket
 
-#: The widest leverage that the column holds; the tier's limit is far below.
-WIDEST_LEVERAGE = 1_000_000
+
+class FlagField(serializers.BooleanField):
+    """A boolean that may be null; DRF would take an empty text for null as well."""
+
+    NULL_VALUES: set[str | None] = {None}
 
 
 @extend_schema_serializer(
@@ -49,17 +52,21 @@ class OrderRequestSerializer(serializers.Serializer[dict[str, Any]]):
         required=False,
         allow_null=True,
         min_value=1,
-        max_value=WIDEST_LEVERAGE,
         help_text="Left out: the highest that your tier allows.",
     )
-    type = serializers.ChoiceField(choices=OrderType.choices, default=OrderType.MARKET)
+    type = serializers.ChoiceField(
+        choices=OrderType.choices,
+        required=False,
+        allow_null=True,
+        help_text="Left out: market.",
+    )
     price = AmountInputField(
         required=False,
         allow_null=True,
         help_text="The limit of a limit order, a multiple of the tick size; a market order "
-        "takes no notice of it.",
+        "takes no notice of it, but a repeated one must name the same.",
     )
-    reduce_only = serializers.BooleanField(default=False)
+    reduce_only = FlagField(required=False, allow_null=True, help_text="Left out: false.")
     client_order_id = serializers.CharField(
         required=False,
         allow_null=True,
@@ -68,9 +75,12 @@ class OrderRequestSerializer(serializers.Serializer[dict[str, Any]]):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if attrs["type"] == OrderType.LIMIT and attrs.get("price") is None:
+        """Take null for left out, and name what is meant by it."""
+        given = {name: value for name, value in attrs.items() if value is not None}
+        asked = {"type": OrderType.MARKET, "reduce_only": False, **given}
+        if asked["type"] == OrderType.LIMIT and "price" not in asked:
             raise serializers.ValidationError({"price": ["A limit order needs a price."]})
-        return attrs
+        return asked
 
 
 #: One instance reads every request: building the fields anew costs more than reading them.
@@ -79,15 +89,16 @@ ORDER_REQUEST: Final = OrderRequestSerializer()
 
 def ticket_of(asked: Mapping[str, Any]) -> Ticket:
     """Return a validated order request as the trading services take it."""
+    price, is_limit = asked.get("price"), asked["type"] == OrderType.LIMIT
     intent = Intent(
         symbol=asked["symbol"].upper()[:20],
         is_buy=asked["side"] == Side.BUY,
         size=asked["size"],
-        price=asked["price"] if asked["type"] == OrderType.LIMIT else None,
+        price=price if is_limit else None,
         leverage=asked.get("leverage"),
         reduce_only=asked["reduce_only"],
     )
-    return Ticket(intent, asked.get("client_order_id"))
+    return Ticket(intent, asked.get("client_order_id"), idle_price=None if is_limit else price)
 
 
 class OrderSerializer(serializers.Serializer[Order]):

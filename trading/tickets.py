@@ -10,6 +10,7 @@ from typing import Final
 from django.db import connection
 from django.db.models import F
 
+from market.amounts import plain
 from market.errors import ExchangeError
 from risk.denials import Denial
 from risk.engine import Intent
@@ -19,10 +20,14 @@ from trading.models import OPEN_STATUSES, Order, OrderStatus
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a client asks for, under a name of its own (``client_order_id``) or none."""
+    """What a client asks for, under a name of its own (``client_order_id``) or none.
+
+    ``idle_price`` is a price beside a market order, which means nothing, but was asked for.
+    """
 
     intent: Intent
     client_order_id: str | None = None
+    idle_price: Decimal | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -32,11 +37,14 @@ class Ticket:
         """
         if self.client_order_id is None:
             return ""
-        plain = {
-            name: f"{value.normalize():f}" if isinstance(value, Decimal) else value
-            for name, value in asdict(self.intent).items()
+        asked = asdict(self.intent)
+        if self.idle_price is not None:
+            asked["idle_price"] = self.idle_price
+        meant = {
+            name: plain(value) if isinstance(value, Decimal) else value
+            for name, value in asked.items()
         }
-        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
