@@ -85,6 +85,10 @@ TEMPLATES = [
     }
 ]
 
+# Processes of the web server, and the threads of each.
+WEB_WORKERS = number("WEB_WORKERS", 2, low=1)
+WEB_THREADS = number("WEB_THREADS", 4, low=1)
+
 DATABASE = database_from_url(os.environ.get("DATABASE_URL", ""))
 # One pool per process, opened after the fork; a connection is checked before it is handed out.
 DATABASES = {
@@ -94,7 +98,7 @@ DATABASES = {
         "OPTIONS": {
             "pool": {
                 "min_size": 1,
-                "max_size": number("WEB_THREADS", 4, low=1) + 1,
+                "max_size": WEB_THREADS + 1,
                 "timeout": 2,
                 # The pool doubles its pauses between attempts; a short timeout makes the next
                 # request try at once, so that service is back as soon as the server is.

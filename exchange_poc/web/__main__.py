@@ -3,6 +3,9 @@
 import argparse
 import os
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
 from exchange_poc.web.server import serve
 from exchange_poc.web.worker import load
 
@@ -14,13 +17,16 @@ def address(text: str) -> tuple[str, int]:
 
 
 def main() -> None:
-    """Serve until a signal ends it; exit with the reason when the address cannot be had."""
+    """Serve until a signal ends it; exit with the reason when it cannot begin."""
     parser = argparse.ArgumentParser(prog="python -m exchange_poc.web")
     default = f"127.0.0.1:{os.environ.get('PORT') or '8000'}"
     parser.add_argument("--bind", type=address, metavar="HOST:PORT", default=default)
     host, port = parser.parse_args().bind
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange_poc.settings")
     try:
-        serve(load, host=host, port=port, processes=int(os.environ.get("WEB_WORKERS") or "2"))
+        serve(load, host=host, port=port, processes=settings.WEB_WORKERS)
+    except ImproperlyConfigured as error:
+        raise SystemExit(f"exchange-poc: {error}") from None
     except OSError as error:
         raise SystemExit(f"exchange-poc: cannot listen on {host}:{port}: {error}") from error
 

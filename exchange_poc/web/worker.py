@@ -23,7 +23,7 @@ def load() -> Gateway:
     spare_the_collector()
     return Gateway(
         application,
-        threads=int(os.environ.get("WEB_THREADS") or "4"),
+        threads=settings.WEB_THREADS,
         longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     )
 

@@ -13,7 +13,8 @@ from tests.deployment.files import ROOT
 
 #: Every setting that is a number, with what it is without the variable.
 NUMBERS = {
-    "WEB_THREADS": ("DATABASES['default']['OPTIONS']['pool']['max_size'] - 1", "4"),
+    "WEB_WORKERS": ("WEB_WORKERS", "2"),
+    "WEB_THREADS": ("WEB_THREADS", "4"),
     "SIMULATION_VOLATILITY": ("SIMULATION_VOLATILITY", "0.0005"),
     "TICK_INTERVAL_SECONDS": ("TICK_INTERVAL_SECONDS", "1.0"),
     "SWEEP_SHARDS": ("SWEEP_SHARDS", "1"),
@@ -80,17 +81,22 @@ for text in {NONSENSE}:
 
 
 def test_a_command_says_what_is_wrong_in_one_line() -> None:
-    for variables in ({"TICK_INTERVAL_SECONDS": "soon"}, {"DJANGO_HTTPS": "ture"}):
+    for command, name in (
+        (("manage.py", "check"), "TICK_INTERVAL_SECONDS"),
+        (("manage.py", "check"), "DJANGO_HTTPS"),
+        (("-m", "exchange_poc.web"), "WEB_WORKERS"),
+        (("-m", "exchange_poc.web"), "SWEEP_SHARDS"),
+    ):
         done = subprocess.run(
-            [sys.executable, "manage.py", "check"],
+            [sys.executable, *command],
             cwd=ROOT,
-            env=os.environ | variables,
+            env=os.environ | {name: "soon"},
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 1
-        assert re.fullmatch(rf"exchange-poc: {next(iter(variables))} must be .*\n", done.stderr)
+        assert re.fullmatch(rf"exchange-poc: {name} must be .*\n", done.stderr)
 
 
 @pytest.fixture
