@@ -1,5 +1,6 @@
 """The one place that turns an error into a response: ``{"detail", "code", ...context}``."""
 
+import sys
 from typing import Any
 
 from django.contrib import admin
@@ -65,7 +66,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
-    """Answer a fault of ours; the log has the traceback under the request's id."""
+    """Answer a fault of ours; the log has the traceback under the request's id.
+
+    Outside the API, in the console, a failure of the database ends here as well.
+    """
+    error = sys.exc_info()[1]
+    refusal = refusal_of(error) if isinstance(error, Exception) else None
+    if refusal is not None:
+        return JsonResponse(refusal.body, status=refusal.status, headers=dict(refusal.headers))
     return JsonResponse(
         {"detail": "An internal error was logged.", "code": "server_error"}, status=500
     )

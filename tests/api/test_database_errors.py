@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 from django.db import OperationalError, connection
+from django.test import Client
 
 from accounts.models import Account, User
 from exchange_poc.api.database_errors import refusal_of
@@ -74,6 +75,20 @@ def test_a_lost_connection_is_an_outage(
     answer = api.get("/orders")
     assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
     assert "database_failed" in caplog.text
+
+
+@committed
+def test_the_console_says_the_same(
+    client: Client, other: psycopg.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    client.raise_request_exception = False
+    other.execute("LOCK TABLE risk_riskpolicy IN ACCESS EXCLUSIVE MODE")
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '100ms'")
+    answer = client.get("/admin/risk/riskpolicy/1/change/")
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_busy")
+    assert "'cause': 'LockNotAvailable'" in caplog.text
 
 
 @pytest.mark.parametrize(
