@@ -88,6 +88,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     link("Instruments", "candlestick_chart", "market_instrument"),
                     link("Price halts", "block", "market_pricehalt"),
+                    link("Prices set by hand", "edit", "trading_manualprice"),
                     link("Price ticks", "timeline", "market_pricetick"),
                     link("Clock", "schedule", "market_marketclock"),
                 ],

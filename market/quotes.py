@@ -7,12 +7,24 @@ from market.models import PriceOrigin
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """How a person sets a price, and which member of staff where one is known.
+
+    An act that is not ``noted`` is recorded only for a move beyond the price collar.
+    """
+
+    way: str
+    staff_id: int | None = None
+    noted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """The price of one instrument, in its quote asset, for one market step.
 
-    ``by_hand`` is one that a person set or recorded, which no price collar binds.
+    One with an ``act`` is a person's, which no price collar binds.
     """
 
     price: Decimal
     source: PriceOrigin
-    by_hand: bool = False
+    act: Act | None = None

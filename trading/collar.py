@@ -18,7 +18,7 @@ from risk.collar import is_within_collar
 from risk.models import InstrumentExposure
 from risk.selectors import price_collars
 from risk.services import lock_exposure
-from trading.models import OPEN_STATUSES, Order
+from trading.models import OPEN_STATUSES, ManualPrice, Order
 
 log = structlog.get_logger(__name__)
 
@@ -58,10 +58,10 @@ def sift(*, quotes: Mapping[int, Quote], now: datetime) -> Sifted:
     source than the mark, as long as nothing is open in its instrument.
     """
     leaps = leaps_among(quotes)
-    by_hand = [leap for leap in leaps if leap.quote.by_hand]
+    by_hand = [leap for leap in leaps if leap.quote.act]
     strangers = [leap.instrument.pk for leap in leaps if is_stranger(leap)]
     idle = without_interest(strangers, locked=quotes) if strangers else set()
-    refused = [x for x in leaps if not x.quote.by_hand and x.instrument.pk not in idle]
+    refused = [x for x in leaps if x.quote.act is None and x.instrument.pk not in idle]
     halts = [halt for leap in refused if (halt := halt_on(leap, now))]
     beyond = {leap.instrument.pk for leap in refused}
     taken = {key: quote for key, quote in quotes.items() if key not in beyond}
@@ -87,7 +87,7 @@ def leaps_among(quotes: Mapping[int, Quote]) -> list[Leap]:
 
 def is_stranger(leap: Leap) -> bool:
     """Tell whether a quote comes from another source than the mark."""
-    return not leap.quote.by_hand and leap.quote.source != leap.instrument.mark_source
+    return leap.quote.act is None and leap.quote.source != leap.instrument.mark_source
 
 
 def without_interest(instrument_ids: Collection[int], *, locked: Collection[int]) -> set[int]:
@@ -105,6 +105,28 @@ def without_interest(instrument_ids: Collection[int], *, locked: Collection[int]
         *ordered.order_by().distinct().values_list("instrument_id", flat=True),
     ]
     return set(instrument_ids).difference(busy)
+
+
+def note_acts(*, quotes: Mapping[int, Quote], leaps: Sequence[Leap], now: datetime) -> None:
+    """Record the prices that persons set, in the transaction that makes them marks, before it."""
+    beyond = {leap.instrument.pk for leap in leaps}
+    acts = {key: quote.act for key, quote in quotes.items() if quote.act is not None}
+    noted = [key for key, act in acts.items() if act.noted or key in beyond]
+    if not noted:
+        return
+    marks = dict(Instrument.objects.filter(pk__in=noted).values_list("id", "mark_price"))
+    ManualPrice.objects.bulk_create(
+        ManualPrice(
+            instrument_id=key,
+            price=quotes[key].price,
+            previous_price=marks[key],
+            way=acts[key].way,
+            beyond_collar=key in beyond,
+            created_at=now,
+            created_by_id=acts[key].staff_id,
+        )
+        for key in noted
+    )
 
 
 def halt_on(leap: Leap, now: datetime) -> PriceHalt | None:

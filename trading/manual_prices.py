@@ -3,26 +3,36 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from itertools import count
+from typing import Final
 
 from market.errors import UnknownSymbol
 from market.models import HaltOutcome, Instrument, PriceHalt, PriceOrigin
-from market.quotes import Quote
+from market.quotes import Act, Quote
 from market.services import resume_instrument
 from market.sources.simulation import SimulationSource
 from trading.errors import AlreadyReleased
 from trading.market_step import QuoteSource, StepResult, run_market_step_when_free
+from trading.models import PriceWay
+
+#: Of prices that a program makes up: only what leaps is recorded.
+UNNOTED: Final = Act(PriceWay.REPLAY, noted=False)
 
 
-def set_price(*, symbol: str, price: Decimal) -> StepResult:
-    """Run one market step of one instrument at ``price``.
+def set_price(*, symbol: str, price: Decimal, staff_id: int | None = None) -> StepResult:
+    """Run one market step of one instrument at ``price``, recorded as a person's act.
 
-    Raises UnknownSymbol, MarketBusy, and ExchangeError ``invalid_price`` for a price that is not
-    a positive multiple of the tick size.
+    ``staff_id`` says who is at the console; None means the command. Raises UnknownSymbol,
+    MarketBusy, and ExchangeError ``invalid_price`` for a price that is not a positive multiple of
+    the tick size.
     """
-    return run_market_step_when_free(symbol=symbol, quote_source=fixed_quotes({symbol: price}))
+    act = Act(PriceWay.SET_PRICE if staff_id is None else PriceWay.CONSOLE, staff_id)
+    source = fixed_quotes({symbol: price}, act)
+    return run_market_step_when_free(symbol=symbol, quote_source=source)
 
 
-def take_refused_price(*, halt: PriceHalt, patience: float = 30) -> StepResult:
+def take_refused_price(
+    *, halt: PriceHalt, staff_id: int | None = None, patience: float = 30
+) -> StepResult:
     """Run one market step at the price that halted an instrument, then trade it again.
 
     It stays halted until the price is its mark, so that no other quote gets in between. Raises
@@ -30,7 +40,7 @@ def take_refused_price(*, halt: PriceHalt, patience: float = 30) -> StepResult:
     """
     if halt.released_at is not None:
         raise AlreadyReleased
-    quote = Quote(halt.price, PriceOrigin(halt.source), by_hand=True)
+    quote = Quote(halt.price, PriceOrigin(halt.source), Act(PriceWay.RELEASE, staff_id))
     result = run_market_step_when_free(
         symbol=halt.instrument.symbol,
         quote_source=lambda instruments, step: {halt.instrument_id: quote},
@@ -40,25 +50,27 @@ def take_refused_price(*, halt: PriceHalt, patience: float = 30) -> StepResult:
     return result
 
 
-def step_at_prices(prices: Mapping[str, Decimal]) -> StepResult:
-    """Run one market step of the instruments in ``prices``, by symbol. Raises as ``set_price``."""
+def step_at_prices(prices: Mapping[str, Decimal], *, noted: bool = False) -> StepResult:
+    """Run one market step of the instruments in ``prices``, by symbol, as of a replay.
+
+    A move beyond the price collar is recorded as a person's act, with ``noted`` any. Raises as
+    ``set_price``.
+    """
     listed = set(Instrument.objects.values_list("symbol", flat=True))
     for symbol in prices:
         if symbol.upper() not in listed:
             raise UnknownSymbol(symbol=symbol.upper())
-    return run_market_step_when_free(quote_source=fixed_quotes(prices))
+    source = fixed_quotes(prices, Act(PriceWay.REPLAY, noted=noted))
+    return run_market_step_when_free(quote_source=source)
 
 
-def fixed_quotes(prices: Mapping[str, Decimal]) -> QuoteSource:
-    """Return a source that answers with given prices by symbol and leaves the rest alone.
-
-    A person's prices: no collar binds them.
-    """
+def fixed_quotes(prices: Mapping[str, Decimal], act: Act = UNNOTED) -> QuoteSource:
+    """Return a source that answers with a person's prices by symbol and leaves the rest alone."""
     known = {symbol.upper(): price for symbol, price in prices.items()}
 
     def quotes(instruments: Sequence[Instrument], step: int) -> Mapping[int, Quote]:
         return {
-            instrument.pk: Quote(known[instrument.symbol], PriceOrigin.SIMULATION, by_hand=True)
+            instrument.pk: Quote(known[instrument.symbol], PriceOrigin.SIMULATION, act)
             for instrument in instruments
             if instrument.symbol in known
         }

@@ -24,7 +24,7 @@ from market.selectors import get_instrument
 from market.services import check_marks, record_marks
 from risk.selectors import get_policy
 from risk.services import revalue_exposure
-from trading.collar import Leap, Sifted, joined, sift
+from trading.collar import Leap, Sifted, joined, note_acts, sift
 from trading.errors import MarketBusy
 from trading.isolation import PATIENCE, Isolation
 from trading.liquidation import sweep_liquidations
@@ -169,6 +169,7 @@ def apply_marks(
     sifted = sift(quotes=quotes, now=now)
     marks = sifted.taken
     if marks:
+        note_acts(quotes=marks, leaps=sifted.leaps_by_hand, now=now)
         revalue_exposure(marks={key: quote.price for key, quote in marks.items()})
         record_marks(quotes=marks, now=now)
         if not get_policy().trading_halted:

@@ -12,6 +12,7 @@ from market.constraints import are_numbers
 from market.models import Instrument
 from risk.models import LiquidationMode
 from trading.parked_models import ParkedAnswer, ParkedOutcome
+from trading.price_models import ManualPrice, PriceWay
 from trading.venues.denials import VENUE_REJECTED
 
 __all__ = [
@@ -19,11 +20,13 @@ __all__ = [
     "FILL_STATUSES",
     "OPEN_STATUSES",
     "Liquidation",
+    "ManualPrice",
     "Order",
     "OrderStatus",
     "OrderType",
     "ParkedAnswer",
     "ParkedOutcome",
+    "PriceWay",
     "Side",
     "Trade",
     "Venue",

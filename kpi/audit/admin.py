@@ -37,6 +37,8 @@ KIND_LABELS = {
     "order_expired": "default",
     "liquidation": "danger",
     "answer_settled": "info",
+    "price_halt": "danger",
+    "price_set": "warning",
 }
 #: Pages of the facts whose references do not name them already, as app.model:key.
 PAGES = {

@@ -19,6 +19,8 @@ RECORDED: Final = {
         "accounts_transfer",
         "fact.kind IN ('deposit', 'withdrawal', 'adjustment') OR fact.created_by_id IS NOT NULL",
     ),
+    "price_halt": ("market_pricehalt", "true"),
+    "manual_price": ("trading_manualprice", "true"),
     "admin_log": ("django_admin_log", "true"),
     "trading.parkedanswer": ("trading_parkedanswer", "fact.settled_at IS NOT NULL"),
 }

@@ -19,6 +19,8 @@ class AuditKind(models.TextChoices):
     ORDER_EXPIRED = "order_expired", "Order expired"
     LIQUIDATION = "liquidation", "Liquidation"
     ANSWER_SETTLED = "answer_settled", "Parked answer settled"
+    PRICE_HALT = "price_halt", "Instrument halted by a quote"
+    PRICE_SET = "price_set", "Mark price set by a person"
 
 
 class AuditRecord(models.Model):

@@ -1,9 +1,11 @@
 """Every fact leaves its record in its own transaction, whichever path it took."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
@@ -11,12 +13,12 @@ from accounts.keys import issue_api_key, revoke_api_key
 from accounts.models import Account, Transfer, User
 from accounts.services import adjust_balance, change_tier
 from kpi.audit.models import AuditKind, AuditRecord
-from market.models import Instrument
+from market.models import Instrument, PriceHalt
 from market.services import configure_instrument
 from risk.engine import Intent
 from risk.models import RiskPolicy
 from risk.services import change_policy
-from tests.admin.conftest import D, press, save, select
+from tests.admin.conftest import D, press, quoted, save, select
 from tests.audit.conftest import admin_user, commit, records
 from trading.manual_prices import set_price
 from trading.models import Liquidation, Order
@@ -28,6 +30,11 @@ pytestmark = pytest.mark.django_db
 def sql(statement: str, *parameters: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
+
+
+def newest() -> int:
+    """Return the id of the last record so far, deferred ones included."""
+    return records()[0].pk
 
 
 def test_a_refused_order_is_recorded_with_code_and_inputs(trader: User) -> None:
@@ -150,6 +157,7 @@ def test_a_policy_change_tells_before_and_after_and_who(staff: Client) -> None:
 
 
 def test_services_and_raw_sql_leave_the_same_record(trader: User) -> None:
+    before = newest()
     change_policy(changes={"trading_halted": True})
     sql("UPDATE risk_leveragelimit SET max_leverage = 50 WHERE tier = 'beginner'")
     RiskPolicy.objects.update(liquidation_threshold=D("0.4"))
@@ -161,7 +169,7 @@ def test_services_and_raw_sql_leave_the_same_record(trader: User) -> None:
     set_price(symbol="BTCUSDT", price=D("50000.001"))
     found = {
         (record.reference, record.details["in_history"]): record.details["after"]
-        for record in records(kind=AuditKind.CONFIGURATION_CHANGE, details__change="update")
+        for record in records(kind=AuditKind.CONFIGURATION_CHANGE, pk__gt=before)
     }
     assert found == {
         ("risk.riskpolicy:1", "true"): {"trading_halted": "true"},
@@ -173,6 +181,65 @@ def test_services_and_raw_sql_leave_the_same_record(trader: User) -> None:
             "price_collar": "0.4",
         },
     }
+
+
+def test_a_quote_that_halts_is_recorded(exchange: None) -> None:
+    before = newest()
+    quoted("ETHUSDT", "320")
+    halt = PriceHalt.objects.get(released_at=None)
+    [record] = records(reference=f"price_halt:{halt.pk}")
+    assert (record.kind, record.actor, record.occurred_at) == ("price_halt", None, halt.halted_at)
+    assert record.details == {
+        "symbol": "ETHUSDT",
+        "mark_price": "3200",
+        "mark_source": "simulation",
+        "price": "320",
+        "source": "simulation",
+        "collar": "0.3",
+    }
+    [change] = records(kind=AuditKind.CONFIGURATION_CHANGE, pk__gt=before)
+    assert (change.details["after"], change.actor) == ({"halted": "true"}, None)
+
+
+def price_set(way: str) -> list[tuple[User | None, str, str, str]]:
+    """Return who set which prices in a way, over which mark, and whether beyond the collar."""
+    return [
+        (
+            record.actor,
+            record.details["previous_price"],
+            record.details["price"],
+            record.details["beyond_collar"],
+        )
+        for record in reversed(records(kind=AuditKind.PRICE_SET, details__way=way))
+    ]
+
+
+def test_prices_that_persons_set_are_recorded(staff: Client, tmp_path: Path) -> None:
+    before = price_set("set_price")
+    call_command("set_price", "ETHUSDT", "3300", verbosity=0)
+    assert price_set("set_price") == [*before, (None, "3200", "3300", "false")]
+    eth = Instrument.objects.get(symbol="ETHUSDT")
+    press(staff, "market_marketclock_set_price", instrument=str(eth.pk), price="33")
+    assert price_set("console") == [(admin_user(), "3300", "33", "true")]
+    file = tmp_path / "eth.csv"
+    prices = [33, 34, 35, 350, 360]
+    rows = [f"{1735689600000 + n},{p},{p},{p},{p}" for n, p in enumerate(prices)]
+    file.write_text("\n".join(rows))
+    call_command("replay", f"ETHUSDT={file}", verbosity=0)
+    assert price_set("replay") == [(None, "33", "33", "false"), (None, "35", "350", "true")]
+
+
+def test_a_refused_price_that_staff_take_is_recorded(staff: Client) -> None:
+    quoted("ETHUSDT", "320")
+    halt = PriceHalt.objects.get(released_at=None)
+    press(
+        staff,
+        "market_instrument_release",
+        halt.instrument_id,
+        outcome="taken",
+        halt=str(halt.pk),
+    )
+    assert price_set("release") == [(admin_user(), "3200", "320", "true")]
 
 
 def test_rights_and_keys_are_recorded(staff: Client, trader: User) -> None:

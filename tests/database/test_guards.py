@@ -23,7 +23,7 @@ from risk.bounds import renew_bounds
 from risk.models import GlobalExposure, Position, RiskPolicy
 from tests.trading.conftest import doubt, order
 from trading.ledger_check import ledger_differences
-from trading.manual_prices import step_at_prices
+from trading.manual_prices import set_price, step_at_prices
 from trading.market_step import run_market_step
 from trading.models import Liquidation, Order, OrderStatus, ParkedAnswer, Trade
 from trading.services import cancel_order
@@ -785,6 +785,18 @@ MARKET = [
         "INSERT INTO market_marketclock (id, steps) VALUES (2, 0)",
         "market_clock_single_row",
     ),
+    *append_only("trading_manualprice", "price = price + 1", "manual_price_append_only"),
+    Break(
+        "a price set by hand is positive",
+        copied("trading_manualprice", price="0"),
+        "manual_price_positive",
+    ),
+    Break(
+        "the way of a price set by hand is known",
+        copied("trading_manualprice", way="'magic'"),
+        "manual_price_way_known",
+    ),
+    *inserted_number("trading_manualprice", "manual_price_positive", "price", "previous_price"),
     *kept("market_pricehalt", "price_halt_is_kept"),
     Break(
         "a refused price never changes",
@@ -883,7 +895,7 @@ def live_through_everything() -> None:
     revoke_api_key(api_key=issue_api_key(user=user)[0])
     issue_api_key(user=unlucky)
     order(unlucky, "buy", "0.1", leverage=10)
-    step_at_prices({"BTCUSDT": D(57_000)})
+    set_price(symbol="BTCUSDT", price=D(57_000))
     refuse_price_of("ETHUSDT")
     resume_instrument(instrument=Instrument.objects.get(symbol="ETHUSDT"))
     refuse_price_of("ETHUSDT")
@@ -942,6 +954,8 @@ def test_every_guard_has_its_attempt(db: None) -> None:
         "audit_ended_order",
         "audit_issued_key",
         "audit_liquidation",
+        "audit_manual_price",
+        "audit_price_halt",
         "audit_refused_order",
         "audit_revoked_key",
         "audit_settlement",

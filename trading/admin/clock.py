@@ -7,7 +7,7 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
 
 from market.amounts import AMOUNT_FIELD
-from market.console.actions import list_action
+from market.console.actions import list_action, staff_id
 from market.console.figures import plain, time_column
 from market.console.pages import RecordAdmin
 from market.models import Instrument, MarketClock
@@ -59,7 +59,7 @@ class MarketClockAdmin(RecordAdmin):
     )
     def set_price(self, request: HttpRequest, form: forms.Form) -> str:
         instrument, price = form.cleaned_data["instrument"], form.cleaned_data["price"]
-        result = told(set_price(symbol=instrument.symbol, price=price))
+        result = told(set_price(symbol=instrument.symbol, price=price, staff_id=staff_id(request)))
         return f"{instrument} at {plain(price)}. {result}"
 
 

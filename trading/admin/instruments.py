@@ -12,7 +12,7 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from market.amounts import plain
-from market.console.actions import for_each, row_action
+from market.console.actions import for_each, row_action, staff_id
 from market.console.figures import NOTHING, plain_column, time_column
 from market.console.filters import DayFilter
 from market.console.pages import ConfigurationAdmin, LargeRecordAdmin
@@ -26,6 +26,7 @@ from market.services import (
 )
 from trading.admin.clock import PATIENCE, told
 from trading.manual_prices import take_refused_price
+from trading.models import ManualPrice
 
 STEPS = ("tick_size", "lot_size", "min_notional")
 FEES = ("maker_fee_rate", "taker_fee_rate")
@@ -148,7 +149,9 @@ class InstrumentAdmin(ConfigurationAdmin):
         if form.cleaned_data["outcome"] == HaltOutcome.KEPT:
             resume_instrument(instrument=instrument)
             return f"{instrument} trades again at the old mark."
-        result = take_refused_price(halt=form.cleaned_data["halt"], patience=PATIENCE)
+        result = take_refused_price(
+            halt=form.cleaned_data["halt"], staff_id=staff_id(request), patience=PATIENCE
+        )
         return f"{instrument} trades again at the price that halted it. {told(result)}"
 
     @admin.action(description="Halt the selected", permissions=["halt"])
@@ -181,3 +184,26 @@ class PriceHaltAdmin(LargeRecordAdmin):
         ("halted_at", DayFilter),
     )
     list_select_related = ("instrument",)
+
+
+@admin.register(ManualPrice)
+class ManualPriceAdmin(LargeRecordAdmin):
+    """Mark prices that a person set."""
+
+    list_display = (
+        "id",
+        time_column("created_at"),
+        "instrument",
+        plain_column("previous_price", "Mark before"),
+        plain_column("price"),
+        "way",
+        "beyond_collar",
+        "created_by",
+    )
+    list_filter = (
+        ("instrument", RelatedDropdownFilter),
+        ("way", ChoicesDropdownFilter),
+        "beyond_collar",
+        ("created_at", DayFilter),
+    )
+    list_select_related = ("instrument", "created_by")

@@ -48,9 +48,12 @@ class Command(BaseCommand):
 
     def replay(self, steps: Iterator[ReplayStep], interval: float) -> None:
         count = closed = 0
+        seen: set[str] = set()
         result = StepResult(refreshed=False)
         for count, step in enumerate(steps, start=1):
-            result = step_at_prices(step.prices)
+            # The first price of an instrument stands for the person's act.
+            result = step_at_prices(step.prices, noted=not seen.issuperset(step.prices))
+            seen.update(step.prices)
             closed += len(result.liquidations)
             self.tell(step, result)
             if count % 500 == 0:
