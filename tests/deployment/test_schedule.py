@@ -43,9 +43,21 @@ def test_checks_of_one_interval_never_fall_due_together(second: float) -> None:
     assert min(abs(one - other) for one in ledger for other in audit) > timedelta(seconds=449)
 
 
-def test_a_run_that_was_missed_is_due_at_once() -> None:
-    with time_machine.travel(NOON + timedelta(seconds=100), tick=False):
-        assert AtOffset(900, 0).is_due(NOON - timedelta(hours=2)) == (True, 800)
+@pytest.mark.parametrize(
+    ("second", "ledger", "audit"),
+    [
+        (100, (True, 800), (False, 350)),
+        (300, (False, 600), (False, 150)),
+        (500, (False, 400), (True, 850)),
+    ],
+)
+def test_after_an_absence_of_beat_they_are_not_due_together_either(
+    second: int, ledger: tuple[bool, int], audit: tuple[bool, int]
+) -> None:
+    with time_machine.travel(NOON + timedelta(seconds=second), tick=False):
+        last = NOON - timedelta(hours=2)
+        assert AtOffset(900, 0).is_due(last) == ledger
+        assert AtOffset(900, 450).is_due(last) == audit
 
 
 def test_beat_keeps_the_schedule_on_disk() -> None:
