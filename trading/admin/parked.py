@@ -88,10 +88,10 @@ class ParkedAnswerAdmin(LargeRecordAdmin):
     search_fields = ("=id", "=order__id", "order__account__user__username__istartswith")
     search_help_text = "Number of an answer or an order, or beginning of a username"
     fieldsets = (
-        (None, {"fields": (("shown_order", "owner", "parked_at"), "complaint")}),
+        (None, {"fields": (("shown_order", "owner"), "parked_at", "complaint")}),
         ("Asked", {"fields": ("asked", "booked")}),
         ("Answered", {"fields": ("executed_quantity", "answer")}),
-        ("Settled", {"fields": (("state", "settled_at", "settled_by"), "reason")}),
+        ("Settled", {"fields": ("state", ("settled_at", "settled_by"), "reason")}),
     )
     readonly_fields = ("shown_order", "owner", "asked", "booked", "state")
     actions_detail = ("book", "release", "adjust")

@@ -42,7 +42,8 @@ def book_parked(
     left = order.size - order.filled_size
     if not (can_be_booked(price, size) and size <= left and price < LARGEST_INPUT):
         raise NotSettledSo(
-            f"A fill is positive, exact to 8 places, and at most the {plain(left)} that is left."
+            f"A fill is at most the {plain(left)} that is left, and positive; size, price and "
+            "their product have 8 decimal places at most."
         )
     book.change_order(order)
     book_fill(book, order, price, size)
