@@ -1,7 +1,5 @@
 """Staff settle in the console what a venue said about an order and does not fit it."""
 
-from typing import Any
-
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
@@ -12,20 +10,16 @@ from risk.engine import Intent
 from tests.admin.conftest import Clerk, D, press
 from tests.binance_standin.faults import Lie
 from tests.binance_standin.server import BinanceStandin
-from trading.models import Order, OrderStatus, ParkedAnswer, Venue
+from trading.models import Order, OrderStatus, ParkedAnswer
 from trading.services import place_order
 
 pytest_plugins = ["tests.binance_standin.fixtures"]
 
 
 @pytest.fixture
-def parked(binance_standin: BinanceStandin, trader: User, settings: Any) -> ParkedAnswer:
+def parked(venue: BinanceStandin, trader: User) -> ParkedAnswer:
     """An answer that names another symbol, about an order of the demo's beginner."""
-    settings.EXCHANGE_VENUE = Venue.BINANCE_TESTNET
-    settings.BINANCE_BASE_URL = binance_standin.url
-    settings.BINANCE_API_KEY = binance_standin.api_key
-    settings.BINANCE_API_SECRET = binance_standin.api_secret
-    binance_standin.fail_next(Lie(lambda body: {**body, "symbol": "BTCUSDT"}))
+    venue.fail_next(Lie(lambda body: {**body, "symbol": "BTCUSDT"}))
     placed = place_order(user_id=trader.pk, intent=Intent("ETHUSDT", True, D("0.01"))).order
     return ParkedAnswer.objects.get(order=placed)
 

@@ -8,6 +8,7 @@ import pytest
 from market.binance.client import BinanceClient
 from tests.binance_standin.clients import ClientOf
 from tests.binance_standin.server import BinanceStandin
+from trading.models import Venue
 
 
 @pytest.fixture
@@ -43,3 +44,13 @@ def binance_client_of(binance_standin: BinanceStandin) -> ClientOf:
 def binance_client(binance_client_of: ClientOf) -> BinanceClient:
     """A client of the stand-in with its credentials."""
     return binance_client_of()
+
+
+@pytest.fixture
+def venue(binance_standin: BinanceStandin, settings: Any) -> BinanceStandin:
+    """The exchange, set to place its orders at the stand-in."""
+    settings.EXCHANGE_VENUE = Venue.BINANCE_TESTNET
+    settings.BINANCE_BASE_URL = binance_standin.url
+    settings.BINANCE_API_KEY = binance_standin.api_key
+    settings.BINANCE_API_SECRET = binance_standin.api_secret
+    return binance_standin

@@ -1,10 +1,13 @@
 """A small market that the trading tests drive by hand."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+import time_machine
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.keys import issue_api_key
@@ -19,8 +22,9 @@ from risk.state import AccountState
 from trading.ledger_check import ledger_differences
 from trading.manual_prices import step_at_prices
 from trading.market_step import StepResult
-from trading.models import Order
+from trading.models import Order, ParkedAnswer
 from trading.services import place_order
+from trading.venues.orders import FATE_FINAL_AFTER
 from trading.venues.settlement import settle
 
 Marks = Callable[..., StepResult]
@@ -77,6 +81,12 @@ def trader(market: dict[str, Instrument]) -> Trader:
 
 
 @pytest.fixture
+def clerk(db: None) -> User:
+    """Somebody who works here."""
+    return User.objects.create_user("clerk", is_staff=True)
+
+
+@pytest.fixture
 def insurance(db: None) -> Decimal:
     """An insurance fund of 100,000 USDT."""
     return fund_insurance(amount=Decimal(100_000), reason="Test").amount
@@ -121,6 +131,21 @@ def doubt(order: Order) -> None:
         fills=(),
     )
     settle(order=order, result=told, fills=())
+
+
+def later(seconds: float) -> time_machine.travel:
+    """Move the clocks here and at the venue."""
+    return time_machine.travel(timezone.now() + timedelta(seconds=seconds), tick=True)
+
+
+def when_fates_are_final() -> time_machine.travel:
+    """Move the clocks to when an order that is not at the venue never will be."""
+    return later(FATE_FINAL_AFTER.total_seconds() + 1)
+
+
+def parked_of(placed: Order) -> ParkedAnswer:
+    """Return the answer about an order that waits for staff."""
+    return ParkedAnswer.objects.get(order=placed, settled_at=None)
 
 
 def state_of(user: User) -> AccountState:

@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import time_machine
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.utils import timezone
@@ -21,13 +20,12 @@ from risk.models import GlobalExposure, RiskPolicy
 from tests.binance_standin.faults import Answer, Fault
 from tests.binance_standin.orders import Order as VenueOrder
 from tests.binance_standin.server import BinanceStandin
-from tests.trading.conftest import Marks, Trader, order, state_of
+from tests.trading.conftest import Marks, Trader, order, state_of, when_fates_are_final
 from trading.errors import OrderNotOpen, OrderPending
 from trading.models import Order, OrderStatus, Trade, Venue
 from trading.services import cancel_order
 from trading.venues import orders
 from trading.venues.connection import check_venue, venue_order_id
-from trading.venues.orders import FATE_FINAL_AFTER
 from trading.venues.reconciliation import reconcile_pending_orders
 
 pytest_plugins = ["tests.binance_standin.fixtures"]
@@ -36,24 +34,8 @@ D = Decimal
 ClientOf = Callable[[User], APIClient]
 
 
-@pytest.fixture
-def venue(binance_standin: BinanceStandin, settings: Any) -> BinanceStandin:
-    """The exchange, set to place its orders at the stand-in."""
-    settings.EXCHANGE_VENUE = Venue.BINANCE_TESTNET
-    settings.BINANCE_BASE_URL = binance_standin.url
-    settings.BINANCE_API_KEY = binance_standin.api_key
-    settings.BINANCE_API_SECRET = binance_standin.api_secret
-    return binance_standin
-
-
 def at_venue(venue: BinanceStandin, placed: Order) -> VenueOrder:
     return venue.order(venue_order_id(placed))
-
-
-def when_fates_are_final() -> time_machine.travel:
-    """Move the clocks here and at the venue to when an order that is not there never will be."""
-    later = timezone.now() + FATE_FINAL_AFTER + timedelta(seconds=1)
-    return time_machine.travel(later, tick=True)
 
 
 def test_a_market_order_fills_at_the_venues_prices(
@@ -147,7 +129,7 @@ def test_a_lost_cancel_is_found_done(venue: BinanceStandin, trader: Trader) -> N
     assert cancel_order(order_id=placed.pk, user_id=user.pk).status == OrderStatus.CANCELED
 
 
-@pytest.mark.parametrize("fault", [Fault.DROP_AFTER, Fault.UNAVAILABLE_AFTER])
+@pytest.mark.parametrize("fault", [Fault.DROP_AFTER, Fault.UNAVAILABLE_AFTER, Fault.DRIP_BODY])
 def test_an_order_whose_answer_was_lost_is_found_filled(
     venue: BinanceStandin, trader: Trader, fault: Fault
 ) -> None:

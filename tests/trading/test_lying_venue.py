@@ -1,30 +1,34 @@
-"""A venue that lies: what does not fit an order is not booked, is not lost, and staff settle it."""
+"""A venue that lies: what does not fit an order is not booked, not doubled and not lost."""
 
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
-import time_machine
 from django.db import connection
-from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.errors import ReasonRequired
 from accounts.models import Transfer, User
 from accounts.selectors import insurance_fund_balance
 from kpi.alerts import evaluate_rules
-from kpi.audit.models import AuditRecord
 from kpi.models import Alert
-from risk.models import GlobalExposure, RiskPolicy
+from risk.models import RiskPolicy
 from tests.binance_standin.faults import Answer, Fault, Lie
+from tests.binance_standin.lies import ABSENT, filling, listing, saying, twice
 from tests.binance_standin.server import BinanceStandin
-from tests.trading.conftest import Marks, Trader, order, state_of
-from trading.errors import AlreadySettled, NotSettledSo, OrderPending
-from trading.models import Order, OrderStatus, ParkedAnswer, ParkedOutcome, Trade, Venue
+from tests.trading.conftest import (
+    Marks,
+    Trader,
+    later,
+    order,
+    parked_of,
+    state_of,
+    when_fates_are_final,
+)
+from trading.errors import NotSettledSo, OrderPending
+from trading.models import Order, OrderStatus, ParkedAnswer, Trade
 from trading.services import cancel_order
 from trading.venues import orders
 from trading.venues.connection import venue_order_id
@@ -37,57 +41,6 @@ pytest_plugins = ["tests.binance_standin.fixtures"]
 D = Decimal
 ClientOf = Callable[[User], APIClient]
 TRADES = "/api/v3/myTrades"
-ABSENT = Answer(400, {"code": -2013, "msg": "Order does not exist."})
-
-
-@pytest.fixture
-def venue(binance_standin: BinanceStandin, settings: Any) -> BinanceStandin:
-    """The exchange, set to place its orders at the stand-in."""
-    settings.EXCHANGE_VENUE = Venue.BINANCE_TESTNET
-    settings.BINANCE_BASE_URL = binance_standin.url
-    settings.BINANCE_API_KEY = binance_standin.api_key
-    settings.BINANCE_API_SECRET = binance_standin.api_secret
-    return binance_standin
-
-
-@pytest.fixture
-def clerk(db: None) -> User:
-    return User.objects.create_user("clerk", is_staff=True)
-
-
-def saying(**changes: Any) -> Lie:
-    """The true answer but for these fields."""
-    return Lie(lambda body: {**body, **changes})
-
-
-def filling(**changes: Any) -> Lie:
-    """The true answer but for these fields of each fill."""
-    return Lie(lambda body: {**body, "fills": [{**fill, **changes} for fill in body["fills"]]})
-
-
-def listing(**changes: Any) -> Lie:
-    """The true list of trades but for these fields of each."""
-    return Lie(lambda trades: [{**trade, **changes} for trade in trades])
-
-
-def twice(body: dict[str, Any]) -> dict[str, Any]:
-    """The one fill of an answer as two halves with one number."""
-    [fill] = body["fills"]
-    half = {**fill, "qty": str(D(fill["qty"]) / 2)}
-    return {**body, "fills": [half, half]}
-
-
-def later(seconds: float) -> time_machine.travel:
-    """Move the clocks here and at the venue."""
-    return time_machine.travel(timezone.now() + timedelta(seconds=seconds), tick=True)
-
-
-def when_fates_are_final() -> time_machine.travel:
-    return later(FATE_FINAL_AFTER.total_seconds() + 1)
-
-
-def parked_of(placed: Order) -> ParkedAnswer:
-    return ParkedAnswer.objects.get(order=placed, settled_at=None)
 
 
 LIES = {
@@ -360,77 +313,6 @@ def test_an_answer_that_finds_its_order_ended_is_parked(
     assert (placed.status, placed.filled_size) == (OrderStatus.EXPIRED, 0)
     assert parked_of(placed).executed_quantity == D("0.1")
     assert state_of(user).exposure == 0
-
-
-def test_staff_book_a_parked_order(venue: BinanceStandin, trader: Trader, clerk: User) -> None:
-    user = trader("10000")
-    venue.fail_next(LIES["overfill"])
-    placed = order(user, "buy", "0.1", leverage=10)
-    parked = parked_of(placed)
-    for size, price in (("0.11", "65000"), ("0", "65000"), ("0.1", "-1"), ("0.1", "1e-9")):
-        with pytest.raises(NotSettledSo):
-            book_parked(parked=parked, size=D(size), price=D(price), reason="x", staff=clerk)
-    with pytest.raises(ReasonRequired):
-        book_parked(parked=parked, size=D("0.1"), price=D(65010), reason=" ", staff=clerk)
-    with pytest.raises(NotSettledSo):
-        adjust_parked(parked=parked, amount=D(1), reason="x", staff=clerk)
-    book_parked(parked=parked, size=D("0.1"), price=D(65010), reason="By phone", staff=clerk)
-    placed.refresh_from_db()
-    assert (placed.status, placed.average_price) == (OrderStatus.FILLED, D(65010))
-    state = state_of(user)
-    assert (state.position_margin, state.reserved_margin) == (D("650.1"), 0)
-    with pytest.raises(AlreadySettled):
-        release_parked(parked=parked, reason="x", staff=clerk)
-    # The venue goes on saying that it filled more; staff have seen that.
-    assert reconcile_pending_orders() == 0
-    assert ParkedAnswer.objects.get().outcome == ParkedOutcome.BOOKED
-    record = AuditRecord.objects.get(kind="answer_settled")
-    assert (record.actor, record.user) == (clerk, user)
-    assert record.details["reason"] == "By phone"
-
-
-def test_staff_book_a_part_and_the_rest_is_released(
-    venue: BinanceStandin, trader: Trader, clerk: User
-) -> None:
-    user = trader("10000")
-    venue.fail_next(LIES["price"])
-    placed = order(user, "buy", "0.1", leverage=10)
-    book_parked(
-        parked=parked_of(placed), size=D("0.04"), price=D(65000), reason="Its part", staff=clerk
-    )
-    placed.refresh_from_db()
-    assert (placed.status, placed.filled_size) == (OrderStatus.EXPIRED, D("0.04"))
-    assert placed.reject_code == "venue_settled"
-    assert (state_of(user).position_margin, state_of(user).reserved_margin) == (D("260"), 0)
-
-
-def test_staff_release_a_parked_order(venue: BinanceStandin, trader: Trader, clerk: User) -> None:
-    user = trader("10000")
-    venue.fail_next(saying(symbol="ETHUSDT"))
-    placed = order(user, "buy", "0.1", price="60000", leverage=10)
-    release_parked(parked=parked_of(placed), reason="Not ours", staff=clerk)
-    placed.refresh_from_db()
-    assert (placed.status, placed.reject_code) == (OrderStatus.EXPIRED, "venue_settled")
-    assert state_of(user).exposure == GlobalExposure.objects.get().total == 0
-    reconcile_pending_orders()
-    assert venue.order(venue_order_id(placed)).status == "CANCELED"
-    evaluate_rules()
-    assert not Alert.objects.filter(resolved_at=None).exists()
-
-
-def test_an_ended_order_may_be_settled_without_a_transfer(
-    venue: BinanceStandin, trader: Trader, clerk: User
-) -> None:
-    venue.fail_next(Fault.DROP_AFTER)
-    placed = order(trader(), "buy", "0.01")
-    venue.fail_next(ABSENT, method="GET")
-    with when_fates_are_final():
-        assert reconcile_pending_orders() == 1
-        assert reconcile_pending_orders() == 0
-    transfers = Transfer.objects.count()
-    assert adjust_parked(parked=parked_of(placed), amount=D(0), reason="Bust", staff=clerk) is None
-    assert Transfer.objects.count() == transfers
-    assert ParkedAnswer.objects.get().outcome == ParkedOutcome.CLOSED
 
 
 REFUSE_TRADES = """
