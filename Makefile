@@ -9,7 +9,7 @@ INSTALL := $(PYTHON) -I exchange_poc/launcher/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test faults lint bench screenshots wheels clean-data
+.PHONY: help run demo test faults image-trial lint bench screenshots wheels clean-data
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: $(VENV)/.dev ## Run the test suite on servers of its own; ARGS="-k word" g
 
 faults: $(VENV)/.dev ## Kill parts of a running exchange under load; prints figures, takes minutes
 	@exec $(BIN)/python -m pytest tests/faults/trial_*.py $(ARGS)
+
+image-trial: $(VENV)/.dev ## Build the image and run its containers, where buildah is; takes some minutes
+	@exec $(LAUNCHER) test -- tests/image/trial_image.py -rs $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types, import direction and missing migrations
 	@$(BIN)/ruff check .
