@@ -108,13 +108,20 @@ def get_system_kpis() -> SystemKpis:
 
 
 def get_trading_kpis() -> TradingKpis:
-    """Return what was traded and what is at stake, from the database."""
+    """Return what was traded ever and what is at stake, from the database."""
     orders = Order.objects.aggregate(total=Count("id"), rejected=Count("id", filter=REJECTED))
-    return TradingKpis(
+    return trading_kpis(
         total_orders=orders["total"],
         rejected_orders=orders["rejected"],
         total_trades=Trade.objects.count(),
         liquidation_events=count_liquidations(),
+    )
+
+
+def trading_kpis(**counts: int) -> TradingKpis:
+    """Return what is at stake now beside the counts of some time."""
+    return TradingKpis(
+        **counts,
         open_positions=open_positions().count(),
         open_interest=open_interest(),
         global_exposure=global_exposure(),

@@ -5,6 +5,7 @@ Read before a transaction begins: a web server may take seconds to answer.
 
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import structlog
@@ -18,6 +19,8 @@ from market.whole_answers import whole_answer_session
 
 log = structlog.get_logger(__name__)
 
+#: Web servers that are asked at once.
+MOST_AT_ONCE: Final = 16
 #: Seconds to connect, and for the whole answer.
 TIMEOUTS: Final = (1, 4)
 
@@ -27,15 +30,17 @@ def read_counters() -> dict[str, dict[str, float]]:
 
     A web server that does not answer is left out: its next answer covers the time until then.
     """
-    found: dict[str, Samples | None] = (
-        {url: scrape(url) for url in settings.KPI_METRICS_URLS}
-        if settings.KPI_METRICS_URLS
-        else {this_place(): read_samples()}
-    )
-    counted = {
-        place: counters_of(samples) for place, samples in found.items() if samples is not None
-    }
+    found = read_servers() if settings.KPI_METRICS_URLS else {this_place(): read_samples()}
+    counted = {place: counters_of(samples) for place, samples in found.items()}
     return {source_name(place, counters): counters for place, counters in counted.items()}
+
+
+def read_servers() -> dict[str, Samples]:
+    """Return the samples of each web server that answers; all are asked at once."""
+    urls = settings.KPI_METRICS_URLS
+    with ThreadPoolExecutor(max_workers=MOST_AT_ONCE) as pool:
+        answers = zip(urls, pool.map(scrape, urls), strict=True)
+        return {url: samples for url, samples in answers if samples is not None}
 
 
 def this_place() -> str:

@@ -24,9 +24,9 @@ from kpi.selectors import (
     SecurityKpis,
     SystemKpis,
     TradingKpis,
-    get_trading_kpis,
     new_rows,
     orders_by_code,
+    trading_kpis,
 )
 from kpi.sources import read_local_counters
 from trading.models import Liquidation, Trade
@@ -188,8 +188,7 @@ def system_kpis_over(length: timedelta) -> SystemKpis:
 def trading_kpis_over(length: timedelta) -> TradingKpis:
     """Return what was traded in the last ``length``, and what is at stake now."""
     totals = Windows().over(length)
-    return replace(
-        get_trading_kpis(),
+    return trading_kpis(
         total_orders=totals.orders_accepted + totals.orders_rejected,
         rejected_orders=totals.orders_rejected,
         total_trades=totals.trades,

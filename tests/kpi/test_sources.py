@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+from threading import Barrier, Thread
 
 import pytest
 import time_machine
@@ -12,6 +12,7 @@ from pytest_django import Settings
 from kpi.counters import READ, SINCE, risen
 from kpi.models import KpiReading
 from kpi.snapshots import take_snapshot
+from kpi.sources import read_counters
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SLOT = timedelta(seconds=15)
@@ -96,6 +97,31 @@ def test_two_servers_behind_one_address_make_no_jump(db: None, balancer: None) -
             assert snapshot is not None
             found.append(snapshot.requests)
     assert found == [0, 0, 3, 3, 3, 3]
+
+
+def test_web_servers_are_asked_at_once(
+    db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answers when the other has been asked as well."""
+    monkeypatch.setattr("kpi.sources.TIMEOUTS", (30, 60))
+    both = Barrier(2, timeout=30)
+
+    class Waiting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            both.wait()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"counting_since_timestamp_seconds 1\n")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Stay silent."""
+
+    with HTTPServer(("127.0.0.1", 0), Waiting) as one, HTTPServer(("127.0.0.1", 0), Waiting) as two:
+        for server in (one, two):
+            Thread(target=server.handle_request, daemon=True).start()
+        urls = [f"http://127.0.0.1:{server.server_port}/metrics" for server in (one, two)]
+        settings.KPI_METRICS_URLS = urls
+        assert {source.split("@")[0] for source in read_counters()} == set(urls)
 
 
 def test_a_source_that_went_is_forgotten(db: None, settings: Settings, balancer: None) -> None:
