@@ -231,7 +231,7 @@ def document(books: Sequence[Book]) -> Document:
     """Return books as the rows that the statement reads, by the names of PARTS."""
     return {
         "new_trading_order": [stored(order) for b in books for order in b.new_orders],
-        "changed_trading_order": [stored(order) for b in books for order in b.changed_orders],
+        "changed_trading_order": [changed(order) for b in books for order in b.changed_orders],
         "new_trading_trade": [trade for b in books for trade in b.trades],
         "new_trading_liquidation": [stored(b.liquidation) for b in books if b.liquidation],
         "new_risk_position": [vars(row) for b in books for row in b.new_positions],
@@ -271,4 +271,10 @@ def reservation(book: Book) -> Row:
 def stored(instance: Model) -> Row:
     """Return the columns of an instance that are not null."""
     values = ((name, getattr(instance, attname)) for name, attname in columns(type(instance)))
+    return {name: value for name, value in values if value is not None}
+
+
+def changed(order: Order) -> Row:
+    """Return of a changed order its id and what may change, as far as it is not null."""
+    values = ((name, getattr(order, name)) for name in ("id", *ORDER_CHANGES))
     return {name: value for name, value in values if value is not None}

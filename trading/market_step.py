@@ -179,13 +179,15 @@ def apply_marks(
 
 # The rows travel within the statement, however many they are. An order whose row is locked is left
 # out: its account is ending it and waits for the exposure rows that this transaction holds. Should
-# that fail, the next step reaches the order.
+# that fail, the next step reaches the order. An array keeps the cost linear whatever the planner
+# expects of the rows.
 TRIGGER_REACHED: Final = """
-WITH reached AS MATERIALIZED (
+UPDATE trading_order SET triggered_at = %(now)s
+WHERE id = ANY(ARRAY(
     SELECT resting.id
     FROM trading_order AS resting
     JOIN market_instrument AS instrument ON instrument.id = resting.instrument_id
-    WHERE instrument.id = ANY(%(instruments)s)
+    WHERE instrument.id = ANY(%(instruments)s::bigint[])
         AND NOT instrument.halted
         AND resting.status IN ('NEW', 'PARTIALLY_FILLED')
         AND resting.venue = 'simulated'
@@ -193,9 +195,7 @@ WITH reached AS MATERIALIZED (
         AND (resting.side = 'buy' AND resting.price >= instrument.mark_price
              OR resting.side = 'sell' AND resting.price <= instrument.mark_price)
     FOR NO KEY UPDATE OF resting SKIP LOCKED
-)
-UPDATE trading_order AS resting SET triggered_at = %(now)s
-FROM reached WHERE resting.id = reached.id
+))
 """
 
 
