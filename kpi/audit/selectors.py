@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from kpi.audit.chain import HASHED, portable
 from kpi.audit.models import AuditRecord
+from market.snapshot import consistent_read
 
 Values = dict[str, Any]
 
@@ -37,6 +38,8 @@ def exported_records(
 
 
 def portable_values(rows: QuerySet[AuditRecord]) -> Iterator[Values]:
-    """Yield records as an export writes them, however many there are."""
-    for values in rows.values(*EXPORTED).iterator(chunk_size=CHUNK):
-        yield portable(values)
+    """Yield records as an export writes them, however many there are, all of one moment."""
+    # The cursor lives in one transaction, so that a pooler of connections does not lose it.
+    with consistent_read():
+        for values in rows.values(*EXPORTED).iterator(chunk_size=CHUNK):
+            yield portable(values)

@@ -26,6 +26,7 @@ from tablib import Dataset
 from unfold.contrib.import_export.forms import ExportForm
 
 from market.console.actions import note_on_list
+from market.snapshot import consistent_read
 
 #: An export is put together in memory; this many rows take some seconds.
 MOST_ROWS: Final = 10_000
@@ -123,6 +124,8 @@ class ExportedAdmin(ExportMixin):
         """Refuse too many rows by a message; import-export shows a ValueError as one."""
         if queryset[MOST_ROWS : MOST_ROWS + 1].exists():
             raise ValueError(f"More than {MOST_ROWS:,} rows: narrow the list by its filters first.")
-        exported = super().get_export_data(file_format, request, queryset, **kwargs)
+        # import-export reads by a cursor, which a pooler loses between two transactions.
+        with consistent_read():
+            exported = super().get_export_data(file_format, request, queryset, **kwargs)
         note_on_list(self, request, f"Exported as {file_format.get_title()}.")
         return exported

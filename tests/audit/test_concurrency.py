@@ -10,6 +10,7 @@ from accounts.models import User
 from accounts.services import create_user
 from kpi.audit.models import AuditRecord
 from kpi.audit.sealing import LOCK, seal_records
+from kpi.audit.selectors import exported_records
 from kpi.audit.verification import verify_audit
 from risk.engine import Intent
 from trading.services import place_order
@@ -59,3 +60,16 @@ def test_an_order_is_captured_while_somebody_seals() -> None:
             pool.submit(refuse, user.pk).result(timeout=30)
     assert AuditRecord.objects.filter(kind="order_rejected").count() == ORDERS
     assert User.objects.count() == 1
+
+
+def test_an_export_reads_within_one_transaction() -> None:
+    """A cursor that outlives its transaction is lost behind a pooler of connections."""
+    create_user(username="trader")
+    seal_records()
+    records = exported_records()
+    next(records)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT is_holdable FROM pg_cursors WHERE name LIKE '_django_curs_%%'")
+        assert cursor.fetchall() == [(False,)]
+    records.close()
+    assert not connection.in_atomic_block
