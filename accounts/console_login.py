@@ -83,7 +83,7 @@ def limits_of(request: HttpRequest, user: str, device: str | None) -> list[Limit
 
 def user_meant(request: HttpRequest) -> str:
     """Return the username as the login form reads it, however it is spelled, in one case."""
-    field = (admin.site.login_form or AdminAuthenticationForm).base_fields["username"]
+    field = (admin.site.login_form or AdminAuthenticationForm)(request).fields["username"]
     return str(field.to_python(request.POST.get("username", ""))).casefold()
 
 

@@ -1,8 +1,11 @@
 """A form that somebody else's change has overtaken is refused and undoes nothing."""
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
@@ -11,7 +14,9 @@ from accounts.services import change_tier, change_user
 from kpi.models import AlertRule
 from market.models import Instrument
 from market.services import configure_instrument, halt_instrument, resume_instrument
+from market.versions import StaleVersion, version_of
 from risk.models import LeverageLimit, RiskPolicy
+from risk.services import change_policy
 from tests.admin.conftest import D, filled_in, press, save
 
 #: A page by its model, a field that somebody changes meanwhile, and one that the late form changes.
@@ -91,6 +96,25 @@ def test_a_late_dialog_moves_nobody(staff: Client, trader: User) -> None:
         press(staff, button, key, tier="beginner", version=found[1])
         trader.refresh_from_db()
         assert trader.tier == "beginner"
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_of_two_changes_at_once_one_is_late() -> None:
+    version, together = version_of(RiskPolicy.objects.get()), threading.Barrier(2)
+
+    def change(limit: int) -> bool:
+        together.wait()
+        try:
+            change_policy(changes={"user_exposure_limit": D(limit)}, version=version)
+        except StaleVersion:
+            return False
+        finally:
+            connections.close_all()
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sorted(pool.map(change, (7, 8))) == [False, True]
+    assert RiskPolicy.objects.get().history.count() == 1
 
 
 def test_a_change_of_an_old_copy_keeps_what_others_changed(exchange: None) -> None:
