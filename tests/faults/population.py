@@ -15,6 +15,7 @@ from accounts.keys import issue_api_key  # isort: skip
 from accounts.models import Tier  # isort: skip
 from accounts.services import create_user  # isort: skip
 from risk.engine import Intent  # isort: skip
+from risk.services import change_policy  # isort: skip
 from trading.services import place_order  # isort: skip
 
 SIZE, LEVERAGE, MARGIN = Decimal("0.01"), 10, Decimal(65)
@@ -38,7 +39,8 @@ def add_victim(name: str, ratio: Decimal) -> int:
 
 
 def main(clients: int, victims: int, *ratios: Decimal) -> None:
-    """Create everybody and print who they are."""
+    """Create everybody and print who they are; clients rest one order in ten, without end."""
+    change_policy(changes={"max_open_orders": 1_000_000})
     keys = [add_client(number) for number in range(clients)]
     batches = [[add_victim(f"victim-{r}-{n}", r) for n in range(victims)] for r in ratios]
     print(json.dumps({"keys": keys, "victims": batches}))
