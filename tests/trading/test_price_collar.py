@@ -1,22 +1,32 @@
 """A price source cannot throw the market: a quote beyond the collar halts its instrument."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from io import StringIO
+from itertools import pairwise
+from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
+from rest_framework.test import APIClient
 
+from accounts.models import User
 from market.models import HaltOutcome, Instrument, PriceHalt, PriceOrigin, PriceTick
 from market.quotes import Quote
 from market.services import configure_instrument, halt_instrument, resume_instrument
 from risk.services import change_policy
+from tests.binance_standin.server import BinanceStandin
 from tests.trading.conftest import Trader, order, state_of
 from trading.manual_prices import set_price, step_at_prices
 from trading.market_step import StepResult, apply_marks, run_market_step
 from trading.models import Liquidation, OrderStatus
 from trading.services import cancel_order
 
+pytest_plugins = ["tests.binance_standin.fixtures"]
+
 D = Decimal
+ClientOf = Callable[[User], APIClient]
 SIMULATION, BINANCE = PriceOrigin.SIMULATION, PriceOrigin.BINANCE_TESTNET
 
 
@@ -149,6 +159,33 @@ def test_another_source_meets_the_collar_while_an_order_is_open(
     cancel_order(order_id=resting.pk, user_id=user.pk)
     quoted(BINANCE, BTCUSDT="120000")
     assert mark() == 120_000
+
+
+def test_binance_cannot_throw_the_market(
+    trader: Trader, client_of: ClientOf, binance_standin: BinanceStandin, settings: Any
+) -> None:
+    settings.PRICE_SOURCES = ["binance_testnet", "simulation"]
+    settings.BINANCE_BASE_URL = binance_standin.url
+    settings.TICK_MIN_INTERVAL_SECONDS = 0
+    user = trader()
+    order(user, "buy", "1", leverage=10)
+    binance_standin.set_price("BTCUSDT", "0.01")
+    answer = client_of(user).post("/market/tick").json()
+    assert [price["price"] for price in answer["prices"]] == ["65000.00000000", "3200.00000000"]
+    assert (btc().halted, PriceHalt.objects.get().source) == (True, BINANCE)
+    assert btc().history.latest().history_user is None
+
+
+def test_the_tick_command_is_bound_too(market: dict[str, Instrument], settings: Any) -> None:
+    settings.SIMULATION_VOLATILITY = "1"
+    out = StringIO()
+    call_command("tick", "--count", "20", "--seed", "7", stdout=out)
+    assert "Halted BTCUSDT: " in out.getvalue()
+    ticks = PriceTick.objects.filter(instrument=btc()).order_by("id")
+    prices = list(ticks.values_list("price", flat=True))
+    moves = [abs(after / before - 1) for before, after in pairwise(prices)]
+    assert moves
+    assert max(moves) <= D("0.3")
 
 
 def test_a_person_may_set_any_price_and_is_warned(trader: Trader) -> None:
