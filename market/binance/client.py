@@ -130,31 +130,39 @@ class BinanceClient:
             "POST", "/api/v3/order", parameters, order_of, self._until(deadline)
         )
 
-    def cancel_order(self, *, symbol: str, client_order_id: str) -> OrderResult:
+    def cancel_order(
+        self, *, symbol: str, client_order_id: str, deadline: float | None = None
+    ) -> OrderResult:
         """Cancel an open order and return how it ended.
 
         Raises CancelRejected when there is no such open order, and OrderFateUnknown when it may
         have been canceled.
         """
         parameters = {"symbol": symbol, "origClientOrderId": client_order_id}
-        return self._signed_call("DELETE", "/api/v3/order", parameters, order_of, self._until(None))
+        until = self._until(deadline)
+        return self._signed_call("DELETE", "/api/v3/order", parameters, order_of, until)
 
-    def get_order(self, *, symbol: str, client_order_id: str) -> OrderResult:
+    def get_order(
+        self, *, symbol: str, client_order_id: str, deadline: float | None = None
+    ) -> OrderResult:
         """Return an order, without its fills. Raises NoSuchOrder."""
         parameters = {"symbol": symbol, "origClientOrderId": client_order_id}
-        return self._signed_call("GET", "/api/v3/order", parameters, order_of, self._until(None))
+        until = self._until(deadline)
+        return self._signed_call("GET", "/api/v3/order", parameters, order_of, until)
 
-    def my_trades(self, *, symbol: str, order_id: int) -> tuple[Fill, ...]:
+    def my_trades(
+        self, *, symbol: str, order_id: int, deadline: float | None = None
+    ) -> tuple[Fill, ...]:
         """Return all fills of an order, the oldest first; ``order_id`` is the venue's.
 
         Of one that filled in more than MOST_PAGES × TRADES_PAGE parts only so many are returned.
         """
         parameters = {"symbol": symbol, "orderId": str(order_id), "limit": str(TRADES_PAGE)}
-        deadline, from_id = self._until(None), 0
+        until, from_id = self._until(deadline), 0
         fills: tuple[Fill, ...] = ()
         for _ in range(MOST_PAGES):
             asked = parameters | {"fromId": str(from_id)}
-            page = self._signed_call("GET", "/api/v3/myTrades", asked, trades_of, deadline)
+            page = self._signed_call("GET", "/api/v3/myTrades", asked, trades_of, until)
             fills += page
             if len(page) < TRADES_PAGE:
                 break

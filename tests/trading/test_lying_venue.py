@@ -30,7 +30,7 @@ from tests.trading.conftest import (
 from trading.errors import NotSettledSo, OrderPending
 from trading.models import Order, OrderStatus, ParkedAnswer, Trade
 from trading.services import cancel_order
-from trading.venues import orders
+from trading.venues import orders, reconciliation
 from trading.venues.connection import venue_order_id
 from trading.venues.orders import FATE_FINAL_AFTER
 from trading.venues.reconciliation import WATCHED_FOR, reconcile_pending_orders
@@ -354,6 +354,23 @@ def test_a_fault_at_one_order_of_a_batch_keeps_the_answers_before_it(
     assert [first["order"]["status"], third["order"]["status"]] == ["FILLED", "FILLED"]
     assert (second["status_code"], second["code"]) == (503, "order_not_placed")
     assert venue.count("POST") == 2
+
+
+def test_a_venue_that_drips_holds_no_run(
+    venue: BinanceStandin, trader: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that runs never pile up in the workers that market steps share."""
+    user = trader()
+    for _ in range(4):
+        placed = order(user, "buy", "0.01", price="60000")
+        venue.fill(venue_order_id(placed), "60000", "0.01")
+    requests = venue.count("GET")
+    venue.fail_next(Fault.DRIP_BODY, method="GET")
+    with monkeypatch.context() as patch:
+        patch.setattr(reconciliation, "RUN_FOR", 0.5)
+        assert reconcile_pending_orders() == 0
+    assert venue.count("GET") == requests + 1
+    assert reconcile_pending_orders() == 4
 
 
 def test_an_order_that_holds_up_reconciliation_does_not_shield_the_others(

@@ -159,22 +159,28 @@ def cancel_at_venue(*, order: Order) -> Order:
     raise OrderNotOpen(order_id=order.pk, status=order.status)
 
 
-def refresh(client: BinanceClient, order: Order) -> Order:
+def refresh(client: BinanceClient, order: Order, *, deadline: float | None = None) -> Order:
     """Bring an order to where the venue says it is, and return it.
 
-    Raises VenueUnavailable, VenueRateLimited, VenueRejected.
+    ``deadline`` is one of the client, for all that it asks. Raises VenueUnavailable,
+    VenueRateLimited, VenueRejected.
     """
     try:
-        result = client.get_order(symbol=order.symbol, client_order_id=venue_order_id(order))
+        result = client.get_order(
+            symbol=order.symbol, client_order_id=venue_order_id(order), deadline=deadline
+        )
     except NoSuchOrder:
         if timezone.now() - order.created_at <= FATE_FINAL_AFTER:
             return order
         absent = Denial(VENUE_REJECTED, "The venue does not know the order.")
         return end_absent(order=order, status=OrderStatus.EXPIRED, denial=absent)
-    return settle(order=order, result=result, fills=all_fills(client, order, result))
+    fills = all_fills(client, order, result, deadline=deadline)
+    return settle(order=order, result=result, fills=fills)
 
 
-def all_fills(client: BinanceClient, order: Order, result: OrderResult) -> Sequence[Fill]:
+def all_fills(
+    client: BinanceClient, order: Order, result: OrderResult, *, deadline: float | None = None
+) -> Sequence[Fill]:
     """Return the fills of an order, asking the venue for those that its answer left out.
 
     What it refuses to list is not listed.
@@ -182,6 +188,6 @@ def all_fills(client: BinanceClient, order: Order, result: OrderResult) -> Seque
     if result.fills_complete:
         return result.fills
     try:
-        return client.my_trades(symbol=order.symbol, order_id=result.order_id)
+        return client.my_trades(symbol=order.symbol, order_id=result.order_id, deadline=deadline)
     except VenueRejected:
         return result.fills

@@ -23,10 +23,14 @@ from trading.venues.verification import GOING_ON
 
 log = structlog.get_logger(__name__)
 
+#: Seconds that a run takes at most, so that it is over before the next one begins.
+RUN_FOR: Final = 10
 #: The most orders that one run asks for, of those that are open and of those that have ended. The
 #: venue counts up to 9 for an order, and refuses all requests beyond 6,000 a minute.
 MOST_OPEN: Final = 100
-MOST_ENDED: Final = 25
+MOST_ENDED: Final = 5
+#: So many of either a run gets through in any case.
+FEW: Final = 5
 #: So many unanswered questions in a row mean that the venue is not reached.
 MOST_UNANSWERED: Final = 3
 #: How long an order that has ended is asked about.
@@ -38,17 +42,18 @@ def reconcile_pending_orders() -> int:
 
     Harmless to repeat, also while an order is being placed.
     """
-    orders = list(chain(open_orders(), ended_orders()))
+    orders = list(chain(ended_orders(), open_orders()))
     if not orders or not has_credentials():
         return 0
     client, changed, unanswered = venue_client(), 0, 0
+    deadline = client.deadline_in(RUN_FOR)
     for order in orders:
         try:
-            changed += reconcile(client, order)
+            changed += reconcile(client, order, deadline)
             unanswered = 0
         except VenueError as error:
             log.warning("reconciliation_failed", order_id=order.pk, reason=error.code)
-            # Not reached, or in a pause that the venue asked for: so would be the others.
+            # Not reached, in a pause that the venue asked for, or out of time: so are the others.
             unanswered += error.http_status is None
             if unanswered == MOST_UNANSWERED:
                 break
@@ -71,29 +76,30 @@ def ended_orders() -> QuerySet[Order]:
 
 
 def drawn(orders: QuerySet[Order], most: int, *first: str) -> QuerySet[Order]:
-    """Return those that are not parked; of too many so many by lot, so that each gets its turn."""
+    """Return those that are not parked; of more than a few by lot, so that each gets its turn."""
     orders = orders.select_related("account").filter(~IS_PARKED)
-    return orders.order_by(*first, "?" if orders[most:].exists() else "id")[:most]
+    return orders.order_by(*first, "?" if orders[FEW:].exists() else "id")[:most]
 
 
-def reconcile(client: BinanceClient, order: Order) -> bool:
+def reconcile(client: BinanceClient, order: Order, deadline: float) -> bool:
     """Bring one order in step and tell whether that changed it."""
     if order.status not in OPEN_STATUSES:
-        look_for_ended(client, order)
+        look_for_ended(client, order, deadline)
         return False
     before = (order.status, order.filled_size)
-    after = refresh(client, order)
+    after = refresh(client, order, deadline=deadline)
     return (after.status, after.filled_size) != before
 
 
-def look_for_ended(client: BinanceClient, order: Order) -> None:
+def look_for_ended(client: BinanceClient, order: Order, deadline: float) -> None:
     """Cancel an order that has ended here where the venue has it, and park what it filled."""
-    name = venue_order_id(order)
+    name, symbol = venue_order_id(order), order.symbol
     try:
-        result = client.get_order(symbol=order.symbol, client_order_id=name)
+        result = client.get_order(symbol=symbol, client_order_id=name, deadline=deadline)
         if result.status in GOING_ON:
             log.warning("ended_order_at_venue", order_id=order.pk, status=result.status)
-            result = client.cancel_order(symbol=order.symbol, client_order_id=name)
+            result = client.cancel_order(symbol=symbol, client_order_id=name, deadline=deadline)
     except (NoSuchOrder, CancelRejected):
         return
-    settle(order=order, result=result, fills=all_fills(client, order, result))
+    fills = all_fills(client, order, result, deadline=deadline)
+    settle(order=order, result=result, fills=fills)
