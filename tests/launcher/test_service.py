@@ -54,6 +54,8 @@ def test_stopping_leaves_no_child_behind(tmp_path: Path) -> None:
     service = Service("probe", (sys.executable, "-c", PARENT, str(report)), patience=5)
     assert watched_until(service, report.exists)
     child = int(report.read_text())
+    # A program that has just replaced its parent's copy has no command line for a moment.
+    wait_while(lambda: command_of(child) == "", 10)
     assert command_of(child)
     service.stop()
     wait_while(lambda: command_of(child) != "", 5)

@@ -18,6 +18,7 @@ import django
 
 django.setup()
 
+from django.conf import settings  # noqa: E402
 from django.db import connection  # noqa: E402
 
 from market.models import Instrument  # noqa: E402
@@ -26,6 +27,9 @@ from trading.errors import ClientOrderIdConflict, OrderNotOpen  # noqa: E402
 from trading.serializers import PLACEMENT  # noqa: E402
 from trading.services import cancel_order, place_orders  # noqa: E402
 from trading.tickets import Outcome, Placement, Ticket  # noqa: E402
+
+# The locks are on trial, not how fast a busy machine opens this many connections.
+settings.DATABASES["default"]["OPTIONS"]["pool"]["timeout"] = 60
 
 #: Where marks start; they only fall.
 MARKS = {"BTCUSDT": 65_000, "ETHUSDT": 3_200}
