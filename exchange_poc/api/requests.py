@@ -15,7 +15,7 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.http import parse_header_parameters
 
-from market.errors import ExchangeError, NotFound
+from market.errors import ExchangeError
 
 UTF_8: Final = {"utf-8", "ascii"}
 
@@ -76,7 +76,7 @@ class ReadableRequestMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         try:
             check_charset(request)
-            check_address(request)
+            check_query(request)
             take_in_chunks(request)
         except ExchangeError as error:
             return JsonResponse(error.body, status=error.status)
@@ -94,13 +94,8 @@ def check_charset(request: HttpRequest) -> None:
         raise UnknownCharset
 
 
-def check_address(request: HttpRequest) -> None:
-    """Refuse what no name has and no column holds.
-
-    Raises NotFound, NullCharacter, TooManyFieldsSent.
-    """
-    if "\0" in request.path_info:
-        raise NotFound
+def check_query(request: HttpRequest) -> None:
+    """Refuse a query that no column holds. Raises NullCharacter, TooManyFieldsSent."""
     if any("\0" in part for name, values in request.GET.lists() for part in (name, *values)):
         raise NullCharacter
 

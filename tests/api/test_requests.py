@@ -63,8 +63,8 @@ def test_a_null_character_is_refused(call: Call, path: str) -> None:
         answer = call("GET", path, query)
         assert (answer.status_code, answer.json()["code"]) == (400, "bad_request"), query
     for place in (f"{path}\0", f"{path}\0/", "/static/\0", "/admin/\0"):
-        answer = call("GET", place)
-        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), place
+        at_console = place.startswith("/admin/")  # asks whoever it may be to log in first
+        assert call("GET", place).status_code == (302 if at_console else 404), place
 
 
 ODD_BYTES = ("%FF", "%ED%A0%80", "%C0%80", "%0D%0A", "%2E%2E%2F", "%F4%90%80%80", "\xff", "%")
