@@ -6,7 +6,7 @@ from django.test import Client
 
 from accounts.models import User
 from market.models import HaltOutcome, Instrument, PriceHalt
-from tests.admin.conftest import press, quoted
+from tests.admin.conftest import Clerk, press, quoted
 from trading.models import Liquidation
 
 
@@ -61,6 +61,17 @@ def test_the_old_mark_is_kept(staff: Client, halted: PriceHalt) -> None:
     halted.refresh_from_db()
     assert halted.outcome == HaltOutcome.KEPT
     assert eth().history.latest().history_user == User.objects.get(username="admin")
+
+
+def test_who_may_not_set_prices_may_not_take_one(clerk: Clerk, halted: PriceHalt) -> None:
+    client = clerk("view_instrument", "change_instrument")
+    page = client.get(f"/admin/market/instrument/{eth().pk}/release/").content.decode()
+    assert "Keep the old mark" in page
+    assert "Take this price" not in page
+    release(client, halted, "taken")
+    assert (eth().mark_price, eth().halted) == (3_200, True)
+    release(client, halted, "kept")
+    assert (eth().mark_price, eth().halted) == (3_200, False)
 
 
 def test_nobody_in_particular_halted_it(staff: Client, halted: PriceHalt) -> None:

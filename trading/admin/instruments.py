@@ -48,10 +48,10 @@ class ReleaseForm(BaseDialogForm):
         if (halt := halts.first()) is not None:
             self.fields["halt"].initial = halt.pk
             mark = halt.instrument.mark_price or halt.mark_price
-            self.fields["outcome"].choices = [
-                (HaltOutcome.KEPT, f"Keep the old mark: {plain(mark)}"),
-                (HaltOutcome.TAKEN, f"Take this price: {plain(halt.price)}"),
-            ]
+            choices = [(HaltOutcome.KEPT, f"Keep the old mark: {plain(mark)}")]
+            if request.user.has_perm("market.change_marketclock"):  # as to set a price
+                choices.append((HaltOutcome.TAKEN, f"Take this price: {plain(halt.price)}"))
+            self.fields["outcome"].choices = choices
 
 
 @admin.register(Instrument)
