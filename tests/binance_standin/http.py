@@ -35,6 +35,10 @@ class Handler(BaseHTTPRequestHandler):
         with suppress(OSError):
             super().handle()
 
+    def finish(self) -> None:
+        with suppress(OSError):
+            super().finish()
+
     def do_GET(self) -> None:
         self.respond()
 
