@@ -15,10 +15,11 @@ import django
 import psycopg
 
 from exchange_poc.launcher import ports
+from exchange_poc.launcher.health import answers
 from exchange_poc.launcher.local_dir import PROJECT_ROOT, LocalDir
 from exchange_poc.launcher.postgres import DATABASE, Postgres
 from exchange_poc.launcher.processes import end, end_group, spawn
-from exchange_poc.launcher.run import answers, create_metrics_directory, manage
+from exchange_poc.launcher.run import create_metrics_directory, manage
 from exchange_poc.launcher.servers import Servers, leased
 from exchange_poc.launcher.signals import StopSignals
 from exchange_poc.launcher.suite import own_local_dir
