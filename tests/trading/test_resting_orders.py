@@ -11,14 +11,16 @@ from accounts.services import suspend_account, withdraw
 from market.models import Instrument, PriceOrigin
 from market.quotes import Quote
 from market.services import halt_instrument, resume_instrument
+from risk.engine import Intent
 from risk.models import GlobalExposure, RiskPolicy
 from risk.services import halt_trading, resume_trading
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.errors import OrderNotOpen
 from trading.market_step import apply_marks
 from trading.models import Order, OrderStatus, Trade
-from trading.resting import triggered_orders
-from trading.services import cancel_order
+from trading.resting import CHUNK, triggered_orders
+from trading.services import cancel_order, place_orders
+from trading.tickets import Ticket
 
 D = Decimal
 
@@ -84,6 +86,17 @@ def test_orders_reached_by_one_step_fill_in_the_order_of_acceptance(
     ]
     marks(BTCUSDT="60000")
     assert list(Trade.objects.order_by("id").values_list("order_id", flat=True)) == ids
+
+
+def test_an_account_with_many_orders_keeps_no_other_waiting(trader: Trader, marks: Marks) -> None:
+    """All fill in one step; those beyond a chunk after the orders of everybody else."""
+    many, one = trader("10000"), trader("10000")
+    resting = Ticket(Intent("BTCUSDT", is_buy=True, size=D("0.001"), price=D("60000")))
+    place_orders(user_id=many.pk, tickets=[resting] * (CHUNK + 10))
+    order(one, "buy", "0.1", price="60000")
+    assert len(marks(BTCUSDT="60000").ended_orders) == CHUNK + 11
+    filled = list(Trade.objects.order_by("id").values_list("account_id", flat=True))
+    assert filled == [many.account.pk] * CHUNK + [one.account.pk] + [many.account.pk] * 10
 
 
 def test_a_reduce_only_order_rests_without_a_reservation_and_never_opens(
