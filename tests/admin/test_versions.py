@@ -1,16 +1,16 @@
 """A form that somebody else's change has overtaken is refused and undoes nothing."""
 
 import re
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
 from django.test import Client
 from django.urls import reverse
 
 from accounts.models import AccountPolicy, User
 from accounts.services import change_tier, change_user
+from exchange_poc.launcher.processes import wait_while
 from kpi.models import AlertRule
 from market.models import Instrument
 from market.services import configure_instrument, halt_instrument, resume_instrument
@@ -98,12 +98,27 @@ def test_a_late_dialog_moves_nobody(staff: Client, trader: User) -> None:
         assert trader.tier == "beginner"
 
 
+WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+def waiting() -> int:
+    """Return how many sessions wait for a lock."""
+    with connection.cursor() as cursor:
+        # A transaction otherwise sees all sessions as they were when it first looked.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(WAITING)
+        return int(cursor.fetchone()[0])
+
+
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_of_two_changes_at_once_one_is_late() -> None:
-    version, together = version_of(RiskPolicy.objects.get()), threading.Barrier(2)
+    """Both begin while the row is held, so that each could read the version that it expects."""
+    version = version_of(RiskPolicy.objects.get())
 
     def change(limit: int) -> bool:
-        together.wait()
         try:
             change_policy(changes={"user_exposure_limit": D(limit)}, version=version)
         except StaleVersion:
@@ -113,7 +128,11 @@ def test_of_two_changes_at_once_one_is_late() -> None:
         return True
 
     with ThreadPoolExecutor(2) as pool:
-        assert sorted(pool.map(change, (7, 8))) == [False, True]
+        with transaction.atomic():
+            RiskPolicy.objects.select_for_update().get()
+            changes = [pool.submit(change, limit) for limit in (7, 8)]
+            wait_while(lambda: waiting() < 2, 60)
+        assert sorted(one.result() for one in changes) == [False, True]
     assert RiskPolicy.objects.get().history.count() == 1
 
 
