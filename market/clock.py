@@ -31,6 +31,15 @@ coalesce(busy_until >= clock_timestamp(), false) AND (
 )
 """
 
+DUE = """
+coalesce(
+    CASE WHEN %(instrument)s::bigint IS NULL THEN stepped_at
+         ELSE (SELECT marked_at FROM market_instrument WHERE id = %(instrument)s) END
+        <= clock_timestamp() - make_interval(secs => %(min_interval)s),
+    true
+)
+"""
+
 BEGIN_IF_FREE = """
 UPDATE market_marketclock
 SET steps = steps + 1,
@@ -43,18 +52,13 @@ SET steps = steps + 1,
     )
 WHERE id = 1
     AND NOT ({busy})
-    AND coalesce(
-        CASE WHEN %(instrument)s::bigint IS NULL THEN stepped_at
-             ELSE (SELECT marked_at FROM market_instrument WHERE id = %(instrument)s) END
-            <= clock_timestamp() - make_interval(secs => %(min_interval)s),
-        true
-    )
+    AND {due}
 RETURNING steps
 """
-BEGIN_STEP = BEGIN_IF_FREE.format(busy=BUSY)
+BEGIN_STEP = BEGIN_IF_FREE.format(busy=BUSY, due=DUE)
 
-SELECT_BUSY = "SELECT {busy} FROM market_marketclock WHERE id = 1"
-IS_BUSY = SELECT_BUSY.format(busy=BUSY)
+SELECT_DUE = "SELECT {due} FROM market_marketclock WHERE id = 1"
+IS_DUE = SELECT_DUE.format(due=DUE)
 
 END_STEP = "UPDATE market_marketclock SET busy_until = NULL WHERE id = 1 AND steps = %s"
 
@@ -79,8 +83,8 @@ def begin_step(
     }
     deadline = time.monotonic() + patience_seconds
     while (step := take(parameters)) is None and time.monotonic() < deadline:
-        if not is_busy():
-            return take(parameters)
+        if not is_due(parameters):
+            return None
         time.sleep(POLL)
     return step
 
@@ -95,10 +99,10 @@ def take(parameters: dict[str, Any]) -> int | None:
     return row[0] if row else None
 
 
-def is_busy() -> bool:
-    """Tell whether a step holds the clock."""
+def is_due(parameters: dict[str, Any]) -> bool:
+    """Tell whether a step has its turn, were the clock free."""
     with connection.cursor() as cursor:
-        cursor.execute(IS_BUSY)
+        cursor.execute(IS_DUE, parameters)
         row = cursor.fetchone()
     return bool(row and row[0])
 

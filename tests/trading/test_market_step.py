@@ -102,6 +102,37 @@ def test_beats_step_waits_for_a_step_of_one_instrument(
     assert ticks_of("ETHUSDT") == before + 1
 
 
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_a_step_that_must_not_be_skipped_waits_for_whoever_comes_first(
+    market: dict[str, Instrument], own_thread: ThreadPoolExecutor
+) -> None:
+    """Another step takes the clock right after the one that was waited for has ended."""
+
+    def elsewhere(call: Callable[..., Any], **arguments: Any) -> Any:
+        return own_thread.submit(call, **arguments).result(timeout=60)
+
+    first = elsewhere(begin_step)
+    # Before each look of the waiting step at the clock, in turn: an attempt, a question, …
+    others = iter(
+        [
+            lambda: None,
+            lambda: elsewhere(end_step, step=first),
+            lambda: elsewhere(begin_step),
+            lambda: None,
+            lambda: elsewhere(end_step, step=first + 1),
+        ]
+    )
+
+    def let_others_in(execute: Any, sql: str, *arguments: Any) -> Any:
+        if "market_marketclock" in sql:
+            next(others, lambda: None)()
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(let_others_in):
+        result = set_price(symbol="BTCUSDT", price=D(60_000))
+    assert result.step == first + 2
+
+
 @pytest.fixture
 def own_thread() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(1) as pool:
