@@ -1,5 +1,6 @@
 """The API keeps its published schema whatever it is asked, and never answers with a 500."""
 
+import os
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
-from django.core.wsgi import get_wsgi_application
 from django.db import close_old_connections
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
@@ -15,11 +15,15 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from accounts.authentication import issue_token
 from accounts.keys import issue_api_key
 from accounts.models import User
+from exchange_poc.wsgi import application
 from risk.engine import Intent
 from trading.demo import seed_demo
 from trading.services import place_order
 
-schema = schemathesis.openapi.from_wsgi("/schema", get_wsgi_application())
+#: Requests per call; a hundred and more find what the usual number leaves out.
+EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "20"))
+
+schema = schemathesis.openapi.from_wsgi("/schema", application)
 
 
 @pytest.fixture
@@ -45,7 +49,12 @@ def token(one_transaction: None, settings: Any) -> str:
 
 
 @schema.parametrize()
-@settings(max_examples=20, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=EXAMPLES,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 def test_answers_conform_to_the_schema(case: schemathesis.Case, token: str) -> None:
     # A rule may refuse what the schema allows. And where it costs nothing the API is lenient: an
     # empty filter counts as none, a number as a string.
