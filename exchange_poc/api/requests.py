@@ -7,10 +7,8 @@ middleware refuses it, observed like every other request.
 
 import codecs
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any, Final
 
-from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.http import parse_header_parameters
@@ -30,19 +28,6 @@ class LengthRequired(ExchangeError):
     status = 411
     code = "length_required"
     detail = "Send the body with a Content-Length."
-
-
-class BodyTooLarge(ExchangeError):
-    """A body that came in chunks is longer than ``DATA_UPLOAD_MAX_MEMORY_SIZE`` bytes."""
-
-    status = 413
-    code = "body_too_large"
-    detail = "The body is too large."
-
-
-class BrokenBody(ExchangeError):
-    code = "bad_request"
-    detail = "The body ended before its last chunk."
 
 
 class NullCharacter(ExchangeError):
@@ -68,7 +53,7 @@ class Handler(WSGIHandler):
 
 
 class ReadableRequestMiddleware:
-    """Refuses what can't be read, and takes in a body whose length was not told."""
+    """Refuses what can't be read as a whole."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -77,7 +62,7 @@ class ReadableRequestMiddleware:
         try:
             check_charset(request)
             check_query(request)
-            take_in_chunks(request)
+            check_length(request)
         except ExchangeError as error:
             return JsonResponse(error.body, status=error.status)
         return self.get_response(request)
@@ -100,22 +85,10 @@ def check_query(request: HttpRequest) -> None:
         raise NullCharacter
 
 
-def take_in_chunks(request: HttpRequest) -> None:
-    """Read a chunked body, which has no length and would pass for an empty one.
+def check_length(request: HttpRequest) -> None:
+    """Refuse a chunked body, which has no length and would pass for an empty one.
 
-    Raises LengthRequired where the server does not say when such a body ends, BodyTooLarge,
-    BrokenBody.
+    Raises LengthRequired.
     """
-    if "HTTP_TRANSFER_ENCODING" not in request.META:
-        return
-    if not request.META.get("wsgi.input_terminated"):
+    if "HTTP_TRANSFER_ENCODING" in request.META:
         raise LengthRequired
-    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    try:
-        body = request.META["wsgi.input"].read(limit + 1)
-    except OSError as error:
-        raise BrokenBody from error
-    if len(body) > limit:
-        raise BodyTooLarge
-    request.META["CONTENT_LENGTH"] = str(len(body))
-    request._stream = BytesIO(body)

@@ -108,14 +108,6 @@ CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_TYPE": "application/jso
 TOKEN_REQUEST = b'{"api_key": "none"}'
 
 
-def test_a_chunked_body_is_read(call: Call) -> None:
-    environ = {**CHUNKED, "wsgi.input_terminated": True}
-    answer = call("POST", "/auth/token", "", TOKEN_REQUEST, **environ)
-    assert (answer.status_code, answer.json()["code"]) == (401, "invalid_api_key")
-    answer = call("POST", "/auth/token", "", b"x" * 1_048_577, **environ)
-    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
-
-
 def test_a_body_without_a_known_end_is_not_taken_for_an_empty_one(call: Call) -> None:
     answer = call("POST", "/auth/token", "", TOKEN_REQUEST, **CHUNKED)
     assert (answer.status_code, answer.json()["code"]) == (411, "length_required")
