@@ -70,8 +70,8 @@ def run_market_step(
 
     Prices come from the configured sources unless ``quote_source`` gives them. Nothing happens when
     the step is not due, ``min_interval_seconds`` after the last one, or when another step still
-    runs after ``patience_seconds``. An instrument whose rows another session keeps locked keeps its
-    mark. Raises UnknownSymbol.
+    runs after ``patience_seconds``. An instrument whose rows another session keeps locked for as
+    long, or for a second, keeps its mark. Raises UnknownSymbol.
     """
     instrument_id = None if symbol is None else get_instrument(symbol=symbol).pk
     step = begin_step(
@@ -87,7 +87,8 @@ def run_market_step(
             instruments = instruments_to_step(instrument_id)
             quotes = (quote_source or configured_quotes)(instruments, step)
             check_marks(quotes=quotes)
-            sifted = apply_marks_or_part(quotes=quotes, now=timezone.now())
+            patience = max(patience_seconds, PATIENCE)
+            sifted = apply_marks_or_part(quotes=quotes, now=timezone.now(), patience=patience)
             if sifted is None:
                 return StepResult(refreshed=False)
             fills = fill_triggered_orders()
@@ -133,11 +134,13 @@ def configured_quotes(instruments: Sequence[Instrument], step: int) -> Mapping[i
     return {i.pk: quotes[i.symbol] for i in instruments if i.symbol in quotes}
 
 
-def apply_marks_or_part(*, quotes: Mapping[int, Quote], now: datetime) -> Sifted | None:
+def apply_marks_or_part(
+    *, quotes: Mapping[int, Quote], now: datetime, patience: float
+) -> Sifted | None:
     """Apply marks; where a row stays locked, each by itself. None when all of them are held up."""
-    isolation = Isolation()
+    isolation = Isolation(patience=patience)
     try:
-        return apply_marks(quotes=quotes, now=now)
+        return apply_marks(quotes=quotes, now=now, patience=patience)
     except OperationalError as error:
         if not is_lock_timeout(error):
             raise

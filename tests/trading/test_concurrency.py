@@ -25,8 +25,10 @@ from risk.engine import Intent
 from risk.models import GlobalExposure, Position, RiskPolicy
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.booking import lock_exposures
-from trading.errors import ClientOrderIdConflict, MarketBusy, OrderNotOpen
+from trading.errors import ClientOrderIdConflict, OrderNotOpen
 from trading.liquidation import liquidate, sweep_liquidations
+from trading.manual_prices import fixed_quotes
+from trading.market_step import StepResult, run_market_step
 from trading.models import Liquidation, Order, OrderStatus, Trade
 from trading.services import cancel_order, place_order
 
@@ -272,16 +274,19 @@ def test_an_account_that_stays_locked_holds_up_neither_fills_nor_close_outs(
 def test_an_instrument_that_stays_locked_keeps_its_mark_alone(
     trader: Trader, marks: Marks, together: Callable[..., list[Any]]
 ) -> None:
-    btc, eth = Instrument.objects.get(symbol="BTCUSDT"), Instrument.objects.get(symbol="ETHUSDT")
+    btc, eth = (Instrument.objects.get(symbol=f"{base}USDT") for base in ("BTC", "ETH"))
     order(trader("10000"), "buy", "0.1", price="60000")
-    step = beside(
-        together,
-        lambda: lock_exposures([eth.pk]),
-        lambda: marks(BTCUSDT="59000", ETHUSDT="3000"),
-    )
-    assert (list(step.quotes), len(step.ended_orders)) == ([btc.pk], 1)
-    with pytest.raises(MarketBusy):
-        beside(together, lambda: lock_exposures([eth.pk]), lambda: marks(ETHUSDT="3000"))
+
+    def step(**prices: str) -> StepResult:
+        quotes = fixed_quotes({symbol: D(price) for symbol, price in prices.items()})
+        hold = partial(lock_exposures, [eth.pk])
+        result = beside(together, hold, partial(run_market_step, quote_source=quotes))
+        assert isinstance(result, StepResult)
+        return result
+
+    both = step(BTCUSDT="59000", ETHUSDT="3000")
+    assert (list(both.quotes), len(both.ended_orders)) == ([btc.pk], 1)
+    assert not step(ETHUSDT="3000").refreshed
     eth.refresh_from_db()
     assert eth.mark_price == D("3200")
     assert list(marks(ETHUSDT="3000").quotes) == [eth.pk]
