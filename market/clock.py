@@ -72,8 +72,8 @@ def begin_step(
 ) -> int | None:
     """Take the clock for a step of all instruments, or of one, and return the step's number.
 
-    None when it is not due, ``min_interval_seconds`` after the last one, and when another step
-    still holds the clock after ``patience_seconds``. A holder gives the clock back when its lease
+    None when within ``patience_seconds`` it is not due, ``min_interval_seconds`` after the last
+    one, or another step still holds the clock. A holder gives the clock back when its lease
     ends, and at once when its connection does.
     """
     parameters = {
@@ -82,8 +82,8 @@ def begin_step(
         "lease": lease_seconds,
     }
     deadline = time.monotonic() + patience_seconds
-    while (step := take(parameters)) is None and time.monotonic() < deadline:
-        if not is_due(parameters):
+    while (step := take(parameters)) is None and (left := deadline - time.monotonic()) > 0:
+        if not is_due({**parameters, "min_interval": min_interval_seconds - left}):
             return None
         time.sleep(POLL)
     return step

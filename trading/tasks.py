@@ -1,5 +1,7 @@
 """Celery tasks: each is one call of a service and harmless to repeat."""
 
+from typing import Final
+
 from celery import shared_task
 from django.conf import settings
 
@@ -7,12 +9,20 @@ from risk import bounds
 from trading import liquidation, market_step
 from trading.venues import reconciliation
 
+#: Seconds that a tick keeps a child of the worker waiting at most.
+LONGEST_WAIT: Final = 1.0
+
 
 @shared_task
 def run_market_step() -> None:
-    """Tick: skipped when one has just run; waits a little for a step of one instrument to end."""
+    """Tick, half an interval after the last one at the earliest.
+
+    It waits a little for its turn, so that neither a late tick nor a step of one instrument costs
+    the market the next one.
+    """
     half = settings.TICK_INTERVAL_SECONDS / 2
-    market_step.run_market_step(min_interval_seconds=half, patience_seconds=half)
+    patience = min(half, LONGEST_WAIT)
+    market_step.run_market_step(min_interval_seconds=half, patience_seconds=patience)
 
 
 @shared_task

@@ -2,10 +2,12 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import connection, connections, transaction
 from django.db.backends.postgresql.base import DatabaseWrapper
+from django.utils import timezone
 
 from market.clock import begin_step, end_step
 from market.models import MarketClock
@@ -98,6 +100,15 @@ def test_the_minimum_interval_counts_from_the_last_beginning(db: None) -> None:
     end_step(step=step)
     assert begin_step(min_interval_seconds=3600) is None
     assert begin_step(min_interval_seconds=0) is not None
+
+
+def test_a_step_waits_for_its_turn_if_that_comes_within_its_patience(db: None) -> None:
+    almost = timezone.now() - timedelta(seconds=3599)
+    MarketClock.objects.update(stepped_at=almost)
+    step = begin_step(min_interval_seconds=3600, patience_seconds=60)
+    assert step is not None
+    end_step(step=step)
+    assert begin_step(min_interval_seconds=3600, patience_seconds=60) is None
 
 
 def test_a_clock_that_is_not_its_turn_is_left_as_it_is(db: None) -> None:

@@ -73,10 +73,9 @@ def test_ticks_of_one_instrument_never_hold_up_the_step_of_all(
 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
-def test_beats_step_waits_for_a_step_of_one_instrument(
-    market: dict[str, Instrument], settings: Any, own_thread: ThreadPoolExecutor
+def test_a_full_step_waits_for_a_step_of_one_instrument(
+    market: dict[str, Instrument], own_thread: ThreadPoolExecutor
 ) -> None:
-    settings.TICK_INTERVAL_SECONDS = 120
     MarketClock.objects.update(stepped_at=None)
     before = ticks_of("ETHUSDT")
     btc = market["BTC"]
@@ -93,7 +92,7 @@ def test_beats_step_waits_for_a_step_of_one_instrument(
 
     def step() -> None:
         with connection.execute_wrapper(count_attempts):
-            beat_step()
+            run_market_step(min_interval_seconds=60, patience_seconds=60)
 
     waiting = own_thread.submit(step)
     assert tried_again.wait(timeout=60)
