@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from django.db import connection
 
@@ -29,14 +30,11 @@ def replace_connection() -> None:
         cursor.execute("SELECT pg_backend_pid()")
         [pid] = cursor.fetchone()
     connection.close()
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(end_process, pid).result()
-
-
-def end_process(pid: int) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
-    connection.close()
+    # Not by way of the pool, which could hand out the very connection that is to end.
+    address = connection.get_connection_params()
+    names = ("host", "port", "user", "password", "dbname")
+    with psycopg.connect(**{n: address[n] for n in names if address.get(n)}) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
 
 
 def test_a_check_stays_the_only_one_while_connections_come_and_go() -> None:
