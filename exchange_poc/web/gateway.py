@@ -11,10 +11,12 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import nullcontext, suppress
 from io import BytesIO
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
+
+from granian._granian import RSGIProtocolClosed, RSGIProtocolError
 
 from exchange_poc.web.environ import environ_of
 
@@ -28,14 +30,16 @@ log = logging.getLogger(__name__)
 Headers = list[tuple[str, str]]
 
 REQUEST_SECONDS: Final = 20  # for the whole head, and again for the whole body
-#: A longer body waits until fewer than LONG_AT_ONCE others are held in memory.
+#: A longer body waits until fewer than LONG_AT_ONCE others arrive.
 LONG_BODY: Final = 65_536
 LONG_AT_ONCE: Final = 32
-TAKEN_IN: Final = 8_388_608
+TAKEN_IN: Final = 8_388_608  # of a body that is refused for its length
 #: A longer answer is sent in parts, a thread waiting for each to be taken.
 PART: Final = 2_097_152
 PART_SECONDS: Final = 20
 
+#: Raised where an answer finds nobody who takes it, or takes it in time.
+CLIENT_LEFT: Final = (RSGIProtocolClosed, RSGIProtocolError, TimeoutError)
 JSON: Final = [("content-type", "application/json")]
 
 
@@ -67,16 +71,14 @@ class Gateway:
         length = min(int(environ.get("CONTENT_LENGTH", 0)), self.longest_body + 1)
         if length == 0:
             await self.run(environ, b"", protocol)
-        elif length <= LONG_BODY:
-            await self.take_in(environ, length, protocol)
         else:
-            async with self.long_bodies:
-                await self.take_in(environ, length, protocol)
+            await self.take_in(environ, length, protocol)
 
     async def take_in(self, environ: dict[str, Any], length: int, protocol: HTTPProtocol) -> None:
-        """Wait for the body, within REQUEST_SECONDS, and answer."""
+        """Wait for the body, and its turn if it is a long one, within REQUEST_SECONDS; answer."""
+        turn = self.long_bodies if length > LONG_BODY else nullcontext()
         try:
-            async with asyncio.timeout(REQUEST_SECONDS):
+            async with asyncio.timeout(REQUEST_SECONDS), turn:
                 body = await read_body(protocol, length)
         except TimeoutError:
             refuse(protocol, 408, "request_timeout", "The body did not arrive in time.")
@@ -90,25 +92,35 @@ class Gateway:
         await self.loop.run_in_executor(self.pool, self.answer, environ, protocol)
 
     def answer(self, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
-        """Run the application in a thread and send what it answers."""
+        """Run the application in a thread and send what it answers; a client may have left."""
+        try:
+            self.respond(environ, protocol)
+        except CLIENT_LEFT:
+            pass
+        except Exception:
+            log.exception("unanswered request")
+            with suppress(*CLIENT_LEFT):
+                refuse(protocol, 500, "internal_error", "The request failed; it was logged.")
+
+    def respond(self, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
+        """Run the application and send its answer, whole if it is not long."""
         status, headers = 500, Headers()
 
         def start_response(line: str, fields: Headers, exc_info: object = None) -> None:
             nonlocal status, headers
             status, headers = int(line[:3]), fields
 
+        response = self.application(environ, start_response)
         try:
-            response = self.application(environ, start_response)
-            with closing(response):  # type: ignore[type-var]
-                parts = in_parts(response)
-                first, second = next(parts, b""), next(parts, None)
-                if second is None:
-                    protocol.response_bytes(status, headers, first)
-                else:
-                    self.stream(protocol, status, headers, chain((first, second), parts))
-        except Exception:
-            log.exception("unanswered request")
-            refuse(protocol, 500, "internal_error", "The request failed; it was logged.")
+            parts = in_parts(response)
+            first, second = next(parts), next(parts, None)
+            if second is None:
+                protocol.response_bytes(status, headers, first)
+            else:
+                self.stream(protocol, status, headers, chain((first, second), parts))
+        finally:
+            if hasattr(response, "close"):
+                response.close()
 
     def stream(
         self, protocol: HTTPProtocol, status: int, headers: Headers, parts: Iterable[bytes]

@@ -113,6 +113,16 @@ def test_a_long_answer_arrives_whole_and_is_closed(serve: Start) -> None:
     assert ask(address, "GET / HTTP/1.0").headers["x-closed"] == "True"
 
 
+def test_a_client_that_leaves_a_long_answer_is_no_fault(serve: Start) -> None:
+    process, address = serve(LONG)
+    for _ in range(4):
+        opened(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").close()
+    assert len(ask(address, "GET / HTTP/1.0").body) == 10_000_000
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)
+    assert "unanswered" not in log
+
+
 def test_a_failing_application_is_answered_and_logged(serve: Start) -> None:
     process, address = serve(FAIL)
     answer = ask(address, "GET /broken HTTP/1.1")
@@ -144,3 +154,4 @@ def test_a_client_that_leaves_in_its_body_is_not_heard(serve: Start) -> None:
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=60)
     assert log.count("running") == 1
+    assert "unanswered" not in log
