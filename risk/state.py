@@ -4,7 +4,7 @@ Plain frozen values without a database behind them. Money in USDT.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -115,14 +115,6 @@ class AccountState:
             equity=self.equity,
             position_margin=self.position_margin,
             threshold=threshold,
-        )
-
-    def without_reservation(self, margin: Decimal, notional: Decimal) -> "AccountState":
-        """Return the account after an open order gave its reservation back."""
-        return replace(
-            self,
-            reserved_margin=self.reserved_margin - margin,
-            reserved_notional=self.reserved_notional - notional,
         )
 
 
