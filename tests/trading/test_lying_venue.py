@@ -1,6 +1,5 @@
 """A venue that lies: what does not fit an order is not booked, not doubled and not lost."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -14,10 +13,12 @@ from accounts.models import Transfer, User
 from accounts.selectors import insurance_fund_balance
 from kpi.alerts import evaluate_rules
 from kpi.models import Alert
+from market.models import Instrument
 from risk.models import RiskPolicy
 from tests.binance_standin.faults import Answer, Fault, Lie
 from tests.binance_standin.lies import ABSENT, filling, listing, saying, twice
 from tests.binance_standin.server import BinanceStandin
+from tests.deployment.processes import wait_for
 from tests.trading.conftest import (
     Marks,
     Trader,
@@ -166,13 +167,26 @@ def test_fills_that_are_never_listed_are_parked(venue: BinanceStandin, trader: T
     venue.fail_next(Lie(lambda body: {**body, "fills": []}))
     user = trader()
     placed = order(user, "buy", "0.01")
-    assert placed.status == OrderStatus.NEW
+    assert placed.status == OrderStatus.PENDING_NEW
     for seconds in (1, 700):
         assert not ParkedAnswer.objects.exists()
         venue.fail_next(Lie(lambda trades: []), method="GET", path=TRADES)
         with later(seconds):
             assert reconcile_pending_orders() == 0
     assert "lists 0 of 0.01" in parked_of(placed).complaint
+
+
+def test_a_fill_that_is_listed_late_took_liquidity_all_the_same(
+    venue: BinanceStandin, trader: Trader
+) -> None:
+    Instrument.objects.update(maker_fee_rate=D("0.0002"), taker_fee_rate=D("0.001"))
+    venue.fail_next(Lie(lambda body: {**body, "fills": []}))
+    placed = order(trader(), "buy", "0.01")
+    assert reconcile_pending_orders() == 1
+    placed.refresh_from_db()
+    assert placed.status == OrderStatus.FILLED
+    trade = Trade.objects.get()
+    assert trade.fee == trade.notional * D("0.001")
 
 
 def test_duplicate_means_ask(venue: BinanceStandin, trader: Trader) -> None:
@@ -304,9 +318,7 @@ def test_an_answer_that_finds_its_order_ended_is_parked(
 
     with ThreadPoolExecutor(1) as pool:
         placing = pool.submit(place)
-        deadline = time.monotonic() + 4
-        while not venue.orders and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for(lambda: venue.orders, what="the order at the venue", seconds=60)
         assert reconcile_pending_orders() == 1
         venue.release()
         placed = placing.result()

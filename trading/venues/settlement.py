@@ -82,7 +82,7 @@ def book_answer(book: Book, order: Order, answer: Answer) -> None:
     """Book what is new in an answer that fits its order."""
     new_fills = list(answer.unbooked(order.filled_size))
     filled_size = sum((size for _, size in new_fills), order.filled_size)
-    status = status_of(answer.result, filled_size)
+    status = status_of(order, answer.result, filled_size)
     if not new_fills and status == order.status:
         return
     left = order.size - order.filled_size
@@ -142,12 +142,19 @@ def book_fill(book: Book, order: Order, price: Decimal, size: Decimal) -> None:
     order.status = status
 
 
-def status_of(result: OrderResult, filled_size: Decimal) -> OrderStatus:
-    """Return the status for what the venue says; open until all that it filled is booked."""
+def status_of(order: Order, result: OrderResult, filled_size: Decimal) -> OrderStatus:
+    """Return the status for what the venue says; open until all that it filled is booked.
+
+    What filled with the placement and is not listed yet leaves the order pending: it took
+    liquidity, whenever it is booked.
+    """
+    listed = filled_size >= result.executed_quantity
     ending = ENDINGS.get(result.status)
-    if ending is not None and filled_size >= result.executed_quantity:
+    if ending is not None and listed:
         return ending
-    return OrderStatus.PARTIALLY_FILLED if filled_size else OrderStatus.NEW
+    if filled_size:
+        return OrderStatus.PARTIALLY_FILLED
+    return OrderStatus.NEW if listed else OrderStatus(order.status)
 
 
 def keep_reserved(book: Book, order: Order, left_before: Decimal) -> None:
