@@ -201,12 +201,18 @@ def change_user(
 
 @transaction.atomic
 def change_account_policy(
-    *, policy: AccountPolicy, opening_balance: Decimal, version: str | None = None
+    *,
+    policy: AccountPolicy,
+    opening_balance: Decimal,
+    by: User | None = None,
+    version: str | None = None,
 ) -> None:
     """Set what new accounts open with, in USDT, with history.
 
-    Raises StaleVersion as ``lock_row`` does.
+    That moves money, so it is for staff who may post transfers. Raises Forbidden, and StaleVersion
+    as ``lock_row`` does.
     """
+    must_post_transfers(by)
     lock_row(policy, version=version)
     policy.opening_balance = opening_balance
     policy.save(update_fields=["opening_balance"])

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 
+from accounts.access import caller
 from accounts.models import AccountPolicy, Transfer
 from accounts.services import change_account_policy
 from market.console.exports import ExportedAdmin, RecordResource, text_field
@@ -78,4 +79,9 @@ class AccountPolicyAdmin(PolicyAdmin):
     def configure(
         self, request: HttpRequest, row: AccountPolicy, changes: dict[str, Any], version: str
     ) -> None:
-        change_account_policy(policy=row, opening_balance=row.opening_balance, version=version)
+        change_account_policy(
+            policy=row,
+            opening_balance=row.opening_balance,
+            by=caller(request),
+            version=version,
+        )

@@ -3,11 +3,12 @@
 import re
 
 import pytest
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.errors import InvalidApiKey
 from accounts.keys import identify
-from accounts.models import Account, ApiKey, Transfer, User
+from accounts.models import Account, AccountPolicy, ApiKey, Transfer, User
 from tests.admin.conftest import Clerk, D, press, save, select
 
 NEW_TRADER = {
@@ -49,6 +50,21 @@ def test_choosing_an_opening_balance_needs_the_right_to_post_transfers(
         D(100_000),
         User.objects.get(username="clerk"),
     )
+
+
+def test_choosing_what_accounts_open_with_needs_that_right_too(clerk: Clerk, db: None) -> None:
+    rights = ("change_accountpolicy", "view_accountpolicy", "add_user", "change_user")
+    client = clerk(*rights, "view_user")
+    policy = "/admin/accounts/accountpolicy/1/change/"
+    assert "needs the right to add transfers" in save(client, policy, opening_balance="5000000")
+    assert AccountPolicy.objects.get().opening_balance == D(100_000)
+    assert AccountPolicy.objects.get().history.count() == 0
+    assert client.post("/admin/accounts/user/add/", NEW_TRADER).status_code == 302
+    assert Account.objects.get(user__username="carol").balance == D(100_000)
+    cashier = User.objects.get(username="clerk")
+    cashier.user_permissions.add(Permission.objects.get(codename="add_transfer"))
+    assert "changed successfully" in save(client, policy, opening_balance="7")
+    assert AccountPolicy.objects.get().opening_balance == 7
 
 
 def test_the_account_of_a_first_key_names_who_issued_it(clerk: Clerk, db: None) -> None:
