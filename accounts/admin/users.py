@@ -85,9 +85,9 @@ class TierForm(BaseDialogForm):
         self.initial |= {"tier": user.tier, "version": version_of(user)}
 
     def change(self, user: User, by: User) -> str:
-        """Move the user and return what was done; the dialog always carries a version."""
+        """Move the user and return what was done."""
         tier, version = Tier(self.cleaned_data["tier"]), self.cleaned_data["version"]
-        change_tier(user=user, tier=tier, by=by, version=version or None)
+        change_tier(user=user, tier=tier, by=by, version=version)
         return f"{user} is now {user.get_tier_display()}."
 
 

@@ -1,5 +1,6 @@
 """A seeded exchange with something on every page, and staff with and without rights."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -111,6 +112,14 @@ def press(client: Client, button: str, *keys: int, **fields: str) -> str:
     )
     assert answer.status_code == 200
     return answer.content.decode()
+
+
+def shown_version(client: Client, button: str, key: int) -> str:
+    """Open the dialog of an action and return the version that it carries."""
+    dialog = client.get(reverse(f"admin:{button}", args=[key])).content.decode()
+    found = re.search(r'name="version" value="([^"]+)"', dialog)
+    assert found is not None
+    return found[1]
 
 
 def select(client: Client, path: str, action: str, *keys: int) -> str:

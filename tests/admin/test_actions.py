@@ -12,7 +12,7 @@ from accounts.selectors import insurance_fund_balance
 from market.models import Instrument, MarketClock
 from risk.models import RiskPolicy
 from risk.services import change_policy
-from tests.admin.conftest import Clerk, D, press, select
+from tests.admin.conftest import Clerk, D, press, select, shown_version
 from trading.models import Liquidation, Order, OrderStatus, ParkedAnswer
 
 ROW_ACTIONS = {
@@ -104,7 +104,8 @@ def test_the_dialog_leads_back_to_its_page(staff: Client) -> None:
 
 
 def test_change_of_tier_stands_in_the_history(staff: Client, trader: User) -> None:
-    page = press(staff, "accounts_user_change_tier", trader.pk, tier="advanced")
+    version = shown_version(staff, "accounts_user_change_tier", trader.pk)
+    page = press(staff, "accounts_user_change_tier", trader.pk, tier="advanced", version=version)
     assert "beginner is now Advanced." in page
     trader.refresh_from_db()
     latest = trader.history.latest()

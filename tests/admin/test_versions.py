@@ -1,6 +1,5 @@
 """A form that somebody else's change has overtaken is refused and undoes nothing."""
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,7 +16,7 @@ from market.services import configure_instrument, halt_instrument, resume_instru
 from market.versions import StaleVersion, version_of
 from risk.models import LeverageLimit, RiskPolicy
 from risk.services import change_policy
-from tests.admin.conftest import D, filled_in, press, save
+from tests.admin.conftest import D, filled_in, press, save, shown_version
 
 #: A page by its model, a field that somebody changes meanwhile, and one that the late form changes.
 FORMS = [
@@ -82,18 +81,25 @@ def test_a_late_dialog_moves_nobody(staff: Client, trader: User) -> None:
         ("accounts_user_change_tier", trader.pk),
         ("accounts_account_change_tier", trader.account.pk),
     ):
-        dialog = staff.get(reverse(f"admin:{button}", args=[key])).content.decode()
-        found = re.search(r'name="version" value="([^"]+)"', dialog)
-        assert found is not None
+        version = shown_version(staff, button, key)
         change_tier(user=trader, tier="advanced")  # type: ignore[arg-type]
-        page = press(staff, button, key, tier="intermediate", version=found[1])
+        page = press(staff, button, key, tier="intermediate", version=version)
         assert "Somebody changed this after you opened it." in page
         trader.refresh_from_db()
         assert trader.tier == "advanced"
-        dialog = staff.get(reverse(f"admin:{button}", args=[key])).content.decode()
-        found = re.search(r'name="version" value="([^"]+)"', dialog)
-        assert found is not None
-        press(staff, button, key, tier="beginner", version=found[1])
+        version = shown_version(staff, button, key)
+        press(staff, button, key, tier="beginner", version=version)
+        trader.refresh_from_db()
+        assert trader.tier == "beginner"
+
+
+def test_a_dialog_without_a_version_moves_nobody(staff: Client, trader: User) -> None:
+    for button, key in (
+        ("accounts_user_change_tier", trader.pk),
+        ("accounts_account_change_tier", trader.account.pk),
+    ):
+        page = press(staff, button, key, tier="advanced")
+        assert "Somebody changed this after you opened it." in page
         trader.refresh_from_db()
         assert trader.tier == "beginner"
 
