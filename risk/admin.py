@@ -52,7 +52,12 @@ class RiskPolicyAdmin(PolicyAdmin):
     fieldsets = (
         (
             "Trading",
-            {"fields": (("trading_halted", "max_mark_age_seconds"), "price_collar")},
+            {
+                "fields": (
+                    ("trading_halted", "max_mark_age_seconds"),
+                    ("price_collar", "max_open_orders"),
+                )
+            },
         ),
         ("Exposure", {"fields": (("user_exposure_limit", "global_exposure_threshold"),)}),
         (

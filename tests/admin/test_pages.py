@@ -57,6 +57,13 @@ def test_every_page_opens(staff: Client, model: Any) -> None:
     assert staff.get(address(model, "history", key)).status_code == 200
 
 
+@pytest.mark.parametrize("model", [RiskPolicy, AccountPolicy], ids=lambda model: model.__name__)
+def test_every_limit_of_a_policy_can_be_changed(staff: Client, model: Any) -> None:
+    page = staff.get(address(model, "change", model.objects.get().pk))
+    limits = {field.name for field in model._meta.fields} - {"id", "trading_halted"}
+    assert limits <= set(page.context["adminform"].form.fields)
+
+
 def test_a_walk_of_the_console_is_one_endpoint_of_the_metrics(
     staff: Client, anonymous: ApiClient
 ) -> None:
