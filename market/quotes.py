@@ -3,19 +3,21 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from market.models import PriceOrigin
+from market.models import PriceHalt, PriceOrigin
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
     """How a person sets a price, and which member of staff where one is known.
 
-    An act that is not ``noted`` is recorded only for a move beyond the price collar.
+    An act that is not ``noted`` is recorded only for a move beyond the price collar. One that
+    ``releases`` ends that halt as soon as the price is the mark, and fails where it has ended.
     """
 
     way: str
     staff_id: int | None = None
     noted: bool = True
+    releases: PriceHalt | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from django.utils import timezone
 
 from market.amounts import LARGEST_INPUT, ZERO, is_multiple, is_valid_multiple
 from market.candles import keep_candles
-from market.errors import ExchangeError
+from market.errors import Conflict, ExchangeError
 from market.models import HaltOutcome, Instrument, PriceHalt, PriceTick
 from market.quotes import Quote
+from market.selectors import open_price_halt
 from market.versions import lock_row
 
 SET_MARKS = """
@@ -42,6 +43,11 @@ class CoarserStep(ExchangeError):
 
 class InvalidMark(ExchangeError):
     code = "invalid_price"
+
+
+class AlreadyReleased(Conflict):
+    code = "already_released"
+    detail = "Somebody has released this instrument already."
 
 
 @transaction.atomic
@@ -133,12 +139,27 @@ def halt_on_quote(
 
 
 @transaction.atomic
-def resume_instrument(*, instrument: Instrument, outcome: HaltOutcome = HaltOutcome.KEPT) -> None:
-    """Trade a halted instrument again; ``outcome`` says what became of a quote that halted it."""
+def resume_instrument(*, instrument: Instrument) -> None:
+    """Trade a halted instrument again; where a quote halted it, the old mark is kept."""
+    lock_row(instrument)
+    if (halt := open_price_halt(instrument=instrument)) is not None:
+        release_instrument(halt=halt, outcome=HaltOutcome.KEPT)
     set_halted(instrument, False)
-    PriceHalt.objects.filter(instrument=instrument, released_at=None).update(
-        released_at=timezone.now(), outcome=outcome
-    )
+
+
+@transaction.atomic
+def release_instrument(*, halt: PriceHalt, outcome: HaltOutcome) -> None:
+    """End the halt by a quote, of which ``outcome`` says what became, and trade again.
+
+    Raises AlreadyReleased.
+    """
+    lock_row(halt.instrument)
+    lock_row(halt)
+    if halt.released_at is not None:
+        raise AlreadyReleased
+    halt.released_at, halt.outcome = timezone.now(), outcome
+    halt.save(update_fields=["released_at", "outcome"])
+    set_halted(halt.instrument, False)
 
 
 def set_halted(instrument: Instrument, halted: bool) -> None:

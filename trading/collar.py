@@ -4,16 +4,16 @@ A quote beyond it keeps the old mark and halts its instrument, so that nobody is
 nothing filled at a price that no person has looked at. A price that a person sets passes.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 import structlog
 
-from market.models import Instrument, PriceHalt
+from market.models import HaltOutcome, Instrument, PriceHalt
 from market.quotes import Quote
-from market.services import halt_on_quote
+from market.services import halt_on_quote, release_instrument
 from risk.collar import is_within_collar
 from risk.models import InstrumentExposure
 from risk.selectors import price_collars
@@ -55,8 +55,10 @@ def sift(*, quotes: Mapping[int, Quote], now: datetime) -> Sifted:
     """Tell which quotes may become marks, and halt the instruments of those that may not.
 
     Runs in the transaction that sets the marks. A quote is not asked where it comes from another
-    source than the mark, as long as nothing is open in its instrument.
+    source than the mark, as long as nothing is open in its instrument. A person's that releases an
+    instrument does so here. Raises AlreadyReleased.
     """
+    release_for(quotes.values())
     leaps = leaps_among(quotes)
     by_hand = [leap for leap in leaps if leap.quote.act]
     strangers = [leap.instrument.pk for leap in leaps if is_stranger(leap)]
@@ -66,6 +68,13 @@ def sift(*, quotes: Mapping[int, Quote], now: datetime) -> Sifted:
     beyond = {leap.instrument.pk for leap in refused}
     taken = {key: quote for key, quote in quotes.items() if key not in beyond}
     return Sifted(taken, by_hand, halts)
+
+
+def release_for(quotes: Iterable[Quote]) -> None:
+    """End the halts whose refused price a person takes. Raises AlreadyReleased."""
+    for quote in quotes:
+        if quote.act is not None and quote.act.releases is not None:
+            release_instrument(halt=quote.act.releases, outcome=HaltOutcome.TAKEN)
 
 
 def leaps_among(quotes: Mapping[int, Quote]) -> list[Leap]:

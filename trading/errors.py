@@ -58,8 +58,3 @@ class NotSettledSo(ExchangeError):
 class MarketBusy(Conflict):
     code = "market_busy"
     detail = "Another market step is still running; try again."
-
-
-class AlreadyReleased(Conflict):
-    code = "already_released"
-    detail = "Somebody has released this instrument already."

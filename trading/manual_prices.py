@@ -6,11 +6,9 @@ from itertools import count
 from typing import Final
 
 from market.errors import UnknownSymbol
-from market.models import HaltOutcome, Instrument, PriceHalt, PriceOrigin
+from market.models import Instrument, PriceHalt, PriceOrigin
 from market.quotes import Act, Quote
-from market.services import resume_instrument
 from market.sources.simulation import SimulationSource
-from trading.errors import AlreadyReleased
 from trading.market_step import QuoteSource, StepResult, run_market_step_when_free
 from trading.models import PriceWay
 
@@ -33,21 +31,18 @@ def set_price(*, symbol: str, price: Decimal, staff_id: int | None = None) -> St
 def take_refused_price(
     *, halt: PriceHalt, staff_id: int | None = None, patience: float = 30
 ) -> StepResult:
-    """Run one market step at the price that halted an instrument, then trade it again.
+    """Run one market step at the price that halted an instrument, and trade it again from there.
 
-    It stays halted until the price is its mark, so that no other quote gets in between. Raises
+    It is released in the transaction that sets its mark, so that nothing gets in between. Raises
     AlreadyReleased, MarketBusy.
     """
-    if halt.released_at is not None:
-        raise AlreadyReleased
-    quote = Quote(halt.price, PriceOrigin(halt.source), Act(PriceWay.RELEASE, staff_id))
-    result = run_market_step_when_free(
+    act = Act(PriceWay.RELEASE, staff_id, releases=halt)
+    quote = Quote(halt.price, PriceOrigin(halt.source), act)
+    return run_market_step_when_free(
         symbol=halt.instrument.symbol,
         quote_source=lambda instruments, step: {halt.instrument_id: quote},
         patience=patience,
     )
-    resume_instrument(instrument=halt.instrument, outcome=HaltOutcome.TAKEN)
-    return result
 
 
 def step_at_prices(prices: Mapping[str, Decimal], *, noted: bool = False) -> StepResult:

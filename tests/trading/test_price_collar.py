@@ -8,17 +8,23 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from market.models import HaltOutcome, Instrument, PriceHalt, PriceOrigin, PriceTick
+from market.models import HaltOutcome, Instrument, MarketClock, PriceHalt, PriceOrigin, PriceTick
 from market.quotes import Quote
-from market.services import configure_instrument, halt_instrument, resume_instrument
+from market.services import (
+    AlreadyReleased,
+    configure_instrument,
+    halt_instrument,
+    resume_instrument,
+)
 from risk.services import change_policy
 from tests.binance_standin.server import BinanceStandin
 from tests.trading.conftest import Trader, order, state_of
-from trading.manual_prices import set_price, step_at_prices
+from trading.manual_prices import set_price, step_at_prices, take_refused_price
 from trading.market_step import StepResult, apply_marks, run_market_step
 from trading.models import Liquidation, OrderStatus
 from trading.services import cancel_order
@@ -110,6 +116,35 @@ def test_further_quotes_beyond_the_collar_make_no_further_halt(
     resume_instrument(instrument=btc())
     assert PriceHalt.objects.get().outcome == HaltOutcome.KEPT
     assert len(quoted(BTCUSDT="2").halts) == 1
+
+
+@pytest.mark.parametrize("moment", ["UPDATE market_marketclock", '"market_instrument"."id" IN'])
+def test_a_price_is_not_taken_once_somebody_kept_the_old_mark(
+    market: dict[str, Instrument], moment: str
+) -> None:
+    """They decide while the step waits for the clock, or once it has its price."""
+    [halt] = quoted(BTCUSDT="0.01").halts
+    undecided = [btc()]
+
+    def keep_first(execute: Any, sql: str, *arguments: Any) -> Any:
+        if moment in sql and undecided:
+            resume_instrument(instrument=undecided.pop())
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(keep_first), pytest.raises(AlreadyReleased):
+        take_refused_price(halt=halt)
+    assert undecided == []
+    assert (mark(), btc().halted) == (65_000, False)
+    assert PriceHalt.objects.get().outcome == HaltOutcome.KEPT
+    assert MarketClock.objects.get().busy_until is None
+
+
+def test_orders_that_a_taken_price_reaches_are_filled(trader: Trader) -> None:
+    resting = order(trader(), "buy", "0.01", price="40000")
+    [halt] = quoted(BTCUSDT="39000").halts
+    assert [done.pk for done in take_refused_price(halt=halt).ended_orders] == [resting.pk]
+    assert (mark(), btc().halted) == (39_000, False)
+    assert PriceHalt.objects.get().outcome == HaltOutcome.TAKEN
 
 
 def test_a_halt_by_hand_is_told_of_the_quote_too(market: dict[str, Instrument]) -> None:

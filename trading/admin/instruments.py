@@ -22,6 +22,7 @@ from market.services import (
     configure_instrument,
     halt_instrument,
     list_instrument,
+    release_instrument,
     resume_instrument,
 )
 from trading.admin.clock import PATIENCE, told
@@ -139,19 +140,18 @@ class InstrumentAdmin(ConfigurationAdmin):
     @row_action(
         title="Release",
         question="Orders of this instrument are accepted and filled again. Taking the price that "
-        "halted it runs one market step at it: accounts in breach are closed out.",
+        "halted it runs one market step at it: orders are filled, accounts in breach closed out.",
         permission="halt",
         icon="lock_open",
         variant=ActionVariant.SUCCESS,
         form_class=ReleaseForm,
     )
     def release(self, request: HttpRequest, form: forms.Form, instrument: Instrument) -> str:
+        halt = form.cleaned_data["halt"]
         if form.cleaned_data["outcome"] == HaltOutcome.KEPT:
-            resume_instrument(instrument=instrument)
+            release_instrument(halt=halt, outcome=HaltOutcome.KEPT)
             return f"{instrument} trades again at the old mark."
-        result = take_refused_price(
-            halt=form.cleaned_data["halt"], staff_id=staff_id(request), patience=PATIENCE
-        )
+        result = take_refused_price(halt=halt, staff_id=staff_id(request), patience=PATIENCE)
         return f"{instrument} trades again at the price that halted it. {told(result)}"
 
     @admin.action(description="Halt the selected", permissions=["halt"])
