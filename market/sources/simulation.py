@@ -23,9 +23,7 @@ class SimulationSource:
 
     def __init__(self, *, seed: str | None = None, volatility: Decimal | None = None) -> None:
         self.seed = settings.SIMULATION_SEED if seed is None else seed
-        self.volatility = (
-            Decimal(settings.SIMULATION_VOLATILITY) if volatility is None else volatility
-        )
+        self.volatility = settings.SIMULATION_VOLATILITY if volatility is None else volatility
 
     def fetch(self, instruments: Sequence[Instrument], step: int) -> dict[str, Decimal]:
         return {

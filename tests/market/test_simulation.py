@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.core.exceptions import ImproperlyConfigured
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -92,10 +91,3 @@ def test_without_volatility_the_price_stands_still() -> None:
 
 def test_an_instrument_without_a_price_gets_none() -> None:
     assert SimulationSource(seed="7").fetch([instrument(None)], 1) == {}
-
-
-@pytest.mark.parametrize("volatility", ["much", "-0.1", "1.1", "NaN", ""])
-def test_a_volatility_that_is_none_is_refused(settings: Any, volatility: str) -> None:
-    settings.SIMULATION_VOLATILITY = volatility
-    with pytest.raises(ImproperlyConfigured, match="SIMULATION_VOLATILITY must be"):
-        SimulationSource(seed="7")

@@ -64,7 +64,7 @@ def test_fields_of_the_exchange_are_not_the_clients_to_set(
 
 
 @pytest.mark.parametrize("batch", [False, True], ids=["single", "batch"])
-@pytest.mark.parametrize("leverage", [6, 20, 1_000_000])
+@pytest.mark.parametrize("leverage", [6, 20, 1_000_001, 10**30])
 def test_leverage_above_the_tier_is_refused(
     intruder: ApiClient, leverage: int, batch: bool
 ) -> None:
@@ -72,7 +72,7 @@ def test_leverage_above_the_tier_is_refused(
     assert placed(intruder, body, batch=batch)["code"] == "leverage_exceeds_tier"
 
 
-@pytest.mark.parametrize("leverage", [0, -1, "5.5", 1_000_001, 10**30, "NaN", "five", [5], {}])
+@pytest.mark.parametrize("leverage", [0, -1, "5.5", "NaN", "five", [5], {}])
 def test_leverage_that_is_none_is_refused(intruder: ApiClient, leverage: Any) -> None:
     answer = intruder.post("/orders", {**ORDER, "leverage": leverage})
     assert (answer.status_code, answer.json()["code"]) == (400, "validation_error")

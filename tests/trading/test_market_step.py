@@ -143,7 +143,7 @@ def own_thread() -> Iterator[ThreadPoolExecutor]:
 def test_a_price_set_before_the_clock_is_taken_is_gone_on_from(
     market: dict[str, Instrument], settings: Any, own_thread: ThreadPoolExecutor
 ) -> None:
-    settings.SIMULATION_VOLATILITY = "0"
+    settings.SIMULATION_VOLATILITY = D("0")
     pending = [D(60_000)]
 
     def set_price_first(execute: Any, sql: str, *arguments: Any) -> Any:

@@ -212,7 +212,7 @@ def test_binance_cannot_throw_the_market(
 
 
 def test_the_tick_command_is_bound_too(market: dict[str, Instrument], settings: Any) -> None:
-    settings.SIMULATION_VOLATILITY = "1"
+    settings.SIMULATION_VOLATILITY = D("1")
     out = StringIO()
     call_command("tick", "--count", "20", "--seed", "7", stdout=out)
     assert "Halted BTCUSDT: " in out.getvalue()
