@@ -154,7 +154,7 @@ class PriceHalt(models.Model):
     """A quote so far from the mark that it was not taken: what halted an instrument, until when.
 
     ``mark_price`` is the mark that was kept, ``price`` the quote that was refused. The facts never
-    change; an instrument has one open halt at most.
+    change; an instrument has one open halt at most. A halt by hand before or during it outlasts it.
     """
 
     instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="price_halts")
@@ -166,6 +166,9 @@ class PriceHalt(models.Model):
     halted_at = models.DateTimeField()
     released_at = models.DateTimeField(null=True, blank=True)
     outcome = models.CharField(max_length=10, choices=HaltOutcome.choices, blank=True)
+    stays_halted = models.BooleanField(
+        default=False, help_text="Staff halted the instrument too: the release does not resume it."
+    )
 
     class Meta:
         ordering = ["-id"]

@@ -107,8 +107,12 @@ def configure_instrument(
 
 @transaction.atomic
 def halt_instrument(*, instrument: Instrument) -> None:
-    """Accept and fill no order of an instrument until it is resumed; close-outs go on."""
+    """Accept and fill no order of an instrument until it is resumed; close-outs go on.
+
+    The release of a quote that halted it does not resume it either.
+    """
     set_halted(instrument, True)
+    PriceHalt.objects.filter(instrument=instrument, released_at=None).update(stays_halted=True)
 
 
 @transaction.atomic
@@ -122,7 +126,7 @@ def halt_on_quote(
     assert instrument.mark_price is not None
     # Nobody did it: else the history would name whoever asked for the market step.
     instrument._history_user = None  # type: ignore[attr-defined]
-    set_halted(instrument, True)
+    was_halted = not set_halted(instrument, True)
     halt, is_new = PriceHalt.objects.get_or_create(
         instrument=instrument,
         released_at=None,
@@ -133,6 +137,7 @@ def halt_on_quote(
             "source": quote.source,
             "collar": collar,
             "halted_at": now,
+            "stays_halted": was_halted,
         },
     )
     return halt if is_new else None
@@ -140,18 +145,22 @@ def halt_on_quote(
 
 @transaction.atomic
 def resume_instrument(*, instrument: Instrument) -> None:
-    """Trade a halted instrument again; where a quote halted it, the old mark is kept."""
+    """Trade a halted instrument again; where a quote halted it, release it at the old mark."""
     lock_row(instrument)
-    if (halt := open_price_halt(instrument=instrument)) is not None:
+    halt = open_price_halt(instrument=instrument)
+    if halt is None:
+        set_halted(instrument, False)
+    else:
+        halt.instrument = instrument
         release_instrument(halt=halt, outcome=HaltOutcome.KEPT)
-    set_halted(instrument, False)
 
 
 @transaction.atomic
 def release_instrument(*, halt: PriceHalt, outcome: HaltOutcome) -> None:
-    """End the halt by a quote, of which ``outcome`` says what became, and trade again.
+    """End the halt by a quote, of which ``outcome`` says what became.
 
-    Raises AlreadyReleased.
+    The instrument trades again unless staff halted it too; then they resume it by itself. Raises
+    AlreadyReleased.
     """
     lock_row(halt.instrument)
     lock_row(halt)
@@ -159,15 +168,18 @@ def release_instrument(*, halt: PriceHalt, outcome: HaltOutcome) -> None:
         raise AlreadyReleased
     halt.released_at, halt.outcome = timezone.now(), outcome
     halt.save(update_fields=["released_at", "outcome"])
-    set_halted(halt.instrument, False)
+    if not halt.stays_halted:
+        set_halted(halt.instrument, False)
 
 
-def set_halted(instrument: Instrument, halted: bool) -> None:
-    """Halt or resume an instrument, with history; one that is so already stays as it is."""
+def set_halted(instrument: Instrument, halted: bool) -> bool:
+    """Halt or resume an instrument, with history; False where it is so already."""
     lock_row(instrument)
-    if instrument.halted != halted:
-        instrument.halted = halted
-        instrument.save(update_fields=["halted"])
+    if instrument.halted == halted:
+        return False
+    instrument.halted = halted
+    instrument.save(update_fields=["halted"])
+    return True
 
 
 def check_marks(*, quotes: Mapping[int, Quote]) -> None:

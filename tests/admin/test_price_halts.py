@@ -45,7 +45,7 @@ def test_the_reason_and_the_choice_are_shown(staff: Client, halted: PriceHalt) -
 def test_the_price_is_taken(staff: Client, halted: PriceHalt) -> None:
     closed_out = Liquidation.objects.count()
     page = release(staff, halted, "taken")
-    assert "ETHUSDT trades again at the price that halted it" in page
+    assert "ETHUSDT trades again, at the price that halted it" in page
     assert (eth().mark_price, eth().halted) == (320, False)
     halted.refresh_from_db()
     assert halted.outcome == HaltOutcome.TAKEN
@@ -56,7 +56,7 @@ def test_the_price_is_taken(staff: Client, halted: PriceHalt) -> None:
 
 
 def test_the_old_mark_is_kept(staff: Client, halted: PriceHalt) -> None:
-    assert "trades again at the old mark" in release(staff, halted, "kept")
+    assert "trades again, at the old mark" in release(staff, halted, "kept")
     assert (eth().mark_price, eth().halted) == (3_200, False)
     halted.refresh_from_db()
     assert halted.outcome == HaltOutcome.KEPT
@@ -94,6 +94,32 @@ def test_a_release_of_nothing_is_not_found(staff: Client, key: str) -> None:
     assert answer.status_code < 500
     body = {"_form_submitted": "on", "outcome": "taken", "halt": "1"}
     assert staff.post(f"/admin/market/instrument/{key}/release/", body).status_code < 500
+
+
+@pytest.mark.parametrize("outcome", ["taken", "kept"])
+def test_what_staff_halted_too_stays_halted_until_they_resume_it(
+    staff: Client, trader: User, outcome: str
+) -> None:
+    press(staff, "market_instrument_halt", eth().pk)
+    quoted("ETHUSDT", "320")
+    page = release(staff, PriceHalt.objects.get(released_at=None), outcome)
+    assert "ETHUSDT stays halted, as staff halted it too" in page
+    assert eth().halted
+    page = page_of(staff, eth())
+    assert "/resume/" in page
+    assert "/release/" not in page
+    press(staff, "market_instrument_resume", eth().pk)
+    assert not eth().halted
+
+
+def test_resuming_several_tells_which_stay_halted(staff: Client, trader: User) -> None:
+    press(staff, "market_instrument_halt", eth().pk)
+    quoted("ETHUSDT", "320")
+    body = {"action": "resume_selected", "_selected_action": [eth().pk]}
+    page = staff.post("/admin/market/instrument/", body, follow=True).content.decode()
+    assert "ETHUSDT stays halted, as staff halted it too" in page
+    staff.post("/admin/market/instrument/", body)
+    assert not eth().halted
 
 
 def test_an_instrument_that_staff_halted_is_resumed(staff: Client, trader: User) -> None:

@@ -154,6 +154,26 @@ def test_a_halt_by_hand_is_told_of_the_quote_too(market: dict[str, Instrument]) 
     assert btc().history.count() == 2
 
 
+@pytest.mark.parametrize("staff_first", [True, False])
+@pytest.mark.parametrize("outcome", HaltOutcome)
+def test_a_halt_by_hand_outlasts_the_release(
+    market: dict[str, Instrument], outcome: HaltOutcome, staff_first: bool
+) -> None:
+    if staff_first:
+        halt_instrument(instrument=btc())
+    [halt] = quoted(BTCUSDT="2").halts
+    if not staff_first:
+        halt_instrument(instrument=btc())
+    if outcome == HaltOutcome.TAKEN:
+        take_refused_price(halt=halt)
+    else:
+        resume_instrument(instrument=btc())
+    assert PriceHalt.objects.get().outcome == outcome
+    assert btc().halted
+    resume_instrument(instrument=btc())
+    assert not btc().halted
+
+
 def test_a_first_mark_meets_no_collar(market: dict[str, Instrument]) -> None:
     Instrument.objects.filter(symbol="BTCUSDT").update(mark_price=None, marked_at=None)
     quoted(BTCUSDT="1")

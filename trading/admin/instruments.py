@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
@@ -135,12 +135,13 @@ class InstrumentAdmin(ConfigurationAdmin):
     )
     def resume(self, request: HttpRequest, form: forms.Form, instrument: Instrument) -> str:
         resume_instrument(instrument=instrument)
-        return f"{instrument} trades again."
+        return f"{how_it_goes_on(instrument)}."
 
     @row_action(
         title="Release",
-        question="Orders of this instrument are accepted and filled again. Taking the price that "
-        "halted it runs one market step at it: orders are filled, accounts in breach closed out.",
+        question="Orders of this instrument are accepted and filled again, unless staff halted it "
+        "too. Taking the price that halted it runs one market step at it: orders are filled, "
+        "accounts in breach closed out.",
         permission="halt",
         icon="lock_open",
         variant=ActionVariant.SUCCESS,
@@ -150,9 +151,9 @@ class InstrumentAdmin(ConfigurationAdmin):
         halt = form.cleaned_data["halt"]
         if form.cleaned_data["outcome"] == HaltOutcome.KEPT:
             release_instrument(halt=halt, outcome=HaltOutcome.KEPT)
-            return f"{instrument} trades again at the old mark."
+            return f"{how_it_goes_on(halt.instrument)}, at the old mark."
         result = take_refused_price(halt=halt, staff_id=staff_id(request), patience=PATIENCE)
-        return f"{instrument} trades again at the price that halted it. {told(result)}"
+        return f"{how_it_goes_on(halt.instrument)}, at the price that halted it. {told(result)}"
 
     @admin.action(description="Halt the selected", permissions=["halt"])
     def halt_selected(self, request: HttpRequest, rows: QuerySet[Instrument]) -> None:
@@ -161,6 +162,16 @@ class InstrumentAdmin(ConfigurationAdmin):
     @admin.action(description="Resume the selected", permissions=["halt"])
     def resume_selected(self, request: HttpRequest, rows: QuerySet[Instrument]) -> None:
         for_each(request, rows, lambda row: resume_instrument(instrument=row), "Resumed")
+        for row in rows:
+            if row.halted:
+                messages.warning(request, f"{how_it_goes_on(row)}.")
+
+
+def how_it_goes_on(instrument: Instrument) -> str:
+    """Tell whether an instrument trades again after a release."""
+    if instrument.halted:
+        return f"{instrument} stays halted, as staff halted it too"
+    return f"{instrument} trades again"
 
 
 @admin.register(PriceHalt)
@@ -177,6 +188,7 @@ class PriceHaltAdmin(LargeRecordAdmin):
         plain_column("collar"),
         time_column("released_at"),
         "outcome",
+        "stays_halted",
     )
     list_filter = (
         ("instrument", RelatedDropdownFilter),
