@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
 from accounts.rates import Rate
+from exchange_poc.variables import text
 
 #: Characters of a signing key.
 SHORTEST_SECRET = 32
@@ -42,7 +43,7 @@ USUAL_ORDER_RATE = "600/m"
 
 def flag(name: str, *, default: bool) -> bool:
     """Return a boolean variable: 1, true, yes or on, and their opposites, in any case."""
-    value = os.environ.get(name, "").strip().lower()
+    value = text(name).lower()
     if value and value not in TRUE | FALSE:
         raise ImproperlyConfigured(f"{name} must be 1 or 0, not {value!r}.")
     return value in TRUE if value else default
@@ -50,20 +51,21 @@ def flag(name: str, *, default: bool) -> bool:
 
 def words(name: str, *, default: str) -> list[str]:
     """Return a comma-separated variable as a list without empty words."""
-    value = os.environ.get(name, "").strip() or default
-    return [word.strip() for word in value.split(",") if word.strip()]
+    return [word.strip() for word in text(name, default=default).split(",") if word.strip()]
 
 
 def number(name: str, default: Number, low: int, high: int = LARGEST_NUMBER) -> Number:
     """Return a variable as a number from ``low`` to ``high``, whole where its default is."""
-    text = os.environ.get(name, "").strip()
+    given = text(name)
     kind = type(default)
     with contextlib.suppress(ValueError, ArithmeticError):
-        value = kind(text) if text else default
+        value = kind(given) if given else default
         if low <= value <= high:
             return value
     whole = "a whole number" if kind is int else "a number"
-    raise ImproperlyConfigured(f"{name} must be {whole} from {low} to {high:,}, not {text[:40]!r}.")
+    raise ImproperlyConfigured(
+        f"{name} must be {whole} from {low} to {high:,}, not {given[:40]!r}."
+    )
 
 
 def networks(name: str) -> list[IPv4Network | IPv6Network]:
@@ -78,7 +80,7 @@ def networks(name: str) -> list[IPv4Network | IPv6Network]:
 
 def rate(name: str, *, default: str) -> str | None:
     """Return a rate such as ``100/m`` or ``5/10s``; ``off`` lifts the limit and gives None."""
-    value = os.environ.get(name) or default
+    value = text(name, default=default)
     if value == "off":
         return None
     try:
@@ -147,7 +149,7 @@ def secret_key(*, local_dir: Path) -> str:
     It signs tokens with HS256, which wants 256 bits (RFC 7518, section 3.2): a shorter one could
     be found by trying keys on a token.
     """
-    key = os.environ.get("DJANGO_SECRET_KEY", "")
+    key = text("DJANGO_SECRET_KEY")
     if key:
         if len(key) < SHORTEST_SECRET:
             raise ImproperlyConfigured(

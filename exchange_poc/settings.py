@@ -1,6 +1,5 @@
 """Settings, every deployment-specific one from an environment variable (docs/settings.md)."""
 
-import os
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,9 +19,10 @@ from exchange_poc.env import (
     words,
 )
 from exchange_poc.logs import configure_structlog, logging_config
+from exchange_poc.variables import text
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-LOCAL_DIR = Path(os.environ.get("LOCAL_DIR") or BASE_DIR / ".local")
+LOCAL_DIR = Path(text("LOCAL_DIR") or BASE_DIR / ".local")
 
 DEBUG = flag("DJANGO_DEBUG", default=False)
 SECRET_KEY = secret_key(local_dir=LOCAL_DIR)
@@ -89,7 +89,7 @@ TEMPLATES = [
 WEB_WORKERS = number("WEB_WORKERS", 2, low=1)
 WEB_THREADS = number("WEB_THREADS", 4, low=1)
 
-DATABASE = database_from_url(os.environ.get("DATABASE_URL", ""))
+DATABASE = database_from_url(text("DATABASE_URL"))
 # One pool per process, opened after the fork; a connection is checked before it is handed out.
 DATABASES = {
     "default": {
@@ -113,7 +113,7 @@ DATABASES = {
     }
 }
 
-REDIS_URL = os.environ.get("REDIS_URL") or "redis://127.0.0.1:6379/0"
+REDIS_URL = text("REDIS_URL", default="redis://127.0.0.1:6379/0")
 # No retry and no ignored error: the one reader of the cache, the rate limit, lets a request pass
 # after a single failure. A hanging server costs it SOCKET_TIMEOUT, a busy one answers far earlier.
 CACHES = {
@@ -210,7 +210,7 @@ TRUSTED_PROXIES = networks("TRUSTED_PROXIES")
 
 # The market.
 PRICE_SOURCES = words("PRICE_SOURCES", default="binance_testnet,simulation")
-SIMULATION_SEED = os.environ.get("SIMULATION_SEED", "")
+SIMULATION_SEED = text("SIMULATION_SEED")
 SIMULATION_VOLATILITY = number("SIMULATION_VOLATILITY", Decimal("0.0005"), low=0, high=1)
 TICK_INTERVAL_SECONDS = number("TICK_INTERVAL_SECONDS", 1.0, low=0)
 #: Tasks that share one sweep, for several Celery workers.
@@ -227,16 +227,14 @@ LEDGER_CHECK_INTERVAL_SECONDS = number("LEDGER_CHECK_INTERVAL_SECONDS", 900, low
 AUDIT_CHECK_INTERVAL_SECONDS = number("AUDIT_CHECK_INTERVAL_SECONDS", 900, low=0)
 
 # Who is told about alerts, and the key that signs what is sent.
-ALERT_WEBHOOK_SECRET = os.environ.get("ALERT_WEBHOOK_SECRET", "")
-ALERT_WEBHOOK_URL = webhook_url(
-    os.environ.get("ALERT_WEBHOOK_URL", ""), secret=ALERT_WEBHOOK_SECRET
-)
+ALERT_WEBHOOK_SECRET = text("ALERT_WEBHOOK_SECRET")
+ALERT_WEBHOOK_URL = webhook_url(text("ALERT_WEBHOOK_URL"), secret=ALERT_WEBHOOK_SECRET)
 
 # The venue.
-EXCHANGE_VENUE = os.environ.get("EXCHANGE_VENUE") or "simulated"
-BINANCE_BASE_URL = os.environ.get("BINANCE_BASE_URL") or "https://testnet.binance.vision"
-BINANCE_API_KEY = os.environ.get("BINANCE_API_KEY", "")
-BINANCE_API_SECRET = os.environ.get("BINANCE_API_SECRET", "")
+EXCHANGE_VENUE = text("EXCHANGE_VENUE", default="simulated")
+BINANCE_BASE_URL = text("BINANCE_BASE_URL", default="https://testnet.binance.vision")
+BINANCE_API_KEY = text("BINANCE_API_KEY")
+BINANCE_API_SECRET = text("BINANCE_API_SECRET")
 
 # Celery. A task is acknowledged when it is done, so that a killed worker's task runs again.
 CELERY_BROKER_URL = REDIS_URL

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from exchange_poc.launcher.errors import LauncherError, StopRequested
 from exchange_poc.launcher.local_dir import LocalDir
 from exchange_poc.launcher.signals import StopSignals
+from exchange_poc.variables import text
 
 if TYPE_CHECKING:
     from exchange_poc.launcher.servers import Servers
@@ -23,7 +24,7 @@ def ensure_servers() -> None:
     """
     local = LocalDir.from_environment()
     os.environ["LOCAL_DIR"] = str(local.root)
-    if os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL"):
+    if text("DATABASE_URL") and text("REDIS_URL"):
         return
     from exchange_poc.launcher.servers import Servers  # database drivers: only when needed
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from exchange_poc.launcher.errors import LauncherError
+from exchange_poc.variables import text
 
 PROJECT_ROOT: Final = Path(__file__).resolve().parents[2]
 LOG_LIMIT: Final = 10_000_000
@@ -20,7 +21,7 @@ class LocalDir:
     @classmethod
     def from_environment(cls) -> Self:
         """Return what LOCAL_DIR names (``.local`` by default), seen from the project root."""
-        return cls((PROJECT_ROOT / (os.environ.get("LOCAL_DIR") or ".local")).resolve())
+        return cls((PROJECT_ROOT / text("LOCAL_DIR", default=".local")).resolve())
 
     def create(self) -> None:
         """Create the directory; raise LauncherError where this user may not write."""

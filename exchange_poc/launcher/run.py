@@ -19,6 +19,7 @@ from exchange_poc.launcher.processes import finish, spawn
 from exchange_poc.launcher.servers import Servers, leased
 from exchange_poc.launcher.service import Service
 from exchange_poc.launcher.signals import StopSignals
+from exchange_poc.variables import text
 
 #: What ``demo`` seeds an empty exchange with.
 DEMO_DIR: Final = PROJECT_ROOT / ".local" / "demo"
@@ -43,17 +44,17 @@ def run(*seed_options: str) -> int:
 
 def demo() -> int:
     """Run an exchange that has a history and goes on from its prices; as ``run`` otherwise."""
-    os.environ["LOCAL_DIR"] = os.environ.get("LOCAL_DIR") or str(DEMO_DIR)
-    os.environ.setdefault("PRICE_SOURCES", "simulation")
+    os.environ["LOCAL_DIR"] = text("LOCAL_DIR", default=str(DEMO_DIR))
+    os.environ["PRICE_SOURCES"] = text("PRICE_SOURCES", default="simulation")
     return run(*HISTORY)
 
 
 def configured_port() -> int:
     """Return PORT, 8000 by default; raise LauncherError when it is no port number."""
-    text = os.environ.get("PORT") or "8000"
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise LauncherError(f"PORT must be a number from 1 to 65535, not {text!r}.")
-    return int(text)
+    port = text("PORT", default="8000")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise LauncherError(f"PORT must be a number from 1 to 65535, not {port!r}.")
+    return int(port)
 
 
 @contextmanager

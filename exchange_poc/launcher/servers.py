@@ -19,6 +19,7 @@ from exchange_poc.launcher.postgres import Postgres
 from exchange_poc.launcher.server import EmbeddedServer
 from exchange_poc.launcher.signals import StopSignals
 from exchange_poc.launcher.valkey import Valkey
+from exchange_poc.variables import text
 
 REVIVAL_PAUSE: Final = 5.0  # seconds between attempts to bring a server back
 
@@ -34,7 +35,7 @@ class Servers:
             Postgres(local, stop=stop, throwaway=throwaway),
             Valkey(local, stop=stop, throwaway=throwaway),
         )
-        self.needed = [server for server in self.all if not os.environ.get(server.variable)]
+        self.needed = [server for server in self.all if not text(server.variable)]
         self._lease_path = local.root / "lease.lock"
         self._lease: FileLock | None = None
         self._next_revival = 0.0

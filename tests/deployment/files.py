@@ -17,7 +17,7 @@ APP_SERVICES: Final = {name: s for name, s in SERVICES.items() if s["image"] == 
 
 APPS: Final = ("market", "accounts", "risk", "trading", "kpi", "exchange_poc")
 READ_FROM_ENVIRONMENT: Final = re.compile(
-    r"""(?:os\.environ(?:\.get\(|\[)|\b(?:flag|words|networks|rate|number)\("""
+    r"""(?:os\.environ(?:\.get\(|\[)|\b(?:text|flag|words|networks|rate|number)\("""
     r"""|variable: ClassVar\[str\] = )"""
     r"""["']([A-Z_]+)["']"""
 )

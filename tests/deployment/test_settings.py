@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 
 import pytest
 from django.db import ConnectionHandler, OperationalError, connections
@@ -24,8 +25,21 @@ NUMBERS = {
     "AUDIT_CHECK_INTERVAL_SECONDS": ("AUDIT_CHECK_INTERVAL_SECONDS", "900"),
 }
 NONSENSE = ("nan", "-1", "inf", "1e300", "soon", "0x10", "1,5")
-#: What else has a default, as compose hands it on where nobody set it.
-BLANK = ("REDIS_URL", "PRICE_SOURCES", "EXCHANGE_VENUE", "BINANCE_BASE_URL", "API_RATE_LIMIT")
+#: The texts, as compose hands them on where nobody set them, with what they are then.
+TEXTS = {
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "PRICE_SOURCES": "['binance_testnet', 'simulation']",
+    "SIMULATION_SEED": "",
+    "API_RATE_LIMIT": "100/m",
+    "ORDER_RATE_LIMIT": "600/m",
+    "TOKEN_RATE_LIMIT": "10/m",
+    "ALERT_WEBHOOK_URL": "",
+    "ALERT_WEBHOOK_SECRET": "",
+    "EXCHANGE_VENUE": "simulated",
+    "BINANCE_BASE_URL": "https://testnet.binance.vision",
+    "BINANCE_API_KEY": "",
+    "BINANCE_API_SECRET": "",
+}
 
 
 def settings(expression: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -42,16 +56,32 @@ def settings(expression: str, **variables: str) -> subprocess.CompletedProcess[s
     )
 
 
-def test_a_blank_variable_means_the_default() -> None:
-    blank = dict.fromkeys((*NUMBERS, *BLANK), " ") | dict.fromkeys(BLANK, "")
-    wanted = [value for value, _ in NUMBERS.values()]
-    names = f"({', '.join(wanted)}, REDIS_URL, PRICE_SOURCES, EXCHANGE_VENUE, BINANCE_BASE_URL)"
-    found = settings(f"*map(str, {names})", **blank)
-    assert found.stdout.split(" ", len(NUMBERS)) == [
-        *(default for _, default in NUMBERS.values()),
-        "redis://127.0.0.1:6379/0 ['binance_testnet', 'simulation'] simulated "
-        "https://testnet.binance.vision\n",
-    ]
+def shown(names: Iterable[str], **variables: str) -> list[str]:
+    """Return settings as text."""
+    found = settings(f"*({', '.join(names)}), sep='|'", **variables)
+    assert found.returncode == 0, found.stderr
+    return found.stdout.removesuffix("\n").split("|")
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t "])
+def test_a_blank_variable_means_the_default(blank: str) -> None:
+    defaults = {name: value for name, (_, value) in NUMBERS.items()} | TEXTS
+    unset = dict.fromkeys((*defaults, "DATABASE_URL", "LOCAL_DIR"), blank)
+    found = shown((*defaults, "DATABASE['NAME']", "LOCAL_DIR.name"), **unset)
+    assert found == [*defaults.values(), "exchange", ".local"]
+
+
+def test_blanks_around_a_text_are_none_of_it() -> None:
+    given = {
+        "REDIS_URL": "redis://127.0.0.1:6379/3",
+        "API_RATE_LIMIT": "7/m",
+        "EXCHANGE_VENUE": "binance_testnet",
+        "BINANCE_BASE_URL": "https://venue.example.org",
+        "BINANCE_API_KEY": "key",
+        "BINANCE_API_SECRET": "secret",
+    }
+    padded = {name: f" {value}\t" for name, value in given.items()}
+    assert shown(given, **padded) == list(given.values())
 
 
 @pytest.mark.parametrize("name", NUMBERS)
