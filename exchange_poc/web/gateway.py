@@ -38,9 +38,15 @@ TAKEN_IN: Final = 8_388_608  # of a body that is refused for its length
 PART: Final = 2_097_152
 PART_SECONDS: Final = 20
 
-#: Raised where an answer finds nobody who takes it, or takes it in time.
-CLIENT_LEFT: Final = (RSGIProtocolClosed, RSGIProtocolError, TimeoutError)
 JSON: Final = [("content-type", "application/json")]
+
+
+class NotTaken(Exception):
+    """The client did not take a part of its answer in time."""
+
+
+#: Raised where an answer finds nobody who takes it, or takes it in time.
+CLIENT_LEFT: Final = (RSGIProtocolClosed, RSGIProtocolError, NotTaken)
 
 
 class BrokenBody(Exception):
@@ -133,9 +139,12 @@ class Gateway:
 
 
 async def send(transport: HTTPStreamTransport, part: bytes) -> None:
-    """Send a part, within PART_SECONDS."""
-    async with asyncio.timeout(PART_SECONDS):
-        await transport.send_bytes(part)
+    """Send a part, within PART_SECONDS. Raises NotTaken."""
+    try:
+        async with asyncio.timeout(PART_SECONDS):
+            await transport.send_bytes(part)
+    except TimeoutError:
+        raise NotTaken from None
 
 
 async def read_body(protocol: HTTPProtocol, length: int) -> bytes:

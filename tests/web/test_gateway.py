@@ -41,6 +41,8 @@ FAIL = """
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/broken":
         raise LookupError("on purpose")
+    if environ["PATH_INFO"] == "/late":
+        raise TimeoutError("of the application")
     start_response("204 No Content", [])
     return []
 """
@@ -131,6 +133,15 @@ def test_a_failing_application_is_answered_and_logged(serve: Start) -> None:
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=60)
     assert "LookupError: on purpose" in log
+
+
+def test_a_timeout_of_the_application_is_a_failure_too(serve: Start) -> None:
+    process, address = serve(FAIL)
+    answer = ask(address, "GET /late HTTP/1.1")
+    assert (answer.status, json.loads(answer.body or b"{}").get("code")) == (500, "internal_error")
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)
+    assert "TimeoutError: of the application" in log
 
 
 def test_a_stop_waits_for_the_request_that_runs(serve: Start) -> None:
