@@ -162,14 +162,15 @@ def release_instrument(*, halt: PriceHalt, outcome: HaltOutcome) -> None:
     The instrument trades again unless staff halted it too; then they resume it by itself. Raises
     AlreadyReleased.
     """
-    lock_row(halt.instrument)
+    instrument = halt.instrument
+    lock_row(instrument)
     lock_row(halt)
     if halt.released_at is not None:
         raise AlreadyReleased
     halt.released_at, halt.outcome = timezone.now(), outcome
     halt.save(update_fields=["released_at", "outcome"])
     if not halt.stays_halted:
-        set_halted(halt.instrument, False)
+        set_halted(instrument, False)
 
 
 def set_halted(instrument: Instrument, halted: bool) -> bool:

@@ -122,6 +122,14 @@ def test_resuming_several_tells_which_stay_halted(staff: Client, trader: User) -
     assert not eth().halted
 
 
+def test_resuming_what_a_quote_alone_halted_resumes_it(staff: Client, halted: PriceHalt) -> None:
+    body = {"action": "resume_selected", "_selected_action": [eth().pk]}
+    page = staff.post("/admin/market/instrument/", body, follow=True).content.decode()
+    assert "Resumed: 1." in page
+    assert "stays halted" not in page
+    assert not eth().halted
+
+
 def test_an_instrument_that_staff_halted_is_resumed(staff: Client, trader: User) -> None:
     press(staff, "market_instrument_halt", eth().pk)
     page = page_of(staff, eth())
