@@ -200,9 +200,10 @@ class TickQuery(serializers.Serializer[dict[str, Any]]):
 
 
 class TickSerializer(serializers.Serializer[dict[str, Any]]):
-    """Prices after a market step; ``refreshed`` is false when the last one was too recent.
+    """Prices after a market step; ``refreshed`` is true when it took at least one of them.
 
-    For one instrument that is the last step that marked it.
+    It is false when the last step was too recent, of one instrument that which marked it, when
+    another one runs, and when no source gave a price within the price collar.
     """
 
     prices = PriceSerializer(many=True)
@@ -230,5 +231,5 @@ class TickView(APIView):
             symbol=query.validated_data.get("symbol"),
             min_interval_seconds=settings.TICK_MIN_INTERVAL_SECONDS,
         )
-        body = {"prices": current_prices(), "refreshed": result.refreshed}
+        body = {"prices": current_prices(), "refreshed": bool(result.quotes)}
         return Response(TickSerializer(body).data)

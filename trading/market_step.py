@@ -40,10 +40,11 @@ QuoteSource = Callable[[Sequence[Instrument], int], Mapping[int, Quote]]
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What a step did; ``refreshed`` is False when it was not its turn or no mark could be set.
+    """What a step did; ``refreshed`` is False when it was not its turn or locks held up every mark.
 
-    ``quotes`` are those that became marks. ``leaps`` are prices beyond the collar that a person
-    set, ``halts`` what became of such quotes of price sources.
+    ``quotes`` are those that became marks; a step without any has run all the same.
+    ``leaps`` are prices beyond the collar that a person set, ``halts`` what became of such quotes
+    of price sources.
 
     ``unfinished`` are users some of whose fills or whose close-out failed and is left to the next
     step.

@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from accounts.models import User
 from market.clock import begin_step, end_step
 from market.models import Instrument, MarketClock, PriceTick
+from market.services import configure_instrument
 from tests.trading.conftest import Trader
 from trading.manual_prices import set_price
 from trading.market_step import run_market_step
@@ -70,6 +71,24 @@ def test_ticks_of_one_instrument_never_hold_up_the_step_of_all(
     assert not tick(api)
     assert ticks_of("ETHUSDT") == before + 1
     assert MarketClock.objects.get().stepped_at is not None
+
+
+@pytest.fixture
+def narrow(market: dict[str, Instrument]) -> Instrument:
+    """BTCUSDT, whose collar no quote of the simulation meets."""
+    configure_instrument(instrument=market["BTC"], changes={"price_collar": D("0.00000001")})
+    return market["BTC"]
+
+
+def test_a_step_that_takes_no_price_has_refreshed_none(
+    api: APIClient, settings: Any, narrow: Instrument
+) -> None:
+    settings.TICK_MIN_INTERVAL_SECONDS = 0
+    before = MarketClock.objects.get().steps
+    assert not tick(api, "BTCUSDT")
+    assert tick(api)
+    assert MarketClock.objects.get().steps == before + 2
+    assert (ticks_of("BTCUSDT"), ticks_of("ETHUSDT")) == (1, 2)
 
 
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
