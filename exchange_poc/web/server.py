@@ -15,6 +15,7 @@ from exchange_poc.web.gateway import REQUEST_SECONDS, Gateway
 
 BACKLOG: Final = 1024
 CONNECTIONS: Final = 4096  # of one process; more wait to be accepted
+UNTAKEN_SECONDS: Final = 20  # in which a client takes none of its answer and is left
 STOP_SECONDS: Final = 10  # for the requests that run when a stop is asked for
 
 
@@ -29,6 +30,8 @@ class Server(MPServer):
         family = socket.AF_INET6 if ":" in self.bind_addr else socket.AF_INET
         address = (self.bind_addr, self.bind_port)
         listener = socket.create_server(address, family=family, backlog=BACKLOG)
+        # Connections inherit it.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_SECONDS * 1000)
         listener.setblocking(False)
         listener.set_inheritable(True)
         self._sso = listener

@@ -5,6 +5,9 @@ import signal
 import threading
 from typing import Any
 
+import psutil
+
+from tests.deployment.processes import wait_for
 from tests.web.client import Address, ask, opened, until_closed
 from tests.web.conftest import Start
 
@@ -36,6 +39,12 @@ class Parts:
 def application(environ, start_response):
     start_response("200 OK", [("X-Closed", str(Parts.closed))])
     return Parts()
+"""
+#: Too long for the buffers of a connection, too short to be sent in parts.
+LUMP = """
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [bytes(1_500_000)]
 """
 FAIL = """
 def application(environ, start_response):
@@ -123,6 +132,23 @@ def test_a_client_that_leaves_a_long_answer_is_no_fault(serve: Start) -> None:
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=60)
     assert "unanswered" not in log
+
+
+def test_a_client_that_reads_nothing_is_left(serve: Start) -> None:
+    process, address = serve(LUMP)
+    [worker] = psutil.Process(process.pid).children()
+    clients = [opened(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 8) for _ in range(20)]
+    ports = {client.getsockname()[1] for client in clients}
+
+    def held() -> set[int]:
+        connections = worker.net_connections("tcp4")
+        return ports & {one.raddr.port for one in connections if one.raddr}
+
+    wait_for(lambda: held() == ports, what="the requests")
+    assert len(ask(address, "GET / HTTP/1.1").body) == 1_500_000
+    wait_for(lambda: not held(), what="the end of their connections", seconds=120)
+    for client in clients:
+        client.close()
 
 
 def test_a_failing_application_is_answered_and_logged(serve: Start) -> None:
