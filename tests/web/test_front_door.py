@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment.files import DOCKER
+from tests.deployment.files import DOCKER, SERVICES
 from tests.deployment.processes import free_port, wait_for
 from tests.web.client import Address, ask, opened, until_closed
 from tests.web.conftest import Start, accepts
@@ -29,10 +29,10 @@ Door = Callable[..., tuple[Address, Address]]
 
 @pytest.fixture
 def door(tmp_path: Path) -> Iterator[Door]:
-    """Run nginx: ``door(web, "plain")`` returns the addresses of its ports 8080 and 8443."""
+    """Run nginx by compose's command: ``door(web, "plain")`` returns its ports 8080 and 8443."""
     running = []
 
-    def start(web: Address, kind: str) -> tuple[Address, Address]:
+    def start(web: Address, kind: str, tls_port: str = "8443") -> tuple[Address, Address]:
         plain, tls, up = (free_port() for _ in range(3))
         here = {
             "listen 8080": f"listen 127.0.0.1:{plain}",
@@ -49,11 +49,19 @@ def door(tmp_path: Path) -> Iterator[Door]:
         certify(tmp_path / "tls")
         # As root, nginx would serve as a user who can't enter the test's directory.
         user = "user root; " if os.getuid() == 0 else ""
-        command = ["nginx", "-c", tmp_path / "nginx.conf", "-g", f"{user}daemon off;"]
-        checked = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
+        _, _, script = SERVICES["nginx"]["command"]
+        script = script.replace("${TLS_PORT:-8443}", tls_port).replace("$$", "$")
+        script = script.replace("/tmp/", f"{tmp_path}/")  # noqa: S108
+        script = script.replace("daemon off;", f"{user}daemon off;")
+
+        def command(options: str) -> list[str]:
+            return ["sh", "-c", script.replace("exec nginx", f"exec nginx {options}")]
+
+        conf = f"-c {tmp_path}/nginx.conf"
+        checked = subprocess.run(command(f"{conf} -t"), capture_output=True, text=True, check=False)
         assert checked.returncode == 0, checked.stderr
         assert "warn" not in checked.stderr.replace('"user" directive', "")
-        running.append(subprocess.Popen(command))
+        running.append(subprocess.Popen(command(conf)))
         wait_for(lambda: accepts(("127.0.0.1", up)), what="nginx")
         return ("127.0.0.1", plain), ("127.0.0.1", tls)
 
@@ -125,13 +133,20 @@ def test_each_client_has_a_limit_of_its_own_whatever_it_forges(exchange: Start, 
 def test_it_speaks_tls_and_says_so(exchange: Start, door: Door) -> None:
     _, web = exchange(DJANGO_HTTPS="1")
     front, secure = door(web, "tls")
-    moved = ask(front, "GET /docs HTTP/1.1")
-    assert (moved.status, moved.headers["Location"]) == (308, "https://127.0.0.1/docs")
+    moved = ask(front, "GET /docs?a=1 HTTP/1.1")
+    assert (moved.status, moved.headers["Location"]) == (308, "https://127.0.0.1:8443/docs?a=1")
     unverified = ssl.create_default_context()
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
     connection = http.client.HTTPSConnection(*secure, timeout=60, context=unverified)
     connection.request("GET", "/health", headers={"X-Forwarded-Proto": "http"})
     assert connection.getresponse().status == 200
+
+
+@pytest.mark.parametrize(("port", "there"), [("443", ""), ("9443", ":9443")])
+def test_it_sends_to_the_port_that_is_published(door: Door, port: str, there: str) -> None:
+    front, _ = door(("127.0.0.1", free_port()), "tls", port)
+    moved = ask(front, "GET /docs HTTP/1.1")
+    assert (moved.status, moved.headers["Location"]) == (308, f"https://127.0.0.1{there}/docs")
 
 
 def test_behind_another_proxy_all_came_by_tls(exchange: Start, door: Door) -> None:
