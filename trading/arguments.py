@@ -31,7 +31,10 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-def must_be_finished(unfinished: Collection[int]) -> None:
-    """End a command with an error if its step or sweep failed for somebody. Raises CommandError."""
-    if unfinished:
-        raise CommandError(describe_unfinished(unfinished))
+def must_be_finished(unfinished: Collection[int] = (), unmarked: Collection[str] = ()) -> None:
+    """End a command with an error if its step or sweep left out users or the marks of instruments.
+
+    Raises CommandError.
+    """
+    if left := describe_unfinished(unfinished, unmarked):
+        raise CommandError(left)

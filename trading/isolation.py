@@ -24,8 +24,8 @@ LEAST_PATIENCE: Final = 0.02
 class Isolation:
     """One pass over accounts: how long it waits for the next lock, and whom it left behind."""
 
-    def __init__(self, *, patience: float = PATIENCE) -> None:
-        self.patience = patience
+    def __init__(self) -> None:
+        self.patience = PATIENCE
         self.unfinished: set[int] = set()
 
     @contextmanager

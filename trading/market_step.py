@@ -25,7 +25,6 @@ from market.services import check_marks, record_marks
 from risk.selectors import get_policy
 from risk.services import revalue_exposure
 from trading.collar import Leap, Sifted, joined, note_acts, sift
-from trading.errors import MarketBusy
 from trading.isolation import PATIENCE, Isolation
 from trading.liquidation import sweep_liquidations
 from trading.metrics import market_step_seconds, market_steps_total
@@ -47,7 +46,8 @@ class StepResult:
     of price sources.
 
     ``unfinished`` are users some of whose fills or whose close-out failed and is left to the next
-    step.
+    step. ``unmarked`` are the quotes, by symbol, that did not become marks because another session
+    kept the instrument's rows locked.
     """
 
     refreshed: bool
@@ -58,6 +58,7 @@ class StepResult:
     unfinished: Collection[int] = ()
     leaps: Sequence[Leap] = ()
     halts: Sequence[PriceHalt] = ()
+    unmarked: Mapping[str, Quote] = field(default_factory=dict)
 
 
 def run_market_step(
@@ -71,8 +72,8 @@ def run_market_step(
 
     Prices come from the configured sources unless ``quote_source`` gives them. Nothing happens when
     the step is not due, ``min_interval_seconds`` after the last one, or when another step still
-    runs after ``patience_seconds``. An instrument whose rows another session keeps locked for as
-    long, or for a second, keeps its mark. Raises UnknownSymbol.
+    runs after ``patience_seconds``. An instrument whose rows another session keeps locked for a
+    second keeps its mark. Raises UnknownSymbol.
     """
     instrument_id = None if symbol is None else get_instrument(symbol=symbol).pk
     step = begin_step(
@@ -88,39 +89,27 @@ def run_market_step(
             instruments = instruments_to_step(instrument_id)
             quotes = (quote_source or configured_quotes)(instruments, step)
             check_marks(quotes=quotes)
-            patience = max(patience_seconds, PATIENCE)
-            sifted = apply_marks_or_part(quotes=quotes, now=timezone.now(), patience=patience)
-            if sifted is None:
-                return StepResult(refreshed=False)
+            parts, locked = apply_marks_or_part(quotes=quotes, now=timezone.now())
+            unmarked = {one.symbol: quotes[one.pk] for one in instruments if one.pk in locked}
+            if not parts:
+                return StepResult(refreshed=False, unmarked=unmarked)
             fills = fill_triggered_orders()
             sweep = sweep_liquidations()
     finally:
         end_step(step=step)
     market_steps_total.inc()
-    unfinished = fills.unfinished | sweep.unfinished
+    sifted = joined(parts)
     return StepResult(
         refreshed=True,
         step=step,
         quotes=sifted.taken,
         ended_orders=fills.ended,
         liquidations=sweep.liquidations,
-        unfinished=unfinished,
+        unfinished=fills.unfinished | sweep.unfinished,
         leaps=sifted.leaps_by_hand,
         halts=sifted.halts,
+        unmarked=unmarked,
     )
-
-
-def run_market_step_when_free(
-    *, symbol: str | None = None, quote_source: QuoteSource | None = None, patience: float = 30
-) -> StepResult:
-    """Run one market step as soon as no other runs, within ``patience`` seconds.
-
-    For commands, whose step must not be skipped. Raises MarketBusy, UnknownSymbol.
-    """
-    result = run_market_step(symbol=symbol, quote_source=quote_source, patience_seconds=patience)
-    if not result.refreshed:
-        raise MarketBusy
-    return result
 
 
 def instruments_to_step(instrument_id: int | None) -> list[Instrument]:
@@ -136,27 +125,30 @@ def configured_quotes(instruments: Sequence[Instrument], step: int) -> Mapping[i
 
 
 def apply_marks_or_part(
-    *, quotes: Mapping[int, Quote], now: datetime, patience: float
-) -> Sifted | None:
-    """Apply marks; where a row stays locked, each by itself. None when all of them are held up."""
-    isolation = Isolation(patience=patience)
-    try:
-        return apply_marks(quotes=quotes, now=now, patience=patience)
-    except OperationalError as error:
-        if not is_lock_timeout(error):
-            raise
-        isolation.note(error)
-    parts = []
-    for instrument_id, quote in quotes.items():
+    *, quotes: Mapping[int, Quote], now: datetime
+) -> tuple[list[Sifted], set[int]]:
+    """Apply marks; where a row stays locked, each by itself.
+
+    Returns what was taken and refused, and the instruments that were held up even so.
+    """
+    isolation, groups = Isolation(), [quotes]
+    parts: list[Sifted] = []
+    locked: set[int] = set()
+    while groups:
+        group = groups.pop(0)
         try:
-            one = {instrument_id: quote}
-            parts.append(apply_marks(quotes=one, now=now, patience=isolation.patience))
+            parts.append(apply_marks(quotes=group, now=now, patience=isolation.patience))
         except OperationalError as error:
             if not is_lock_timeout(error):
                 raise
             isolation.note(error)
-            log.warning("mark_not_set", instrument_id=instrument_id, reason="locked")
-    return joined(parts) if parts else None
+            if len(group) > 1:
+                groups = [{key: quote} for key, quote in group.items()]
+            else:
+                locked.update(group)
+                for instrument_id in group:
+                    log.warning("mark_not_set", instrument_id=instrument_id, reason="locked")
+    return parts, locked
 
 
 @transaction.atomic

@@ -19,7 +19,8 @@ def describe_step(result: StepResult) -> str:
         f"Step {result.step}: {prices or 'no price'}; {len(result.ended_orders)} resting order(s) "
         f"ended, {len(result.liquidations)} account(s) liquidated."
     )
-    rest = [*map(describe_liquidation, result.liquidations), describe_unfinished(result.unfinished)]
+    left = describe_unfinished(result.unfinished, result.unmarked)
+    rest = [*map(describe_liquidation, result.liquidations), left]
     return "\n".join(filter(None, [line, *describe_leaps(result), *rest]))
 
 
@@ -34,12 +35,12 @@ def describe_leaps(result: StepResult) -> list[str]:
     return warnings + [f"Halted {halt}" for halt in result.halts]
 
 
-def describe_unfinished(user_ids: Collection[int]) -> str:
-    """Return the line about users whose fills or close-out failed, if there are any."""
-    if not user_ids:
-        return ""
-    users = ", ".join(map(str, sorted(user_ids)))
-    return f"Failed and left to the next step or sweep: user(s) {users}."
+def describe_unfinished(user_ids: Collection[int] = (), unmarked: Collection[str] = ()) -> str:
+    """Return the line about instruments that kept their mark and users left out, if any."""
+    symbols, users = ", ".join(unmarked), ", ".join(map(str, sorted(user_ids)))
+    locked = f"Not set because another session keeps it locked: mark price of {symbols}."
+    failed = f"Failed and left to the next step or sweep: user(s) {users}."
+    return " ".join([locked] * bool(symbols) + [failed] * bool(users))
 
 
 def describe_liquidation(liquidation: Liquidation) -> str:

@@ -1,9 +1,13 @@
 """Each action asks first, does what it says once, leaves a trace, and is refused to others."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from threading import Event
 from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -11,7 +15,7 @@ from accounts.models import Account, Transfer, User
 from accounts.selectors import insurance_fund_balance
 from market.models import Instrument, MarketClock
 from risk.models import RiskPolicy
-from risk.services import change_policy
+from risk.services import change_policy, lock_exposure
 from tests.admin.conftest import Clerk, D, press, select, shown_version
 from trading.models import Liquidation, Order, OrderStatus, ParkedAnswer
 
@@ -243,6 +247,39 @@ def test_run_a_market_step(staff: Client, settings: Any) -> None:
     before = MarketClock.objects.get().steps
     assert "2 prices" in press(staff, "market_marketclock_run_step")
     assert MarketClock.objects.get().steps == before + 1
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_a_market_step_that_could_not_set_a_mark_is_told_as_an_error(
+    staff: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.PRICE_SOURCES = ["simulation"]
+    monkeypatch.setattr("trading.admin.clock.PATIENCE", 2)
+    eth = Instrument.objects.get(symbol="ETHUSDT")
+    held, done = Event(), Event()
+
+    def hold() -> None:
+        with closing(connection), transaction.atomic():
+            lock_exposure(instrument_ids=[eth.pk])
+            held.set()
+            assert done.wait(timeout=60)
+
+    with ThreadPoolExecutor(1) as pool:
+        holder = pool.submit(hold)
+        assert held.wait(timeout=60)
+        try:
+            address = reverse("admin:market_marketclock_run_step")
+            page = staff.post(address, {"_form_submitted": "on"}, follow=True)
+        finally:
+            done.set()
+        holder.result(timeout=60)
+    [told] = page.context["messages"]
+    assert told.level_tag == "error"
+    assert ": 1 prices" in str(told)
+    assert str(told).endswith(
+        "Not set because another session keeps it locked: mark price of ETHUSDT."
+    )
+    assert log_of("market clocks") == "run step"
 
 
 def test_set_a_mark_price(staff: Client) -> None:

@@ -9,20 +9,24 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import partial
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
 from accounts.locks import lock_account, lock_accounts, lock_insurance_fund
 from accounts.models import User
 from accounts.selectors import insurance_fund_balance
 from accounts.services import deposit, fund_insurance, withdraw
-from market.models import Instrument
+from market.models import Instrument, PriceTick
 from risk.bound_models import TouchedAccount
 from risk.bounds import renew_bounds
 from risk.engine import Intent
 from risk.models import GlobalExposure, Position, RiskPolicy
+from tests.deployment.processes import wait_for
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.booking import lock_exposures
 from trading.errors import ClientOrderIdConflict, OrderNotOpen
@@ -290,6 +294,83 @@ def test_an_instrument_that_stays_locked_keeps_its_mark_alone(
     eth.refresh_from_db()
     assert eth.mark_price == D("3200")
     assert list(marks(ETHUSDT="3000").quotes) == [eth.pk]
+
+
+def test_the_market_goes_on_while_a_step_waits_for_a_locked_instrument(
+    trader: Trader, marks: Marks, together: Callable[..., list[Any]]
+) -> None:
+    """In between its attempts others trade and step; then it sets the mark that it lacks."""
+    user = trader("10000")
+    btc, eth = (Instrument.objects.get(symbol=f"{base}USDT") for base in ("BTC", "ETH"))
+    held, gone_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            lock_exposures([eth.pk])
+            held.set()
+            assert gone_on.wait(timeout=120)
+
+    def step() -> StepResult:
+        assert held.wait(timeout=60)
+        return marks(BTCUSDT="64000", ETHUSDT="3000")
+
+    def go_on() -> tuple[Order, StepResult]:
+        try:
+            wait_for(
+                lambda: Instrument.objects.filter(pk=btc.pk, mark_price=64_000).exists(),
+                what="the first attempt",
+                seconds=60,
+            )
+            return order(user, "buy", "0.1"), marks(BTCUSDT="63000")
+        finally:
+            gone_on.set()
+
+    _, waited, (placed, between) = together([hold, step, go_on])
+    assert (placed.status, placed.average_price) == (OrderStatus.FILLED, 64_000)
+    assert {key: quote.price for key, quote in waited.quotes.items()} == {
+        btc.pk: 64_000,
+        eth.pk: 3000,
+    }
+    assert between.refreshed
+    assert between.step < waited.step
+    assert not waited.unmarked
+    marked = Instrument.objects.values_list("symbol", "mark_price")
+    assert dict(marked) == {"BTCUSDT": 63_000, "ETHUSDT": 3000}
+
+
+@pytest.mark.parametrize(
+    "command", [["set_price", "ETHUSDT", "3000"], ["tick", "--seed", "7"], ["replay"]]
+)
+def test_a_command_whose_mark_stays_locked_says_so_and_fails(
+    market: dict[str, Instrument],
+    together: Callable[..., list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    command: list[str],
+) -> None:
+    """It ends at the price that it could not set; what it set stays."""
+    monkeypatch.setattr("trading.patient_step.PATIENCE", 2)
+    files = []
+    for symbol, price in (("BTCUSDT", "64000"), ("ETHUSDT", "3000")):
+        file = tmp_path / symbol
+        rows = [
+            f"{time}000000,{price},{price},{price},{price}\n" for time in (1735689600, 1735689660)
+        ]
+        file.write_text("".join(rows))
+        files.append(f"{symbol}={file}")
+    out = StringIO()
+
+    def call() -> None:
+        arguments = [*command, *files] if command == ["replay"] else command
+        with pytest.raises(CommandError, match=r"Not set .* mark price of ETHUSDT\."):
+            call_command(*arguments, stdout=out)
+
+    beside(together, lambda: lock_exposures([market["ETH"].pk]), call)
+    assert Instrument.objects.get(symbol="ETHUSDT").mark_price == 3200
+    if command == ["replay"]:
+        assert out.getvalue().startswith("2025-01-01 00:00 BTCUSDT 64000, ETHUSDT 3000")
+        assert "Replayed" not in out.getvalue()
+        assert PriceTick.objects.filter(instrument=market["BTC"], price=64_000).count() == 1
 
 
 @contextmanager

@@ -1,21 +1,22 @@
 """The market's clock, with the buttons that run a market step."""
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.http import HttpRequest
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
 
 from market.amounts import AMOUNT_FIELD
-from market.console.actions import list_action, staff_id
+from market.console.actions import Outcome, lead_back, list_action, staff_id
 from market.console.figures import plain, time_column
 from market.console.pages import RecordAdmin
 from market.models import Instrument, MarketClock
 from trading.manual_prices import set_price
-from trading.market_step import StepResult, run_market_step_when_free
+from trading.market_step import StepResult
+from trading.patient_step import run_market_step_when_free
 from trading.reporting import describe_leaps, describe_unfinished
 
-#: How long a button waits for another step to end, in seconds.
+#: How long a button waits for another step to end, or for a locked row, in seconds.
 PATIENCE = 5
 
 
@@ -47,8 +48,12 @@ class MarketClockAdmin(RecordAdmin):
         permission="step",
         icon="skip_next",
     )
-    def run_step(self, request: HttpRequest, form: forms.Form) -> str:
-        return told(run_market_step_when_free(patience=PATIENCE))
+    def run_step(self, request: HttpRequest, form: forms.Form) -> Outcome:
+        result = run_market_step_when_free(patience=PATIENCE)
+        if not result.unmarked:
+            return told(result)
+        messages.error(request, told(result))
+        return lead_back(request)
 
     @list_action(
         title="Set a mark price",
@@ -70,5 +75,5 @@ def told(result: StepResult) -> str:
         f"{len(result.ended_orders)} orders filled or ended, "
         f"{len(result.liquidations)} accounts closed out."
     )
-    more = [*describe_leaps(result), describe_unfinished(result.unfinished)]
+    more = [*describe_leaps(result), describe_unfinished(result.unfinished, result.unmarked)]
     return " ".join(filter(None, [done, *more]))

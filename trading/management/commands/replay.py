@@ -56,6 +56,7 @@ class Command(BaseCommand):
             seen.update(step.prices)
             closed += len(result.liquidations)
             self.tell(step, result)
+            must_be_finished(unmarked=result.unmarked)
             if count % 500 == 0:
                 self.stdout.write(f"{count} steps, at {step.time:%Y-%m-%d %H:%M}")
             time.sleep(interval)
@@ -65,7 +66,7 @@ class Command(BaseCommand):
     def tell(self, step: ReplayStep, result: StepResult) -> None:
         """Write when and at which marks something happened that is worth a line, and what."""
         lines = [*describe_leaps(result), *map(describe_liquidation, result.liquidations)]
-        if lines:
+        if lines or result.unmarked:
             marks = ", ".join(f"{symbol} {price}" for symbol, price in step.prices.items())
             self.stdout.write(f"{step.time:%Y-%m-%d %H:%M} {marks}")
         for line in lines:

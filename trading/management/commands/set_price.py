@@ -28,4 +28,4 @@ class Command(BaseCommand):
         except ExchangeError as error:
             raise CommandError(str(error)) from error
         self.stdout.write(describe_step(result))
-        must_be_finished(result.unfinished)
+        must_be_finished(result.unfinished, result.unmarked)

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from market.errors import ExchangeError
 from trading.arguments import at_least_one, must_be_finished, seconds
 from trading.manual_prices import seeded_quotes
-from trading.market_step import run_market_step_when_free
+from trading.patient_step import run_market_step_when_free
 from trading.reporting import describe_step
 
 
@@ -35,4 +35,5 @@ class Command(BaseCommand):
             except ExchangeError as error:
                 raise CommandError(str(error)) from error
             self.stdout.write(describe_step(result))
+            must_be_finished(unmarked=result.unmarked)
         must_be_finished(result.unfinished)
