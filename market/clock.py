@@ -1,8 +1,9 @@
 """The market's clock: counts steps and lets one run at a time, by a lease that expires.
 
 A step of all instruments is due some time after the last such step began, a step of one instrument
-some time after that instrument was marked. The latter leaves the time of the former alone, so that
-nobody who steps one instrument holds the others back.
+some time after that instrument was marked and the last step of it alone began, whether or not that
+one marked it. The latter leaves the time of the former alone, so that nobody who steps one
+instrument holds the others back.
 
 The lease also ends with the database connection that took it, so that after the death of a worker
 or a crash of PostgreSQL the next step is free to begin. Behind a pooler such as PgBouncer, which
@@ -34,13 +35,16 @@ coalesce(busy_until >= clock_timestamp(), false) AND (
 DUE = """
 coalesce(
     CASE WHEN %(instrument)s::bigint IS NULL THEN stepped_at
-         ELSE (SELECT marked_at FROM market_instrument WHERE id = %(instrument)s) END
+         ELSE (SELECT greatest(marked_at, market_instrument.stepped_at)
+               FROM market_instrument WHERE id = %(instrument)s) END
         <= clock_timestamp() - make_interval(secs => %(min_interval)s),
     true
 )
 """
 
+# Nobody waits for an instrument that another session has locked while the clock's row is locked.
 BEGIN_IF_FREE = """
+WITH begun AS (
 UPDATE market_marketclock
 SET steps = steps + 1,
     stepped_at = CASE WHEN %(instrument)s::bigint IS NULL THEN clock_timestamp()
@@ -54,6 +58,15 @@ WHERE id = 1
     AND NOT ({busy})
     AND {due}
 RETURNING steps
+), noted AS (
+UPDATE market_instrument SET stepped_at = clock_timestamp()
+WHERE id = (
+    SELECT id FROM market_instrument
+    WHERE id = %(instrument)s AND EXISTS (SELECT FROM begun)
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+)
+SELECT steps FROM begun
 """
 BEGIN_STEP = BEGIN_IF_FREE.format(busy=BUSY, due=DUE)
 

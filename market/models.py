@@ -61,11 +61,16 @@ class Instrument(models.Model):
     halted = models.BooleanField(default=False, help_text="No order is accepted while set.")
     mark_price = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True, editable=False)
     marked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    stepped_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the last step of it alone began."
+    )
     mark_source = models.CharField(
         max_length=20, choices=PriceOrigin.choices, blank=True, editable=False
     )
 
-    history = HistoricalRecords(excluded_fields=["mark_price", "marked_at", "mark_source"])
+    history = HistoricalRecords(
+        excluded_fields=["mark_price", "marked_at", "mark_source", "stepped_at"]
+    )
 
     class Meta:
         ordering = ["symbol"]

@@ -202,8 +202,8 @@ class TickQuery(serializers.Serializer[dict[str, Any]]):
 class TickSerializer(serializers.Serializer[dict[str, Any]]):
     """Prices after a market step; ``refreshed`` is true when it took at least one of them.
 
-    It is false when the last step was too recent, of one instrument that which marked it, when
-    another one runs, and when no source gave a price within the price collar.
+    It is false when the last step was too recent (of one instrument: its last mark or attempt),
+    when another one runs, and when no source gave a price within the price collar.
     """
 
     prices = PriceSerializer(many=True)

@@ -41,7 +41,8 @@ def marked_long_ago(*symbols: str) -> None:
     for instrument in Instrument.objects.filter(symbol__in=symbols):
         assert instrument.marked_at is not None
         instrument.marked_at = instrument.marked_at.replace(year=2020)
-        instrument.save(update_fields=["marked_at"])
+        instrument.stepped_at = None
+        instrument.save(update_fields=["marked_at", "stepped_at"])
 
 
 def test_a_tick_of_one_instrument_is_throttled_by_its_own_mark(
@@ -78,6 +79,18 @@ def narrow(market: dict[str, Instrument]) -> Instrument:
     """BTCUSDT, whose collar no quote of the simulation meets."""
     configure_instrument(instrument=market["BTC"], changes={"price_collar": D("0.00000001")})
     return market["BTC"]
+
+
+def test_a_tick_whose_price_is_refused_has_the_next_one_wait(
+    api: APIClient, settings: Any, narrow: Instrument
+) -> None:
+    settings.TICK_MIN_INTERVAL_SECONDS = 3600
+    marked_long_ago("BTCUSDT", "ETHUSDT")
+    before = MarketClock.objects.get().steps
+    for _ in range(4):
+        assert not tick(api, "BTCUSDT")
+    assert MarketClock.objects.get().steps == before + 1
+    assert tick(api, "ETHUSDT")
 
 
 def test_a_step_that_takes_no_price_has_refreshed_none(
