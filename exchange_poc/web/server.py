@@ -1,6 +1,7 @@
 """The web server's processes: started, replaced when one dies, stopped within seconds."""
 
 import socket
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -30,8 +31,8 @@ class Server(MPServer):
         family = socket.AF_INET6 if ":" in self.bind_addr else socket.AF_INET
         address = (self.bind_addr, self.bind_port)
         listener = socket.create_server(address, family=family, backlog=BACKLOG)
-        # Connections inherit it.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_SECONDS * 1000)
+        if sys.platform == "linux":  # connections inherit it; other systems have none
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_SECONDS * 1000)
         listener.setblocking(False)
         listener.set_inheritable(True)
         self._sso = listener
