@@ -34,6 +34,7 @@ def fresh_connection() -> Iterator[None]:
     """No test hands its session's settings, or what is left of a session, to another."""
     yield
     connection.close()
+    connection.close_pool()
 
 
 @committed

@@ -136,7 +136,8 @@ def test_a_client_that_leaves_a_long_answer_is_no_fault(serve: Start) -> None:
 
 def test_a_client_that_reads_nothing_is_left(serve: Start) -> None:
     process, address = serve(LUMP)
-    [worker] = psutil.Process(process.pid).children()
+    # The socket is there before the process that serves it.
+    [worker] = wait_for(psutil.Process(process.pid).children, what="the serving process")
     clients = [opened(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 8) for _ in range(20)]
     ports = {client.getsockname()[1] for client in clients}
 

@@ -23,6 +23,12 @@ def health(address: Address) -> int:
     return ask(address, "GET /health HTTP/1.1").status
 
 
+def both_of(master: psutil.Process) -> list[psutil.Process] | None:
+    """Return the server's two processes once both are there."""
+    children = master.children()
+    return children if len(children) == 2 else None
+
+
 def test_half_a_request_keeps_no_thread_and_is_closed_in_time(
     server: Server,
 ) -> None:
@@ -46,7 +52,7 @@ def test_a_killed_process_is_replaced_and_its_live_gauges_are_forgotten(
 ) -> None:
     process, address = server
     master = psutil.Process(process.pid)
-    dead, other = master.children()
+    dead, other = wait_for(lambda: both_of(master), what="two processes")
     gauges = {pid: metrics / f"gauge_livesum_{pid}.db" for pid in (dead.pid, other.pid)}
     for file in gauges.values():
         file.touch()
@@ -60,7 +66,7 @@ def test_a_killed_process_is_replaced_and_its_live_gauges_are_forgotten(
 
 def test_its_processes_end_with_it(server: Server) -> None:
     process, _ = server
-    children = psutil.Process(process.pid).children()
+    children = wait_for(lambda: both_of(psutil.Process(process.pid)), what="two processes")
     process.kill()
     _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
