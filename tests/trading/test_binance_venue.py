@@ -84,6 +84,21 @@ def test_a_limit_order_rests_and_reserves_until_the_venue_fills_it(
     assert (placed.status, state_of(user).reserved_notional) == (OrderStatus.FILLED, 0)
 
 
+def test_a_fill_too_small_to_free_margin_frees_its_notional(
+    venue: BinanceStandin, trader: Trader, marks: Marks
+) -> None:
+    """A lot at 0.01 holds half a unit of margin, which the rest of the order keeps."""
+    marks(BTCUSDT="0.02")
+    venue.set_price("BTCUSDT", "0.02")
+    user = trader("10000", "advanced")
+    placed = order(user, "buy", "500", price="0.01", leverage=20)
+    marks(BTCUSDT="0.01")
+    venue.fill(venue_order_id(placed), "0.01", "0.00001")
+    assert reconcile_pending_orders() == 1
+    state = state_of(user)
+    assert (state.reserved_margin, state.reserved_notional) == (D("0.25"), D("4.9999999"))
+
+
 def test_reconciling_twice_changes_nothing(venue: BinanceStandin, trader: Trader) -> None:
     placed = order(trader(), "buy", "0.01", price="60000")
     venue.fill(venue_order_id(placed), "60000", "0.004")

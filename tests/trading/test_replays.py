@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from prometheus_client import REGISTRY
 from rest_framework.test import APIClient
 
 from accounts.models import User
@@ -73,6 +74,10 @@ class Asked:
         return bool(again.content == self.first.content and result == self.first.json())
 
 
+def counted(result: str, code: str) -> float:
+    return REGISTRY.get_sample_value("orders_total", {"result": result, "code": code}) or 0.0
+
+
 def test_an_order_that_expired_later(api: APIClient, user: User, marks: Marks) -> None:
     order(user, "buy", "0.01")
     asked = Asked(api, **{**LIMIT, "side": "sell", "price": "66000", "reduce_only": True})
@@ -88,6 +93,18 @@ def test_an_order_that_filled_later(api: APIClient, marks: Marks) -> None:
     marks(BTCUSDT="63000")
     assert asked.order.status == OrderStatus.FILLED
     assert asked.is_answered_again()
+
+
+@pytest.mark.parametrize(
+    ("size", "result", "code"),
+    [("0.02", "NEW", ""), ("0.00001", "REJECTED", "below_min_notional")],
+)
+def test_a_repeated_order_counts_once_in_the_metrics(
+    api: APIClient, size: str, result: str, code: str
+) -> None:
+    before = counted(result, code)
+    assert Asked(api, **{**LIMIT, "size": size}).is_answered_again()
+    assert counted(result, code) == before + 1
 
 
 def test_an_order_that_was_canceled_later(api: APIClient, user: User) -> None:
