@@ -1,8 +1,9 @@
 """The ledger's rules: which transfers there are and between which accounts each kind moves money.
 
 Double entry cannot be unbalanced here: a transfer has one debit account, one credit account and
-one amount. The database adds it to the balance of a user's account (see the migration
-``ledger_guards``), so that no code path can move a balance without a transfer.
+one amount. The database adds it to the balance of a user's account
+(``accounts/migrations/0002_guards.sql``), so that no code path can move a balance without a
+transfer.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Finds facts that should have an audit record and have none.
 
-The conditions are those of the triggers in the migration ``audit_capture``.
+The conditions are those of the triggers in ``kpi/migrations/0002_guards.sql``.
 """
 
 from collections.abc import Iterator, Mapping

@@ -4,14 +4,11 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from importlib import import_module
 from itertools import groupby
 from typing import Any
 
 import pytest
-from django.db import connection
 
-from market.candle_models import KeptCandle
 from market.candles import INTERVALS, Candle, candles
 from market.models import Instrument, PriceTick
 from market.services import list_instrument, prune_ticks
@@ -75,14 +72,3 @@ def test_forgotten_ticks_leave_the_candles(walk: Instrument) -> None:
     [last] = candles(symbol="BTCUSDT", interval="1d", limit=1)
     assert (last.high, last.close) == (500, 500)
     assert last.ticks == before["1d", 1][0].ticks + 1
-
-
-def test_the_migration_makes_candles_of_the_ticks_that_there_are(walk: Instrument) -> None:
-    def rows() -> set[tuple[Any, ...]]:
-        return {row[1:] for row in KeptCandle.objects.values_list()}
-
-    kept = rows()
-    KeptCandle.objects.all().delete()
-    with connection.cursor() as cursor:
-        cursor.execute(import_module("market.migrations.0008_candles").FILL)
-    assert rows() == kept

@@ -3,11 +3,10 @@
 from django.db import migrations
 
 
-def create_clock(apps, schema_editor):
+def create_rows(apps, schema_editor):
     apps.get_model("market", "MarketClock").objects.create(id=1)
 
 
 class Migration(migrations.Migration):
-    dependencies = [("market", "0001_initial")]
-
-    operations = [migrations.RunPython(create_clock, migrations.RunPython.noop)]
+    dependencies = [("market", "0002_guards")]
+    operations = [migrations.RunPython(create_rows)]

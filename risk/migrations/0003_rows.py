@@ -1,11 +1,11 @@
-"""The policy rows that a new exchange starts with; staff edit them from then on."""
+"""The policy that a new exchange starts with; staff edit it from then on."""
 
 from django.db import migrations
 
 MAX_LEVERAGE = {"beginner": 5, "intermediate": 10, "advanced": 20}
 
 
-def create_policy(apps, schema_editor):
+def create_rows(apps, schema_editor):
     apps.get_model("risk", "RiskPolicy").objects.create(id=1)
     apps.get_model("risk", "GlobalExposure").objects.create(id=1)
     limit = apps.get_model("risk", "LeverageLimit")
@@ -15,6 +15,5 @@ def create_policy(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("risk", "0001_initial")]
-
-    operations = [migrations.RunPython(create_policy, migrations.RunPython.noop)]
+    dependencies = [("risk", "0002_guards")]
+    operations = [migrations.RunPython(create_rows)]
