@@ -13,10 +13,11 @@ def main() -> None:
 
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
+    from django.db.migrations.exceptions import InconsistentMigrationHistory
 
     try:
         execute_from_command_line(sys.argv)
-    except ImproperlyConfigured as error:
+    except (ImproperlyConfigured, InconsistentMigrationHistory) as error:
         raise SystemExit(f"exchange-poc: {error}") from None
 
 

@@ -19,7 +19,7 @@ from exchange_poc.launcher.health import await_rest
 from exchange_poc.launcher.ports import pick
 from exchange_poc.launcher.processes import command_of, wait_while
 from exchange_poc.launcher.signals import StopSignals
-from tests.launcher.client import launch
+from tests.launcher.client import Client, launch, query
 from tests.launcher.conftest import running_in
 
 #: The launcher's children, each with a part of its command line.
@@ -75,6 +75,28 @@ def test_a_port_that_another_takes_meanwhile_is_refused(local_dir: Path) -> None
     assert f"Port {port} is taken. Set PORT" in output
     assert "is up" not in output
     assert running_in(local_dir) == []
+
+
+def test_data_from_before_are_refused_and_kept(local_dir: Path) -> None:
+    with Client(local_dir) as client:
+        query(
+            client.urls()["DATABASE_URL"],
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
+            "CREATE TABLE django_migrations (id serial, app text, name text, applied timestamptz);"
+            "INSERT INTO django_migrations (app, name) VALUES ('market', '0010_instrument_steps')",
+        )
+    process = launch(local_dir, "run", PORT=str(pick()))
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 1
+    assert "from before this version" in output
+    assert f"`LOCAL_DIR={local_dir} make clean-data`" in output
+    assert "Traceback" not in output
+    with Client(local_dir) as client:
+        url = client.urls()["DATABASE_URL"]
+        tables = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        assert query(url, f"{tables} AND relkind = 'r'") == [("django_migrations",)]
+        assert query(url, "SELECT name FROM django_migrations") == [("0010_instrument_steps",)]
+        query(url, "DROP TABLE django_migrations")
 
 
 def test_what_is_missing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
