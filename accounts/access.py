@@ -5,7 +5,7 @@ from django.http import HttpRequest
 from rest_framework.request import Request
 
 from accounts.models import User
-from market.errors import Forbidden
+from market.kernel.errors import Forbidden
 
 #: The group of the regulators, made by migration.
 REGULATORS = "regulator"

@@ -12,7 +12,7 @@ from accounts.errors import InvalidApiKey
 from accounts.keys import identify
 from accounts.serializers import TokenRequestSerializer, TokenSerializer
 from accounts.throttling import TokenThrottle
-from market.schema import errors
+from market.kernel.api.schema import errors
 
 EXAMPLES = [
     OpenApiExample("demo key", value={"api_key": "beginner-key"}, request_only=True),

@@ -1,7 +1,7 @@
 """Refusals of the accounts app."""
 
 from accounts.rate_limits import Usage
-from market.errors import Conflict, ExchangeError
+from market.kernel.errors import Conflict, ExchangeError
 
 
 class InvalidApiKey(ExchangeError):

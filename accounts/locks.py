@@ -10,7 +10,7 @@ from django.db import connection
 
 from accounts.ledger import system_account_id
 from accounts.models import Account, AccountKind
-from market.errors import NotFound
+from market.kernel.errors import NotFound
 
 
 class AccountNotFound(NotFound):

@@ -6,8 +6,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-from market.amounts import AMOUNT_FIELD
-from market.constraints import are_numbers
+from market.kernel.amounts import AMOUNT_FIELD
+from market.kernel.constraints import are_numbers
 
 
 class Tier(models.TextChoices):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 
 from accounts.access import caller, is_regulator
-from market.errors import Forbidden
+from market.kernel.errors import Forbidden
 
 if TYPE_CHECKING:  # REST framework imports this module while its views are being defined.
     from rest_framework.request import Request

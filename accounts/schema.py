@@ -5,7 +5,7 @@ from typing import Final
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from market.schema import ERROR
+from market.kernel.api.schema import ERROR
 
 
 class ApiKeyTokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ from django.db.models.functions import Coalesce
 from accounts.keys import live_keys
 from accounts.ledger import system_account_id
 from accounts.models import AccountKind, ApiKey, SystemBalance, Transfer
-from market.amounts import ZERO
+from market.kernel.amounts import ZERO
 
 
 def insurance_fund_balance() -> Decimal:

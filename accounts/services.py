@@ -21,8 +21,8 @@ from accounts.models import (
     TransferKind,
     User,
 )
-from market.amounts import UNIT, is_multiple
-from market.versions import lock_row
+from market.kernel.amounts import UNIT, is_multiple
+from market.kernel.versions import lock_row
 
 #: One amount stays below this, in USDT, so that sums of amounts fit their columns.
 AMOUNT_BOUND = Decimal("1000000000000")

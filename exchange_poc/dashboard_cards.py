@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from kpi.dashboard import Dashboard, InstrumentFigures
 from kpi.selectors import NEAR
-from market.console.figures import NOTHING, plain, rounded
+from market.kernel.console.figures import NOTHING, plain, rounded
 
 Spark = Sequence[float | None]
 

@@ -16,7 +16,7 @@ from kpi.dashboard import Bucket, Dashboard
 from kpi.margin_ratios import AccountAtRisk, MarginRatios
 from kpi.measures import MEASURES
 from kpi.models import Alert
-from market.console.figures import plain, rounded
+from market.kernel.console.figures import plain, rounded
 
 Json = dict[str, Any]
 Person = AbstractBaseUser | AnonymousUser

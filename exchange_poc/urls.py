@@ -5,8 +5,8 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from accounts.console_login import limited_login
-from exchange_poc.api.docs import DocsView, SchemaView
 from exchange_poc.dashboard import dashboard_data
+from market.kernel.api.docs import DocsView, SchemaView
 
 urlpatterns = [
     path("", RedirectView.as_view(url="/docs"), name="home"),
@@ -22,6 +22,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-handler400 = "exchange_poc.api.exceptions.bad_request"
-handler404 = "exchange_poc.api.exceptions.not_found"
-handler500 = "exchange_poc.api.exceptions.server_error"
+handler400 = "market.kernel.api.exceptions.bad_request"
+handler404 = "market.kernel.api.exceptions.not_found"
+handler500 = "market.kernel.api.exceptions.server_error"

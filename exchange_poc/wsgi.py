@@ -4,7 +4,7 @@ import os
 
 import django
 
-from exchange_poc.api.requests import Handler
+from market.kernel.api.requests import Handler
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange_poc.settings")
 django.setup(set_prefix=False)

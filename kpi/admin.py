@@ -14,11 +14,11 @@ from kpi.alerts import acknowledge_alert, change_rule, create_rule
 from kpi.audit.admin import AuditCheckAdmin, AuditRecordAdmin
 from kpi.measures import MEASURES
 from kpi.models import Alert, AlertDelivery, AlertRule, Heartbeat, KpiSnapshot, LedgerCheck
-from market.console.actions import for_each, row_action
-from market.console.exports import ExportedAdmin, RecordResource
-from market.console.figures import aligned, column, label_column, money_column, time_column
-from market.console.filters import DayFilter
-from market.console.pages import ConfigurationAdmin, LargeRecordAdmin
+from market.kernel.console.actions import for_each, row_action
+from market.kernel.console.exports import ExportedAdmin, RecordResource
+from market.kernel.console.figures import aligned, column, label_column, money_column, time_column
+from market.kernel.console.filters import DayFilter
+from market.kernel.console.pages import ConfigurationAdmin, LargeRecordAdmin
 
 __all__ = ["AuditCheckAdmin", "AuditRecordAdmin"]
 

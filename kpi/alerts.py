@@ -19,8 +19,8 @@ from accounts.models import User
 from kpi.measures import MEASURES, Event
 from kpi.models import Alert, AlertDelivery, AlertRule
 from kpi.windows import Windows
-from market.errors import ExchangeError
-from market.versions import lock_row
+from market.kernel.errors import ExchangeError
+from market.kernel.versions import lock_row
 
 log = structlog.get_logger(__name__)
 

@@ -35,9 +35,9 @@ from kpi.serializers import (
     WindowQuery,
 )
 from kpi.windows import KPI_WINDOWS, security_kpis_over, system_kpis_over, trading_kpis_over
-from market.errors import UnknownSymbol
-from market.negotiation import OneFormat
-from market.schema import errors
+from market.kernel.api.negotiation import OneFormat
+from market.kernel.api.schema import errors
+from market.kernel.errors import UnknownSymbol
 
 database_registry = CollectorRegistry()
 database_registry.register(DatabaseCollector())

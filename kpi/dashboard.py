@@ -23,8 +23,8 @@ from kpi.metrics import LATENCY_BOUNDS
 from kpi.models import Alert, InstrumentSnapshot, KpiSnapshot
 from kpi.quantiles import quantile
 from kpi.selectors import OpenInterest, open_interest
+from market.kernel.snapshot import consistent_read
 from market.models import Instrument, MarketClock
-from market.snapshot import consistent_read
 from risk.selectors import get_policy, global_exposure, open_positions
 
 #: As many price series as a chart has room for: the instruments with the largest exposure.

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db import connection
 
 from kpi.selectors import NEAR
-from market.amounts import EXACT, ZERO, round_half_even
+from market.kernel.amounts import EXACT, ZERO, round_half_even
 
 #: Bounds of the distribution, in multiples of the liquidation threshold.
 MULTIPLES: Final = (

@@ -16,7 +16,7 @@ from kpi.heartbeats import longest_gap
 from kpi.ledger_checks import last_differences
 from kpi.selectors import oldest_mark_age
 from kpi.windows import Totals, Windows
-from market.amounts import move
+from market.kernel.amounts import move
 from market.selectors import price_halts_since
 from risk.selectors import get_policy, global_exposure
 from trading.selectors import parked_answers_since

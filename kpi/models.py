@@ -10,7 +10,7 @@ from simple_history.models import HistoricalRecords
 
 from accounts.models import User
 from kpi.audit.models import AuditCheck, AuditHead, AuditKind, AuditRecord
-from market.amounts import AMOUNT_FIELD
+from market.kernel.amounts import AMOUNT_FIELD
 from market.models import Instrument
 
 __all__ = [

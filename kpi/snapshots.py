@@ -21,7 +21,7 @@ from kpi.selectors import (
     orders_by_code,
 )
 from kpi.sources import read_counters
-from market.amounts import round_half_even
+from market.kernel.amounts import round_half_even
 from risk.selectors import get_policy, global_exposure, open_positions
 from trading.models import Liquidation, Order, Trade
 

@@ -15,7 +15,7 @@ from requests import RequestException
 
 from kpi.counters import counters_of, source_name
 from kpi.samples import Samples, by_name, read_samples
-from market.whole_answers import whole_answer_session
+from market.kernel.whole_answers import whole_answer_session
 
 log = structlog.get_logger(__name__)
 

@@ -20,7 +20,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import Timeout
 
 from kpi.models import AlertDelivery, DeliveryStatus
-from market.whole_answers import whole_answer_session
+from market.kernel.whole_answers import whole_answer_session
 
 log = structlog.get_logger(__name__)
 

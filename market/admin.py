@@ -3,9 +3,9 @@
 from django.contrib import admin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 
-from market.console.figures import plain_column, time_column
-from market.console.filters import DayFilter
-from market.console.pages import LargeRecordAdmin
+from market.kernel.console.figures import plain_column, time_column
+from market.kernel.console.filters import DayFilter
+from market.kernel.console.pages import LargeRecordAdmin
 from market.models import PriceTick
 
 

@@ -6,9 +6,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from market.candles import candles
-from market.errors import UnknownSymbol
 from market.examples import CANDLE_EXAMPLE, INSTRUMENT_EXAMPLE, PRICE_EXAMPLE
-from market.schema import errors
+from market.kernel.api.schema import errors
+from market.kernel.errors import UnknownSymbol
 from market.selectors import NoPrice, current_prices, instruments, priced_instrument
 from market.serializers import (
     CandleQuery,

@@ -5,8 +5,8 @@ from typing import Final
 from django.db import models
 from django.db.models import F, Q
 
-from market.amounts import AMOUNT_FIELD
-from market.constraints import are_numbers
+from market.kernel.amounts import AMOUNT_FIELD
+from market.kernel.constraints import are_numbers
 
 #: Seconds of the candles that market steps keep: a minute and an hour.
 KEPT_LENGTHS: Final = [60, 3_600]

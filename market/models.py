@@ -8,7 +8,8 @@ from django.db.models.functions import Mod
 from django.db.models.lookups import Exact
 from simple_history.models import HistoricalRecords
 
-from market.amounts import (
+from market.candle_models import KeptCandle as KeptCandle
+from market.kernel.amounts import (
     AMOUNT_FIELD,
     LARGEST_INPUT,
     UNIT,
@@ -17,8 +18,7 @@ from market.amounts import (
     percent,
     plain,
 )
-from market.candle_models import KeptCandle as KeptCandle
-from market.constraints import are_numbers
+from market.kernel.constraints import are_numbers
 
 RATE_FIELD: dict[str, Any] = {"max_digits": 12, "decimal_places": 8}
 

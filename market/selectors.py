@@ -4,7 +4,7 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from market.errors import NotFound, UnknownSymbol
+from market.kernel.errors import NotFound, UnknownSymbol
 from market.models import Instrument, PriceHalt
 
 

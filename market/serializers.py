@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from market.candles import INTERVALS, Candle
-from market.fields import AmountField
+from market.kernel.api.fields import AmountField
 from market.models import Instrument, PriceOrigin
 
 

@@ -9,13 +9,13 @@ from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 
-from market.amounts import LARGEST_INPUT, ZERO, is_multiple, is_valid_multiple
 from market.candles import keep_candles
-from market.errors import Conflict, ExchangeError
+from market.kernel.amounts import LARGEST_INPUT, ZERO, is_multiple, is_valid_multiple
+from market.kernel.errors import Conflict, ExchangeError
+from market.kernel.versions import lock_row
 from market.models import HaltOutcome, Instrument, PriceHalt, PriceTick
 from market.quotes import Quote
 from market.selectors import open_price_halt
-from market.versions import lock_row
 
 SET_MARKS = """
 UPDATE market_instrument AS instrument

@@ -12,9 +12,9 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.enums import ActionVariant
 
-from market.amounts import round_half_even
-from market.console.actions import row_action
-from market.console.figures import (
+from market.kernel.amounts import round_half_even
+from market.kernel.console.actions import row_action
+from market.kernel.console.figures import (
     NOTHING,
     aligned,
     label_column,
@@ -26,9 +26,14 @@ from market.console.figures import (
     signed_column,
     time_column,
 )
-from market.console.filters import DayFilter
-from market.console.pages import ConfigurationAdmin, LargeRecordAdmin, PolicyAdmin, RecordAdmin
-from market.console.search import FoundByNumberOrOwner
+from market.kernel.console.filters import DayFilter
+from market.kernel.console.pages import (
+    ConfigurationAdmin,
+    LargeRecordAdmin,
+    PolicyAdmin,
+    RecordAdmin,
+)
+from market.kernel.console.search import FoundByNumberOrOwner
 from risk.models import (
     GlobalExposure,
     InstrumentExposure,

@@ -11,9 +11,9 @@ from rest_framework.views import APIView
 
 from accounts.access import caller, must_see, visible_user_id
 from accounts.locks import AccountNotFound
-from market.listing import LIST_ERRORS, ListQuery, filter_by, query_of
-from market.schema import errors
-from market.snapshot import consistent_read
+from market.kernel.api.listing import LIST_ERRORS, ListQuery, filter_by, query_of
+from market.kernel.api.schema import errors
+from market.kernel.snapshot import consistent_read
 from risk.models import Position, PositionStatus
 from risk.selectors import positions_of
 from risk.serializers import PositionSerializer, StatementSerializer

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models import Account
-from market.amounts import AMOUNT_FIELD
+from market.kernel.amounts import AMOUNT_FIELD
 from market.models import Instrument
 
 

@@ -6,7 +6,7 @@ in, bool out.
 
 from decimal import Decimal
 
-from market.amounts import EXACT
+from market.kernel.amounts import EXACT
 
 
 def is_within_collar(*, price: Decimal, mark: Decimal, collar: Decimal) -> bool:

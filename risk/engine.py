@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from market.amounts import ZERO, is_valid_multiple, plain
+from market.kernel.amounts import ZERO, is_valid_multiple, plain
 from risk.denials import Denial, deny
 from risk.execution import Execution, execute, is_affordable, reducible_size
 from risk.exposure import ExposureChange

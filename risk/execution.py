@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from market.amounts import EXACT, ZERO
+from market.kernel.amounts import EXACT, ZERO
 from risk.exposure import ExposureChange, change_of_position
 from risk.fills import Fill, Holding, apply_fill
 from risk.margin import fee

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from market.amounts import ZERO
+from market.kernel.amounts import ZERO
 from risk.margin import notional
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
-from market.amounts import ZERO
+from market.kernel.amounts import ZERO
 from risk.margin import notional, required_margin, share
 
 

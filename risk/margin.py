@@ -7,7 +7,7 @@ Decimals in, Decimals out.
 
 from decimal import Decimal
 
-from market.amounts import EXACT, round_half_even, round_up
+from market.kernel.amounts import EXACT, round_half_even, round_up
 
 
 def notional(quantity: Decimal, price: Decimal) -> Decimal:

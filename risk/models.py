@@ -8,8 +8,8 @@ from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
 from accounts.models import Account, Tier
-from market.amounts import AMOUNT_FIELD
-from market.constraints import are_numbers
+from market.kernel.amounts import AMOUNT_FIELD
+from market.kernel.constraints import are_numbers
 from market.models import RATE_FIELD, Instrument
 from risk.bound_models import (
     AccountBound,

@@ -12,7 +12,7 @@ from django.db.models import BooleanField, OuterRef, QuerySet
 from django.db.models.expressions import RawSQL
 
 from accounts.models import Account
-from market.amounts import ZERO
+from market.kernel.amounts import ZERO
 from market.models import Instrument
 from risk.fills import Holding
 from risk.models import GlobalExposure, Position, PositionStatus, RiskPolicy

@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from market.fields import AmountField
+from market.kernel.api.fields import AmountField
 from risk.models import PositionStatus
 from risk.statement import PositionLine, Statement
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from market.versions import lock_row
+from market.kernel.versions import lock_row
 from risk.models import LeverageLimit, RiskPolicy
 
 # Locks in the order in which every other writer does: instruments by id, then the total.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from market.amounts import EXACT, ZERO, round_half_even
+from market.kernel.amounts import EXACT, ZERO, round_half_even
 from risk.exposure import position_exposure
 from risk.fills import Holding
 from risk.margin import is_in_breach, liquidation_price, margin_ratio, notional

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from accounts.locks import AccountNotFound
 from accounts.models import Account
-from market.amounts import EXACT, ZERO, round_half_even
-from market.snapshot import consistent_read
+from market.kernel.amounts import EXACT, ZERO, round_half_even
+from market.kernel.snapshot import consistent_read
 from risk.models import Position, PositionStatus
 from risk.selectors import (
     account_state,

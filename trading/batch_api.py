@@ -13,8 +13,8 @@ from rest_framework.views import APIView
 from accounts.access import caller
 from accounts.schema import ORDER_LIMIT_HEADERS, ORDER_LIMIT_REACHED
 from accounts.throttling import limit_orders
-from market.errors import ExchangeError, InvalidRequest
-from market.schema import errors
+from market.kernel.api.schema import errors
+from market.kernel.errors import ExchangeError, InvalidRequest
 from trading.api import read_ticket
 from trading.errors import OrderRejected
 from trading.serializers import PLACEMENT, OrderRequestSerializer, OrderSerializer

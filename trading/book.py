@@ -12,7 +12,7 @@ from typing import Any
 
 from accounts.ledger import Posting, sides
 from accounts.models import TransferKind
-from market.amounts import EXACT, ZERO, round_half_even
+from market.kernel.amounts import EXACT, ZERO, round_half_even
 from risk.execution import Execution
 from risk.exposure import ExposureChange, ExposureChanges
 from risk.fills import Holding

@@ -15,7 +15,7 @@ from django.db import connection
 from django.db.models import Model
 
 from accounts.models import Transfer
-from market.amounts import ZERO
+from market.kernel.amounts import ZERO
 from risk.exposure import ExposureChanges
 from risk.models import Position
 from risk.state import RiskSnapshot

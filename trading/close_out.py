@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from accounts.models import TransferKind
-from market.amounts import ZERO
+from market.kernel.amounts import ZERO
 from risk.execution import execute
 from risk.margin import fee
 from risk.models import LiquidationMode

@@ -6,7 +6,7 @@ from accounts.locks import lock_insurance_fund
 from accounts.models import TransferKind
 from accounts.selectors import insurance_fund_balance
 from accounts.services import fold_movements
-from market.amounts import ZERO
+from market.kernel.amounts import ZERO
 from trading.book import Book
 from trading.models import Liquidation, Order
 

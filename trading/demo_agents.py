@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 from accounts.models import Tier
-from market.amounts import ZERO, round_to_multiple
+from market.kernel.amounts import ZERO, round_to_multiple
 from risk.engine import Intent
 from trading.tickets import Ticket
 

@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from accounts.models import Account, Tier, User
 from accounts.services import create_user, deposit, withdraw
-from market.amounts import round_to_multiple
-from market.errors import ExchangeError
+from market.kernel.amounts import round_to_multiple
+from market.kernel.errors import ExchangeError
 from market.models import Instrument
 from risk.selectors import account_states
 from risk.state import AccountState

@@ -9,7 +9,7 @@ from decimal import Decimal
 from random import Random
 from typing import Final
 
-from market.amounts import round_to_multiple
+from market.kernel.amounts import round_to_multiple
 
 STEP: Final = timedelta(minutes=30)
 #: The last hour is stepped by the minute, as the charts of the present look at minutes.

@@ -17,8 +17,8 @@ from django.db.models import Min
 from django.utils import timezone
 
 from accounts.models import Account
-from market.amounts import ZERO, round_half_even
-from market.snapshot import consistent_read
+from market.kernel.amounts import ZERO, round_half_even
+from market.kernel.snapshot import consistent_read
 
 #: Between how many moments, evenly spread, a curve is drawn.
 STEPS: Final = 120

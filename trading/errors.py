@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from market.errors import Conflict, ExchangeError, NotFound
+from market.kernel.errors import Conflict, ExchangeError, NotFound
 from risk.denials import Denial
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from market.locks import is_lock_timeout
+from market.kernel.locks import is_lock_timeout
 
 log = structlog.get_logger(__name__)
 

@@ -15,8 +15,8 @@ from django.db.models import Case, F, Q, QuerySet, Sum, When
 from accounts.ledger import system_account_id
 from accounts.models import Account, AccountKind, SystemBalance, Transfer, TransferKind
 from accounts.selectors import system_balance, transferred_balance
-from market.amounts import ZERO
-from market.snapshot import consistent_read
+from market.kernel.amounts import ZERO
+from market.kernel.snapshot import consistent_read
 from risk.bounds import unsafe_bounds
 from risk.fills import Holding, apply_fill
 from risk.models import GlobalExposure, InstrumentExposure, MarginAccount

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.locks import lock_accounts
 from accounts.services import fold_free_movements
-from market.locks import limit_lock_waits
+from market.kernel.locks import limit_lock_waits
 from risk.bounds import users_in_breach
 from risk.selectors import read_risk_states
 from risk.state import RiskSnapshot

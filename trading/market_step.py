@@ -16,7 +16,7 @@ from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from market.clock import begin_step, end_step
-from market.locks import is_lock_timeout, limit_lock_waits
+from market.kernel.locks import is_lock_timeout, limit_lock_waits
 from market.models import Instrument, PriceHalt
 from market.prices import current_quotes
 from market.quotes import Quote

@@ -7,8 +7,8 @@ from django.db import models
 from django.db.models import F, Q
 
 from accounts.models import Account
-from market.amounts import AMOUNT_FIELD
-from market.constraints import are_numbers
+from market.kernel.amounts import AMOUNT_FIELD
+from market.kernel.constraints import are_numbers
 from market.models import Instrument
 from risk.models import LiquidationMode
 from trading.parked_models import ParkedAnswer, ParkedOutcome

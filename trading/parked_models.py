@@ -4,8 +4,8 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models import User
-from market.amounts import AMOUNT_FIELD
-from market.constraints import are_numbers
+from market.kernel.amounts import AMOUNT_FIELD
+from market.kernel.constraints import are_numbers
 
 
 class ParkedOutcome(models.TextChoices):

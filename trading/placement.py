@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.locks import lock_account
 from accounts.models import Account
-from market.amounts import ZERO
+from market.kernel.amounts import ZERO
 from risk.denials import Denial, deny
 from risk.engine import Approval, Intent, check_order
 from risk.selectors import read_risk_state

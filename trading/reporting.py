@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from market.amounts import describe_move, percent, plain
+from market.kernel.amounts import describe_move, percent, plain
 from market.models import Instrument
 from trading.market_step import StepResult
 from trading.models import Liquidation

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.locks import lock_account
-from market.locks import limit_lock_waits
+from market.kernel.locks import limit_lock_waits
 from risk.denials import Denial, deny
 from risk.execution import Execution, execute, is_affordable, reducible_size
 from risk.selectors import read_risk_state

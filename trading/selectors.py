@@ -5,7 +5,7 @@ from typing import Final
 
 from django.db.models import Prefetch, QuerySet
 
-from market.errors import Forbidden
+from market.kernel.errors import Forbidden
 from trading.errors import OrderNotFound
 from trading.models import Liquidation, Order, ParkedAnswer, Trade
 

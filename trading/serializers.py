@@ -6,7 +6,7 @@ from typing import Any, Final
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from market.fields import AmountField, AmountInputField
+from market.kernel.api.fields import AmountField, AmountInputField
 from risk.engine import Intent
 from trading.models import Liquidation, Order, OrderStatus, OrderType, Side, Trade
 from trading.tickets import Ticket

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from market.errors import ExchangeError
+from market.kernel.errors import ExchangeError
 from risk.engine import Intent
 from trading import cancellation, placement
 from trading.models import Order, Venue

@@ -10,8 +10,8 @@ from typing import Final
 from django.db import connection
 from django.db.models import F
 
-from market.amounts import plain
-from market.errors import ExchangeError
+from market.kernel.amounts import plain
+from market.kernel.errors import ExchangeError
 from risk.denials import Denial
 from risk.engine import Intent
 from trading.errors import ClientOrderIdConflict

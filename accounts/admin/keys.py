@@ -11,9 +11,9 @@ from django.template.response import TemplateResponse
 from accounts.access import caller
 from accounts.keys import issue_api_key, revoke_api_key
 from accounts.models import ApiKey, User
-from market.console.actions import for_each, row_action
-from market.console.figures import time_column
-from market.console.pages import KeptAdmin
+from market.kernel.console.actions import for_each, row_action
+from market.kernel.console.figures import time_column
+from market.kernel.console.pages import KeptAdmin
 
 
 @admin.register(ApiKey)

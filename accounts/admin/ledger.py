@@ -9,11 +9,11 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 from accounts.access import caller
 from accounts.models import AccountPolicy, Transfer
 from accounts.services import change_account_policy
-from market.console.exports import ExportedAdmin, RecordResource, text_field
-from market.console.figures import money_column, time_column
-from market.console.filters import DayFilter
-from market.console.pages import LargeRecordAdmin, PolicyAdmin
-from market.console.search import FoundByNumberOrOwner
+from market.kernel.console.exports import ExportedAdmin, RecordResource, text_field
+from market.kernel.console.figures import money_column, time_column
+from market.kernel.console.filters import DayFilter
+from market.kernel.console.pages import LargeRecordAdmin, PolicyAdmin
+from market.kernel.console.search import FoundByNumberOrOwner
 
 
 class TransferResource(RecordResource):

@@ -4,9 +4,9 @@ from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 
-from market.console.figures import time_column
-from market.console.filters import DayFilter
-from market.console.pages import LargeRecordAdmin
+from market.kernel.console.figures import time_column
+from market.kernel.console.filters import DayFilter
+from market.kernel.console.pages import LargeRecordAdmin
 
 
 @admin.register(LogEntry)

@@ -26,11 +26,11 @@ from accounts.access import caller, may_change
 from accounts.keys import revoke_api_keys
 from accounts.models import Tier, User
 from accounts.services import change_tier, change_user, create_user
-from market.amounts import AMOUNT_FIELD
-from market.console.actions import for_each, link_action, row_action
-from market.console.figures import NOTHING, aligned, label_column, money, time_column
-from market.console.pages import ConfigurationAdmin
-from market.versions import version_of
+from market.kernel.amounts import AMOUNT_FIELD
+from market.kernel.console.actions import for_each, link_action, row_action
+from market.kernel.console.figures import NOTHING, aligned, label_column, money, time_column
+from market.kernel.console.pages import ConfigurationAdmin
+from market.kernel.versions import version_of
 
 TIER_LABELS = {"beginner": "info", "intermediate": "warning", "advanced": "success"}
 TIER_QUESTION = "The tier limits the leverage of new orders; open positions stay as they are."

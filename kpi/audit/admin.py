@@ -16,13 +16,13 @@ from kpi.audit.export import FORMATS
 from kpi.audit.models import AuditCheck, AuditHead, AuditRecord
 from kpi.audit.sealing import CHUNK, seal_records
 from kpi.audit.selectors import portable_values
-from market.console.actions import link_action, list_action, note_on_list
-from market.console.exports import readable_filters
-from market.console.figures import aligned, column, label_column, time_column
-from market.console.filters import DayFilter
-from market.console.pages import LargeRecordAdmin
-from market.console.search import FoundByNumberOrOwner
-from market.errors import ExchangeError
+from market.kernel.console.actions import link_action, list_action, note_on_list
+from market.kernel.console.exports import readable_filters
+from market.kernel.console.figures import aligned, column, label_column, time_column
+from market.kernel.console.filters import DayFilter
+from market.kernel.console.pages import LargeRecordAdmin
+from market.kernel.console.search import FoundByNumberOrOwner
+from market.kernel.errors import ExchangeError
 
 #: A longer trail is verified by the worker; what a request would wait for is too long.
 MOST_IN_REQUEST: Final = 100_000

@@ -12,8 +12,8 @@ from accounts.access import must_be_staff
 from kpi.audit.models import AuditKind, AuditRecord
 from kpi.audit.sealing import CHUNK, seal_records
 from kpi.audit.selectors import EXPORTED, sealed_records
-from market.listing import LIST_ERRORS, filter_by
-from market.schema import errors
+from market.kernel.api.listing import LIST_ERRORS, filter_by
+from market.kernel.api.schema import errors
 
 LARGEST_ID = 2**63 - 1
 #: As the hash covers it; see ``kpi.audit.chain.moment``.

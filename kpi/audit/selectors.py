@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 
 from kpi.audit.chain import HASHED, portable
 from kpi.audit.models import AuditRecord
-from market.snapshot import consistent_read
+from market.kernel.snapshot import consistent_read
 
 Values = dict[str, Any]
 

@@ -12,7 +12,7 @@ from kpi.audit.coverage import last_facts, unrecorded_facts
 from kpi.audit.models import AuditCheck, AuditHead
 from kpi.audit.sealing import seal_records
 from kpi.audit.selectors import exported_records, sealed_records
-from market.snapshot import consistent_read
+from market.kernel.snapshot import consistent_read
 
 Progress = Callable[[int], None]
 

@@ -7,7 +7,7 @@ other it was not.
 from collections.abc import Mapping
 from typing import Final
 
-from market.errors import ExchangeError
+from market.kernel.errors import ExchangeError
 
 FILTER_FAILURE: Final = "Filter failure: "
 

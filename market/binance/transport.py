@@ -27,7 +27,7 @@ from market.binance.errors import (
 )
 from market.binance.pause import Pause
 from market.binance.signing import hide_signatures
-from market.whole_answers import whole_answer_session
+from market.kernel.whole_answers import whole_answer_session
 
 #: Seconds to wait after a 429 or 418 that does not say: the interval of the weight limit.
 REQUEST_PAUSE: Final = 60

@@ -9,9 +9,9 @@ import structlog
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from market.amounts import LARGEST_INPUT, ZERO, is_valid_multiple, round_to_multiple
 from market.binance.client import BinanceClient
 from market.binance.errors import BadSymbol, VenueError
+from market.kernel.amounts import LARGEST_INPUT, ZERO, is_valid_multiple, round_to_multiple
 from market.models import Instrument, PriceOrigin
 from market.sources import PriceSourceError
 

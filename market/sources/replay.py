@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, TextIO
 
-from market.amounts import LARGEST_INPUT, UNIT, is_valid_multiple, plain
+from market.kernel.amounts import LARGEST_INPUT, UNIT, is_valid_multiple, plain
 
 COLUMNS: Final = ("open_time", "open", "high", "low", "close")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

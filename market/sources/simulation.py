@@ -6,7 +6,7 @@ from decimal import ROUND_DOWN, Decimal
 
 from django.conf import settings
 
-from market.amounts import EXACT, LARGEST_INPUT, UNIT, round_to_multiple
+from market.kernel.amounts import EXACT, LARGEST_INPUT, UNIT, round_to_multiple
 from market.models import Instrument, PriceOrigin
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.console.figures import money, plain, signed
+from market.kernel.console.figures import money, plain, signed
 
 AMOUNTS = st.decimals("-1e20", "1e20", places=8)
 

@@ -11,9 +11,9 @@ from accounts.models import AccountPolicy, User
 from accounts.services import change_tier, change_user
 from exchange_poc.launcher.processes import wait_while
 from kpi.models import AlertRule
+from market.kernel.versions import StaleVersion, version_of
 from market.models import Instrument
 from market.services import configure_instrument, halt_instrument, resume_instrument
-from market.versions import StaleVersion, version_of
 from risk.models import LeverageLimit, RiskPolicy
 from risk.services import change_policy
 from tests.admin.conftest import D, filled_in, press, save, shown_version

@@ -8,7 +8,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts.models import Account, User
-from exchange_poc.api.database_errors import refusal_of
+from market.kernel.api.database_errors import refusal_of
 from tests.conftest import ApiClient
 
 committed = pytest.mark.django_db(transaction=True, serialized_rollback=True)

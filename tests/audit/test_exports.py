@@ -18,8 +18,8 @@ from django.urls import reverse
 from accounts.models import Transfer, User
 from kpi.audit.models import AuditRecord
 from kpi.models import KpiSnapshot
-from market.console import exports
-from market.console.exports import FORMULA_SIGNS
+from market.kernel.console import exports
+from market.kernel.console.exports import FORMULA_SIGNS
 from risk.engine import Intent
 from tests.admin.conftest import Clerk, D
 from tests.audit.conftest import Tamper, commit

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from market import services
-from market.amounts import LARGEST_INPUT
-from market.errors import ExchangeError
+from market.kernel.amounts import LARGEST_INPUT
+from market.kernel.errors import ExchangeError
 from market.models import Instrument, PriceOrigin, PriceTick
 from market.quotes import Quote
 from market.services import (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.amounts import LARGEST_INPUT, is_multiple
+from market.kernel.amounts import LARGEST_INPUT, is_multiple
 from market.models import Instrument
 from market.sources.simulation import SimulationSource
 

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from market.errors import ExchangeError
+from market.kernel.errors import ExchangeError
 from risk.bounds import renew_bounds
 from tests.model.actions import Action, Decision, Sketch, actions, names, sketches
 from tests.model.exchange import TIERS, Exchange, open_reference

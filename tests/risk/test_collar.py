@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.amounts import UNIT
+from market.kernel.amounts import UNIT
 from risk.collar import is_within_collar
 
 D = Decimal

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.amounts import UNIT
+from market.kernel.amounts import UNIT
 from risk.exposure import ExposureChange, change_of_position
 from risk.fills import Holding, apply_fill
 from risk.margin import required_margin

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.amounts import UNIT
+from market.kernel.amounts import UNIT
 from risk.leverage import resolve_leverage
 from risk.margin import (
     fee,

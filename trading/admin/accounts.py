@@ -23,14 +23,14 @@ from accounts.services import (
     suspend_account,
     withdraw,
 )
-from market.console.actions import (
+from market.kernel.console.actions import (
     ReasonedAmountForm,
     for_each,
     list_action,
     row_action,
 )
-from market.console.figures import NOTHING, aligned, money, time_column
-from market.console.pages import RecordAdmin
+from market.kernel.console.figures import NOTHING, aligned, money, time_column
+from market.kernel.console.pages import RecordAdmin
 from trading.admin.statement import statement_context
 
 

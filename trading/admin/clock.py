@@ -6,10 +6,10 @@ from django.http import HttpRequest
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
 
-from market.amounts import AMOUNT_FIELD
-from market.console.actions import Outcome, lead_back, list_action, staff_id
-from market.console.figures import plain, time_column
-from market.console.pages import RecordAdmin
+from market.kernel.amounts import AMOUNT_FIELD
+from market.kernel.console.actions import Outcome, lead_back, list_action, staff_id
+from market.kernel.console.figures import plain, time_column
+from market.kernel.console.pages import RecordAdmin
 from market.models import Instrument, MarketClock
 from trading.manual_prices import set_price
 from trading.market_step import StepResult

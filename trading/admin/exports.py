@@ -1,6 +1,6 @@
 """The columns in which orders, trades and liquidations are exported, named as on the API."""
 
-from market.console.exports import RecordResource, text_field
+from market.kernel.console.exports import RecordResource, text_field
 from trading.models import Liquidation, Order, Trade
 
 OWNER = ("user_id", "username")

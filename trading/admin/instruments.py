@@ -11,11 +11,11 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from market.amounts import plain
-from market.console.actions import for_each, row_action, staff_id
-from market.console.figures import NOTHING, plain_column, time_column
-from market.console.filters import DayFilter
-from market.console.pages import ConfigurationAdmin, LargeRecordAdmin
+from market.kernel.amounts import plain
+from market.kernel.console.actions import for_each, row_action, staff_id
+from market.kernel.console.figures import NOTHING, plain_column, time_column
+from market.kernel.console.filters import DayFilter
+from market.kernel.console.pages import ConfigurationAdmin, LargeRecordAdmin
 from market.models import HaltOutcome, Instrument, PriceHalt
 from market.selectors import open_price_halt
 from market.services import (

@@ -6,12 +6,12 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.enums import ActionVariant
 
-from market.console.actions import list_action
-from market.console.exports import ExportedAdmin
-from market.console.figures import money_column, plain_column, time_column
-from market.console.filters import DayFilter
-from market.console.pages import LargeRecordAdmin
-from market.console.search import FoundByNumberOrOwner
+from market.kernel.console.actions import list_action
+from market.kernel.console.exports import ExportedAdmin
+from market.kernel.console.figures import money_column, plain_column, time_column
+from market.kernel.console.filters import DayFilter
+from market.kernel.console.pages import LargeRecordAdmin
+from market.kernel.console.search import FoundByNumberOrOwner
 from trading.admin.exports import LiquidationResource
 from trading.admin.orders import TradeInline
 from trading.liquidation import sweep_liquidations

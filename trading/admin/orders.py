@@ -16,9 +16,9 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.enums import ActionVariant
 
-from market.console.actions import for_each, row_action
-from market.console.exports import ExportedAdmin
-from market.console.figures import (
+from market.kernel.console.actions import for_each, row_action
+from market.kernel.console.exports import ExportedAdmin
+from market.kernel.console.figures import (
     aligned,
     label_column,
     money_column,
@@ -28,9 +28,9 @@ from market.console.figures import (
     tidied,
     time_column,
 )
-from market.console.filters import DayFilter
-from market.console.pages import LargeRecordAdmin
-from market.console.search import FoundByNumberOrOwner
+from market.kernel.console.filters import DayFilter
+from market.kernel.console.pages import LargeRecordAdmin
+from market.kernel.console.search import FoundByNumberOrOwner
 from risk.denials import DENIALS
 from trading.admin.exports import OrderResource, TradeResource
 from trading.models import OPEN_STATUSES, Order, Trade

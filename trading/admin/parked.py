@@ -13,10 +13,10 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
 from accounts.access import caller
-from market.console.actions import row_action
-from market.console.figures import label_column, money, plain, time_column
-from market.console.filters import DayFilter
-from market.console.pages import LargeRecordAdmin
+from market.kernel.console.actions import row_action
+from market.kernel.console.figures import label_column, money, plain, time_column
+from market.kernel.console.filters import DayFilter
+from market.kernel.console.pages import LargeRecordAdmin
 from trading.models import OPEN_STATUSES, ParkedAnswer
 from trading.venues.staff_settlement import adjust_parked, book_parked, release_parked
 

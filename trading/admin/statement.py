@@ -12,8 +12,8 @@ from django.utils.safestring import SafeString
 
 from accounts.models import Account, AccountKind, Transfer
 from accounts.selectors import system_balance
-from market.amounts import EXACT
-from market.console.figures import NOTHING, aligned, money, plain, signed
+from market.kernel.amounts import EXACT
+from market.kernel.console.figures import NOTHING, aligned, money, plain, signed
 from risk.statement import PositionLine, Statement, account_statement
 from trading.equity import CURVES, equity_curve
 from trading.models import OPEN_STATUSES, Liquidation, Order

@@ -12,7 +12,7 @@ from typing import Final
 
 from django.db.models import F, Sum
 
-from market.amounts import ZERO, plain
+from market.kernel.amounts import ZERO, plain
 from risk.denials import Denial
 from risk.engine import Approval, Candidate, Intent, check_order, check_resting
 from risk.execution import reducible_size

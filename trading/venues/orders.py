@@ -22,7 +22,7 @@ from market.binance.errors import (
     VenueError,
     VenueRejected,
 )
-from market.errors import ExchangeError
+from market.kernel.errors import ExchangeError
 from risk.denials import Denial
 from trading.errors import OrderNotOpen, OrderNotPlaced, OrderPending
 from trading.metrics import count_order, order_latency_seconds

@@ -10,7 +10,7 @@ import structlog
 from django.db.models import Exists, Max, OuterRef
 from django.utils import timezone
 
-from market.amounts import plain
+from market.kernel.amounts import plain
 from trading.models import Order, ParkedAnswer
 from trading.venues.verification import Answer
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.errors import ReasonRequired
 from accounts.models import Transfer, User
 from accounts.services import adjust_balance
-from market.amounts import LARGEST_INPUT, plain
+from market.kernel.amounts import LARGEST_INPUT, plain
 from risk.denials import Denial
 from trading.book import Book
 from trading.booking import write

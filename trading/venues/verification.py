@@ -10,8 +10,8 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from market.amounts import EXACT, UNIT, ZERO, is_multiple, plain
 from market.binance.answers import Fill, OrderResult
+from market.kernel.amounts import EXACT, UNIT, ZERO, is_multiple, plain
 from risk.collar import is_within_collar
 from trading.models import OrderStatus, OrderType, Side
 

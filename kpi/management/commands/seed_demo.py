@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from kpi.snapshots import take_snapshot
-from market.errors import ExchangeError
+from market.kernel.errors import ExchangeError
 from trading import demo
 from trading.demo_history import seed_history
 

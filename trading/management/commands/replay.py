@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from market.errors import ExchangeError
+from market.kernel.errors import ExchangeError
 from market.selectors import get_instrument
 from market.sources.replay import ReplayError, ReplayStep, check_files, merged_steps
 from trading.arguments import must_be_finished, seconds

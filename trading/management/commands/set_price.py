@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from market.errors import ExchangeError
+from market.kernel.errors import ExchangeError
 from trading.arguments import must_be_finished
 from trading.manual_prices import set_price
 from trading.reporting import describe_step

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from market.errors import ExchangeError
+from market.kernel.errors import ExchangeError
 from trading.arguments import at_least_one, must_be_finished, seconds
 from trading.manual_prices import seeded_quotes
 from trading.patient_step import run_market_step_when_free

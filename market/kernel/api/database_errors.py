@@ -7,7 +7,7 @@ import structlog
 from django.db import InterfaceError, OperationalError
 from psycopg_pool import PoolTimeout
 
-from market.errors import DatabaseBusy, DatabaseTimeout, DatabaseUnavailable, ExchangeError
+from market.kernel.errors import DatabaseBusy, DatabaseTimeout, DatabaseUnavailable, ExchangeError
 
 log = structlog.get_logger(__name__)
 

@@ -12,8 +12,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from exchange_poc.api.database_errors import refusal_of
-from market.errors import ExchangeError, InvalidRequest, NotFound
+from market.kernel.api.database_errors import refusal_of
+from market.kernel.errors import ExchangeError, InvalidRequest, NotFound
 
 
 def answer_exception(error: Exception, context: dict[str, Any]) -> Response | None:

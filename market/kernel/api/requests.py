@@ -13,7 +13,7 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.http import parse_header_parameters
 
-from market.errors import ExchangeError
+from market.kernel.errors import ExchangeError
 
 UTF_8: Final = {"utf-8", "ascii"}
 

@@ -20,7 +20,7 @@ from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
-from market.errors import ExchangeError
+from market.kernel.errors import ExchangeError
 
 #: An action returns the sentence that tells what it did, or a response of its own.
 Outcome = str | HttpResponse

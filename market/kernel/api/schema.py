@@ -5,7 +5,7 @@ from typing import Final
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, inline_serializer
 from rest_framework import serializers
 
-from market.errors import DatabaseBusy, DatabaseTimeout, DatabaseUnavailable
+from market.kernel.errors import DatabaseBusy, DatabaseTimeout, DatabaseUnavailable
 
 #: The body of every refused call; a code may bring further facts beside these fields.
 ERROR: Final = inline_serializer(

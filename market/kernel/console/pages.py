@@ -17,12 +17,12 @@ from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
-from market.amounts import EXACT
-from market.console.actions import row_of
-from market.console.figures import tidied
-from market.console.search import number_of
-from market.errors import Conflict, ExchangeError
-from market.versions import version_of
+from market.kernel.amounts import EXACT
+from market.kernel.console.actions import row_of
+from market.kernel.console.figures import tidied
+from market.kernel.console.search import number_of
+from market.kernel.errors import Conflict, ExchangeError
+from market.kernel.versions import version_of
 
 VERSION = "version"
 

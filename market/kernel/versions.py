@@ -8,7 +8,7 @@ import hashlib
 from django.db.models import Model
 from simple_history.utils import get_history_model_for_model
 
-from market.errors import Conflict
+from market.kernel.errors import Conflict
 
 
 class StaleVersion(Conflict):

@@ -9,7 +9,7 @@ from django.db.models import Model
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from market.amounts import EXACT
+from market.kernel.amounts import EXACT
 
 NOTHING: Final = "–"
 FEWEST_PLACES: Final = Decimal("0.01")

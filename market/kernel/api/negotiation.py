@@ -1,10 +1,11 @@
-"""In which format the API answers: as ``Accept`` asks, for its schema also as ``format`` does."""
+"""In which format a call answers: as ``Accept`` asks, as ``format`` does, or in its only one."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from rest_framework.exceptions import NotAcceptable
-from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
+from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
@@ -31,3 +32,16 @@ class SchemaNegotiation(AcceptNegotiation):
             if renderer.format == wanted:
                 return renderer, renderer.media_type
         return super().select_renderer(request, offered, format_suffix)
+
+
+class OneFormat(BaseContentNegotiation):
+    """Answers in a view's one format, whatever ``Accept`` says: a probe wants an answer."""
+
+    def select_parser(self, request: Request, parsers: Iterable[BaseParser]) -> None:
+        """Read no body."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: Any = None
+    ) -> tuple[BaseRenderer, str]:
+        renderer = next(iter(renderers))
+        return renderer, renderer.media_type

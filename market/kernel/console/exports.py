@@ -25,8 +25,8 @@ from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from tablib import Dataset
 from unfold.contrib.import_export.forms import ExportForm
 
-from market.console.actions import note_on_list
-from market.snapshot import consistent_read
+from market.kernel.console.actions import note_on_list
+from market.kernel.snapshot import consistent_read
 
 #: An export is put together in memory; this many rows take some seconds.
 MOST_ROWS: Final = 10_000

@@ -13,8 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from exchange_poc.api.negotiation import SchemaNegotiation
-from market.negotiation import OneFormat
+from market.kernel.api.negotiation import OneFormat, SchemaNegotiation
 
 
 class RefusesInJson(APIView):

@@ -7,8 +7,8 @@ from django.db.models import Model, QuerySet
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from market.errors import InvalidCursor
-from market.schema import errors
+from market.kernel.api.schema import errors
+from market.kernel.errors import InvalidCursor
 
 LIST_ERRORS = {
     **errors(

@@ -7,7 +7,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
-from market.errors import InvalidCursor
+from market.kernel.errors import InvalidCursor
 
 #: Where a page begins: the id of a row, as far as the column goes.
 POSITION: Final = re.compile(r"[0-9]{1,19}", re.ASCII)

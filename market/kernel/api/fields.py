@@ -6,7 +6,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from market.amounts import EXACT, plain, round_half_even
+from market.kernel.amounts import EXACT, plain, round_half_even
 
 AMOUNT_SCHEMA = {"type": "string", "format": "decimal", "example": "1300.00000000"}
 INPUT_SCHEMA = {
