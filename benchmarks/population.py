@@ -134,7 +134,7 @@ class Listed:
 def list_instruments(prices: Sequence[tuple[str, Decimal]]) -> list[Listed]:
     """List an instrument per (symbol, mark price) and run the first market step."""
     from market.services import list_instrument
-    from trading.manual_prices import step_at_prices
+    from trading.steps.by_hand import step_at_prices
 
     listed = []
     for symbol, price in prices:

@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from kpi.models import LedgerCheck
-from trading.ledger_check import ledger_differences
+from trading.history.ledger_check import ledger_differences
 
 log = structlog.get_logger(__name__)
 

@@ -6,10 +6,10 @@ from django.conf import settings
 
 from market.kernel.errors import ExchangeError
 from risk.engine import Intent
-from trading import cancellation, placement
 from trading.models import Order, Venue
+from trading.orders import cancellation, placement
+from trading.orders.tickets import Outcome, Placement, Ticket
 from trading.selectors import get_order
-from trading.tickets import Outcome, Placement, Ticket
 from trading.venues.orders import cancel_at_venue, place_at_venue
 
 

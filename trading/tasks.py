@@ -6,7 +6,8 @@ from celery import shared_task
 from django.conf import settings
 
 from risk import bounds
-from trading import liquidation, market_step
+from trading.liquidation import sweep
+from trading.steps import step
 from trading.venues import reconciliation
 
 #: Seconds that a tick keeps a child of the worker waiting at most.
@@ -22,7 +23,7 @@ def run_market_step() -> None:
     """
     half = settings.TICK_INTERVAL_SECONDS / 2
     patience = min(half, LONGEST_WAIT)
-    market_step.run_market_step(min_interval_seconds=half, patience_seconds=patience)
+    step.run_market_step(min_interval_seconds=half, patience_seconds=patience)
 
 
 @shared_task
@@ -32,7 +33,7 @@ def sweep_liquidations() -> None:
     With SWEEP_SHARDS above 1 the accounts are shared out among that many tasks.
     """
     if settings.SWEEP_SHARDS == 1:
-        liquidation.sweep_liquidations()
+        sweep.sweep_liquidations()
         return
     for shard in range(settings.SWEEP_SHARDS):
         sweep_shard.delay(shard, settings.SWEEP_SHARDS)
@@ -41,7 +42,7 @@ def sweep_liquidations() -> None:
 @shared_task
 def sweep_shard(shard: int, shards: int) -> None:
     """Close out the accounts in breach of one shard."""
-    liquidation.sweep_liquidations(shard=shard, shards=shards)
+    sweep.sweep_liquidations(shard=shard, shards=shards)
 
 
 @shared_task

@@ -1,6 +1,7 @@
 from django.urls import path
 
-from trading.api import (
+from trading.api.batch import OrderBatchView
+from trading.api.views import (
     CancelView,
     LiquidationListView,
     OrderListView,
@@ -8,7 +9,6 @@ from trading.api import (
     TickView,
     TradeListView,
 )
-from trading.batch_api import OrderBatchView
 
 urlpatterns = [
     path("orders", OrderListView.as_view(), name="orders"),

@@ -119,7 +119,7 @@ def load_portfolios(accounts: int, listed: Sequence[population.Listed]) -> None:
 
 def step_to(listed: Sequence[population.Listed], factor: Decimal) -> None:
     """Run a market step that sets every mark to ``factor`` times its first price."""
-    from trading.manual_prices import step_at_prices
+    from trading.steps.by_hand import step_at_prices
 
     step_at_prices(prices_at(listed, factor))
 
@@ -127,8 +127,8 @@ def step_to(listed: Sequence[population.Listed], factor: Decimal) -> None:
 def set_marks(listed: Sequence[population.Listed], factor: Decimal) -> None:
     """Do the part of a step that sets marks and revalues exposure."""
     from market.models import Instrument
-    from trading.manual_prices import fixed_quotes
-    from trading.market_step import apply_marks
+    from trading.steps.by_hand import fixed_quotes
+    from trading.steps.step import apply_marks
 
     quotes = fixed_quotes(prices_at(listed, factor))(list(Instrument.objects.all()), 0)
     apply_marks(quotes=quotes, now=timezone.now())

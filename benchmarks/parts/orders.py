@@ -86,7 +86,7 @@ def compare(clients: int, load: Load, floors: Floor) -> list[Figure]:
 
 def check_ledger() -> None:
     """Raise where the load has left the ledger unsound."""
-    from trading.ledger_check import ledger_differences
+    from trading.history.ledger_check import ledger_differences
 
     differences = ledger_differences()
     if differences:

@@ -22,11 +22,11 @@ from market.quotes import Quote
 from market.services import resume_instrument
 from risk.engine import Intent
 from tests.trading.conftest import doubt
-from trading.demo import seed_demo
-from trading.manual_prices import set_price
-from trading.market_step import run_market_step
+from trading.demo.data import seed_demo
 from trading.models import Order
 from trading.services import place_order
+from trading.steps.by_hand import set_price
+from trading.steps.step import run_market_step
 
 D = Decimal
 Clerk = Callable[..., Client]

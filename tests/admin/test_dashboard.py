@@ -20,8 +20,8 @@ from kpi.snapshots import take_snapshot
 from risk.engine import Intent
 from risk.statement import account_statement
 from tests.admin.conftest import Clerk, D
-from trading.manual_prices import set_price
 from trading.services import place_order
+from trading.steps.by_hand import set_price
 
 DATA = "/admin/dashboard/data/"
 Read = Callable[..., dict[str, Any]]

@@ -17,9 +17,9 @@ from risk.models import LeverageLimit, RiskPolicy
 from risk.selectors import price_collar
 from tests.admin.conftest import Clerk, D, save
 from tests.conftest import ApiClient
-from trading.manual_prices import set_price
 from trading.models import Order
 from trading.services import place_order
+from trading.steps.by_hand import set_price
 
 EDITED = {
     "User",

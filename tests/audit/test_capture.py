@@ -20,9 +20,9 @@ from risk.models import RiskPolicy
 from risk.services import change_policy
 from tests.admin.conftest import D, press, quoted, save, select
 from tests.audit.conftest import admin_user, commit, records
-from trading.manual_prices import set_price
 from trading.models import Liquidation, Order
 from trading.services import place_order
+from trading.steps.by_hand import set_price
 
 pytestmark = pytest.mark.django_db
 

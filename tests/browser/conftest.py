@@ -19,8 +19,8 @@ from kpi.services import record_heartbeat
 from kpi.snapshots import take_snapshot
 from risk.engine import Intent
 from tests.admin.conftest import D
-from trading.manual_prices import set_price
 from trading.services import place_order
+from trading.steps.by_hand import set_price
 
 CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
 PASSWORD = "a-password-of-the-tests"

@@ -18,8 +18,8 @@ from kpi.snapshots import take_snapshot
 from market.models import Instrument
 from market.services import list_instrument
 from tests.conftest import ApiClient
-from trading.demo import seed_demo
-from trading.manual_prices import step_at_prices
+from trading.demo.data import seed_demo
+from trading.steps.by_hand import step_at_prices
 
 LISTED: Final = (
     ("BNB", "0.01", "0.001", "610"),

@@ -17,7 +17,7 @@ from accounts.keys import issue_api_key
 from accounts.models import User
 from exchange_poc.wsgi import application
 from risk.engine import Intent
-from trading.demo import seed_demo
+from trading.demo.data import seed_demo
 from trading.services import place_order
 
 #: Requests per call; a hundred and more find what the usual number leaves out.

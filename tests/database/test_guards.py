@@ -22,11 +22,11 @@ from risk.bound_models import ReferencePrice
 from risk.bounds import renew_bounds
 from risk.models import GlobalExposure, Position, RiskPolicy
 from tests.trading.conftest import doubt, order
-from trading.ledger_check import ledger_differences
-from trading.manual_prices import set_price, step_at_prices
-from trading.market_step import run_market_step
+from trading.history.ledger_check import ledger_differences
 from trading.models import Liquidation, Order, OrderStatus, ParkedAnswer, Trade
 from trading.services import cancel_order
+from trading.steps.by_hand import set_price, step_at_prices
+from trading.steps.step import run_market_step
 from trading.venues.staff_settlement import adjust_parked
 
 pytestmark = pytest.mark.django_db

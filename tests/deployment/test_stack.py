@@ -16,7 +16,7 @@ from django.db import connection
 
 from tests.deployment.files import DOCKER, ROOT, SERVICES, image_command, service_command
 from tests.deployment.processes import end_group, free_port, get, wait_for
-from trading.demo import seed_demo
+from trading.demo.data import seed_demo
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 

@@ -33,7 +33,7 @@ from risk.services import change_policy
 from tests.conftest import ApiClient
 from tests.kpi.conftest import Order
 from tests.kpi.test_metrics import scrape
-from trading.market_step import run_market_step
+from trading.steps.step import run_market_step
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

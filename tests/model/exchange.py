@@ -28,10 +28,10 @@ from risk.models import LeverageLimit
 from risk.services import change_policy, halt_trading, resume_trading, set_leverage_limit
 from tests.model import figures
 from tests.model.reference import Reference
-from trading.liquidation import sweep_liquidations
-from trading.manual_prices import step_at_prices
+from trading.liquidation.sweep import sweep_liquidations
+from trading.orders.tickets import Outcome, Ticket
 from trading.services import cancel_order, place_order, place_orders
-from trading.tickets import Outcome, Ticket
+from trading.steps.by_hand import step_at_prices
 
 TIERS = {"ann": Tier.BEGINNER, "ben": Tier.INTERMEDIATE, "cid": Tier.ADVANCED}
 #: Tick and lot size, minimum notional, maker and taker fee.

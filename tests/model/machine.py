@@ -30,9 +30,9 @@ from tests.model.pictures import (
 from tests.model.reference import BalanceTooLow, Conflict, NotOpen
 from tests.model.tally import count_example
 from trading.errors import ClientOrderIdConflict
-from trading.ledger_check import ledger_differences
+from trading.history.ledger_check import ledger_differences
 from trading.models import Order as StoredOrder
-from trading.tickets import Outcome, Placement
+from trading.orders.tickets import Outcome, Placement
 
 D = Decimal
 START = datetime(2030, 1, 1, tzinfo=UTC)

@@ -10,9 +10,9 @@ from accounts.services import create_user
 from market.services import list_instrument
 from risk.engine import Intent
 from tests.conftest import ApiClient, ClientOf
-from trading.manual_prices import step_at_prices
 from trading.models import Order
 from trading.services import place_order
+from trading.steps.by_hand import step_at_prices
 
 D = Decimal
 

@@ -19,11 +19,11 @@ from market.services import list_instrument
 from risk.engine import Intent
 from risk.selectors import account_states
 from risk.state import AccountState
-from trading.ledger_check import ledger_differences
-from trading.manual_prices import step_at_prices
-from trading.market_step import StepResult
+from trading.history.ledger_check import ledger_differences
 from trading.models import Order, ParkedAnswer
 from trading.services import place_order
+from trading.steps.by_hand import step_at_prices
+from trading.steps.step import StepResult
 from trading.venues.orders import FATE_FINAL_AFTER
 from trading.venues.settlement import settle
 

@@ -18,10 +18,10 @@ from risk.bound_models import AccountBound, BoundGeneration, TouchedAccount
 from risk.bounds import all_users_in_breach, renew_bounds, unsafe_bounds, users_in_breach
 from risk.services import change_policy
 from tests.trading.conftest import Marks, Trader, order
-from trading.ledger_check import ledger_differences
-from trading.liquidation import sweep_liquidations
-from trading.manual_prices import fixed_quotes
-from trading.market_step import apply_marks
+from trading.history.ledger_check import ledger_differences
+from trading.liquidation.sweep import sweep_liquidations
+from trading.steps.by_hand import fixed_quotes
+from trading.steps.step import apply_marks
 
 D = Decimal
 

@@ -28,13 +28,13 @@ from risk.engine import Intent
 from risk.models import GlobalExposure, Position, RiskPolicy
 from tests.deployment.processes import wait_for
 from tests.trading.conftest import Marks, Trader, order, state_of
-from trading.booking import lock_exposures
+from trading.booking.writing import lock_exposures
 from trading.errors import ClientOrderIdConflict, OrderNotOpen
-from trading.liquidation import liquidate, sweep_liquidations
-from trading.manual_prices import fixed_quotes
-from trading.market_step import StepResult, run_market_step
+from trading.liquidation.sweep import liquidate, sweep_liquidations
 from trading.models import Liquidation, Order, OrderStatus, Trade
 from trading.services import cancel_order, place_order
+from trading.steps.by_hand import fixed_quotes
+from trading.steps.step import StepResult, run_market_step
 
 D = Decimal
 CLIENTS = 4
@@ -349,7 +349,7 @@ def test_a_command_whose_mark_stays_locked_says_so_and_fails(
     command: list[str],
 ) -> None:
     """It ends at the price that it could not set; what it set stays."""
-    monkeypatch.setattr("trading.patient_step.PATIENCE", 2)
+    monkeypatch.setattr("trading.steps.patient.PATIENCE", 2)
     files = []
     for symbol, price in (("BTCUSDT", "64000"), ("ETHUSDT", "3000")):
         file = tmp_path / symbol

@@ -14,7 +14,7 @@ from kpi.history import get_history
 from kpi.models import KpiSnapshot
 from market.models import PriceTick
 from risk.models import Position, PositionStatus
-from trading.ledger_check import ledger_differences
+from trading.history.ledger_check import ledger_differences
 from trading.models import Liquidation, Order, OrderStatus, Trade
 
 pytestmark = pytest.mark.django_db

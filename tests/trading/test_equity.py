@@ -12,7 +12,7 @@ from accounts.services import withdraw
 from market.models import Instrument
 from risk.statement import account_statement
 from tests.trading.conftest import Marks, Trader, order
-from trading.equity import CURVES, STEPS, equity_curve
+from trading.history.equity import CURVES, STEPS, equity_curve
 
 MINUTE = timedelta(minutes=1)
 MOVES = st.lists(

@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from tests.trading.conftest import Marks, Trader, order
-from trading.ledger_check import ledger_differences
+from trading.history.ledger_check import ledger_differences
 
 
 @pytest.fixture

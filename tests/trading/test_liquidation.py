@@ -13,9 +13,9 @@ from market.services import list_instrument
 from risk.bounds import users_in_breach
 from risk.models import LiquidationMode, Position, RiskPolicy
 from tests.trading.conftest import Marks, Trader, order, state_of
-from trading.liquidation import sweep_liquidations
+from trading.liquidation.sweep import sweep_liquidations
 from trading.models import Liquidation, Order, OrderStatus, Trade
-from trading.reporting import describe_liquidation
+from trading.steps.reporting import describe_liquidation
 
 D = Decimal
 

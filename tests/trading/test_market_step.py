@@ -15,8 +15,8 @@ from market.clock import begin_step, end_step
 from market.models import Instrument, MarketClock, PriceTick
 from market.services import configure_instrument
 from tests.trading.conftest import Trader
-from trading.manual_prices import set_price
-from trading.market_step import run_market_step
+from trading.steps.by_hand import set_price
+from trading.steps.step import run_market_step
 from trading.tasks import run_market_step as beat_step
 
 ClientOf = Callable[[User], APIClient]

@@ -13,8 +13,8 @@ from tests.binance_standin.faults import Fault
 from tests.binance_standin.server import BinanceStandin
 from tests.trading.conftest import Marks, Trader, order
 from trading.models import Order, OrderStatus, Venue
+from trading.orders.tickets import OPEN_TICKETS
 from trading.services import cancel_order
-from trading.tickets import OPEN_TICKETS
 
 pytest_plugins = ["tests.binance_standin.fixtures"]
 

@@ -24,10 +24,10 @@ from market.services import (
 from risk.services import change_policy
 from tests.binance_standin.server import BinanceStandin
 from tests.trading.conftest import Trader, order, state_of
-from trading.manual_prices import set_price, step_at_prices, take_refused_price
-from trading.market_step import StepResult, apply_marks, run_market_step
 from trading.models import Liquidation, OrderStatus
 from trading.services import cancel_order
+from trading.steps.by_hand import set_price, step_at_prices, take_refused_price
+from trading.steps.step import StepResult, apply_marks, run_market_step
 
 pytest_plugins = ["tests.binance_standin.fixtures"]
 

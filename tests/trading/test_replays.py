@@ -16,8 +16,8 @@ from tests.binance_standin.faults import Answer, Fault
 from tests.binance_standin.server import BinanceStandin
 from tests.trading.conftest import Marks, Trader, order
 from trading.models import Order, OrderStatus, Venue
+from trading.orders.tickets import answer_first
 from trading.services import cancel_order
-from trading.tickets import answer_first
 from trading.venues.connection import venue_order_id
 from trading.venues.reconciliation import reconcile_pending_orders
 

@@ -16,11 +16,11 @@ from risk.models import GlobalExposure, RiskPolicy
 from risk.services import halt_trading, resume_trading
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.errors import OrderNotOpen
-from trading.market_step import apply_marks
 from trading.models import Order, OrderStatus, Trade
-from trading.resting import CHUNK, triggered_orders
+from trading.orders.resting import CHUNK, triggered_orders
+from trading.orders.tickets import Ticket
 from trading.services import cancel_order, place_orders
-from trading.tickets import Ticket
+from trading.steps.step import apply_marks
 
 D = Decimal
 

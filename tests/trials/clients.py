@@ -23,10 +23,10 @@ from django.db import connection  # noqa: E402
 
 from market.models import Instrument  # noqa: E402
 from risk.engine import Intent  # noqa: E402
+from trading.api.serializers import PLACEMENT  # noqa: E402
 from trading.errors import ClientOrderIdConflict, OrderNotOpen  # noqa: E402
-from trading.serializers import PLACEMENT  # noqa: E402
+from trading.orders.tickets import Outcome, Placement, Ticket  # noqa: E402
 from trading.services import cancel_order, place_orders  # noqa: E402
-from trading.tickets import Outcome, Placement, Ticket  # noqa: E402
 
 # The locks are on trial, not how fast a busy machine opens this many connections.
 settings.DATABASES["default"]["OPTIONS"]["pool"]["timeout"] = 60

@@ -24,12 +24,12 @@ from market.services import list_instrument
 from risk.engine import Intent
 from risk.models import GlobalExposure, RiskPolicy
 from tests.trials.clients import MARKS
-from trading.ledger_check import ledger_differences
-from trading.manual_prices import step_at_prices
+from trading.api.serializers import PLACEMENT
+from trading.history.ledger_check import ledger_differences
 from trading.models import Liquidation, Order
-from trading.serializers import PLACEMENT
+from trading.orders.tickets import first_answer_of
 from trading.services import place_order
-from trading.tickets import first_answer_of
+from trading.steps.by_hand import step_at_prices
 
 D = Decimal
 PROCESSES, THREADS, ORDERS_EACH = 4, 16, 157

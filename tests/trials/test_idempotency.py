@@ -14,9 +14,9 @@ from accounts.keys import issue_api_key
 from accounts.services import create_user
 from market.services import list_instrument
 from tests.deployment.processes import end_group, free_port, get, wait_for
-from trading.ledger_check import ledger_differences
-from trading.manual_prices import step_at_prices
+from trading.history.ledger_check import ledger_differences
 from trading.models import Order, Trade
+from trading.steps.by_hand import step_at_prices
 
 D = Decimal
 AT_ONCE = 50

@@ -11,10 +11,10 @@ from market.kernel.console.actions import Outcome, lead_back, list_action, staff
 from market.kernel.console.figures import plain, time_column
 from market.kernel.console.pages import RecordAdmin
 from market.models import Instrument, MarketClock
-from trading.manual_prices import set_price
-from trading.market_step import StepResult
-from trading.patient_step import run_market_step_when_free
-from trading.reporting import describe_leaps, describe_unfinished
+from trading.steps.by_hand import set_price
+from trading.steps.patient import run_market_step_when_free
+from trading.steps.reporting import describe_leaps, describe_unfinished
+from trading.steps.step import StepResult
 
 #: How long a button waits for another step to end, or for a locked row, in seconds.
 PATIENCE = 5

@@ -26,8 +26,8 @@ from market.services import (
     resume_instrument,
 )
 from trading.admin.clock import PATIENCE, told
-from trading.manual_prices import take_refused_price
 from trading.models import ManualPrice
+from trading.steps.by_hand import take_refused_price
 
 STEPS = ("tick_size", "lot_size", "min_notional")
 FEES = ("maker_fee_rate", "taker_fee_rate")

@@ -14,9 +14,9 @@ from market.kernel.console.pages import LargeRecordAdmin
 from market.kernel.console.search import FoundByNumberOrOwner
 from trading.admin.exports import LiquidationResource
 from trading.admin.orders import TradeInline
-from trading.liquidation import sweep_liquidations
+from trading.liquidation.sweep import sweep_liquidations
 from trading.models import Liquidation
-from trading.reporting import describe_unfinished
+from trading.steps.reporting import describe_unfinished
 
 
 @admin.register(Liquidation)

@@ -15,7 +15,7 @@ from accounts.selectors import system_balance
 from market.kernel.amounts import EXACT
 from market.kernel.console.figures import NOTHING, aligned, money, plain, signed
 from risk.statement import PositionLine, Statement, account_statement
-from trading.equity import CURVES, equity_curve
+from trading.history.equity import CURVES, equity_curve
 from trading.models import OPEN_STATUSES, Liquidation, Order
 from trading.selectors import orders_of
 

@@ -27,8 +27,8 @@ from risk.denials import Denial
 from trading.errors import OrderNotOpen, OrderNotPlaced, OrderPending
 from trading.metrics import count_order, order_latency_seconds
 from trading.models import OPEN_STATUSES, Order, OrderStatus, OrderType, Side, Venue
-from trading.placement import Desk, decide_until_booked
-from trading.tickets import Outcome, Placement, Ticket, answer_first
+from trading.orders.placement import Desk, decide_until_booked
+from trading.orders.tickets import Outcome, Placement, Ticket, answer_first
 from trading.venues.checks import check_for_venue
 from trading.venues.connection import venue_client, venue_order_id
 from trading.venues.denials import VENUE_REJECTED, VENUE_UNAVAILABLE

@@ -19,11 +19,11 @@ from risk.denials import Denial
 from risk.execution import execute
 from risk.margin import share
 from risk.selectors import price_collar, read_risk_state
-from trading.book import Book
-from trading.booking import write
-from trading.deficit import InsuranceFund
+from trading.booking.changes import Book
+from trading.booking.retrying import until_mark_holds
+from trading.booking.writing import write
+from trading.liquidation.insurance import InsuranceFund
 from trading.models import OPEN_STATUSES, Order, OrderStatus, OrderType, Side
-from trading.retrying import until_mark_holds
 from trading.venues.connection import venue_order_id
 from trading.venues.denials import VENUE_EXPIRED
 from trading.venues.parking import is_parked, park, park_late_fill

@@ -14,12 +14,12 @@ from accounts.models import Transfer, User
 from accounts.services import adjust_balance
 from market.kernel.amounts import LARGEST_INPUT, plain
 from risk.denials import Denial
-from trading.book import Book
-from trading.booking import write
-from trading.deficit import InsuranceFund
+from trading.booking.changes import Book
+from trading.booking.retrying import until_mark_holds
+from trading.booking.writing import write
 from trading.errors import AlreadySettled, NotSettledSo
+from trading.liquidation.insurance import InsuranceFund
 from trading.models import OPEN_STATUSES, Order, OrderStatus, ParkedAnswer, ParkedOutcome
-from trading.retrying import until_mark_holds
 from trading.venues.denials import VENUE_SETTLED
 from trading.venues.settlement import book_fill, explain, lock_order
 from trading.venues.verification import can_be_booked

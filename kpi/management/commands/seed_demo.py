@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from kpi.snapshots import take_snapshot
 from market.kernel.errors import ExchangeError
-from trading import demo
-from trading.demo_history import seed_history
+from trading.demo import data
+from trading.demo.history import seed_history
 
 
 def positive(text: str) -> int:
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         parser.add_argument("--seed", default="1", help="Same seed, same prices and orders (1).")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["if_empty"] and not demo.is_empty():
+        if options["if_empty"] and not data.is_empty():
             self.stdout.write("Users exist: no demo data added.")
             return
         try:
@@ -57,7 +57,7 @@ class Command(BaseCommand):
     ) -> list[str]:
         """Seed with a history where traders are asked for, and return what was created."""
         if traders is None:
-            return demo.seed_demo()
+            return data.seed_demo()
 
         def bar(times: Sequence[datetime]) -> Iterable[datetime]:
             return tqdm(times, desc="Market steps", unit="step", disable=verbosity == 0)

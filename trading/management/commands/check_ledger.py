@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from trading.ledger_check import ledger_differences
+from trading.history.ledger_check import ledger_differences
 
 
 class Command(BaseCommand):

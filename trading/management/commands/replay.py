@@ -11,10 +11,10 @@ from django.core.management.base import BaseCommand, CommandError
 from market.kernel.errors import ExchangeError
 from market.selectors import get_instrument
 from market.sources.replay import ReplayError, ReplayStep, check_files, merged_steps
-from trading.arguments import must_be_finished, seconds
-from trading.manual_prices import step_at_prices
-from trading.market_step import StepResult
-from trading.reporting import describe_leaps, describe_liquidation
+from trading.management.arguments import must_be_finished, seconds
+from trading.steps.by_hand import step_at_prices
+from trading.steps.reporting import describe_leaps, describe_liquidation
+from trading.steps.step import StepResult
 
 
 class Command(BaseCommand):

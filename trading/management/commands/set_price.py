@@ -7,9 +7,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from market.kernel.errors import ExchangeError
-from trading.arguments import must_be_finished
-from trading.manual_prices import set_price
-from trading.reporting import describe_step
+from trading.management.arguments import must_be_finished
+from trading.steps.by_hand import set_price
+from trading.steps.reporting import describe_step
 
 
 class Command(BaseCommand):

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from trading.arguments import must_be_finished
-from trading.liquidation import sweep_liquidations
-from trading.reporting import describe_liquidation
+from trading.liquidation.sweep import sweep_liquidations
+from trading.management.arguments import must_be_finished
+from trading.steps.reporting import describe_liquidation
 
 
 class Command(BaseCommand):

@@ -7,10 +7,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from market.kernel.errors import ExchangeError
-from trading.arguments import at_least_one, must_be_finished, seconds
-from trading.manual_prices import seeded_quotes
-from trading.patient_step import run_market_step_when_free
-from trading.reporting import describe_step
+from trading.management.arguments import at_least_one, must_be_finished, seconds
+from trading.steps.by_hand import seeded_quotes
+from trading.steps.patient import run_market_step_when_free
+from trading.steps.reporting import describe_step
 
 
 class Command(BaseCommand):

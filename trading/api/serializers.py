@@ -9,7 +9,7 @@ from rest_framework import serializers
 from market.kernel.api.fields import AmountField, AmountInputField
 from risk.engine import Intent
 from trading.models import Liquidation, Order, OrderStatus, OrderType, Side, Trade
-from trading.tickets import Ticket
+from trading.orders.tickets import Ticket
 
 
 class FlagField(serializers.BooleanField):

@@ -21,13 +21,13 @@ from market.kernel.errors import ExchangeError
 from market.models import Instrument
 from risk.selectors import account_states
 from risk.state import AccountState
-from trading.demo import TRADERS, seed_demo
-from trading.demo_agents import Listing, View, go_all_in, tickets_of
-from trading.demo_clock import SimulatedClock, simulated_clock
-from trading.demo_prices import MINUTE, crash_step, price_path, step_times
-from trading.manual_prices import step_at_prices
+from trading.demo.agents import Listing, View, go_all_in, tickets_of
+from trading.demo.clock import SimulatedClock, simulated_clock
+from trading.demo.data import TRADERS, seed_demo
+from trading.demo.prices import MINUTE, crash_step, price_path, step_times
 from trading.models import OPEN_STATUSES, Order
 from trading.services import cancel_order, place_orders
+from trading.steps.by_hand import step_at_prices
 
 #: How many half-hours a trend spans, and the share of agents that act in each step, in percent.
 TREND_STEPS: Final = 8

@@ -7,7 +7,7 @@ from typing import Final
 
 from django.core.management.base import CommandError
 
-from trading.reporting import describe_unfinished
+from trading.steps.reporting import describe_unfinished
 
 #: Longest pause between two steps, in seconds.
 LONGEST_PAUSE: Final = 86_400

@@ -14,8 +14,8 @@ from risk.execution import execute
 from risk.margin import fee
 from risk.models import LiquidationMode
 from risk.state import AccountState, Limits, OpenPosition
-from trading.book import Book
-from trading.deficit import InsuranceFund
+from trading.booking.changes import Book
+from trading.liquidation.insurance import InsuranceFund
 from trading.models import Liquidation, Order, OrderStatus, OrderType, Side
 
 

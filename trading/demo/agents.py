@@ -12,7 +12,7 @@ from typing import Final
 from accounts.models import Tier
 from market.kernel.amounts import ZERO, round_to_multiple
 from risk.engine import Intent
-from trading.tickets import Ticket
+from trading.orders.tickets import Ticket
 
 #: Shares: a trend worth following, the distance of limit orders, a hedge out of balance.
 TREND: Final = Decimal("0.006")

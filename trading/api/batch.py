@@ -15,11 +15,11 @@ from accounts.schema import ORDER_LIMIT_HEADERS, ORDER_LIMIT_REACHED
 from accounts.throttling import limit_orders
 from market.kernel.api.schema import errors
 from market.kernel.errors import ExchangeError, InvalidRequest
-from trading.api import read_ticket
+from trading.api.serializers import PLACEMENT, OrderRequestSerializer, OrderSerializer
+from trading.api.views import read_ticket
 from trading.errors import OrderRejected
-from trading.serializers import PLACEMENT, OrderRequestSerializer, OrderSerializer
+from trading.orders.tickets import Outcome, Ticket
 from trading.services import place_orders
-from trading.tickets import Outcome, Ticket
 
 MOST_ORDERS: Final = 50
 

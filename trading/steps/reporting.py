@@ -4,8 +4,8 @@ from collections.abc import Collection
 
 from market.kernel.amounts import describe_move, percent, plain
 from market.models import Instrument
-from trading.market_step import StepResult
 from trading.models import Liquidation
+from trading.steps.step import StepResult
 
 
 def describe_step(result: StepResult) -> str:

@@ -5,11 +5,11 @@ from django.utils import timezone
 
 from accounts.locks import lock_account
 from risk.selectors import read_risk_state
-from trading.book import Book
-from trading.booking import write
+from trading.booking.changes import Book
+from trading.booking.retrying import until_mark_holds
+from trading.booking.writing import write
 from trading.errors import OrderNotOpen
 from trading.models import OPEN_STATUSES, Order, OrderStatus
-from trading.retrying import until_mark_holds
 
 
 def cancel_order(*, order: Order) -> Order:

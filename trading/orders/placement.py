@@ -16,8 +16,9 @@ from risk.denials import Denial, deny
 from risk.engine import Approval, Intent, check_order
 from risk.selectors import read_risk_state
 from risk.state import InstrumentState, RiskSnapshot, RiskState
-from trading.book import Book
-from trading.booking import GlobalExposureExceeded, lock_headroom, write
+from trading.booking.changes import Book
+from trading.booking.retrying import until_mark_holds
+from trading.booking.writing import GlobalExposureExceeded, lock_headroom, write
 from trading.metrics import count_order, order_latency_seconds
 from trading.models import (
     HIGHEST_STORED_LEVERAGE,
@@ -28,8 +29,7 @@ from trading.models import (
     Side,
     Venue,
 )
-from trading.retrying import until_mark_holds
-from trading.tickets import OpenedTickets, Outcome, Placement, Ticket, open_tickets, repeat
+from trading.orders.tickets import OpenedTickets, Outcome, Placement, Ticket, open_tickets, repeat
 
 
 @dataclass(frozen=True, slots=True)

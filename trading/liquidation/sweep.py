@@ -16,13 +16,13 @@ from market.kernel.locks import limit_lock_waits
 from risk.bounds import users_in_breach
 from risk.selectors import read_risk_states
 from risk.state import RiskSnapshot
-from trading.book import Book
-from trading.close_out import close_out
-from trading.deficit import InsuranceFund
-from trading.group_booking import write_group
-from trading.isolation import PATIENCE, Isolation
+from trading.booking.changes import Book
+from trading.booking.group import write_group
+from trading.booking.isolation import PATIENCE, Isolation
+from trading.booking.retrying import until_mark_holds
+from trading.liquidation.close_out import close_out
+from trading.liquidation.insurance import InsuranceFund
 from trading.models import OPEN_STATUSES, Liquidation, Order, Venue
-from trading.retrying import until_mark_holds
 
 log = structlog.get_logger(__name__)
 

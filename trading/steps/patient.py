@@ -12,8 +12,8 @@ from typing import Final
 from market.models import Instrument
 from market.quotes import Quote
 from trading.errors import MarketBusy
-from trading.market_step import QuoteSource, StepResult, run_market_step
-from trading.reporting import describe_unfinished
+from trading.steps.reporting import describe_unfinished
+from trading.steps.step import QuoteSource, StepResult, run_market_step
 
 #: Seconds that a step waits for its turn and for locked rows, unless its caller says otherwise.
 PATIENCE: Final = 30.0

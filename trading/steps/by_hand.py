@@ -9,9 +9,9 @@ from market.kernel.errors import UnknownSymbol
 from market.models import Instrument, PriceHalt, PriceOrigin
 from market.quotes import Act, Quote
 from market.sources.simulation import SimulationSource
-from trading.market_step import QuoteSource, StepResult
 from trading.models import PriceWay
-from trading.patient_step import run_market_step_when_free
+from trading.steps.patient import run_market_step_when_free
+from trading.steps.step import QuoteSource, StepResult
 
 #: Of prices that a program makes up: only what leaps is recorded.
 UNNOTED: Final = Act(PriceWay.REPLAY, noted=False)

@@ -42,7 +42,7 @@ class PositionRow:
 
 
 class Book:
-    """Changes of one account, kept as rows until ``trading.booking.write`` stores them.
+    """Changes of one account, kept as rows until ``trading.booking.writing.write`` stores them.
 
     ``state`` is the account as it will be; the caller decides on it and reports here what it
     decided. Nothing is checked again but by the database.

@@ -19,7 +19,7 @@ from market.kernel.amounts import ZERO
 from risk.exposure import ExposureChanges
 from risk.models import Position
 from risk.state import RiskSnapshot
-from trading.book import Book, Row
+from trading.booking.changes import Book, Row
 from trading.models import Liquidation, Order, Trade
 
 #: Rows to be stored, by the part of the statement that stores them.

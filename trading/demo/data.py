@@ -14,7 +14,7 @@ from accounts.selectors import insurance_fund_balance
 from accounts.services import create_user, fund_insurance
 from market.models import Instrument
 from market.services import list_instrument
-from trading.manual_prices import step_at_prices
+from trading.steps.by_hand import step_at_prices
 
 #: Known to everybody who reads this: for machines that nobody else can reach.
 STAFF_USERNAME: Final = "admin"

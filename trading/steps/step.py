@@ -24,12 +24,12 @@ from market.selectors import get_instrument
 from market.services import check_marks, record_marks
 from risk.selectors import get_policy
 from risk.services import revalue_exposure
-from trading.collar import Leap, Sifted, joined, note_acts, sift
-from trading.isolation import PATIENCE, Isolation
-from trading.liquidation import sweep_liquidations
+from trading.booking.isolation import PATIENCE, Isolation
+from trading.liquidation.sweep import sweep_liquidations
 from trading.metrics import market_step_seconds, market_steps_total
 from trading.models import Liquidation, Order
-from trading.resting import fill_triggered_orders
+from trading.orders.resting import fill_triggered_orders
+from trading.steps.collar import Leap, Sifted, joined, note_acts, sift
 
 log = structlog.get_logger(__name__)
 

@@ -12,8 +12,8 @@ from typing import Final
 from django.db import connection
 
 from risk.exposure import ExposureChanges
-from trading.book import Book
-from trading.booking import clauses_of, document, insert, parts_of, write_shared
+from trading.booking.changes import Book
+from trading.booking.writing import clauses_of, document, insert, parts_of, write_shared
 from trading.models import Order
 
 NEW_ORDERS: Final = f"new_trading_order AS ({insert(Order)})"

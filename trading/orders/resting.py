@@ -19,11 +19,11 @@ from risk.denials import Denial, deny
 from risk.execution import Execution, execute, is_affordable, reducible_size
 from risk.selectors import read_risk_state
 from risk.state import AccountState, InstrumentState, RiskSnapshot
-from trading.book import Book
-from trading.booking import write
-from trading.isolation import Isolation
+from trading.booking.changes import Book
+from trading.booking.isolation import Isolation
+from trading.booking.retrying import until_mark_holds
+from trading.booking.writing import write
 from trading.models import OPEN_STATUSES, Order, OrderStatus, Side
-from trading.retrying import until_mark_holds
 
 #: Orders that fill in one transaction: more save round trips, fewer keep their account less long.
 CHUNK: Final = 100

@@ -19,17 +19,7 @@ from market.kernel.errors import ExchangeError, UnknownSymbol
 from market.selectors import current_prices
 from market.serializers import PriceSerializer
 from risk.denials import DENIALS
-from trading.errors import (
-    ClientOrderIdConflict,
-    OrderNotFound,
-    OrderNotOpen,
-    OrderPending,
-    OrderRejected,
-)
-from trading.market_step import run_market_step
-from trading.models import Liquidation, Order, OrderStatus, Trade
-from trading.selectors import get_order, liquidations_of, orders_of, trades_of
-from trading.serializers import (
+from trading.api.serializers import (
     ORDER_REQUEST,
     PLACEMENT,
     CancelSerializer,
@@ -40,8 +30,18 @@ from trading.serializers import (
     TradeSerializer,
     ticket_of,
 )
+from trading.errors import (
+    ClientOrderIdConflict,
+    OrderNotFound,
+    OrderNotOpen,
+    OrderPending,
+    OrderRejected,
+)
+from trading.models import Liquidation, Order, OrderStatus, Trade
+from trading.orders.tickets import Ticket
+from trading.selectors import get_order, liquidations_of, orders_of, trades_of
 from trading.services import cancel_order, place_orders
-from trading.tickets import Ticket
+from trading.steps.step import run_market_step
 from trading.venues.denials import VENUE_DENIALS
 
 REPLAYED = "Idempotent-Replayed"

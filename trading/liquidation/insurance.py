@@ -7,7 +7,7 @@ from accounts.models import TransferKind
 from accounts.selectors import insurance_fund_balance
 from accounts.services import fold_movements
 from market.kernel.amounts import ZERO
-from trading.book import Book
+from trading.booking.changes import Book
 from trading.models import Liquidation, Order
 
 

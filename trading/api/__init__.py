@@ -1,0 +1,1 @@
+"""Orders, trades, liquidations and market steps over HTTP."""

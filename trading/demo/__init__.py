@@ -1,0 +1,1 @@
+"""The demo exchange: its users, its market, and agents that give it a past."""

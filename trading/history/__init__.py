@@ -1,0 +1,1 @@
+"""What was, recomputed from what is recorded: the books and the equity of accounts."""

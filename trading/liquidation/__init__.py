@@ -1,0 +1,1 @@
+"""Accounts below the threshold: found, closed out, and their deficits covered."""

@@ -1,0 +1,1 @@
+"""What becomes of an order: ticket, decision, fill or rest, cancellation."""
