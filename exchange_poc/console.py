@@ -33,9 +33,9 @@ UNFOLD: dict[str, Any] = {
         }
     ],
     "SHOW_HISTORY": True,
-    "ENVIRONMENT": "exchange_poc.dashboard.environment",
+    "ENVIRONMENT": "kpi.dashboard.page.environment",
     "SHOW_VIEW_ON_SITE": False,
-    "DASHBOARD_CALLBACK": "exchange_poc.dashboard.show_dashboard",
+    "DASHBOARD_CALLBACK": "kpi.dashboard.page.show_dashboard",
     "SIDEBAR": {
         "show_all_applications": False,
         "navigation": [

@@ -53,7 +53,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "kpi.middleware.RequestObserverMiddleware",
+    "kpi.requests.observer.RequestObserverMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "market.kernel.api.requests.ReadableRequestMiddleware",
@@ -192,8 +192,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "OrderStatusEnum": "trading.models.OrderStatus",
         "PositionStatusEnum": "risk.models.PositionStatus",
-        "PartStatusEnum": "kpi.health.PartStatus",
-        "HealthStatusEnum": "kpi.health.HealthStatus",
+        "PartStatusEnum": "kpi.health.parts.PartStatus",
+        "HealthStatusEnum": "kpi.health.parts.HealthStatus",
     },
 }
 

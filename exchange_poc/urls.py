@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from accounts.console_login import limited_login
-from exchange_poc.dashboard import dashboard_data
+from kpi.dashboard.page import dashboard_data
 from market.kernel.api.docs import DocsView, SchemaView
 
 urlpatterns = [

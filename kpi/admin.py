@@ -10,9 +10,9 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.access import caller
-from kpi.alerts import acknowledge_alert, change_rule, create_rule
+from kpi.alerts.measures import MEASURES
+from kpi.alerts.rules import acknowledge_alert, change_rule, create_rule
 from kpi.audit.admin import AuditCheckAdmin, AuditRecordAdmin
-from kpi.measures import MEASURES
 from kpi.models import Alert, AlertDelivery, AlertRule, Heartbeat, KpiSnapshot, LedgerCheck
 from market.kernel.console.actions import for_each, row_action
 from market.kernel.console.exports import ExportedAdmin, RecordResource

@@ -21,8 +21,9 @@ from kpi.examples import (
     SYSTEM_EXAMPLE,
     TRADING_EXAMPLE,
 )
-from kpi.health import HealthStatus, check_health
-from kpi.history import INSTRUMENT_METRICS, get_history
+from kpi.health.parts import HealthStatus, check_health
+from kpi.history.series import INSTRUMENT_METRICS, get_history
+from kpi.history.windows import KPI_WINDOWS, security_kpis_over, system_kpis_over, trading_kpis_over
 from kpi.selectors import get_security_kpis, get_system_kpis, get_trading_kpis
 from kpi.serializers import (
     HealthSerializer,
@@ -34,7 +35,6 @@ from kpi.serializers import (
     TradingKpisSerializer,
     WindowQuery,
 )
-from kpi.windows import KPI_WINDOWS, security_kpis_over, system_kpis_over, trading_kpis_over
 from market.kernel.api.negotiation import OneFormat
 from market.kernel.api.schema import errors
 from market.kernel.errors import UnknownSymbol

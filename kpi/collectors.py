@@ -12,9 +12,9 @@ from prometheus_client.registry import Collector
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
 from kpi.audit.checks import last_audit_differences
-from kpi.check_ages import audit_check_age, ledger_check_age
-from kpi.heartbeats import heartbeat_age
-from kpi.ledger_checks import last_differences
+from kpi.checks.ages import audit_check_age, ledger_check_age
+from kpi.checks.ledger import last_differences
+from kpi.health.heartbeats import heartbeat_age
 from kpi.selectors import count_liquidations, open_alerts_by_rule, open_interest
 from market.models import Instrument
 from risk.selectors import get_policy, global_exposure, open_positions

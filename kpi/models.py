@@ -142,7 +142,7 @@ class InstrumentSnapshot(models.Model):
 class KpiReading(models.Model):
     """The single row that the next snapshot counts from; its lock lets one be taken at a time.
 
-    ``counters`` holds by source (``kpi.counters.source_name``) its counters as they stood.
+    ``counters`` holds by source (``kpi.history.counters.source_name``) its counters as they stood.
     """
 
     id = models.SmallAutoField(primary_key=True)

@@ -19,10 +19,10 @@ from accounts.selectors import (
     insurance_fund_balance,
     total_bad_debt,
 )
-from kpi.heartbeats import uptime
+from kpi.health.heartbeats import uptime
 from kpi.models import AlertRule
-from kpi.quantiles import quantile
-from kpi.samples import Samples, api_samples, read_samples
+from kpi.requests.quantiles import quantile
+from kpi.requests.samples import Samples, api_samples, read_samples
 from market.models import Instrument
 from risk.models import InstrumentExposure
 from risk.selectors import get_policy, global_exposure, open_positions

@@ -5,9 +5,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from kpi.health import HealthStatus, PartStatus
-from kpi.history import INSTRUMENT_METRICS, METRICS, MOST_SYMBOLS, WINDOWS
-from kpi.windows import KPI_WINDOWS
+from kpi.health.parts import HealthStatus, PartStatus
+from kpi.history.series import INSTRUMENT_METRICS, METRICS, MOST_SYMBOLS, WINDOWS
+from kpi.history.windows import KPI_WINDOWS
 
 
 def choice(names: Iterable[str], **options: Any) -> serializers.ChoiceField:

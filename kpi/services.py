@@ -5,7 +5,7 @@ from typing import Final
 
 from django.utils import timezone
 
-from kpi.heartbeats import slot_of
+from kpi.health.heartbeats import slot_of
 from kpi.models import Heartbeat
 
 RETENTION: Final = timedelta(days=7)

@@ -6,8 +6,11 @@ would be given out again and again, and the next one is due soon anyway.
 
 from celery import shared_task
 
-from kpi import alerts, ledger_checks, services, snapshots, thinning, webhook
+from kpi import services
+from kpi.alerts import rules, webhook
 from kpi.audit import checks, sealing
+from kpi.checks import ledger
+from kpi.history import snapshots, thinning
 
 
 @shared_task
@@ -31,7 +34,7 @@ def thin_snapshots() -> None:
 @shared_task(acks_late=False)
 def check_ledger() -> None:
     """Recompute the ledger and keep what was found."""
-    ledger_checks.check_ledger()
+    ledger.check_ledger()
 
 
 @shared_task
@@ -49,7 +52,7 @@ def check_audit(*, full: bool = False) -> None:
 @shared_task
 def evaluate_alerts() -> None:
     """Open and resolve alerts."""
-    alerts.evaluate_rules()
+    rules.evaluate_rules()
 
 
 @shared_task

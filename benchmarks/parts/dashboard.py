@@ -62,7 +62,7 @@ FROM kpi_kpisnapshot CROSS JOIN market_instrument AS instrument;
 
 def measure(stage: Stage) -> list[Figure]:
     """Return how long the data of each window take, from the first query to the JSON text."""
-    from exchange_poc.dashboard import SHOWN_WINDOWS
+    from kpi.dashboard.page import SHOWN_WINDOWS
 
     with stage.database("dashboard"):
         stage.say("loading accounts, positions, orders and snapshots")
@@ -105,7 +105,7 @@ def load(stage: Stage) -> None:
 def read(window: str) -> str:
     """Return the dashboard of a window as a superuser's page fetches it."""
     from accounts.models import User
-    from exchange_poc.dashboard_data import dashboard_json
-    from kpi.dashboard import get_dashboard
+    from kpi.dashboard.as_json import dashboard_json
+    from kpi.dashboard.figures import get_dashboard
 
     return json.dumps(dashboard_json(get_dashboard(window=window), user=User(is_superuser=True)))

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from kpi.audit.models import AuditCheck
 from kpi.audit.verification import verify_audit
-from kpi.ledger_checks import only_one
+from kpi.checks.ledger import only_one
 
 log = structlog.get_logger(__name__)
 

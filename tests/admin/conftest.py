@@ -11,12 +11,12 @@ from django.test import Client, override_settings
 from django.urls import reverse
 
 from accounts.models import User
-from kpi.alerts import apply_rule
+from kpi.alerts.rules import apply_rule
 from kpi.audit.checks import check_audit
-from kpi.ledger_checks import check_ledger
+from kpi.checks.ledger import check_ledger
+from kpi.history.snapshots import take_snapshot
 from kpi.models import AlertRule
 from kpi.services import record_heartbeat
-from kpi.snapshots import take_snapshot
 from market.models import Instrument, PriceOrigin
 from market.quotes import Quote
 from market.services import resume_instrument

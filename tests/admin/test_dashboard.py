@@ -12,11 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Account, User
-from exchange_poc.dashboard import SHOWN_WINDOWS
-from kpi.alerts import apply_rule
-from kpi.margin_ratios import margin_ratios
+from kpi.alerts.rules import apply_rule
+from kpi.dashboard.margin_ratios import margin_ratios
+from kpi.dashboard.page import SHOWN_WINDOWS
+from kpi.history.snapshots import take_snapshot
 from kpi.models import AlertRule
-from kpi.snapshots import take_snapshot
 from risk.engine import Intent
 from risk.statement import account_statement
 from tests.admin.conftest import Clerk, D

@@ -6,7 +6,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 from prometheus_client import REGISTRY
 
-from kpi.metrics import UNMATCHED
+from kpi.requests.metrics import UNMATCHED
 from tests.api.conftest import Call
 from tests.conftest import ApiClient
 

@@ -15,8 +15,8 @@ from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
+from kpi.history.snapshots import take_snapshot
 from kpi.services import record_heartbeat
-from kpi.snapshots import take_snapshot
 from risk.engine import Intent
 from tests.admin.conftest import D
 from trading.services import place_order

@@ -14,7 +14,7 @@ from accounts.authentication import issue_token
 from accounts.keys import issue_api_key
 from accounts.models import ApiKey, Tier
 from accounts.services import create_user
-from kpi.snapshots import take_snapshot
+from kpi.history.snapshots import take_snapshot
 from market.models import Instrument
 from market.services import list_instrument
 from tests.conftest import ApiClient

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from kpi.audit.checks import check_audit
-from kpi.ledger_checks import check_ledger
+from kpi.checks.ledger import check_ledger
 from kpi.models import AlertRule
 from kpi.services import record_heartbeat
 from tests.conftest import ApiClient

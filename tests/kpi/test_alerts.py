@@ -11,7 +11,8 @@ from django.db import IntegrityError, transaction
 from prometheus_client import REGISTRY
 
 from accounts.models import User
-from kpi.alerts import (
+from kpi.alerts.measures import MEASURES
+from kpi.alerts.rules import (
     AlreadyAcknowledged,
     UnknownMeasure,
     acknowledge_alert,
@@ -20,11 +21,10 @@ from kpi.alerts import (
     create_rule,
     evaluate_rules,
 )
-from kpi.ledger_checks import check_ledger
-from kpi.measures import MEASURES
+from kpi.checks.ledger import check_ledger
+from kpi.history.snapshots import take_snapshot
 from kpi.models import Alert, AlertDelivery, AlertRule, LedgerCheck
 from kpi.services import record_heartbeat
-from kpi.snapshots import take_snapshot
 from market.models import Instrument, PriceOrigin
 from market.quotes import Quote
 from market.services import resume_instrument

@@ -7,10 +7,10 @@ import pytest
 import time_machine
 from pytest_django import Settings
 
-from kpi.alerts import evaluate_rules
+from kpi.alerts.rules import evaluate_rules
 from kpi.audit.checks import check_audit
-from kpi.heartbeats import slot_of
-from kpi.ledger_checks import check_ledger
+from kpi.checks.ledger import check_ledger
+from kpi.health.heartbeats import slot_of
 from kpi.models import Alert, Heartbeat
 from tests.conftest import ApiClient
 from tests.kpi.test_metrics import scrape

@@ -7,7 +7,7 @@ import pytest
 import time_machine
 from time_machine import Traveller
 
-from kpi.heartbeats import heartbeat_age, is_worker_alive, slot_of, uptime
+from kpi.health.heartbeats import heartbeat_age, is_worker_alive, slot_of, uptime
 from kpi.models import Heartbeat
 from kpi.tasks import beat_heart
 

@@ -7,8 +7,8 @@ import pytest
 import time_machine
 
 from accounts.models import User
-from kpi.history import INSTRUMENT_METRICS, METRICS, WINDOWS, get_history
-from kpi.snapshots import take_snapshot
+from kpi.history.series import INSTRUMENT_METRICS, METRICS, WINDOWS, get_history
+from kpi.history.snapshots import take_snapshot
 from tests.conftest import ApiClient, ClientOf
 from tests.kpi.conftest import Order
 

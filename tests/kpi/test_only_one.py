@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from kpi.ledger_checks import only_one
+from kpi.checks.ledger import only_one
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 LOCK = 7_301_999

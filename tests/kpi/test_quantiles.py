@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpi.quantiles import quantile
+from kpi.requests.quantiles import quantile
 
 BOUNDS = (0.1, 0.5, 1.0, 5.0)
 

@@ -17,7 +17,7 @@ from structlog.stdlib import ProcessorFormatter
 from accounts.models import User
 from exchange_poc.urls import handler404, handler500
 from exchange_poc.urls import urlpatterns as real_urls
-from kpi.metrics import UNMATCHED
+from kpi.requests.metrics import UNMATCHED
 from tests.conftest import ApiClient
 
 

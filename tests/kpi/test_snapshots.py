@@ -8,8 +8,8 @@ import time_machine
 from django.core.management import call_command
 from pytest_django import Settings
 
+from kpi.history.snapshots import slot_of, take_snapshot
 from kpi.models import KpiReading, KpiSnapshot
-from kpi.snapshots import slot_of, take_snapshot
 from tests.conftest import ApiClient
 from tests.kpi.conftest import Order
 

@@ -9,10 +9,10 @@ import pytest
 import time_machine
 from pytest_django import Settings
 
-from kpi.counters import READ, SINCE, risen
+from kpi.history.counters import READ, SINCE, risen
+from kpi.history.snapshots import take_snapshot
+from kpi.history.sources import read_counters
 from kpi.models import KpiReading
-from kpi.snapshots import take_snapshot
-from kpi.sources import read_counters
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SLOT = timedelta(seconds=15)
@@ -103,7 +103,7 @@ def test_web_servers_are_asked_at_once(
     db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each answers when the other has been asked as well."""
-    monkeypatch.setattr("kpi.sources.TIMEOUTS", (30, 60))
+    monkeypatch.setattr("kpi.history.sources.TIMEOUTS", (30, 60))
     both = Barrier(2, timeout=30)
 
     class Waiting(BaseHTTPRequestHandler):

@@ -7,9 +7,9 @@ import pytest
 import time_machine
 from django.db.models import Sum
 
-from kpi.metrics import LATENCY_BOUNDS
+from kpi.history.thinning import thin_snapshots
 from kpi.models import InstrumentSnapshot, KpiSnapshot
-from kpi.thinning import thin_snapshots
+from kpi.requests.metrics import LATENCY_BOUNDS
 from market.models import Instrument
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -59,7 +59,7 @@ def test_the_last_day_stays_as_it_is(db: None) -> None:
 
 
 def test_a_run_is_bounded_and_the_next_goes_on(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kpi.thinning.CHUNK", 10)
+    monkeypatch.setattr("kpi.history.thinning.CHUNK", 10)
     store(NOON - timedelta(days=2), 40)
     while thin_snapshots():
         pass

@@ -19,9 +19,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from exchange_poc.env import webhook_url
-from kpi.alerts import apply_rule
+from kpi.alerts.rules import apply_rule
+from kpi.alerts.webhook import MOST_ATTEMPTS, deliver, deliver_due
 from kpi.models import AlertDelivery, AlertRule
-from kpi.webhook import MOST_ATTEMPTS, deliver, deliver_due
 
 
 class Receiver(ThreadingHTTPServer):
@@ -158,7 +158,7 @@ def dripping(settings: Settings) -> Iterator[None]:
 def test_a_receiver_that_drips_holds_no_attempt(
     delivery: AlertDelivery, dripping: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kpi.webhook.PATIENCE", 1)
+    monkeypatch.setattr("kpi.alerts.webhook.PATIENCE", 1)
     assert not deliver(delivery_id=delivery.pk)
     delivery.refresh_from_db()
     assert (delivery.status, delivery.response_status) == ("pending", None)

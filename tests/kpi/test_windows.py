@@ -8,7 +8,7 @@ import time_machine
 from django.core.management import call_command
 
 from accounts.models import User
-from kpi.snapshots import take_snapshot
+from kpi.history.snapshots import take_snapshot
 from tests.conftest import ApiClient, ClientOf
 from tests.kpi.conftest import Order
 from trading.models import Order as PlacedOrder

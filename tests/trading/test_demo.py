@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account, Transfer, TransferKind, User
-from kpi.history import get_history
+from kpi.history.series import get_history
 from kpi.models import KpiSnapshot
 from market.models import PriceTick
 from risk.models import Position, PositionStatus

@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Transfer, User
 from accounts.selectors import insurance_fund_balance
-from kpi.alerts import evaluate_rules
+from kpi.alerts.rules import evaluate_rules
 from kpi.models import Alert
 from market.models import Instrument
 from risk.models import RiskPolicy

@@ -6,7 +6,7 @@ import pytest
 
 from accounts.errors import ReasonRequired
 from accounts.models import Transfer, User
-from kpi.alerts import evaluate_rules
+from kpi.alerts.rules import evaluate_rules
 from kpi.audit.models import AuditRecord
 from kpi.models import Alert
 from risk.models import GlobalExposure

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from kpi.snapshots import take_snapshot
+from kpi.history.snapshots import take_snapshot
 from market.kernel.errors import ExchangeError
 from trading.demo import data
 from trading.demo.history import seed_history

@@ -9,9 +9,9 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
-from exchange_poc.dashboard_data import dashboard_json
-from kpi.dashboard import get_dashboard
-from kpi.history import WINDOWS
+from kpi.dashboard.as_json import dashboard_json
+from kpi.dashboard.figures import get_dashboard
+from kpi.history.series import WINDOWS
 from risk.selectors import get_policy
 
 #: A month of snapshots takes too long to add up every few seconds.

@@ -11,11 +11,11 @@ from typing import Final
 from django.utils import timezone
 
 from kpi.audit.checks import last_audit_differences
-from kpi.check_ages import audit_check_age, ledger_check_age
-from kpi.heartbeats import longest_gap
-from kpi.ledger_checks import last_differences
+from kpi.checks.ages import audit_check_age, ledger_check_age
+from kpi.checks.ledger import last_differences
+from kpi.health.heartbeats import longest_gap
+from kpi.history.windows import Totals, Windows
 from kpi.selectors import oldest_mark_age
-from kpi.windows import Totals, Windows
 from market.kernel.amounts import move
 from market.selectors import price_halts_since
 from risk.selectors import get_policy, global_exposure

@@ -9,8 +9,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
-from kpi.counters import READ, Counters, latency_counts, risen
-from kpi.heartbeats import multiple_before, uptime
+from kpi.health.heartbeats import multiple_before, uptime
+from kpi.history.counters import READ, Counters, latency_counts, risen
+from kpi.history.sources import read_counters
 from kpi.models import InstrumentSnapshot, KpiReading, KpiSnapshot
 from kpi.selectors import (
     CountedModel,
@@ -20,7 +21,6 @@ from kpi.selectors import (
     open_interest,
     orders_by_code,
 )
-from kpi.sources import read_counters
 from market.kernel.amounts import round_half_even
 from risk.selectors import get_policy, global_exposure, open_positions
 from trading.models import Liquidation, Order, Trade

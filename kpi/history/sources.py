@@ -13,8 +13,8 @@ from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 from requests import RequestException
 
-from kpi.counters import counters_of, source_name
-from kpi.samples import Samples, by_name, read_samples
+from kpi.history.counters import counters_of, source_name
+from kpi.requests.samples import Samples, by_name, read_samples
 from market.kernel.whole_answers import whole_answer_session
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from django.db.models import TextChoices
 from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
-from kpi.heartbeats import is_worker_alive
+from kpi.health.heartbeats import is_worker_alive
 
 
 class PartStatus(TextChoices):

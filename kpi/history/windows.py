@@ -15,11 +15,12 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.selectors import count_active_keys, count_revoked_keys
-from kpi.counters import latency_counts, risen
-from kpi.heartbeats import uptime
-from kpi.metrics import LATENCY_BOUNDS
+from kpi.health.heartbeats import uptime
+from kpi.history.counters import latency_counts, risen
+from kpi.history.sources import read_local_counters
 from kpi.models import KpiReading
-from kpi.quantiles import quantile
+from kpi.requests.metrics import LATENCY_BOUNDS
+from kpi.requests.quantiles import quantile
 from kpi.selectors import (
     SecurityKpis,
     SystemKpis,
@@ -28,7 +29,6 @@ from kpi.selectors import (
     orders_by_code,
     trading_kpis,
 )
-from kpi.sources import read_local_counters
 from trading.models import Liquidation, Trade
 
 #: By their names on the wire.

@@ -10,7 +10,7 @@ from typing import Final
 from django.conf import settings
 
 from kpi.audit.models import AuditCheck
-from kpi.heartbeats import lived_since
+from kpi.health.heartbeats import lived_since
 from kpi.models import LedgerCheck
 
 #: Intervals after which counting ends.

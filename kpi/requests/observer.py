@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.addresses import client_address
 from accounts.metrics import auth_failures_total, rate_limit_hits_total
-from kpi.metrics import (
+from kpi.requests.metrics import (
     UNMATCHED,
     api_error_total,
     api_request_latency_seconds,

@@ -16,9 +16,9 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
-from kpi.heartbeats import multiple_before
-from kpi.metrics import LATENCY_BOUNDS
-from kpi.quantiles import quantile
+from kpi.health.heartbeats import multiple_before
+from kpi.requests.metrics import LATENCY_BOUNDS
+from kpi.requests.quantiles import quantile
 from market.selectors import get_instrument
 from risk.models import InstrumentExposure
 

@@ -11,8 +11,8 @@ from typing import Final
 
 from prometheus_client.samples import Sample
 
-from kpi.metrics import LATENCY_BOUNDS
-from kpi.samples import Samples, api_samples
+from kpi.requests.metrics import LATENCY_BOUNDS
+from kpi.requests.samples import Samples, api_samples
 
 #: Figures by name: everything counts up but the moments SINCE when it counts and when it was READ.
 Counters = Mapping[str, float]

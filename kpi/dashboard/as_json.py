@@ -11,10 +11,10 @@ from django.contrib.auth.models import AnonymousUser
 from django.urls import reverse
 
 from accounts.models import Tier
-from exchange_poc.dashboard_cards import Card, cards, market_card
-from kpi.dashboard import Bucket, Dashboard
-from kpi.margin_ratios import AccountAtRisk, MarginRatios
-from kpi.measures import MEASURES
+from kpi.alerts.measures import MEASURES
+from kpi.dashboard.cards import Card, cards, market_card
+from kpi.dashboard.figures import Bucket, Dashboard
+from kpi.dashboard.margin_ratios import AccountAtRisk, MarginRatios
 from kpi.models import Alert
 from market.kernel.console.figures import plain, rounded
 

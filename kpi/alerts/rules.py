@@ -16,9 +16,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import User
-from kpi.measures import MEASURES, Event
+from kpi.alerts.measures import MEASURES, Event
+from kpi.history.windows import Windows
 from kpi.models import Alert, AlertDelivery, AlertRule
-from kpi.windows import Windows
 from market.kernel.errors import ExchangeError
 from market.kernel.versions import lock_row
 

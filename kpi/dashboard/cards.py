@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
-from kpi.dashboard import Dashboard, InstrumentFigures
+from kpi.dashboard.figures import Dashboard, InstrumentFigures
 from kpi.selectors import NEAR
 from market.kernel.console.figures import NOTHING, plain, rounded
 

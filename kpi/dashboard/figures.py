@@ -17,11 +17,11 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
-from kpi.history import METRICS, Metric, Span, buckets, per_second, span_of
-from kpi.margin_ratios import MarginRatios, margin_ratios
-from kpi.metrics import LATENCY_BOUNDS
+from kpi.dashboard.margin_ratios import MarginRatios, margin_ratios
+from kpi.history.series import METRICS, Metric, Span, buckets, per_second, span_of
 from kpi.models import Alert, InstrumentSnapshot, KpiSnapshot
-from kpi.quantiles import quantile
+from kpi.requests.metrics import LATENCY_BOUNDS
+from kpi.requests.quantiles import quantile
 from kpi.selectors import OpenInterest, open_interest
 from market.kernel.snapshot import consistent_read
 from market.models import Instrument, MarketClock

@@ -12,7 +12,7 @@ from typing import Final
 from django.db import connection, transaction
 from django.utils import timezone
 
-from kpi.heartbeats import multiple_before
+from kpi.health.heartbeats import multiple_before
 from kpi.models import KpiSnapshot
 
 FINE_FOR: Final = timedelta(hours=24)

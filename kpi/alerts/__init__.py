@@ -1,0 +1,1 @@
+"""Alerts: what is measured, when a rule speaks, and who is told."""

@@ -1,0 +1,1 @@
+"""The regular checks: their findings, and how long ago they were made."""

@@ -1,0 +1,1 @@
+"""The KPIs as they went: snapshots taken, thinned, added up over windows, drawn as series."""
