@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from exchange_poc.launcher.quarters import package
+from exchange_poc.launcher.server_user import package
 
 
 def describe() -> dict[str, str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.stage import Database
 from exchange_poc.launcher.ports import LOOPBACK
 from exchange_poc.launcher.postgres import ROLE
-from exchange_poc.launcher.quarters import package
+from exchange_poc.launcher.server_user import package
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,4 +260,4 @@ LOGGING_CONFIG = "logging.config.dictConfig"
 LOGGING = logging_config()
 
 # Unfold's look of the console lives beside the other admin code.
-from exchange_poc.console import UNFOLD  # noqa: E402, F401
+from exchange_poc.navigation import UNFOLD  # noqa: E402, F401

@@ -11,7 +11,7 @@ from exchange_poc.launcher import ports
 from exchange_poc.launcher.errors import LauncherError
 from exchange_poc.launcher.local_dir import LocalDir
 from exchange_poc.launcher.processes import Steps, end, spawn, watch
-from exchange_poc.launcher.quarters import Quarters
+from exchange_poc.launcher.server_user import Quarters
 from exchange_poc.launcher.signals import StopSignals
 
 ATTEMPTS: Final = 8
