@@ -24,10 +24,10 @@ test: $(VENV)/.dev ## Run the test suite on servers of its own; ARGS="-k word" g
 	@exec $(LAUNCHER) test -- $(ARGS)
 
 faults: $(VENV)/.dev ## Kill parts of a running exchange under load; prints figures, takes minutes
-	@exec $(BIN)/python -m pytest tests/faults/trial_*.py $(ARGS)
+	@exec $(BIN)/python -m pytest tests/system/faults/trial_*.py $(ARGS)
 
 image-trial: $(VENV)/.dev ## Build the image and run its containers, where buildah is; takes some minutes
-	@exec $(LAUNCHER) test -- tests/image/trial_image.py -rs $(ARGS)
+	@exec $(LAUNCHER) test -- tests/system/image/trial_image.py -rs $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types, import direction and missing migrations
 	@$(BIN)/ruff check .
@@ -40,7 +40,7 @@ bench: $(VENV)/.dev ## Measure on servers of its own; ARGS="--only orders" runs 
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 screenshots: $(VENV)/.dev ## Take the pictures in docs/images with Chromium
-	@exec $(LAUNCHER) test -- tests/browser/screenshots.py
+	@exec $(LAUNCHER) test -- tests/system/browser/screenshots.py
 
 wheels: $(VENV)/.dev ## Check that every locked package comes as a wheel wherever the exchange runs
 	@exec $(BIN)/python .ci/wheels.py

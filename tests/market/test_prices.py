@@ -15,11 +15,11 @@ from market.models import Instrument, PriceOrigin
 from market.prices import check_price_sources, current_quotes
 from market.quotes import Quote
 from market.sources import binance
-from tests.binance_standin.faults import Answer, AnyFault, Fault
-from tests.binance_standin.manual_clock import ManualClock
-from tests.binance_standin.server import BinanceStandin
+from tests.system.binance_standin.faults import Answer, AnyFault, Fault
+from tests.system.binance_standin.manual_clock import ManualClock
+from tests.system.binance_standin.server import BinanceStandin
 
-pytest_plugins = ["tests.binance_standin.fixtures"]
+pytest_plugins = ["tests.system.binance_standin.fixtures"]
 
 TICKER = "/api/v3/ticker/price"
 BTC = Instrument(symbol="BTCUSDT", tick_size=Decimal("0.01"), mark_price=Decimal(60000))

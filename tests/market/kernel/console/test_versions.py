@@ -1,0 +1,156 @@
+"""A form that somebody else's change has overtaken is refused and undoes nothing."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection, connections, transaction
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import AccountPolicy, User
+from accounts.services import change_tier, change_user
+from exchange_poc.launcher.processes import wait_while
+from kpi.models import AlertRule
+from market.kernel.versions import StaleVersion, version_of
+from market.models import Instrument
+from market.services import configure_instrument, halt_instrument, resume_instrument
+from risk.models import LeverageLimit, RiskPolicy
+from risk.services import change_policy
+from tests.console import D, filled_in, press, save, shown_version
+
+#: A page by its model, a field that somebody changes meanwhile, and one that the late form changes.
+FORMS = [
+    (RiskPolicy, {"liquidation_threshold": "0.6"}, {"user_exposure_limit": "7"}),
+    (RiskPolicy, {"liquidation_threshold": "0.6"}, {"liquidation_threshold": "0.4"}),
+    (LeverageLimit, {"max_leverage": "3"}, {"max_leverage": "4"}),
+    (AccountPolicy, {"opening_balance": "7"}, {"opening_balance": "8"}),
+    (Instrument, {"taker_fee_rate": "0.001"}, {"min_notional": "1"}),
+    (User, {"email": "a@example.org", "username": "renamed"}, {"email": "b@example.org"}),
+    (User, {"user_permissions": "1"}, {"email": "b@example.org"}),
+    (AlertRule, {"threshold": "7"}, {"threshold": "8"}),
+]
+
+
+def page_of(model: type) -> tuple[str, int | str]:
+    """Return the page of the oldest row of a model, and its key."""
+    row = model.objects.order_by("pk").first()  # type: ignore[attr-defined]
+    options = row._meta
+    name = f"admin:{options.app_label}_{options.model_name}_change"
+    return reverse(name, args=[row.pk]), row.pk
+
+
+def state_of(client: Client, page: str) -> dict[str, object]:
+    body = filled_in(client, page)
+    return {name: str(value) for name, value in body.items()}
+
+
+@pytest.mark.parametrize(("model", "theirs", "ours"), FORMS)
+def test_a_late_form_is_a_conflict(
+    staff: Client, model: type, theirs: dict[str, str], ours: dict[str, str]
+) -> None:
+    page, _ = page_of(model)
+    shown = filled_in(staff, page)
+    save(staff, page, **theirs)
+    kept = state_of(staff, page)
+    answer = staff.post(page, {**shown, **ours})
+    assert answer.status_code == 409
+    text = answer.content.decode()
+    assert "Somebody changed this after you opened it." in text
+    assert all(value in text for value in ours.values())
+    assert state_of(staff, page) == kept
+    assert "changed successfully" in save(staff, page, **ours)
+
+
+def test_a_form_without_a_version_is_a_conflict(staff: Client) -> None:
+    page, _ = page_of(RiskPolicy)
+    body = filled_in(staff, page) | {"user_exposure_limit": "7"}
+    del body["version"]
+    assert staff.post(page, body).status_code == 409
+    assert RiskPolicy.objects.get().user_exposure_limit != 7
+
+
+def test_marks_and_logins_are_no_change_of_a_row(staff: Client) -> None:
+    page, key = page_of(Instrument)
+    shown = filled_in(staff, page)
+    Instrument.objects.filter(pk=key).update(mark_price=D(1))
+    assert staff.post(page, {**shown, "min_notional": "1"}).status_code == 302
+
+
+def test_a_late_dialog_moves_nobody(staff: Client, trader: User) -> None:
+    for button, key in (
+        ("accounts_user_change_tier", trader.pk),
+        ("accounts_account_change_tier", trader.account.pk),
+    ):
+        version = shown_version(staff, button, key)
+        change_tier(user=trader, tier="advanced")  # type: ignore[arg-type]
+        page = press(staff, button, key, tier="intermediate", version=version)
+        assert "Somebody changed this after you opened it." in page
+        trader.refresh_from_db()
+        assert trader.tier == "advanced"
+        version = shown_version(staff, button, key)
+        press(staff, button, key, tier="beginner", version=version)
+        trader.refresh_from_db()
+        assert trader.tier == "beginner"
+
+
+def test_a_dialog_without_a_version_moves_nobody(staff: Client, trader: User) -> None:
+    for button, key in (
+        ("accounts_user_change_tier", trader.pk),
+        ("accounts_account_change_tier", trader.account.pk),
+    ):
+        page = press(staff, button, key, tier="advanced")
+        assert "Somebody changed this after you opened it." in page
+        trader.refresh_from_db()
+        assert trader.tier == "beginner"
+
+
+WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+def waiting() -> int:
+    """Return how many sessions wait for a lock."""
+    with connection.cursor() as cursor:
+        # A transaction otherwise sees all sessions as they were when it first looked.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(WAITING)
+        return int(cursor.fetchone()[0])
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_of_two_changes_at_once_one_is_late() -> None:
+    """Both begin while the row is held, so that each could read the version that it expects."""
+    version = version_of(RiskPolicy.objects.get())
+
+    def change(limit: int) -> bool:
+        try:
+            change_policy(changes={"user_exposure_limit": D(limit)}, version=version)
+        except StaleVersion:
+            return False
+        finally:
+            connections.close_all()
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic():
+            RiskPolicy.objects.select_for_update().get()
+            changes = [pool.submit(change, limit) for limit in (7, 8)]
+            wait_while(lambda: waiting() < 2, 60)
+        assert sorted(one.result() for one in changes) == [False, True]
+    assert RiskPolicy.objects.get().history.count() == 1
+
+
+def test_a_change_of_an_old_copy_keeps_what_others_changed(exchange: None) -> None:
+    """Its history too, which holds whole rows."""
+    old, fresh = Instrument.objects.all()[0], Instrument.objects.all()[0]
+    configure_instrument(instrument=fresh, changes={"taker_fee_rate": D("0.002")})
+    halt_instrument(instrument=old)
+    assert (old.history.latest().taker_fee_rate, old.history.latest().halted) == (D("0.002"), True)
+    resume_instrument(instrument=fresh)
+    assert fresh.history.latest().taker_fee_rate == D("0.002")
+    stale = User.objects.get(username="beginner")
+    change_user(user=User.objects.get(pk=stale.pk), changes={"is_active": False})
+    change_tier(user=stale, tier="advanced")  # type: ignore[arg-type]
+    assert not stale.history.latest().is_active

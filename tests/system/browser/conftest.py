@@ -1,0 +1,187 @@
+"""Chromium against a live server; whatever a page complains of fails the test that opened it."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.test import override_settings
+from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
+from pytest_django import DjangoDbBlocker
+from pytest_django.live_server_helper import LiveServer
+
+from accounts.models import User
+from kpi.history.snapshots import take_snapshot
+from kpi.services import record_heartbeat
+from risk.engine import Intent
+from tests.console import D
+from trading.services import place_order
+from trading.steps.by_hand import set_price
+
+CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
+PASSWORD = "a-password-of-the-tests"
+#: The one that every test of the suite may use; a session of the browser is checked with it.
+HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
+
+
+def is_required() -> bool:
+    """Whether a machine without a browser fails these tests instead of skipping them."""
+    return os.environ.get("CI") in {"1", "true"} or "REQUIRE_BROWSER" in os.environ
+
+
+@pytest.fixture(scope="module", autouse=True)
+def allow_database_beside_playwright() -> Iterator[None]:
+    """Playwright's synchronous API runs an event loop, in which Django refuses queries."""
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    yield
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        told = f"No browser at {CHROMIUM}: install chromium or set CHROMIUM to its path."
+        pytest.fail(told) if is_required() else pytest.skip(told)
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def exchange(
+    chromium: Browser, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[LiveServer]:
+    """A server of a seeded exchange with something on every page, one for all tests of a file."""
+    with django_db_blocker.unblock():
+        # These tests read inside a transaction; what the server sees is committed here.
+        migrated = connection.creation.serialize_db_to_string()
+        with override_settings(PASSWORD_HASHERS=[HASHER]):
+            seed()
+        server = serve()
+        yield server
+        server.stop()
+        restore_database(migrated)
+        # While playwright's loop runs, Django keeps connections apart from those of other tests.
+        connection.close()
+
+
+def serve() -> LiveServer:
+    """Start a server whose static files come from WhiteNoise, as in production, and are cached."""
+    server = LiveServer("localhost", start=False)
+    server.thread.static_handler = lambda application: application
+    server.start()
+    return server
+
+
+def restore_database(contents: str) -> None:
+    """Bring every row back as it was; triggers, which would add more, are off meanwhile."""
+    options = {"inhibit_post_migrate": True, "reset_sequences": False}
+    call_command("flush", verbosity=0, interactive=False, **options)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        connection.creation.deserialize_db_from_string(contents)
+
+
+def seed() -> None:
+    """Trade a little: orders, a resting and a refused one, positions, a liquidation."""
+    call_command("seed_demo", verbosity=0)
+    record_heartbeat()
+    ids = dict(User.objects.values_list("username", "pk"))
+    place_order(user_id=ids["intermediate"], intent=Intent("BTCUSDT", True, D(5)))
+    set_price(symbol="BTCUSDT", price=D(50_000))
+    place_order(user_id=ids["beginner"], intent=Intent("ETHUSDT", True, D("0.2")))
+    place_order(user_id=ids["beginner"], intent=Intent("ETHUSDT", True, D("0.1"), price=D(3000)))
+    place_order(user_id=ids["advanced"], intent=Intent("BTCUSDT", False, D("1.5")))
+    place_order(user_id=ids["beginner"], intent=Intent("BTCUSDT", True, D(500)))
+    set_staff_password("admin")
+    set_staff_password("regulator")
+    take_snapshot()
+
+
+def set_staff_password(username: str) -> None:
+    user = User.objects.get(username=username)
+    user.password = make_password(PASSWORD, hasher="md5")
+    user.save(update_fields=["password"])
+
+
+DashboardOf = Callable[[str], Page]
+
+
+class Complaints(list[str]):
+    """What the pages of a browser context complained of: scripts, missing files, other hosts."""
+
+    def listen_to(self, page: Page, *, home: str) -> None:
+        page.on("pageerror", lambda error: self.append(f"{page.url}: {error}"))
+        page.on("console", lambda message: self.hear(page, message))
+        page.on("request", lambda request: self.watch(page, request.url, home))
+
+    def hear(self, page: Page, message: Any) -> None:
+        if message.type in {"error", "warning"}:
+            self.append(f"{page.url}: {message.type}: {message.text}")
+
+    def watch(self, page: Page, url: str, home: str) -> None:
+        if not url.startswith((home + "/", "data:", "blob:")):
+            self.append(f"{page.url} asked another host: {url}")
+
+
+@pytest.fixture(scope="module")
+def sessions(chromium: Browser, exchange: LiveServer) -> dict[str, StorageState]:
+    """The cookies of the demo's superuser and regulator, who have logged in with the form."""
+    states = {}
+    with override_settings(PASSWORD_HASHERS=[HASHER]):
+        for username in ("admin", "regulator"):
+            context = chromium.new_context(base_url=exchange.url)
+            log_in(context.new_page(), username)
+            states[username] = context.storage_state()
+            context.close()
+    return states
+
+
+@pytest.fixture
+def dashboard_of(
+    chromium: Browser, exchange: LiveServer, sessions: dict[str, StorageState]
+) -> Iterator[DashboardOf]:
+    """Open the dashboard: ``dashboard_of("admin")``.
+
+    The test fails on any complaint of a page of these windows.
+    """
+    complaints, contexts = Complaints(), []
+
+    def enter(username: str) -> Page:
+        context = chromium.new_context(
+            base_url=exchange.url,
+            viewport={"width": 1280, "height": 800},
+            storage_state=sessions[username],
+        )
+        contexts.append(context)
+        context.set_default_timeout(10_000)
+        context.on("page", lambda page: complaints.listen_to(page, home=exchange.url))
+        page = context.new_page()
+        page.goto("/admin/")
+        return page
+
+    yield enter
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def staff(dashboard_of: DashboardOf) -> Page:
+    """The dashboard as the demo's superuser sees it."""
+    return dashboard_of("admin")
+
+
+def log_in(page: Page, username: str) -> Page:
+    page.goto("/admin/")
+    page.fill("#id_username", username)
+    page.fill("#id_password", PASSWORD)
+    page.click("button[type=submit]")
+    expect(page.locator("#dashboard-status")).to_contain_text("updated")
+    return page

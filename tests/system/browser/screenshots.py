@@ -1,0 +1,100 @@
+"""``make screenshots``: pictures of the console and the API docs, of a few hours of trading."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import Browser, Page, expect
+from pytest_django import DjangoDbBlocker
+from pytest_django.live_server_helper import LiveServer
+
+from accounts.models import Account
+from kpi.services import record_heartbeat
+from risk.models import Position, PositionStatus
+from tests.system.browser.conftest import log_in, serve, set_staff_password
+from tests.system.browser.scenario import play
+
+IMAGES = Path(__file__).resolve().parents[3] / "docs" / "images"
+LARGEST = 300 * 1024
+MINUTES = 360
+DESK, PHONE = (1440, 900), (390, 844)
+
+
+@pytest.fixture
+def live_server(
+    chromium: Browser, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[LiveServer]:
+    with django_db_blocker.unblock():
+        play(minutes=MINUTES)
+        record_heartbeat()
+        server = serve()
+        yield server
+        server.stop()
+
+
+def test_take_screenshots(chromium: Browser, live_server: LiveServer) -> None:
+    set_staff_password("admin")
+    IMAGES.mkdir(exist_ok=True)
+    for theme in ("light", "dark"):
+        page = window(chromium, live_server, DESK, theme)
+        show_dashboard(page)
+        save(page, f"dashboard-{theme}", height=1500)
+    account_page(window(chromium, live_server, DESK, "light"))
+    page = window(chromium, live_server, PHONE, "light")
+    show_dashboard(page)
+    save(page, "dashboard-phone", height=1800)
+    api_docs(window(chromium, live_server, DESK, "light"))
+
+
+def window(chromium: Browser, server: LiveServer, size: tuple[int, int], theme: str) -> Page:
+    width, height = size
+    context = chromium.new_context(
+        base_url=server.url,
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if theme == "dark" else "light",
+    )
+    return context.new_page()
+
+
+def show_dashboard(page: Page) -> None:
+    log_in(page, "admin")
+    page.goto("/admin/?window=6h")
+    expect(page.locator("#dashboard-status")).to_contain_text("updated")
+    expect(page.locator("[data-chart=prices] canvas")).to_be_visible()
+
+
+def account_page(page: Page) -> None:
+    """Show the account with the most open positions."""
+    log_in(page, "admin")
+    held = Position.objects.filter(status=PositionStatus.OPEN).values_list("account_id", flat=True)
+    account = max(set(held), key=list(held).count)
+    assert Account.objects.filter(pk=account).exists()
+    page.goto(reverse("admin:accounts_account_change", args=[account]) + "?curve=24h")
+    expect(page.locator("#equity-curve canvas")).to_be_visible()
+    save(page, "account", height=1400)
+
+
+def api_docs(page: Page) -> None:
+    page.goto("/docs")
+    operation = page.locator(
+        "#operations-orders-place_order, .opblock-post:has-text('/orders')"
+    ).first
+    operation.locator(".opblock-summary").click()
+    expect(operation.locator(".opblock-body")).to_be_visible()
+    page.locator("#operations-tag-orders").evaluate("tag => tag.scrollIntoView()")
+    page.mouse.move(0, 0)
+    save(page, "api-docs", height=1200)
+
+
+def save(page: Page, name: str, *, height: int) -> None:
+    """Take a picture of the page down to ``height``, once its fonts are there."""
+    size = page.viewport_size
+    assert size is not None
+    page.set_viewport_size({"width": size["width"], "height": height})
+    page.evaluate("document.fonts.ready")
+    page.wait_for_load_state("networkidle")
+    path = IMAGES / f"{name}.png"
+    page.screenshot(path=path)
+    assert path.stat().st_size <= LARGEST, f"{path} is too large"
+    page.context.close()

@@ -1,0 +1,157 @@
+"""The staff console in a real browser: every page, the live dashboard, and what staff change."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+from playwright.sync_api import Page, expect
+
+from accounts.models import User
+from market.models import Instrument
+from tests.console import D
+from tests.system.browser.conftest import DashboardOf
+
+pytestmark = pytest.mark.django_db
+#: So many pages load side by side.
+TABS = 4
+PHONE = {"width": 390, "height": 844}
+
+
+def address(model: Any, page: str, *keys: Any) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=keys)
+
+
+def open_page(page: Page, path: str) -> None:
+    answer = page.goto(path)
+    assert answer is not None
+    assert answer.status == 200, path
+    expect(page.locator("#content")).to_be_visible()
+
+
+def confirm(page: Page, button: str, **fields: str) -> None:
+    """Press a button of a record's page, fill its dialog and confirm it."""
+    page.locator(
+        f"a:has-text('{button}'):visible, button:has-text('{button}'):visible"
+    ).first.click()
+    dialog = page.locator("#dialog")
+    for name, value in fields.items():
+        field = dialog.locator(f"[name={name}]")
+        if field.evaluate("field => field.tagName") == "SELECT":
+            field.select_option(value)
+        else:
+            field.fill(value)
+    with page.expect_navigation():
+        dialog.locator("button[type=submit], button:not([type])").last.click()
+
+
+def test_every_page_opens(staff: Page) -> None:
+    paths = [reverse("docs"), "/admin/accounts/user/add/", "/admin/market/instrument/add/"]
+    for model in admin.site._registry:
+        paths.append(address(model, "changelist"))
+        row = model.objects.order_by("-pk").first()
+        if row is not None:
+            paths.append(address(model, "change", row.pk))
+    tabs = [staff.context.new_page() for _ in range(TABS)]
+    for start in range(0, len(paths), TABS):
+        opened = list(zip(tabs, paths[start:], strict=False))
+        answers = [tab.goto(path, wait_until="commit") for tab, path in opened]
+        assert [answer and answer.status for answer in answers] == [200] * len(opened), opened
+        for tab, path in opened:
+            tab.wait_for_load_state()
+            expect(tab.locator("#swagger-ui" if path == paths[0] else "#content")).to_be_visible()
+
+
+def test_the_dashboard_draws_and_keeps_itself_live(staff: Page) -> None:
+    status = staff.locator("#dashboard-status")
+    expect(status).to_contain_text("updated")
+    charts = staff.locator("[data-chart] canvas:visible")
+    assert charts.count() >= 4
+    bitcoin = staff.locator("#dashboard-markets .dashboard-card", has_text="BTCUSDT")
+    expect(bitcoin.locator(".value")).not_to_have_text("51,000")
+    other = staff.context.new_page()
+    open_page(other, reverse("admin:market_marketclock_changelist"))
+    bitcoin_id = Instrument.objects.get(symbol="BTCUSDT").pk
+    confirm(other, "Set a mark price", instrument=str(bitcoin_id), price="51000")
+    expect(bitcoin.locator(".value")).to_have_text("51,000")
+    staff.get_by_role("button", name="24h").click()
+    expect(staff.get_by_role("button", name="24h")).to_have_attribute("aria-pressed", "true")
+    expect(staff).to_have_url(re.compile("window=24h"))
+    row = staff.locator("#dashboard-accounts tbody tr").first
+    row.locator("a").click()
+    expect(staff.locator("#equity-curve canvas")).to_be_visible()
+
+
+def test_charts_follow_the_theme(staff: Page) -> None:
+    color = "getComputedStyle(document.documentElement).getPropertyValue('--series-1')"
+    pixels = "document.querySelector('[data-chart=ratios] canvas').toDataURL()"
+    light, drawn = staff.evaluate(color), staff.evaluate(pixels)
+    staff.keyboard.press("Control+e")  # from the system's theme to the light one
+    staff.keyboard.press("Control+e")
+    staff.wait_for_function(f"{color} !== '{light}'")
+    staff.wait_for_function(f"{pixels}.length > 0 && {pixels} !== '{drawn}'")
+
+
+def test_the_dashboard_says_when_it_lost_its_server(staff: Page) -> None:
+    status = staff.locator("#dashboard-status")
+    expect(status).to_have_attribute("data-state", "live")
+    staff.route("**/dashboard/data/**", lambda route: route.fulfill(body="no JSON"))
+    staff.get_by_role("button", name="6h").click()
+    expect(status).to_have_attribute("data-state", "lost")
+    expect(status).to_contain_text("lost connection")
+
+
+def test_the_dashboard_fits_a_phone(staff: Page) -> None:
+    staff.set_viewport_size(PHONE)
+    staff.reload()
+    expect(staff.locator("#dashboard-cards .dashboard-card").first).to_be_visible()
+    assert staff.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_a_change_of_tier_and_of_balance_leaves_its_trace(staff: Page) -> None:
+    trader = User.objects.get(username="beginner")
+    account = reverse("admin:accounts_account_change", args=[trader.account.pk])
+    open_page(staff, account)
+    confirm(staff, "Change tier", tier="advanced")
+    expect(staff.locator("body")).to_contain_text("beginner is now Advanced.")
+    confirm(staff, "Adjust balance", amount="-12.5", reason="Correction of a test")
+    expect(staff.locator("body")).to_contain_text("adjusted the balance by −12.50 USDT")
+    ledger = staff.locator(".statement section", has_text="Ledger")
+    expect(ledger).to_contain_text("Correction of a test")
+    open_page(staff, reverse("admin:accounts_transfer_changelist"))
+    expect(staff.locator("#result_list")).to_contain_text("Correction of a test")
+    open_page(staff, reverse("admin:accounts_user_history", args=[trader.pk]))
+    expect(staff.locator("#content")).to_contain_text("admin")
+    open_page(staff, reverse("admin:admin_logentry_changelist"))
+    expect(staff.locator("#result_list")).to_contain_text("beginner is now Advanced.")
+    open_page(staff, reverse("admin:kpi_auditrecord_changelist"))
+    trail = staff.locator("#result_list")
+    expect(trail).to_contain_text("balance_change")
+    expect(trail).to_contain_text("staff_action")
+    confirm(staff, "Verify now")
+    expect(staff.locator("body")).to_contain_text("records are sound")
+    trader.refresh_from_db()
+    assert (trader.tier, trader.account.balance) == ("advanced", D("9987.5"))
+
+
+def test_a_regulator_sees_all_and_changes_nothing(dashboard_of: DashboardOf) -> None:
+    page = dashboard_of("regulator")
+    expect(page.locator("#dashboard-accounts tbody tr").first).to_be_visible()
+    expect(page.locator(".dashboard-action")).to_have_count(0)
+    trader = User.objects.get(username="advanced")
+    account = reverse("admin:accounts_account_change", args=[trader.account.pk])
+    open_page(page, account)
+    expect(page.locator("#equity-curve canvas")).to_be_visible()
+    for button in ("Change tier", "Adjust balance", "Withdraw", "Suspend"):
+        expect(page.get_by_text(button, exact=True)).to_have_count(0)
+    for action, key in (
+        ("accounts_account_adjust", trader.account.pk),
+        ("accounts_account_change_tier", trader.account.pk),
+        ("accounts_user_change_tier", trader.pk),
+        ("risk_riskpolicy_halt", 1),
+    ):
+        assert page.request.get(reverse(f"admin:{action}", args=[key])).status == 403
+    for model in admin.site._registry:
+        answer = page.request.get(address(model, "changelist"))
+        assert answer.status == 200, model

@@ -1,0 +1,168 @@
+"""``launcher run`` brings the whole exchange up, keeps it up and takes it down."""
+
+import http.client
+import itertools
+import json
+import re
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import psutil
+import pytest
+
+from exchange_poc.launcher.health import await_rest
+from exchange_poc.launcher.ports import pick
+from exchange_poc.launcher.processes import command_of, wait_while
+from exchange_poc.launcher.signals import StopSignals
+from tests.system.launcher.client import Client, launch, query
+from tests.system.launcher.conftest import running_in
+
+#: The launcher's children, each with a part of its command line.
+CHILDREN = {
+    "postgres": "/postgres -D ",
+    "valkey": "/valkey-server",
+    "web": " exchange_poc.web",
+    "slow worker": " worker --queues slow ",
+    "worker": " worker --pool ",
+    "beat": " beat ",
+}
+
+
+def children_of(pid: int) -> dict[str, psutil.Process]:
+    """Return the launcher's living children by name."""
+    children = psutil.Process(pid).children()
+    return {
+        name: child
+        for name, part in CHILDREN.items()
+        for child in children
+        if part in command_of(child.pid)
+    }
+
+
+def health(port: int) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+def test_a_taken_port_is_refused_before_anything_starts(local_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        process = launch(local_dir, "run", PORT=str(server.getsockname()[1]))
+        output = process.communicate(timeout=30)[0]
+    assert process.returncode == 1
+    assert re.search(r"Port \d+ is taken. Set PORT", output)
+    assert not (local_dir / "postgres").exists()
+
+
+def test_a_port_that_another_takes_meanwhile_is_refused(local_dir: Path) -> None:
+    """Its ``GET /health`` says ok, as that of another exchange would."""
+    port = pick()
+    process = launch(local_dir, "run", PORT=str(port))
+    wait_while(lambda: not (local_dir / "postgres").exists() and process.poll() is None, 30)
+    with healthy_stranger(port, ok_after=0):
+        output = process.communicate(timeout=120)[0]
+    assert process.returncode == 1
+    assert f"Port {port} is taken. Set PORT" in output
+    assert "is up" not in output
+    assert running_in(local_dir) == []
+
+
+def test_data_from_before_are_refused_and_kept(local_dir: Path) -> None:
+    with Client(local_dir) as client:
+        query(
+            client.urls()["DATABASE_URL"],
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
+            "CREATE TABLE django_migrations (id serial, app text, name text, applied timestamptz);"
+            "INSERT INTO django_migrations (app, name) VALUES ('market', '0010_instrument_steps')",
+        )
+    process = launch(local_dir, "run", PORT=str(pick()))
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 1
+    assert "from before this version" in output
+    assert f"`LOCAL_DIR={local_dir} make clean-data`" in output
+    assert "Traceback" not in output
+    with Client(local_dir) as client:
+        url = client.urls()["DATABASE_URL"]
+        tables = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        assert query(url, f"{tables} AND relkind = 'r'") == [("django_migrations",)]
+        assert query(url, "SELECT name FROM django_migrations") == [("0010_instrument_steps",)]
+        query(url, "DROP TABLE django_migrations")
+
+
+def test_what_is_missing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with StopSignals() as stop:
+        with healthy_stranger(pick(), ok_after=3) as port:
+            assert await_rest([], port=port, stop=stop) == []
+        monkeypatch.setattr("exchange_poc.launcher.health.HEALTH_PATIENCE", 0.1)
+        with healthy_stranger(pick(), ok_after=10**6) as port:
+            assert await_rest([], port=port, stop=stop) == ["cache", "worker"]
+        assert await_rest([], port=pick(), stop=stop) == ["web"]
+
+
+@contextmanager
+def healthy_stranger(port: int, *, ok_after: int) -> Iterator[int]:
+    """Serve a ``GET /health`` that says ok from some request on, and yield its port."""
+    asked = itertools.count()
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            state = "ok" if next(asked) >= ok_after else "unavailable"
+            parts = {"database": "ok", "cache": state, "worker": state}
+            status = "ok" if state == "ok" else "degraded"
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"status": status, **parts}).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield port
+        server.shutdown()
+        thread.join()
+
+
+def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None:
+    port = pick()
+    process = launch(local_dir, "run", PORT=str(port), WEB_WORKERS="1")
+    try:
+        wait_while(lambda: health(port) != 200 and process.poll() is None, 60)
+        assert health(port) == 200
+
+        second = launch(local_dir, "run", PORT=str(pick()))
+        assert f"process {process.pid} at http://127.0.0.1:{port}" in second.communicate()[0]
+        assert second.returncode == 1
+
+        wait_while(lambda: children_of(process.pid).keys() != CHILDREN.keys(), 30)
+        before = children_of(process.pid)
+        for child in before.values():
+            child.kill()
+        psutil.wait_procs(list(before.values()), timeout=5)
+        wait_while(lambda: children_of(process.pid).keys() != before.keys(), 30)
+        wait_while(lambda: health(port) != 200, 30)
+        assert health(port) == 200
+        after = children_of(process.pid)
+        assert after.keys() == before.keys() == CHILDREN.keys()
+        assert not {p.pid for p in after.values()} & {p.pid for p in before.values()}
+    finally:
+        process.send_signal(signal.SIGTERM)
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    assert "Exchange POC is up." in output
+    for name in ("postgres", "valkey"):
+        assert f"exchange-poc: {name} is down: starting it again" in output
+    for name in ("web", "slow worker", "worker", "beat"):
+        assert f"exchange-poc: {name} ended with status -9: next start in 0.5 s" in output
+    assert running_in(local_dir) == []

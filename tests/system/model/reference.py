@@ -1,0 +1,404 @@
+"""The rules of trading and of the close-out in plain Python, to hold the exchange against.
+
+Written from docs/arithmetic.md, with no database, no concurrency and nothing of the exchange's own
+arithmetic. What it says here is what a reader may expect of the exchange, to the last digit.
+"""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from fractions import Fraction
+
+from tests.system.model.figures import (
+    ZERO,
+    Account,
+    Instrument,
+    Order,
+    Policy,
+    Position,
+    fee_of,
+    half_even,
+    is_multiple,
+    required_margin,
+)
+
+
+@dataclass
+class Trade:
+    """``order`` and ``liquidation`` are numbers, counted over the whole exchange from 0."""
+
+    order: int
+    size: Decimal
+    price: Decimal
+    leverage: int
+    fee: Decimal
+    realized: Decimal
+    liquidation: int | None = None
+
+
+@dataclass
+class Liquidation:
+    account: str
+    mode: str
+    ratio_before: Decimal | None
+    equity_before: Decimal
+    margin_before: Decimal
+    ratio_after: Decimal | None = None
+    equity_after: Decimal = ZERO
+    margin_after: Decimal = ZERO
+    insurance_paid: Decimal = ZERO
+    bad_debt: Decimal = ZERO
+
+
+class Conflict(Exception):
+    """A client order id was used for another order."""
+
+
+class NotOpen(Exception):
+    """The order is not open any more."""
+
+
+class BalanceTooLow(Exception):
+    """A withdrawal takes more than the balance."""
+
+
+@dataclass
+class Reference:
+    """An exchange: instruments by symbol, accounts by name in the order they were opened."""
+
+    instruments: dict[str, Instrument]
+    accounts: dict[str, Account]
+    policy: Policy = field(default_factory=Policy)
+    now: int = 0
+    orders: list[Order] = field(default_factory=list)
+    trades: list[Trade] = field(default_factory=list)
+    liquidations: list[Liquidation] = field(default_factory=list)
+    insurance_fund: Decimal = ZERO
+    bad_debt: Decimal = ZERO
+    first_answers: dict[tuple[str, str], tuple[Order, Order]] = field(default_factory=dict)
+
+    # Figures of an account
+
+    def mark(self, symbol: str) -> Decimal:
+        mark = self.instruments[symbol].mark
+        assert mark is not None
+        return mark
+
+    def equity(self, account: Account) -> Decimal:
+        """Balance + unrealised P&L."""
+        return account.balance + sum(p.unrealized(self.mark(p.symbol)) for p in account.open)
+
+    def position_margin(self, account: Account) -> Decimal:
+        return sum((position.m for position in account.open), ZERO)
+
+    def available_margin(self, account: Account) -> Decimal:
+        """Equity − margin of positions − margin reserved by open orders."""
+        return self.equity(account) - self.position_margin(account) - account.reserved_margin
+
+    def margin_ratio(self, account: Account) -> Decimal | None:
+        margin = self.position_margin(account)
+        return half_even(Fraction(self.equity(account)) / Fraction(margin)) if margin else None
+
+    def exposure(self, account: Account) -> Decimal:
+        held = sum((abs(p.q) * self.mark(p.symbol) for p in account.open), ZERO)
+        return held + account.reserved_notional
+
+    def global_exposure(self) -> Decimal:
+        return sum((self.exposure(account) for account in self.accounts.values()), ZERO)
+
+    def liquidation_price(self, account: Account, position: Position) -> Decimal | None:
+        """The mark at which the ratio is at the threshold, other marks unchanged."""
+        missing = self.required_equity(account) - self.equity(account)
+        price = half_even(
+            Fraction(self.mark(position.symbol)) + Fraction(missing) / Fraction(position.q)
+        )
+        return price if price > 0 else None
+
+    def required_equity(self, account: Account) -> Decimal:
+        return self.policy.liquidation_threshold * self.position_margin(account)
+
+    def is_in_breach(self, account: Account) -> bool:
+        """Margin ratio < threshold, without rounding, and without dividing by no margin."""
+        return self.equity(account) < self.required_equity(account)
+
+    # Orders
+
+    def place(self, request: Order) -> tuple[Order, bool]:
+        """Answer an order; the same client order id gets the first answer again (True)."""
+        key = (request.account, request.client_order_id or "")
+        if request.client_order_id is not None and key in self.first_answers:
+            asked, answer = self.first_answers[key]
+            if asked != request:
+                raise Conflict
+            return answer, True
+        order = self.enter(replace(request))
+        order.code = self.refusal(order) or self.try_to_execute(order)
+        if order.code:
+            order.status = "REJECTED"
+        if request.client_order_id is not None:
+            self.first_answers[key] = (request, replace(order))
+        return order, False
+
+    def enter(self, order: Order) -> Order:
+        order.number = len(self.orders)
+        self.orders.append(order)
+        return order
+
+    def refusal(self, order: Order) -> str:
+        """The first check that an order fails before margins are looked at."""
+        account = self.accounts[order.account]
+        instrument = self.instruments.get(order.symbol)
+        limit = self.policy.max_leverage[account.tier]
+        if self.policy.trading_halted:
+            return "trading_halted"
+        if instrument is not None and self.is_stale(instrument):
+            return "stale_price"
+        if account.suspended:
+            return "account_suspended"
+        if instrument is None:
+            return "unknown_symbol"
+        price = self.mark(order.symbol) if order.price is None else order.price
+        checks: tuple[tuple[str, Callable[[], bool]], ...] = (
+            ("instrument_halted", lambda: instrument.halted),
+            ("invalid_size", lambda: not is_multiple(order.size, instrument.lot)),
+            ("invalid_price", lambda: not is_multiple(price, instrument.tick)),
+            ("below_min_notional", lambda: order.size * price < instrument.min_notional),
+            ("leverage_exceeds_tier", lambda: (order.leverage or limit) > limit),
+            ("reduce_only_rejected", lambda: self.has_nothing_to_reduce(account, order)),
+            ("too_many_open_orders", lambda: self.is_one_too_many(order)),
+        )
+        return next((code for code, fails in checks if fails()), "")
+
+    def is_stale(self, instrument: Instrument) -> bool:
+        if instrument.marked_at is None:
+            return True
+        return self.now - instrument.marked_at > self.policy.max_mark_age_seconds
+
+    def has_nothing_to_reduce(self, account: Account, order: Order) -> bool:
+        return order.reduce_only and not account.reducible(order.symbol, order.sign)
+
+    def is_one_too_many(self, order: Order) -> bool:
+        others = [o for o in self.orders if o.account == order.account and o is not order]
+        resting = sum(other.status == "NEW" for other in others)
+        return not self.crosses(order) and resting >= self.policy.max_open_orders
+
+    def crosses(self, order: Order) -> bool:
+        """Whether an order fills at once."""
+        if order.price is None:
+            return True
+        return order.sign * order.price >= order.sign * self.mark(order.symbol)
+
+    def try_to_execute(self, order: Order) -> str:
+        """Fill an order at the mark or let it rest; return why it can't be."""
+        asked, account = order.leverage, self.accounts[order.account]
+        order.leverage = asked or self.policy.max_leverage[account.tier]
+        mark = self.mark(order.symbol)
+        code = self.take(order, mark) if self.crosses(order) else self.rest(order)
+        if code:
+            order.leverage = asked
+        return code
+
+    def take(self, order: Order, mark: Decimal) -> str:
+        """Fill at the mark at once; only an order that opens needs margin and limits.
+
+        A fill at the mark moves equity by no more than its fee: what is available after it tells
+        whether there was enough.
+        """
+        before, after = self.accounts[order.account], deepcopy(self.accounts[order.account])
+        trade = self.trade_of(after, order, mark, self.instruments[order.symbol].taker_fee)
+        opens = trade.size > before.reducible(order.symbol, order.sign)
+        others = self.global_exposure() - self.exposure(before)
+        exposure = self.exposure(after)
+        if after.balance < 0 or (opens and self.available_margin(after) < 0):
+            return "insufficient_margin"
+        if opens and exposure > self.policy.user_exposure_limit:
+            return "user_exposure_exceeded"
+        if opens and others + exposure > self.policy.global_exposure_threshold:
+            return "global_exposure_exceeded"
+        if opens:
+            opened = trade.size - before.reducible(order.symbol, order.sign)
+            order.required_margin = required_margin(opened, mark, trade.leverage)
+        self.accounts[order.account] = after
+        self.book(order, trade)
+        self.note_exposures(order)
+        return ""
+
+    def rest(self, order: Order) -> str:
+        """Wait for the price; reserve for the whole size, unless the order can only reduce."""
+        account, price = self.accounts[order.account], order.price
+        assert price is not None
+        assert order.leverage is not None
+        if not order.reduce_only:
+            notional = order.size * price
+            margin = required_margin(order.size, price, order.leverage)
+            fee = fee_of(order.size, price, self.instruments[order.symbol].maker_fee)
+            if self.available_margin(account) - fee < margin:
+                return "insufficient_margin"
+            if self.exposure(account) + notional > self.policy.user_exposure_limit:
+                return "user_exposure_exceeded"
+            if self.global_exposure() + notional > self.policy.global_exposure_threshold:
+                return "global_exposure_exceeded"
+            order.required_margin = order.reserved_margin = margin
+            order.reserved_notional = notional
+            account.reserved_margin += margin
+            account.reserved_notional += notional
+        self.note_exposures(order)
+        return ""
+
+    def trade_of(self, account: Account, order: Order, price: Decimal, rate: Decimal) -> Trade:
+        """Apply the order to ``account`` at ``price``; a reduce-only one as far as it reduces."""
+        size = order.size
+        if order.reduce_only:
+            size = min(size, account.reducible(order.symbol, order.sign))
+        assert order.leverage is not None
+        end = "LIQUIDATED" if order.liquidation else "CLOSED"
+        realized = account.fill(order.symbol, order.sign, size, price, order.leverage, end)
+        fee = fee_of(size, price, rate)
+        account.balance += realized - fee
+        return Trade(order.number, size, price, order.leverage, fee, realized)
+
+    def book(self, order: Order, trade: Trade) -> None:
+        self.trades.append(trade)
+        order.filled, order.average_price, order.status = trade.size, trade.price, "FILLED"
+
+    def note_exposures(self, order: Order) -> None:
+        order.user_exposure_after = self.exposure(self.accounts[order.account])
+        order.global_exposure_after = self.global_exposure()
+
+    def cancel(self, order: Order) -> None:
+        if order.status != "NEW":
+            raise NotOpen
+        self.end(order, "CANCELED")
+
+    def end(self, order: Order, status: str, code: str = "") -> None:
+        """End a resting order and give back what it reserved."""
+        account = self.accounts[order.account]
+        account.reserved_margin -= order.reserved_margin
+        account.reserved_notional -= order.reserved_notional
+        order.reserved_margin = order.reserved_notional = ZERO
+        order.status, order.code = status, code
+
+    # Money
+
+    def withdraw(self, account: Account, amount: Decimal) -> None:
+        if amount > account.balance:
+            raise BalanceTooLow
+        account.balance -= amount
+
+    # Market steps and close-outs
+
+    def step(self, prices: Mapping[str, Decimal]) -> None:
+        """New marks, then fills of the orders that they reach, then close-outs."""
+        for symbol, price in prices.items():
+            self.instruments[symbol].mark = price
+            self.instruments[symbol].marked_at = self.now
+        reached = [order for order in self.orders if self.is_reached(order, prices)]
+        for name in self.accounts:
+            for order in reached:
+                if order.account == name:
+                    self.fill_reached(order)
+        self.sweep()
+
+    def is_reached(self, order: Order, prices: Mapping[str, Decimal]) -> bool:
+        if self.policy.trading_halted or order.status != "NEW" or order.symbol not in prices:
+            return False
+        assert order.price is not None
+        halted = self.instruments[order.symbol].halted
+        return not halted and order.sign * order.price >= order.sign * prices[order.symbol]
+
+    def fill_reached(self, order: Order) -> None:
+        """Fill a resting order at its limit; one that can't be any more expires."""
+        self.end(order, "EXPIRED")
+        account, price = self.accounts[order.account], order.price
+        assert price is not None
+        against = account.reducible(order.symbol, order.sign)
+        if account.suspended or order.reduce_only:
+            if not against:
+                order.code = "reduce_only_rejected" if order.reduce_only else "account_suspended"
+                return
+            limit = replace(order, size=min(order.size, against))
+        else:
+            limit = order
+        after = deepcopy(account)
+        trade = self.trade_of(after, limit, price, self.instruments[order.symbol].maker_fee)
+        opened = max(trade.size - against, ZERO)
+        if after.balance < 0 or (opened and not self.can_open(account, trade, opened, order)):
+            order.code = "insufficient_margin"
+            return
+        self.accounts[order.account] = after
+        self.book(order, trade)
+
+    def can_open(self, account: Account, trade: Trade, opened: Decimal, order: Order) -> bool:
+        """Whether there is margin for what a fill opens, after what it closes and its fee."""
+        closing = deepcopy(account)
+        if trade.size > opened:
+            size = trade.size - opened
+            closing.balance += closing.close(order.symbol, size, trade.price, "CLOSED")
+        closing.balance -= trade.fee
+        margin = required_margin(opened, trade.price, trade.leverage)
+        return self.available_margin(closing) >= margin
+
+    def sweep(self) -> None:
+        """Close out every account below the threshold, the oldest account first."""
+        for account in self.accounts.values():
+            if self.is_in_breach(account):
+                self.liquidate(account)
+
+    def liquidate(self, account: Account) -> None:
+        event = Liquidation(
+            account=account.name,
+            mode=self.policy.liquidation_mode,
+            ratio_before=self.margin_ratio(account),
+            equity_before=self.equity(account),
+            margin_before=self.position_margin(account),
+        )
+        self.liquidations.append(event)
+        for order in self.orders:
+            if order.account == account.name and order.status == "NEW":
+                self.end(order, "CANCELED")
+        by_loss = sorted(account.open, key=lambda p: (p.unrealized(self.mark(p.symbol)), p.symbol))
+        for position in by_loss:
+            if self.may_stop(account):
+                break
+            self.close_out(account, position)
+        event.insurance_paid, event.bad_debt = self.cover_deficit(account)
+        event.ratio_after = self.margin_ratio(account)
+        event.equity_after = self.equity(account)
+        event.margin_after = self.position_margin(account)
+
+    def may_stop(self, account: Account) -> bool:
+        """Whether a partial close-out is done: the ratio is back and the losses are paid."""
+        partial = self.policy.liquidation_mode == "largest_loss_first"
+        return partial and not self.is_in_breach(account) and account.balance >= 0
+
+    def close_out(self, account: Account, position: Position) -> None:
+        """Close a position at its mark; a fee goes to the fund as far as the balance reaches."""
+        mark, size = self.mark(position.symbol), abs(position.q)
+        order = self.enter(
+            Order(
+                account=account.name,
+                symbol=position.symbol,
+                sign=-1 if position.q > 0 else 1,
+                size=size,
+                leverage=position.leverage,
+                reduce_only=True,
+                liquidation=True,
+            )
+        )
+        trade = self.trade_of(account, order, mark, ZERO)
+        trade.liquidation = len(self.liquidations) - 1
+        self.book(order, trade)
+        rate = self.policy.liquidation_fee_rate
+        charged = min(fee_of(size, mark, rate), max(account.balance, ZERO))
+        account.balance -= charged
+        self.insurance_fund += charged
+
+    def cover_deficit(self, account: Account) -> tuple[Decimal, Decimal]:
+        """Lift a negative balance to zero: the fund as far as it reaches, the rest is bad debt."""
+        deficit = max(-account.balance, ZERO)
+        paid = min(deficit, self.insurance_fund)
+        self.insurance_fund -= paid
+        self.bad_debt += deficit - paid
+        account.balance += deficit
+        return paid, deficit - paid

@@ -1,0 +1,195 @@
+"""Requests reach the application whole and as they were sent, and its answers the client."""
+
+import json
+import signal
+import threading
+from typing import Any
+
+import psutil
+
+from tests.system.deployment.processes import wait_for
+from tests.system.web.client import Address, ask, opened, until_closed
+from tests.system.web.conftest import Start
+
+#: Answers the part of the environment that a client can influence, and the body.
+ECHO = """
+import json
+def application(environ, start_response):
+    body = environ["wsgi.input"].read()
+    seen = {key: value for key, value in environ.items() if isinstance(value, str)}
+    start_response("200 OK", [("Content-Type", "application/json"), ("Set-Cookie", "a=1")])
+    return [json.dumps(seen | {"body": body.decode("latin-1")}).encode()]
+"""
+WAIT = """
+import time
+def application(environ, start_response):
+    print("running", file=environ["wsgi.errors"], flush=True)
+    time.sleep(1)
+    start_response("200 OK", [])
+    return [b"done"]
+"""
+LONG = """
+class Parts:
+    closed = False
+    def __iter__(self):
+        for number in range(100):
+            yield bytes([number]) * 100_000
+    def close(self):
+        Parts.closed = True
+def application(environ, start_response):
+    start_response("200 OK", [("X-Closed", str(Parts.closed))])
+    return Parts()
+"""
+#: Too long for the buffers of a connection, too short to be sent in parts.
+LUMP = """
+def application(environ, start_response):
+    start_response("200 OK", [])
+    return [bytes(1_500_000)]
+"""
+FAIL = """
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/broken":
+        raise LookupError("on purpose")
+    if environ["PATH_INFO"] == "/late":
+        raise TimeoutError("of the application")
+    start_response("204 No Content", [])
+    return []
+"""
+
+
+def echo(address: Address, *lines: str, body: bytes = b"") -> dict[str, Any]:
+    answer = ask(address, *lines, body=body)
+    assert answer.status == 200, answer
+    return dict(json.loads(answer.body))
+
+
+def test_a_request_is_described_as_wsgi_says(serve: Start) -> None:
+    _, address = serve(ECHO)
+    seen = echo(address, "GET /caf%C3%A9/%2F?a=%41&b=%00 HTTP/1.1", "X-Twice: 1", "x-twice: 2")
+    assert seen["REQUEST_METHOD"] == "GET"
+    assert seen["PATH_INFO"].encode("latin-1").decode() == "/café//"
+    assert seen["QUERY_STRING"] == "a=%41&b=%00"
+    assert (seen["SERVER_NAME"], seen["SERVER_PORT"]) == (address[0], str(address[1]))
+    assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"]) == ("127.0.0.1", "http")
+    assert seen["HTTP_X_TWICE"] == "1,2"
+    assert seen["SERVER_PROTOCOL"] == "HTTP/1.1"
+    assert "CONTENT_LENGTH" not in seen
+    assert (
+        echo(address, "GET / HTTP/1.1", "Cookie: a=1", "Cookie: b=2")["HTTP_COOKIE"] == "a=1; b=2"
+    )
+    assert echo(address, "GET / HTTP/1.0")["SERVER_PROTOCOL"] == "HTTP/1.0"
+
+
+def test_a_header_with_underscores_passes_for_no_other(serve: Start) -> None:
+    _, address = serve(ECHO)
+    forged = (
+        "X_Forwarded_For: 192.0.2.9",
+        "X_Forwarded_Proto: https",
+        "X-Forwarded_For: 192.0.2.8",
+    )
+    seen = echo(address, "GET / HTTP/1.1", *forged)
+    assert not {key for key in seen if "FORWARDED" in key}
+    seen = echo(address, "GET / HTTP/1.1", forged[0], "X-Forwarded-For: 192.0.2.1", *forged)
+    assert seen["HTTP_X_FORWARDED_FOR"] == "192.0.2.1"
+
+
+def test_bodies_of_all_lengths_arrive(serve: Start) -> None:
+    _, address = serve(ECHO)
+    for body in (b"{}", b"\xff" * 65_536, b"x" * 65_537, b"y" * 200_000):
+        length = f"Content-Length: {len(body)}"
+        seen = echo(address, "POST / HTTP/1.1", length, "Content-Type: text/plain", body=body)
+        assert seen["body"].encode("latin-1") == body
+        assert (seen["CONTENT_LENGTH"], seen["CONTENT_TYPE"]) == (str(len(body)), "text/plain")
+
+
+def test_of_a_body_beyond_the_longest_arrives_what_shows_that_it_is(serve: Start) -> None:
+    _, address = serve(ECHO)
+    seen = echo(address, "POST / HTTP/1.1", "Content-Length: 400000", body=b"z" * 400_000)
+    assert (seen["CONTENT_LENGTH"], len(seen["body"])) == ("400000", 200_001)
+
+
+def test_a_chunked_body_has_no_length_and_says_so(serve: Start) -> None:
+    _, address = serve(ECHO)
+    seen = echo(
+        address, "POST / HTTP/1.1", "Transfer-Encoding: chunked", body=b"1\r\n{\r\n0\r\n\r\n"
+    )
+    assert (seen["HTTP_TRANSFER_ENCODING"], seen["body"]) == ("chunked", "")
+    assert "CONTENT_LENGTH" not in seen
+
+
+def test_a_long_answer_arrives_whole_and_is_closed(serve: Start) -> None:
+    _, address = serve(LONG)
+    answer = ask(address, "GET / HTTP/1.0")
+    assert answer.body == b"".join(bytes([number]) * 100_000 for number in range(100))
+    assert ask(address, "GET / HTTP/1.0").headers["x-closed"] == "True"
+
+
+def test_a_client_that_leaves_a_long_answer_is_no_fault(serve: Start) -> None:
+    process, address = serve(LONG)
+    for _ in range(4):
+        opened(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").close()
+    assert len(ask(address, "GET / HTTP/1.0").body) == 10_000_000
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)
+    assert "unanswered" not in log
+
+
+def test_a_client_that_reads_nothing_is_left(serve: Start) -> None:
+    process, address = serve(LUMP)
+    # The socket is there before the process that serves it.
+    [worker] = wait_for(psutil.Process(process.pid).children, what="the serving process")
+    clients = [opened(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 8) for _ in range(20)]
+    ports = {client.getsockname()[1] for client in clients}
+
+    def held() -> set[int]:
+        connections = worker.net_connections("tcp4")
+        return ports & {one.raddr.port for one in connections if one.raddr}
+
+    wait_for(lambda: held() == ports, what="the requests")
+    assert len(ask(address, "GET / HTTP/1.1").body) == 1_500_000
+    wait_for(lambda: not held(), what="the end of their connections", seconds=120)
+    for client in clients:
+        client.close()
+
+
+def test_a_failing_application_is_answered_and_logged(serve: Start) -> None:
+    process, address = serve(FAIL)
+    answer = ask(address, "GET /broken HTTP/1.1")
+    assert (answer.status, json.loads(answer.body)["code"]) == (500, "internal_error")
+    assert ask(address, "GET / HTTP/1.1").status == 204
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)
+    assert "LookupError: on purpose" in log
+
+
+def test_a_timeout_of_the_application_is_a_failure_too(serve: Start) -> None:
+    process, address = serve(FAIL)
+    answer = ask(address, "GET /late HTTP/1.1")
+    assert (answer.status, json.loads(answer.body or b"{}").get("code")) == (500, "internal_error")
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)
+    assert "TimeoutError: of the application" in log
+
+
+def test_a_stop_waits_for_the_request_that_runs(serve: Start) -> None:
+    process, address = serve(WAIT)
+    answers = []
+    client = threading.Thread(target=lambda: answers.append(ask(address, "GET / HTTP/1.1")))
+    client.start()
+    assert process.stderr is not None
+    assert process.stderr.readline() == "running\n"
+    process.send_signal(signal.SIGTERM)
+    client.join()
+    assert [(answer.status, answer.body) for answer in answers] == [(200, b"done")]
+    assert process.wait(60) == 0
+
+
+def test_a_client_that_leaves_in_its_body_is_not_heard(serve: Start) -> None:
+    process, address = serve(WAIT)
+    opened(address, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{").close()
+    assert until_closed(opened(address, b"nonsense\r\n\r\n")).startswith(b"HTTP/1.1 400 ")
+    assert ask(address, "GET / HTTP/1.1").body == b"done"
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)
+    assert log.count("running") == 1
+    assert "unanswered" not in log

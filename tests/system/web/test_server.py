@@ -1,0 +1,91 @@
+"""The exchange's web server: half a request keeps no thread, a dead process is replaced."""
+
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.system.deployment.processes import wait_for
+from tests.system.web.client import Address, ask, opened, until_closed
+from tests.system.web.conftest import Run, Server
+
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+
+HEAD = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"
+BODY = b"POST /auth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n{"
+#: A file that fits into no socket's buffer, asked for by a client that does not read it.
+BUNDLE = b"/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
+UNREAD = b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % BUNDLE
+
+
+def health(address: Address) -> int:
+    return ask(address, "GET /health HTTP/1.1").status
+
+
+def both_of(master: psutil.Process) -> list[psutil.Process] | None:
+    """Return the server's two processes once both are there."""
+    children = master.children()
+    return children if len(children) == 2 else None
+
+
+def test_half_a_request_keeps_no_thread_and_is_closed_in_time(
+    server: Server,
+) -> None:
+    _, address = server
+    heads = [opened(address, HEAD) for _ in range(40)]
+    assert health(address) == 200
+    bodies = [opened(address, BODY % length) for length in (50, 500_000) for _ in range(20)]
+    assert health(address) == 200
+    readers = [opened(address, UNREAD * 3) for _ in range(20)]
+    assert health(address) == 200
+
+    assert {until_closed(head) for head in heads} == {b""}
+    answers = [until_closed(body) for body in bodies]
+    assert all(b" 408 " in answer and b"request_timeout" in answer for answer in answers)
+    for reader in readers:
+        reader.close()
+
+
+def test_a_killed_process_is_replaced_and_its_live_gauges_are_forgotten(
+    server: Server, metrics: Path
+) -> None:
+    process, address = server
+    master = psutil.Process(process.pid)
+    dead, other = wait_for(lambda: both_of(master), what="two processes")
+    gauges = {pid: metrics / f"gauge_livesum_{pid}.db" for pid in (dead.pid, other.pid)}
+    for file in gauges.values():
+        file.touch()
+    dead.kill()
+    wait_for(lambda: not gauges[dead.pid].exists(), what="the new process", seconds=60)
+    assert gauges[other.pid].exists()
+    assert len(master.children()) == 2
+    assert other in master.children()
+    assert health(address) == 200
+
+
+def test_its_processes_end_with_it(server: Server) -> None:
+    process, _ = server
+    children = wait_for(lambda: both_of(psutil.Process(process.pid)), what="two processes")
+    process.kill()
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert alive == []
+
+
+def test_it_stops_although_clients_stay(server: Server) -> None:
+    process, address = server
+    idle = [opened(address, sent) for sent in (HEAD, BODY % 9, b"", UNREAD)]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    for connection in idle:
+        connection.close()
+
+
+def test_a_second_server_on_its_port_is_refused(
+    server: Server, environment: dict[str, str], run: Run
+) -> None:
+    _, (_, port) = server
+    second = run("-m", "exchange_poc.web", **environment | {"PORT": str(port)})
+    _, log = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert f"exchange-poc: cannot listen on 127.0.0.1:{port}: " in log
