@@ -17,6 +17,7 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from market.kernel.turns import Turn, wait_for_turn
 from risk.bound_models import BoundGeneration
 
 #: Beyond this many accounts to look at, one pass over all positions is cheaper.
@@ -26,7 +27,6 @@ STALE_AFTER: Final = "0.0025"
 #: Accounts on the oldest of more generations move to the newest.
 MOST_GENERATIONS: Final = 64
 RENEW_CHUNK: Final = 5_000
-RENEW_LOCK: Final = 7_266_001
 
 # D per generation; infinite where the threshold has changed since.
 SPREADS: Final = """
@@ -230,8 +230,8 @@ def renew_bounds(*, most_chunks: int = 20) -> int:
 @transaction.atomic
 def renew_chunk() -> int:
     """Work out the bounds of one chunk; one caller at a time, since a later one knows more."""
+    wait_for_turn(Turn.RENEW_BOUNDS)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [RENEW_LOCK])
         cursor.execute(NEEDS_GENERATION)
         if cursor.fetchone()[0]:
             cursor.execute(NEW_GENERATION)

@@ -13,7 +13,7 @@ from market.models import Instrument
 from risk.models import LiquidationMode
 from trading.parked_models import ParkedAnswer, ParkedOutcome
 from trading.price_models import ManualPrice, PriceWay
-from trading.venues.denials import VENUE_REJECTED
+from trading.venue_denials import VENUE_REJECTED
 
 __all__ = [
     "FILL_FREE_STATUSES",

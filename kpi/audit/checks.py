@@ -9,12 +9,10 @@ from django.utils import timezone
 
 from kpi.audit.models import AuditCheck
 from kpi.audit.verification import verify_audit
-from kpi.checks.ledger import only_one
+from market.kernel.turns import Turn, only_one
 
 log = structlog.get_logger(__name__)
 
-#: Names the advisory lock among those of this database.
-LOCK: Final = 7_301_003
 KEPT_FOR: Final = timedelta(days=365)
 MOST_SHOWN: Final = 20
 #: A regular check verifies the whole trail when that was done so long ago.
@@ -28,7 +26,7 @@ def check_audit(*, full: bool = True) -> AuditCheck | None:
     trail was verified within FULL_EVERY. The outcome goes to the log as well: a head that was seen
     outside the database cannot be forged together with it.
     """
-    with only_one(LOCK) as is_only:
+    with only_one(Turn.CHECK_AUDIT) as is_only:
         if not is_only:
             return None
         started = time.monotonic()

@@ -10,9 +10,8 @@ from django.utils import timezone
 
 from kpi.audit.chain import HASHED, portable, record_hash
 from kpi.audit.models import AuditHead, AuditRecord
+from market.kernel.turns import Turn, wait_for_turn
 
-#: Names the advisory lock among those of this database.
-LOCK: Final = 7_301_002
 #: Records sealed per transaction, and at most per call.
 CHUNK: Final = 2_000
 MOST: Final = 100_000
@@ -42,8 +41,7 @@ def seal_chunk() -> int:
     """Seal the oldest records that are not yet, and move the head behind them."""
     if not unsealed().exists():
         return 0
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+    wait_for_turn(Turn.SEAL_AUDIT)
     head = AuditHead.objects.select_for_update().get(id=1)
     records = list(unsealed().values("id", *HASHED)[:CHUNK])
     seals = [seal(record, head) for record in records]

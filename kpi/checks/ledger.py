@@ -1,29 +1,25 @@
 """Checks the ledger now and then and keeps what was found; one check runs at a time."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
 import structlog
-from django.db import connection
 from django.utils import timezone
 
 from kpi.models import LedgerCheck
+from market.kernel.turns import Turn, only_one
 from trading.history.ledger_check import ledger_differences
 
 log = structlog.get_logger(__name__)
 
-#: Names the advisory lock among those of this database.
-LOCK: Final = 7_301_001
 KEPT_FOR: Final = timedelta(days=30)
 MOST_SHOWN: Final = 20
 
 
 def check_ledger() -> LedgerCheck | None:
     """Check the ledger and store the outcome; return None when another check is running."""
-    with only_one(LOCK) as is_only:
+    with only_one(Turn.CHECK_LEDGER) as is_only:
         if not is_only:
             return None
         started = time.monotonic()
@@ -41,20 +37,6 @@ def check_ledger() -> LedgerCheck | None:
         log.error("ledger_differs", differences=len(differences))
     LedgerCheck.objects.filter(checked_at__lt=check.checked_at - KEPT_FOR).delete()
     return check
-
-
-@contextmanager
-def only_one(lock: int) -> Iterator[bool]:
-    """Tell whether no other process holds an advisory lock; one that dies leaves it.
-
-    The lock belongs to a transaction, of a connection of its own, while the block runs what
-    transactions it likes: so it holds, and ends with its holder, behind a pooler too.
-    """
-    connection.ensure_connection()
-    pool = connection.pool  # type: ignore[attr-defined]
-    with pool.connection() as holder, holder.transaction():
-        [is_only] = holder.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock]).fetchone()
-        yield is_only
 
 
 def last_differences() -> int | None:

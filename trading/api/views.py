@@ -42,7 +42,7 @@ from trading.orders.tickets import Ticket
 from trading.selectors import get_order, liquidations_of, orders_of, trades_of
 from trading.services import cancel_order, place_orders
 from trading.steps.step import run_market_step
-from trading.venues.denials import VENUE_DENIALS
+from trading.venue_denials import VENUE_DENIALS
 
 REPLAYED = "Idempotent-Replayed"
 

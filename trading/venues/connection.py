@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from market.binance.client import BinanceClient
 from market.binance.errors import CredentialsMissing
 from trading.models import Order, Venue
-from trading.venues.denials import VENUE_DENIALS
+from trading.venue_denials import VENUE_DENIALS
 
 
 def check_venue() -> None:

@@ -29,9 +29,9 @@ from trading.metrics import count_order, order_latency_seconds
 from trading.models import OPEN_STATUSES, Order, OrderStatus, OrderType, Side, Venue
 from trading.orders.placement import Desk, decide_until_booked
 from trading.orders.tickets import Outcome, Placement, Ticket, answer_first
+from trading.venue_denials import VENUE_REJECTED, VENUE_UNAVAILABLE
 from trading.venues.checks import check_for_venue
 from trading.venues.connection import venue_client, venue_order_id
-from trading.venues.denials import VENUE_REJECTED, VENUE_UNAVAILABLE
 from trading.venues.parking import is_parked
 from trading.venues.settlement import end_absent, settle
 

@@ -24,8 +24,8 @@ from trading.booking.retrying import until_mark_holds
 from trading.booking.writing import write
 from trading.liquidation.insurance import InsuranceFund
 from trading.models import OPEN_STATUSES, Order, OrderStatus, OrderType, Side
+from trading.venue_denials import VENUE_EXPIRED
 from trading.venues.connection import venue_order_id
-from trading.venues.denials import VENUE_EXPIRED
 from trading.venues.parking import is_parked, park, park_late_fill
 from trading.venues.verification import ENDINGS, Answer, Asked, complaint_about
 

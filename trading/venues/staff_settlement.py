@@ -20,7 +20,7 @@ from trading.booking.writing import write
 from trading.errors import AlreadySettled, NotSettledSo
 from trading.liquidation.insurance import InsuranceFund
 from trading.models import OPEN_STATUSES, Order, OrderStatus, ParkedAnswer, ParkedOutcome
-from trading.venues.denials import VENUE_SETTLED
+from trading.venue_denials import VENUE_SETTLED
 from trading.venues.settlement import book_fill, explain, lock_order
 from trading.venues.verification import can_be_booked
 

@@ -9,9 +9,10 @@ from django.db import connection, transaction
 from accounts.models import User
 from accounts.services import create_user
 from kpi.audit.models import AuditRecord
-from kpi.audit.sealing import LOCK, seal_records
+from kpi.audit.sealing import seal_records
 from kpi.audit.selectors import exported_records
 from kpi.audit.verification import verify_audit
+from market.kernel.turns import Turn, wait_for_turn
 from risk.engine import Intent
 from trading.services import place_order
 
@@ -54,7 +55,7 @@ def test_sealers_and_orders_at_once_make_one_chain() -> None:
 def test_an_order_is_captured_while_somebody_seals() -> None:
     user = create_user(username="trader")
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        wait_for_turn(Turn.SEAL_AUDIT)
         cursor.execute("SELECT FROM kpi_audithead FOR UPDATE")
         with ThreadPoolExecutor(1) as pool:
             pool.submit(refuse, user.pk).result(timeout=30)

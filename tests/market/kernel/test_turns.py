@@ -1,4 +1,4 @@
-"""One check runs at a time, whichever connections serve its transactions."""
+"""Work has one doer at a time, whichever connections serve its transactions."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -6,17 +6,16 @@ import psycopg
 import pytest
 from django.db import connection
 
-from kpi.checks.ledger import only_one
+from market.kernel.turns import Turn, only_one
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
-LOCK = 7_301_999
 
 
 def is_free() -> bool:
     """Tell, from another thread and connection, whether a check could begin."""
 
     def ask() -> bool:
-        with only_one(LOCK) as is_only:
+        with only_one(Turn.CHECK_LEDGER) as is_only:
             connection.close()
             return is_only
 
@@ -38,7 +37,7 @@ def replace_connection() -> None:
 
 
 def test_a_check_stays_the_only_one_while_connections_come_and_go() -> None:
-    with only_one(LOCK) as is_only:
+    with only_one(Turn.CHECK_LEDGER) as is_only:
         assert is_only
         replace_connection()
         assert not is_free()
@@ -46,6 +45,6 @@ def test_a_check_stays_the_only_one_while_connections_come_and_go() -> None:
 
 
 def test_a_check_that_fails_leaves_the_lock() -> None:
-    with pytest.raises(LookupError), only_one(LOCK):
+    with pytest.raises(LookupError), only_one(Turn.CHECK_LEDGER):
         raise LookupError
     assert is_free()

@@ -1,0 +1,36 @@
+"""Work that one process does at a time: advisory locks of the database, each with its number."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+from django.db import connection
+
+
+class Turn(IntEnum):
+    """What is done by one at a time; the numbers name the locks within the database."""
+
+    RENEW_BOUNDS = 7_266_001
+    CHECK_LEDGER = 7_301_001
+    SEAL_AUDIT = 7_301_002
+    CHECK_AUDIT = 7_301_003
+
+
+def wait_for_turn(turn: Turn) -> None:
+    """Wait until nobody else is at it; the turn ends with the caller's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [turn.value])
+
+
+@contextmanager
+def only_one(turn: Turn) -> Iterator[bool]:
+    """Tell whether no other process is at it; one that dies gives its turn back.
+
+    The lock belongs to a transaction, of a connection of its own, while the block runs what
+    transactions it likes: so it holds, and ends with its holder, behind a pooler too.
+    """
+    connection.ensure_connection()
+    pool = connection.pool  # type: ignore[attr-defined]
+    with pool.connection() as holder, holder.transaction():
+        [is_only] = holder.execute("SELECT pg_try_advisory_xact_lock(%s)", [turn.value]).fetchone()
+        yield is_only
