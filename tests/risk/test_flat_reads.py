@@ -131,6 +131,8 @@ def add_history(first: int, last: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(CLOSED_POSITIONS, [first, last])
         cursor.execute(ENDED_ORDERS, [first, last])
+        # Autovacuum may hold a table for a moment; the deadline of an order placed above is short.
+        cursor.execute("SET LOCAL lock_timeout = '60s'")
         for table in ("risk_position", "trading_order"):
             cursor.execute(f"ANALYZE {table}")
 
