@@ -33,9 +33,11 @@ CREATE TRIGGER transfer_moves_balances AFTER INSERT ON accounts_transfer
 
 CREATE TRIGGER account_is_kept BEFORE DELETE OR TRUNCATE ON accounts_account
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change('an account is never deleted');
-CREATE TRIGGER account_owner_is_fixed BEFORE UPDATE OF kind, user_id ON accounts_account
-    FOR EACH ROW WHEN ((OLD.kind, OLD.user_id) IS DISTINCT FROM (NEW.kind, NEW.user_id))
-    EXECUTE FUNCTION refuse_change('an account keeps its kind and its owner');
+CREATE TRIGGER account_owner_is_fixed BEFORE UPDATE OF id, kind, user_id ON accounts_account
+    FOR EACH ROW WHEN (
+        (OLD.id, OLD.kind, OLD.user_id) IS DISTINCT FROM (NEW.id, NEW.kind, NEW.user_id)
+    )
+    EXECUTE FUNCTION refuse_change('an account keeps its number, its kind and its owner');
 CREATE TRIGGER account_opens_empty BEFORE INSERT ON accounts_account
     FOR EACH ROW WHEN (NEW.balance <> 0)
     EXECUTE FUNCTION refuse_change('a balance changes only by a transfer');
@@ -77,9 +79,10 @@ CREATE TRIGGER system_balance_is_kept BEFORE DELETE OR TRUNCATE ON accounts_syst
 CREATE TRIGGER account_policy_is_kept BEFORE DELETE OR TRUNCATE ON accounts_accountpolicy
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change('the account policy is one row, always');
 
-CREATE TRIGGER api_key_is_fixed BEFORE UPDATE OF user_id, prefix, key_hash ON accounts_apikey
+CREATE TRIGGER api_key_is_fixed BEFORE UPDATE OF id, user_id, prefix, key_hash ON accounts_apikey
     FOR EACH ROW WHEN (
-        (OLD.user_id, OLD.prefix, OLD.key_hash) IS DISTINCT FROM (NEW.user_id, NEW.prefix, NEW.key_hash)
+        (OLD.id, OLD.user_id, OLD.prefix, OLD.key_hash)
+        IS DISTINCT FROM (NEW.id, NEW.user_id, NEW.prefix, NEW.key_hash)
     )
     EXECUTE FUNCTION refuse_change('an API key keeps its secret and its user: issue another one');
 CREATE TRIGGER api_key_stays_revoked BEFORE UPDATE OF revoked_at ON accounts_apikey

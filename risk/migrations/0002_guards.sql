@@ -1,9 +1,10 @@
 CREATE TRIGGER position_is_kept BEFORE DELETE OR TRUNCATE ON risk_position
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change('a position is history and never deleted');
-CREATE TRIGGER position_is_fixed BEFORE UPDATE OF account_id, instrument_id, opened_at ON risk_position
+CREATE TRIGGER position_is_fixed BEFORE UPDATE OF id, account_id, instrument_id, opened_at
+    ON risk_position
     FOR EACH ROW WHEN (
-        (OLD.account_id, OLD.instrument_id, OLD.opened_at)
-        IS DISTINCT FROM (NEW.account_id, NEW.instrument_id, NEW.opened_at)
+        (OLD.id, OLD.account_id, OLD.instrument_id, OLD.opened_at)
+        IS DISTINCT FROM (NEW.id, NEW.account_id, NEW.instrument_id, NEW.opened_at)
     )
     EXECUTE FUNCTION refuse_change('a position keeps its account, its instrument and its beginning');
 CREATE TRIGGER position_closed_is_final BEFORE UPDATE ON risk_position

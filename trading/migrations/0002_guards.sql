@@ -10,18 +10,18 @@ CREATE TRIGGER manual_price_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON t
 CREATE TRIGGER order_is_kept BEFORE DELETE OR TRUNCATE ON trading_order
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change('an order is history and never deleted');
 CREATE TRIGGER order_is_fixed BEFORE UPDATE OF
-    account_id, instrument_id, symbol, client_order_id, fingerprint, side, type, size, price,
+    id, account_id, instrument_id, symbol, client_order_id, fingerprint, side, type, size, price,
     leverage, reduce_only, liquidation, venue, required_margin, user_exposure_after,
     global_exposure_after, created_at
     ON trading_order
     FOR EACH ROW WHEN (
-        (OLD.account_id, OLD.instrument_id, OLD.symbol, OLD.client_order_id, OLD.fingerprint,
-         OLD.side, OLD.type, OLD.size, OLD.price, OLD.leverage, OLD.reduce_only, OLD.liquidation,
+        (OLD.id, OLD.account_id, OLD.instrument_id, OLD.symbol, OLD.client_order_id,
+         OLD.fingerprint, OLD.side, OLD.type, OLD.size, OLD.price, OLD.leverage, OLD.reduce_only, OLD.liquidation,
          OLD.venue, OLD.required_margin, OLD.user_exposure_after, OLD.global_exposure_after,
          OLD.created_at)
         IS DISTINCT FROM
-        (NEW.account_id, NEW.instrument_id, NEW.symbol, NEW.client_order_id, NEW.fingerprint,
-         NEW.side, NEW.type, NEW.size, NEW.price, NEW.leverage, NEW.reduce_only, NEW.liquidation,
+        (NEW.id, NEW.account_id, NEW.instrument_id, NEW.symbol, NEW.client_order_id,
+         NEW.fingerprint, NEW.side, NEW.type, NEW.size, NEW.price, NEW.leverage, NEW.reduce_only, NEW.liquidation,
          NEW.venue, NEW.required_margin, NEW.user_exposure_after, NEW.global_exposure_after,
          NEW.created_at)
     )

@@ -176,6 +176,11 @@ LEDGER = [
     *kept("accounts_account", "account_is_kept")[:1],
     Break("accounts are never truncated", "TRUNCATE accounts_account CASCADE", "account_is_kept"),
     Break(
+        "an account keeps its number",
+        "UPDATE accounts_account SET id = id + 1000",
+        "account_owner_is_fixed",
+    ),
+    Break(
         "an account keeps its owner",
         "UPDATE accounts_account SET user_id = user_id + 1000 WHERE kind = 'user'",
         "account_owner_is_fixed",
@@ -232,6 +237,11 @@ CREDENTIALS = [
         "a revoked key stays revoked",
         "UPDATE accounts_apikey SET revoked_at = NULL WHERE revoked_at IS NOT NULL",
         "api_key_stays_revoked",
+    ),
+    Break(
+        "a key keeps its number",
+        "UPDATE accounts_apikey SET id = id + 1000",
+        "api_key_is_fixed",
     ),
     Break(
         "a key keeps its secret",
@@ -311,6 +321,11 @@ POSITIONS = [
         "UPDATE risk_position SET status = 'OPEN', closed_at = NULL, quantity = 1, cost = 1"
         " WHERE status = 'CLOSED'",
         "position_closed_is_final",
+    ),
+    Break(
+        "a position keeps its number",
+        "UPDATE risk_position SET id = id + 1000",
+        "position_is_fixed",
     ),
     Break(
         "a position keeps its account",
@@ -427,6 +442,7 @@ RISK = [
 ]
 
 IDENTITY = {
+    "id": "id + 1000",
     "account_id": "account_id + 1",
     "instrument_id": "instrument_id + 1",
     "symbol": "'OTHER'",
