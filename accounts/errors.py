@@ -1,7 +1,7 @@
 """Refusals of the accounts app."""
 
 from accounts.rate_limits import Usage
-from market.kernel.errors import Conflict, ExchangeError
+from market.kernel.errors import Conflict, ExchangeError, NotFound
 
 
 class InvalidApiKey(ExchangeError):
@@ -43,3 +43,8 @@ class RateLimited(ExchangeError):
 class AccountExists(Conflict):
     code = "account_exists"
     detail = "This user has an account already."
+
+
+class AccountNotFound(NotFound):
+    code = "account_not_found"
+    detail = "This user has no account; staff can open one by issuing an API key."

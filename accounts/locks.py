@@ -8,14 +8,9 @@ from collections.abc import Collection
 
 from django.db import connection
 
+from accounts.errors import AccountNotFound
 from accounts.ledger import system_account_id
 from accounts.models import Account, AccountKind
-from market.kernel.errors import NotFound
-
-
-class AccountNotFound(NotFound):
-    code = "account_not_found"
-    detail = "This user has no account; staff can open one by issuing an API key."
 
 
 def lock_account(*, user_id: int) -> int:

@@ -35,9 +35,9 @@ from kpi.serializers import (
     TradingKpisSerializer,
     WindowQuery,
 )
+from market.errors import UnknownSymbol
 from market.kernel.api.negotiation import OneFormat
 from market.kernel.api.schema import errors
-from market.kernel.errors import UnknownSymbol
 
 database_registry = CollectorRegistry()
 database_registry.register(DatabaseCollector())

@@ -6,10 +6,10 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from market.candles import candles
+from market.errors import NoPrice, UnknownSymbol
 from market.examples import CANDLE_EXAMPLE, INSTRUMENT_EXAMPLE, PRICE_EXAMPLE
 from market.kernel.api.schema import errors
-from market.kernel.errors import UnknownSymbol
-from market.selectors import NoPrice, current_prices, instruments, priced_instrument
+from market.selectors import current_prices, instruments, priced_instrument
 from market.serializers import (
     CandleQuery,
     CandleSerializer,

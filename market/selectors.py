@@ -4,13 +4,8 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from market.kernel.errors import NotFound, UnknownSymbol
+from market.errors import NoPrice, UnknownSymbol
 from market.models import Instrument, PriceHalt
-
-
-class NoPrice(NotFound):
-    code = "no_price"
-    detail = "This instrument has no mark price yet; wait for a market step."
 
 
 def get_instrument(*, symbol: str) -> Instrument:

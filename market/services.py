@@ -10,8 +10,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from market.candles import keep_candles
+from market.errors import AlreadyReleased, CoarserStep, InvalidInstrument, InvalidMark
 from market.kernel.amounts import LARGEST_INPUT, ZERO, is_multiple, is_valid_multiple
-from market.kernel.errors import Conflict, ExchangeError
 from market.kernel.versions import lock_row
 from market.models import HaltOutcome, Instrument, PriceHalt, PriceTick
 from market.quotes import Quote
@@ -27,27 +27,6 @@ WHERE instrument.id = quote.id
 
 #: Rows deleted per statement, so that no delete holds its locks for long.
 PRUNE_CHUNK = 10_000
-
-
-class InvalidInstrument(ExchangeError):
-    code = "invalid_instrument"
-
-
-class CoarserStep(ExchangeError):
-    code = "coarser_step"
-    detail = (
-        "A step may only be divided, since orders and positions are multiples of the present one; "
-        "list another instrument for coarser steps."
-    )
-
-
-class InvalidMark(ExchangeError):
-    code = "invalid_price"
-
-
-class AlreadyReleased(Conflict):
-    code = "already_released"
-    detail = "Somebody has released this instrument already."
 
 
 @transaction.atomic
@@ -195,7 +174,7 @@ def check_marks(*, quotes: Mapping[int, Quote]) -> None:
 
 
 def record_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:
-    """Set mark prices by instrument id; keep them as ticks and in candles, in one transaction."""
+    """Set marks by instrument id, as ticks and in candles too, within the caller's transaction."""
     parameters: dict[str, Any] = {
         "now": now,
         "ids": list(quotes),

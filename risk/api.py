@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.access import caller, must_see, visible_user_id
-from accounts.locks import AccountNotFound
+from accounts.errors import AccountNotFound
 from market.kernel.api.listing import LIST_ERRORS, ListQuery, filter_by, query_of
 from market.kernel.api.schema import errors
 from market.kernel.snapshot import consistent_read

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from accounts.locks import AccountNotFound
+from accounts.errors import AccountNotFound
 from accounts.models import Account
 from market.kernel.amounts import EXACT, ZERO, round_half_even
 from market.kernel.snapshot import consistent_read

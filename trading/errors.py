@@ -58,3 +58,8 @@ class NotSettledSo(ExchangeError):
 class MarketBusy(Conflict):
     code = "market_busy"
     detail = "Another market step is still running; try again."
+
+
+class NotEmpty(ExchangeError):
+    code = "not_empty"
+    detail = "A history needs an empty exchange: start on another LOCAL_DIR or database."

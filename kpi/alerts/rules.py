@@ -17,25 +17,15 @@ from django.utils import timezone
 
 from accounts.models import User
 from kpi.alerts.measures import MEASURES, Event
+from kpi.errors import AlreadyAcknowledged, UnknownMeasure
 from kpi.history.windows import Windows
 from kpi.models import Alert, AlertDelivery, AlertRule
-from market.kernel.errors import ExchangeError
 from market.kernel.versions import lock_row
 
 log = structlog.get_logger(__name__)
 
 #: An open alert resolves at this share of its rule's threshold.
 RESOLVES_AT: Final = 0.9
-
-
-class UnknownMeasure(ExchangeError):
-    code = "unknown_measure"
-    detail = "There is no such measure; choose one of those that are listed."
-
-
-class AlreadyAcknowledged(ExchangeError):
-    code = "already_acknowledged"
-    detail = "Somebody has acknowledged this alert already."
 
 
 def evaluate_rules() -> None:

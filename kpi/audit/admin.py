@@ -16,13 +16,13 @@ from kpi.audit.export import FORMATS
 from kpi.audit.models import AuditCheck, AuditHead, AuditRecord
 from kpi.audit.sealing import CHUNK, seal_records
 from kpi.audit.selectors import portable_values
+from kpi.errors import AuditBroken
 from market.kernel.console.actions import link_action, list_action, note_on_list
 from market.kernel.console.exports import readable_filters
 from market.kernel.console.figures import aligned, column, label_column, time_column
 from market.kernel.console.filters import DayFilter
 from market.kernel.console.pages import LargeRecordAdmin
 from market.kernel.console.search import FoundByNumberOrOwner
-from market.kernel.errors import ExchangeError
 
 #: A longer trail is verified by the worker; what a request would wait for is too long.
 MOST_IN_REQUEST: Final = 100_000
@@ -49,12 +49,6 @@ PAGES = {
 }
 LINK = "text-primary-600 dark:text-primary-500"
 CONTENT_TYPES = {"csv": "text/csv", "jsonl": "application/jsonl"}
-
-
-class AuditBroken(ExchangeError):
-    """The trail is not what it was."""
-
-    code = "audit_broken"
 
 
 def address_of(reference: str) -> str:

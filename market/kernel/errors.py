@@ -71,6 +71,36 @@ class InvalidCursor(ExchangeError):
     detail = "This cursor leads nowhere; start again without one."
 
 
+class UnknownCharset(ExchangeError):
+    status = 415
+    code = "unsupported_media_type"
+    detail = "Send text in UTF-8."
+
+
+class LengthRequired(ExchangeError):
+    status = 411
+    code = "length_required"
+    detail = "Send the body with a Content-Length."
+
+
+class NullCharacter(ExchangeError):
+    code = "bad_request"
+    detail = "The query holds a null character."
+
+
+class BodyTooLarge(ExchangeError):
+    """The body is longer than ``DATA_UPLOAD_MAX_MEMORY_SIZE`` bytes."""
+
+    status = 413
+    code = "body_too_large"
+    detail = "The body is too large."
+
+
+class StaleVersion(Conflict):
+    code = "stale_version"
+    detail = "Somebody changed this after you opened it. Load it anew, then decide."
+
+
 class DatabaseUnavailable(ExchangeError):
     """There is no connection to the database."""
 
@@ -96,10 +126,3 @@ class DatabaseTimeout(ExchangeError):
     code = "database_timeout"
     detail = "The database took too long; nothing was done, try again."
     headers: Mapping[str, str] = {"Retry-After": "2"}
-
-
-class UnknownSymbol(NotFound):
-    """No instrument is listed under this symbol."""
-
-    code = "unknown_symbol"
-    detail = "No instrument is listed under this symbol."

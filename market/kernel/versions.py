@@ -8,12 +8,7 @@ import hashlib
 from django.db.models import Model
 from simple_history.utils import get_history_model_for_model
 
-from market.kernel.errors import Conflict
-
-
-class StaleVersion(Conflict):
-    code = "stale_version"
-    detail = "Somebody changed this after you opened it. Load it anew, then decide."
+from market.kernel.errors import StaleVersion
 
 
 def version_of(row: Model) -> str:

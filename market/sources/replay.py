@@ -14,6 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, TextIO
 
+from market.errors import ReplayError
 from market.kernel.amounts import LARGEST_INPUT, UNIT, is_valid_multiple, plain
 
 COLUMNS: Final = ("open_time", "open", "high", "low", "close")
@@ -22,10 +23,6 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_NUMBER: Final = 100
 #: From here on a number of open_time means microseconds: as milliseconds it were the year 5138.
 FIRST_MICROSECONDS: Final = 10**14
-
-
-class ReplayError(Exception):
-    """A file of candles cannot be used; says where and why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from rest_framework.views import APIView
 from accounts.access import caller, must_be_owner, visible_user_id
 from accounts.schema import ORDER_LIMIT_HEADERS, ORDER_LIMIT_REACHED
 from accounts.throttling import limit_orders
+from market.errors import UnknownSymbol
 from market.kernel.api.listing import LIST_ERRORS, ListQuery, filter_by, query_of
 from market.kernel.api.schema import errors
-from market.kernel.errors import ExchangeError, UnknownSymbol
+from market.kernel.errors import ExchangeError
 from market.selectors import current_prices
 from market.serializers import PriceSerializer
 from risk.denials import DENIALS

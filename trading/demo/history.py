@@ -17,7 +17,6 @@ from django.utils import timezone
 from accounts.models import Account, Tier, User
 from accounts.services import create_user, deposit, withdraw
 from market.kernel.amounts import round_to_multiple
-from market.kernel.errors import ExchangeError
 from market.models import Instrument
 from risk.selectors import account_states
 from risk.state import AccountState
@@ -25,6 +24,7 @@ from trading.demo.agents import Listing, View, go_all_in, tickets_of
 from trading.demo.clock import SimulatedClock, simulated_clock
 from trading.demo.data import TRADERS, seed_demo
 from trading.demo.prices import MINUTE, crash_step, price_path, step_times
+from trading.errors import NotEmpty
 from trading.models import OPEN_STATUSES, Order
 from trading.services import cancel_order, place_orders
 from trading.steps.by_hand import step_at_prices
@@ -37,11 +37,6 @@ CENT: Final = Decimal("0.01")
 
 #: Wraps the moments of the steps, to show progress.
 Progress = Callable[[Sequence[datetime]], Iterable[datetime]]
-
-
-class NotEmpty(ExchangeError):
-    code = "not_empty"
-    detail = "A history needs an empty exchange: start on another LOCAL_DIR or database."
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +151,7 @@ def step(run: Run, moment: datetime, marks: dict[str, Decimal], *, until: timede
 
 
 def resting_orders(agents: Sequence[Agent]) -> dict[int, int]:
-    """Return how many orders each agent has on the book, by account id."""
+    """Return how many open orders each agent has, by account id."""
     is_open = Count("orders", filter=Q(orders__status__in=OPEN_STATUSES))
     accounts = Account.objects.filter(pk__in=[agent.account.pk for agent in agents])
     return dict(accounts.annotate(resting=is_open).values_list("id", "resting"))

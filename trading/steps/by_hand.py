@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import count
 from typing import Final
 
-from market.kernel.errors import UnknownSymbol
+from market.errors import UnknownSymbol
 from market.models import Instrument, PriceHalt, PriceOrigin
 from market.quotes import Act, Quote
 from market.sources.simulation import SimulationSource

@@ -6,17 +6,10 @@ from decimal import Decimal
 from typing import IO, Any, NoReturn
 
 from django.conf import settings
-from rest_framework import status
-from rest_framework.exceptions import APIException, ParseError
+from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
 
-
-class BodyTooLarge(APIException):
-    """The body is longer than ``DATA_UPLOAD_MAX_MEMORY_SIZE`` bytes."""
-
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-    default_code = "body_too_large"
-    default_detail = "The body is too large."
+from market.kernel.errors import BodyTooLarge
 
 
 def refuse_constant(name: str) -> NoReturn:

@@ -13,26 +13,9 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.http import parse_header_parameters
 
-from market.kernel.errors import ExchangeError
+from market.kernel.errors import ExchangeError, LengthRequired, NullCharacter, UnknownCharset
 
 UTF_8: Final = {"utf-8", "ascii"}
-
-
-class UnknownCharset(ExchangeError):
-    status = 415
-    code = "unsupported_media_type"
-    detail = "Send text in UTF-8."
-
-
-class LengthRequired(ExchangeError):
-    status = 411
-    code = "length_required"
-    detail = "Send the body with a Content-Length."
-
-
-class NullCharacter(ExchangeError):
-    code = "bad_request"
-    detail = "The query holds a null character."
 
 
 class PatientRequest(WSGIRequest):

@@ -12,16 +12,9 @@ from prometheus_client import REGISTRY
 
 from accounts.models import User
 from kpi.alerts.measures import MEASURES
-from kpi.alerts.rules import (
-    AlreadyAcknowledged,
-    UnknownMeasure,
-    acknowledge_alert,
-    apply_rule,
-    change_rule,
-    create_rule,
-    evaluate_rules,
-)
+from kpi.alerts.rules import acknowledge_alert, apply_rule, change_rule, create_rule, evaluate_rules
 from kpi.checks.ledger import check_ledger
+from kpi.errors import AlreadyAcknowledged, UnknownMeasure
 from kpi.history.snapshots import take_snapshot
 from kpi.models import Alert, AlertDelivery, AlertRule, LedgerCheck
 from kpi.services import record_heartbeat

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from market.sources.replay import ReplayError, check_files, merged_steps, read_candles
+from market.errors import ReplayError
+from market.sources.replay import check_files, merged_steps, read_candles
 
 HEADER = "open_time,open,high,low,close,volume\n"
 FIRST = "2025-10-10T21:00:00Z,100,110,90,105,1\n"

@@ -13,14 +13,10 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from market.errors import AlreadyReleased
 from market.models import HaltOutcome, Instrument, MarketClock, PriceHalt, PriceOrigin, PriceTick
 from market.quotes import Quote
-from market.services import (
-    AlreadyReleased,
-    configure_instrument,
-    halt_instrument,
-    resume_instrument,
-)
+from market.services import configure_instrument, halt_instrument, resume_instrument
 from risk.services import change_policy
 from tests.system.binance_standin.server import BinanceStandin
 from tests.trading.conftest import Trader, order, state_of

@@ -8,9 +8,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from market.errors import ReplayError
 from market.kernel.errors import ExchangeError
 from market.selectors import get_instrument
-from market.sources.replay import ReplayError, ReplayStep, check_files, merged_steps
+from market.sources.replay import ReplayStep, check_files, merged_steps
 from trading.management.arguments import must_be_finished, seconds
 from trading.steps.by_hand import step_at_prices
 from trading.steps.reporting import describe_leaps, describe_liquidation

@@ -11,7 +11,8 @@ from accounts.models import AccountPolicy, User
 from accounts.services import change_tier, change_user
 from exchange_poc.launcher.processes import wait_while
 from kpi.models import AlertRule
-from market.kernel.versions import StaleVersion, version_of
+from market.kernel.errors import StaleVersion
+from market.kernel.versions import version_of
 from market.models import Instrument
 from market.services import configure_instrument, halt_instrument, resume_instrument
 from risk.models import LeverageLimit, RiskPolicy
