@@ -1,4 +1,4 @@
-"""Writes of the accounts app: users, accounts and money. Each public function is one use case."""
+"""Writes of the accounts app: users, accounts and money."""
 
 from collections.abc import Mapping
 from decimal import Decimal

@@ -1,1 +1,1 @@
-"""Exchange POC: settings, URLs, Celery application and launcher."""
+"""Exchange POC: settings, URLs, Celery, the web server and the launcher."""

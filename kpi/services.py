@@ -1,4 +1,4 @@
-"""The one write of the kpi app: the worker's heartbeat."""
+"""The worker's heartbeat; what else the kpi app writes stands in its wings."""
 
 from datetime import timedelta
 from typing import Final

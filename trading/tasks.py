@@ -10,16 +10,16 @@ from trading.liquidation import sweep
 from trading.steps import step
 from trading.venues import reconciliation
 
-#: Seconds that a tick keeps a child of the worker waiting at most.
+#: Seconds that a market step keeps a child of the worker waiting at most.
 LONGEST_WAIT: Final = 1.0
 
 
 @shared_task
 def run_market_step() -> None:
-    """Tick, half an interval after the last one at the earliest.
+    """Run a market step, half an interval after the last one at the earliest.
 
-    It waits a little for its turn, so that neither a late tick nor a step of one instrument costs
-    the market the next one.
+    It waits a little for its turn, so that neither a late step nor one of one instrument costs the
+    market the next one.
     """
     half = settings.TICK_INTERVAL_SECONDS / 2
     patience = min(half, LONGEST_WAIT)

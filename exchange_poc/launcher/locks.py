@@ -1,4 +1,4 @@
-"""Advisory file locks; the kernel drops them when their holder dies, however it dies."""
+"""Advisory file locks; the system drops them when their holder dies, however it dies."""
 
 import fcntl
 import os

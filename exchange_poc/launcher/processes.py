@@ -32,7 +32,7 @@ class UnixUser:
 
 
 def follow_parent(number: signal.Signals) -> None:
-    """Have the kernel send this process ``number`` when its parent dies (Linux only)."""
+    """Have the system send this process ``number`` when its parent dies (Linux only)."""
     if sys.platform == "linux":
         LIBC.prctl(PR_SET_PDEATHSIG, int(number))
 

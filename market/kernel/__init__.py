@@ -1,1 +1,1 @@
-"""What every app shares and no app owns: exact amounts, errors, row locks, snapshots, versions."""
+"""What every app shares and no app owns: exact amounts, errors, locks, turns, versions."""

@@ -1,1 +1,1 @@
-"""What every API endpoint shares: parsing, errors, pagination."""
+"""What every API endpoint shares: errors as answers, exact JSON, fields, lists, the schema."""
