@@ -1,12 +1,21 @@
-"""The documents name the settings that there are, and the README stays short."""
+"""The documents name the settings and files that there are, and the README stays short."""
 
 import re
+from pathlib import Path
 
-from tests.system.deployment.files import ROOT, table_column, variables_of_code
+import pytest
+
+from tests.system.deployment.files import APPS, ROOT, table_column, variables_of_code
 
 #: Fixed by the project itself.
 NOT_A_SETTING = {"DJANGO_SETTINGS_MODULE"}
 LONGEST_README = 220  # lines
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+#: A file or package of the project, named in code type.
+NAMED = re.compile(
+    rf"`((?:{'|'.join([*APPS, 'docs', 'tests', r'[*]'])})/(?:[\w*./-]*(?:\.\w+|/))?)`"
+)
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
 def test_every_setting_has_one_row_and_nothing_else_has() -> None:
@@ -23,3 +32,11 @@ def test_no_other_document_repeats_the_settings() -> None:
 
 def test_the_readme_stays_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= LONGEST_README
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_documents_name_files_that_there_are(document: Path) -> None:
+    text = document.read_text()
+    named = [name for name in NAMED.findall(text) if not list(ROOT.glob(name.rstrip("/")))]
+    linked = [name for name in LINK.findall(text) if not (document.parent / name).exists()]
+    assert named + linked == []
