@@ -15,22 +15,8 @@ from trading.parked_models import ParkedAnswer, ParkedOutcome
 from trading.price_models import ManualPrice, PriceWay
 from trading.venue_denials import VENUE_REJECTED
 
-__all__ = [
-    "FILL_FREE_STATUSES",
-    "FILL_STATUSES",
-    "OPEN_STATUSES",
-    "Liquidation",
-    "ManualPrice",
-    "Order",
-    "OrderStatus",
-    "OrderType",
-    "ParkedAnswer",
-    "ParkedOutcome",
-    "PriceWay",
-    "Side",
-    "Trade",
-    "Venue",
-]
+#: What Django and all others find here, though it stands in modules of its own.
+__all__ = ["ManualPrice", "ParkedAnswer", "ParkedOutcome", "PriceWay"]
 
 #: An order's size and price are kept as they were asked for, refused ones included.
 ASKED_FIELD: dict[str, Any] = {"max_digits": 36, "decimal_places": 18}
