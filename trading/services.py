@@ -1,4 +1,4 @@
-"""The trading app's writes, as the API, the admin, tasks and commands call them."""
+"""Places and cancels orders on the venue that they belong to; other writes stand in the wings."""
 
 from collections.abc import Sequence
 
