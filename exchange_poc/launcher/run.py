@@ -124,7 +124,7 @@ def manage(*arguments: str, stop: StopSignals) -> str:
         output.seek(0)
         text = output.read().decode()
     if status != 0:
-        raise LauncherError(f"manage.py {arguments[0]} failed with status {status}.\n{text}")
+        raise LauncherError(f"manage.py {arguments[0]} ended with status {status}.\n{text}".strip())
     return text
 
 

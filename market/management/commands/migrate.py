@@ -9,8 +9,6 @@ from django.core.management.commands import migrate
 from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 
-#: An app's name and that of one of its migrations.
-Migration = tuple[str, str]
 #: What each of our apps begins with.
 FIRST: Final = "0001_tables"
 
@@ -23,8 +21,8 @@ class Command(migrate.Command):
         super().handle(*args, **options)
 
 
-def foreign(applied: Collection[Migration], *, known: Collection[Migration]) -> str:
-    """Say why data with the ``applied`` migrations are not this version's; empty when they are."""
+def foreign(applied: Collection[tuple[str, str]], *, known: Collection[tuple[str, str]]) -> str:
+    """Say why data with these migrations, (app, name), are not this version's; "" if they are."""
     ours = {app for app, name in known if name == FIRST}
     strange = sorted(one for one in applied if one[0] in ours and one not in known)
     if not strange:
