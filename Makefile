@@ -9,7 +9,7 @@ INSTALL := $(PYTHON) -I exchange_poc/launcher/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo test faults image-trial lint bench screenshots wheels clean-data
+.PHONY: help run demo check test faults image-trial lint bench screenshots wheels clean-data
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,10 @@ run: $(VENV)/.run ## Run the exchange on 127.0.0.1:$PORT (8000) until Ctrl-C
 demo: $(VENV)/.run ## Run an exchange with a week of trading and a crash, on .local/demo
 	@exec $(LAUNCHER) demo
 
-test: $(VENV)/.dev ## Run the test suite on servers of its own; ARGS="-k word" goes to pytest
+check: $(VENV)/.dev ## Run all tests but those of whole systems (tests/system), while you work
+	@exec $(LAUNCHER) test -- --ignore=tests/system $(ARGS)
+
+test: $(VENV)/.dev ## Run the test suite on every core, on servers of its own; ARGS="-k word" goes to pytest
 	@exec $(LAUNCHER) test -- $(ARGS)
 
 faults: $(VENV)/.dev ## Kill parts of a running exchange under load; prints figures, takes minutes

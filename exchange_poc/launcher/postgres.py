@@ -27,7 +27,9 @@ SETTINGS: Final = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
 }
-NOT_DURABLE: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+NOT_DURABLE: Final = dict.fromkeys(("fsync", "synchronous_commit", "full_page_writes"), "off")
+#: The processes of a test run let many clients race at the same time.
+THROWAWAY: Final = NOT_DURABLE | {"max_connections": "1000"}
 
 
 class Postgres(EmbeddedServer):
@@ -56,7 +58,7 @@ class Postgres(EmbeddedServer):
             self._create_cluster(programs)
         self._check_version(programs)
         self._forget_stale_pid()
-        settings = SETTINGS | (NOT_DURABLE if self.throwaway else {})
+        settings = SETTINGS | (THROWAWAY if self.throwaway else {})
         return [
             str(programs / "postgres"),
             *("-D", str(self.data)),

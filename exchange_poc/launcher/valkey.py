@@ -31,6 +31,7 @@ class Valkey(EmbeddedServer):
         lines = (
             f"bind {LOOPBACK}",
             f"port {self.port}",
+            "databases 256",  # each process of a parallel test run has one
             f"requirepass {self.password}",
             'save ""',
             "appendonly no",

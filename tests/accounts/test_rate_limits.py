@@ -97,7 +97,7 @@ def test_a_bad_body_counts_towards_the_token_limit(anonymous: ApiClient) -> None
         assert (answer.status_code, answer["X-RateLimit-Remaining"]) == (400, "9")
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_concurrent_requests_do_not_slip_through(user: User, client_of: ClientOf) -> None:
     statuses: Counter[int] = Counter()
     start = threading.Barrier(4)

@@ -77,7 +77,7 @@ def test_folding_changes_no_balance(db: None) -> None:
     assert not SystemMovement.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_a_transfer_that_commits_after_a_later_one_was_folded_is_not_lost() -> None:
     """Ids of transfers are drawn in another order than that of commits."""
     written, folded = threading.Event(), threading.Event()
@@ -103,7 +103,7 @@ def test_a_transfer_that_commits_after_a_later_one_was_folded_is_not_lost() -> N
     assert both_ways(FUND) == (12, 12)
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_folding_beside_payers_loses_and_doubles_nothing() -> None:
     paying = threading.Event()
 

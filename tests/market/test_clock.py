@@ -31,7 +31,7 @@ def test_a_dead_holder_gives_the_clock_back_when_its_lease_ends(db: None) -> Non
     assert begin_step() is None
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_a_dead_holder_gives_the_clock_back_when_its_connection_ends() -> None:
     with ThreadPoolExecutor(1) as pool:
         pid = pool.submit(begin_step_and_keep_connection).result()
@@ -43,7 +43,7 @@ def test_a_dead_holder_gives_the_clock_back_when_its_connection_ends() -> None:
         pool.submit(lambda: connection.close()).result()
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_behind_a_pooler_a_step_outlives_the_connection_that_began_it() -> None:
     """A pooler serves the next transaction by another connection and closes them as it likes."""
     with ThreadPoolExecutor(1) as pool:
@@ -118,7 +118,7 @@ def test_a_clock_that_is_not_its_turn_is_left_as_it_is(db: None) -> None:
     assert MarketClock.objects.values().get() == before
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_steps_never_overlap() -> None:
     one_at_a_time = threading.Lock()
     start = threading.Barrier(4)
@@ -145,7 +145,7 @@ def test_steps_never_overlap() -> None:
     assert MarketClock.objects.get().steps == len(steps) > 0
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_the_clock_is_not_taken_inside_a_transaction() -> None:
     """The lease would stay invisible to others until the commit."""
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):

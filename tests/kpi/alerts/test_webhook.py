@@ -165,7 +165,7 @@ def test_a_receiver_that_drips_holds_no_attempt(
     assert delivery.error in {"ReadTimeout", "ConnectionError"}
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_an_attempt_that_was_overtaken_records_nothing(
     delivery: AlertDelivery, receiver: Receiver
 ) -> None:

@@ -16,7 +16,7 @@ from market.kernel.turns import Turn, wait_for_turn
 from risk.engine import Intent
 from trading.services import place_order
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 ORDERS = 20
 

@@ -8,7 +8,7 @@ from django.db import connection
 
 from market.kernel.turns import Turn, only_one
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def is_free() -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import connection
 from django.test import override_settings
 from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 from pytest_django import DjangoDbBlocker
@@ -18,6 +18,7 @@ from accounts.models import User
 from kpi.history.snapshots import take_snapshot
 from kpi.services import record_heartbeat
 from risk.engine import Intent
+from tests.conftest import Restore
 from tests.console import D
 from trading.services import place_order
 from trading.steps.by_hand import set_price
@@ -55,18 +56,17 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def exchange(
-    chromium: Browser, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+    chromium: Browser, restore_database: Restore, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[LiveServer]:
     """A server of a seeded exchange with something on every page, one for all tests of a file."""
     with django_db_blocker.unblock():
         # These tests read inside a transaction; what the server sees is committed here.
-        migrated = connection.creation.serialize_db_to_string()
         with override_settings(PASSWORD_HASHERS=[HASHER]):
             seed()
         server = serve()
         yield server
         server.stop()
-        restore_database(migrated)
+        restore_database()
         # While playwright's loop runs, Django keeps connections apart from those of other tests.
         connection.close()
 
@@ -77,15 +77,6 @@ def serve() -> LiveServer:
     server.thread.static_handler = lambda application: application
     server.start()
     return server
-
-
-def restore_database(contents: str) -> None:
-    """Bring every row back as it was; triggers, which would add more, are off meanwhile."""
-    options = {"inhibit_post_migrate": True, "reset_sequences": False}
-    call_command("flush", verbosity=0, interactive=False, **options)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL session_replication_role = replica")
-        connection.creation.deserialize_db_from_string(contents)
 
 
 def seed() -> None:

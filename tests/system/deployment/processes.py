@@ -1,23 +1,34 @@
 """Processes that the deployment's tests start, and what they ask them."""
 
 import contextlib
+import itertools
 import os
+import random
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
 from collections.abc import Callable
 from typing import TypeVar
 
+from exchange_poc.launcher.ports import is_free
+
 T = TypeVar("T")
 
 
+#: Which process of a parallel run this is.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+FIRST_PORT = 12_000 + 200 * (WORKER % 100)
+PORTS = itertools.cycle(random.sample(range(FIRST_PORT, FIRST_PORT + 200), 200))
+
+
 def free_port() -> int:
-    """Return a port of the loopback interface that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of the loopback interface that nobody takes before this process does.
+
+    It is free now, no other process of a parallel run is given it, and it lies below those that
+    the system hands out to connections.
+    """
+    return next(port for port in PORTS if is_free(port))
 
 
 def get(url: str) -> str | None:

@@ -18,16 +18,16 @@ from tests.system.deployment.files import DOCKER, ROOT, SERVICES, image_command,
 from tests.system.deployment.processes import end_group, free_port, get, wait_for
 from trading.demo.data import seed_demo
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 Container = Callable[..., subprocess.Popen[str]]
-WORKER_METRICS = f"127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
 def environment(transactional_db: None) -> Iterator[dict[str, str]]:
-    """The environment of a container: the test's database, a Redis database of its own."""
-    broker = urlsplit(os.environ["REDIS_URL"])._replace(path="/9").geturl()
+    """The environment of a container: the test's database and its Redis database, emptied."""
+    broker = os.environ["REDIS_URL"]
+    redis.Redis.from_url(broker).flushdb()
     database = urlsplit(os.environ["DATABASE_URL"])
     yield {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -81,7 +81,7 @@ def test_the_stack_starts_works_reports_and_stops(
     environment: dict[str, str], container: Container, tmp_path: Path
 ) -> None:
     seed_demo()
-    web_address = f"127.0.0.1:{free_port()}"
+    web_address, worker_metrics = (f"127.0.0.1:{free_port()}" for _ in range(2))
     check = ("python", "docker/check_health.py", web_address)
 
     bound = [word.replace("0.0.0.0:8000", web_address) for word in image_command()]
@@ -91,7 +91,7 @@ def test_the_stack_starts_works_reports_and_stops(
 
     schedule = ("/tmp/celerybeat-schedule", str(tmp_path / "schedule"))  # noqa: S108
     beat = container("beat", [word.replace(*schedule) for word in service_command("beat")])
-    worker = container("worker", service_command("worker"), METRICS_BIND=WORKER_METRICS)
+    worker = container("worker", service_command("worker"), METRICS_BIND=worker_metrics)
     slow_worker = container("worker-slow", service_command("worker-slow"))
     wait_for(lambda: passes(environment, *check, "worker"), what="a heartbeat", seconds=60)
     for service in ("worker", "worker-slow"):
@@ -102,7 +102,7 @@ def test_the_stack_starts_works_reports_and_stops(
         )
 
     wait_for(
-        lambda: sample(get(f"http://{WORKER_METRICS}/metrics") or "", "market_steps_total"),
+        lambda: sample(get(f"http://{worker_metrics}/metrics") or "", "market_steps_total"),
         what="a market step in the worker's metrics",
     )
     scraped = get(f"http://{web_address}/metrics") or ""

@@ -16,9 +16,9 @@ import psutil
 import pytest
 
 from exchange_poc.launcher.health import await_rest
-from exchange_poc.launcher.ports import pick
 from exchange_poc.launcher.processes import command_of, wait_while
 from exchange_poc.launcher.signals import StopSignals
+from tests.system.deployment.processes import free_port
 from tests.system.launcher.client import Client, launch, query
 from tests.system.launcher.conftest import running_in
 
@@ -66,7 +66,7 @@ def test_a_taken_port_is_refused_before_anything_starts(local_dir: Path) -> None
 
 def test_a_port_that_another_takes_meanwhile_is_refused(local_dir: Path) -> None:
     """Its ``GET /health`` says ok, as that of another exchange would."""
-    port = pick()
+    port = free_port()
     process = launch(local_dir, "run", PORT=str(port))
     wait_while(lambda: not (local_dir / "postgres").exists() and process.poll() is None, 30)
     with healthy_stranger(port, ok_after=0):
@@ -85,7 +85,7 @@ def test_data_from_before_are_refused_and_kept(local_dir: Path) -> None:
             "CREATE TABLE django_migrations (id serial, app text, name text, applied timestamptz);"
             "INSERT INTO django_migrations (app, name) VALUES ('market', '0010_instrument_steps')",
         )
-    process = launch(local_dir, "run", PORT=str(pick()))
+    process = launch(local_dir, "run", PORT=str(free_port()))
     output = process.communicate(timeout=120)[0]
     assert process.returncode == 1
     assert "from before this version" in output
@@ -101,12 +101,12 @@ def test_data_from_before_are_refused_and_kept(local_dir: Path) -> None:
 
 def test_what_is_missing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     with StopSignals() as stop:
-        with healthy_stranger(pick(), ok_after=3) as port:
+        with healthy_stranger(free_port(), ok_after=3) as port:
             assert await_rest([], port=port, stop=stop) == []
         monkeypatch.setattr("exchange_poc.launcher.health.HEALTH_PATIENCE", 0.1)
-        with healthy_stranger(pick(), ok_after=10**6) as port:
+        with healthy_stranger(free_port(), ok_after=10**6) as port:
             assert await_rest([], port=port, stop=stop) == ["cache", "worker"]
-        assert await_rest([], port=pick(), stop=stop) == ["web"]
+        assert await_rest([], port=free_port(), stop=stop) == ["web"]
 
 
 @contextmanager
@@ -135,13 +135,13 @@ def healthy_stranger(port: int, *, ok_after: int) -> Iterator[int]:
 
 
 def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None:
-    port = pick()
+    port = free_port()
     process = launch(local_dir, "run", PORT=str(port), WEB_WORKERS="1")
     try:
         wait_while(lambda: health(port) != 200 and process.poll() is None, 60)
         assert health(port) == 200
 
-        second = launch(local_dir, "run", PORT=str(pick()))
+        second = launch(local_dir, "run", PORT=str(free_port()))
         assert f"process {process.pid} at http://127.0.0.1:{port}" in second.communicate()[0]
         assert second.returncode == 1
 

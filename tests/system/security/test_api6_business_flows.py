@@ -33,7 +33,7 @@ def test_a_refused_call_changes_nothing(intruder: ApiClient, settings: Settings)
     assert Order.objects.count() == 1
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_the_market_is_not_stepped_faster_than_intended(
     intruder: ApiClient, settings: Settings
 ) -> None:

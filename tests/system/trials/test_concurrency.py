@@ -38,7 +38,7 @@ ACCOUNTS = 12
 BYSTANDERS = 8
 THRESHOLD = D(3_000_000)
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 # Notes equity and margin at the moment when an order that opens is booked, past all Python.
 NOTE_ACCEPTANCE = """

@@ -21,7 +21,7 @@ from trading.steps.by_hand import step_at_prices
 D = Decimal
 AT_ONCE = 50
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

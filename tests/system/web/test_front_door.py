@@ -17,7 +17,7 @@ from tests.system.web.client import Address, ask, opened, until_closed
 from tests.system.web.conftest import Start, accepts
 
 pytestmark = [
-    pytest.mark.django_db(transaction=True, serialized_rollback=True),
+    pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed"),
 ]
 

@@ -10,7 +10,7 @@ from tests.system.deployment.processes import wait_for
 from tests.system.web.client import Address, ask, opened, until_closed
 from tests.system.web.conftest import Run, Server
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 HEAD = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"
 BODY = b"POST /auth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n{"

@@ -249,7 +249,7 @@ def test_run_a_market_step(staff: Client, settings: Any) -> None:
     assert MarketClock.objects.get().steps == before + 1
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_a_market_step_that_could_not_set_a_mark_is_told_as_an_error(
     staff: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -172,7 +172,7 @@ def test_a_refusal_is_counted_by_its_scope(api: APIClient, settings: Any) -> Non
     assert counted("rate_limit_hits_total", scope="orders") == before + 2
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_concurrent_batches_do_not_slip_through(
     user: User, client_of: Callable[[User], APIClient], settings: Any
 ) -> None:

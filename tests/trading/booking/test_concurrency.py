@@ -39,7 +39,7 @@ from trading.steps.step import StepResult, run_market_step
 D = Decimal
 CLIENTS = 4
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ def test_a_step_that_takes_no_price_has_refreshed_none(
     assert (ticks_of("BTCUSDT"), ticks_of("ETHUSDT")) == (1, 2)
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_a_full_step_waits_for_a_step_of_one_instrument(
     market: dict[str, Instrument], own_thread: ThreadPoolExecutor
 ) -> None:
@@ -133,7 +133,7 @@ def test_a_full_step_waits_for_a_step_of_one_instrument(
     assert ticks_of("ETHUSDT") == before + 1
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_a_step_that_must_not_be_skipped_waits_for_whoever_comes_first(
     market: dict[str, Instrument], own_thread: ThreadPoolExecutor
 ) -> None:
@@ -171,7 +171,7 @@ def own_thread() -> Iterator[ThreadPoolExecutor]:
         pool.submit(lambda: connection.close()).result()
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_a_price_set_before_the_clock_is_taken_is_gone_on_from(
     market: dict[str, Instrument], settings: Any, own_thread: ThreadPoolExecutor
 ) -> None:

@@ -196,7 +196,7 @@ def test_an_order_that_never_arrived_expires_when_that_is_certain(
     assert (state_of(user).exposure, venue.orders) == (0, [])
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_reconciling_while_an_order_is_being_placed_books_it_once(
     venue: BinanceStandin, trader: Trader
 ) -> None:

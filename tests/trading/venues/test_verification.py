@@ -301,7 +301,7 @@ def test_a_symbol_that_the_venue_does_not_list_is_parked(
     assert "NOPE" in parked_of(placed).complaint
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_an_answer_that_finds_its_order_ended_is_parked(
     venue: BinanceStandin, trader: Trader, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from accounts.models import Account, User
 from market.kernel.api.database_errors import refusal_of
 from tests.conftest import ApiClient
 
-committed = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+committed = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def waiting() -> int:
         return int(cursor.fetchone()[0])
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_of_two_changes_at_once_one_is_late() -> None:
     """Both begin while the row is held, so that each could read the version that it expects."""
     version = version_of(RiskPolicy.objects.get())
