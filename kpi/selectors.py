@@ -173,19 +173,11 @@ def oldest_mark_age() -> float | None:
     return None if oldest is None else (timezone.now() - oldest).total_seconds()
 
 
-# The same aggregate as the sweep's: balance + Σ unrealised P&L against a share of Σ margin.
 NEAR_LIQUIDATION: Final = """
-SELECT count(*) FROM (
-    SELECT account.id
-    FROM risk_position AS position
-    JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
-    JOIN accounts_account AS account ON account.id = position.account_id
-    CROSS JOIN risk_riskpolicy AS policy
-    WHERE position.status = 'OPEN'
-    GROUP BY account.id, policy.liquidation_threshold
-    HAVING account.balance + sum(position.quantity * instrument.mark_price - position.cost)
-           < %s * policy.liquidation_threshold * sum(position.margin)
-) AS near
+SELECT count(*)
+FROM risk_standing
+CROSS JOIN risk_riskpolicy AS policy
+WHERE margin_slack(equity, margin, %s * policy.liquidation_threshold) < 0
 """
 #: How far above the threshold a margin ratio counts as near it.
 NEAR: Final = Decimal("1.2")

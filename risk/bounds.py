@@ -61,21 +61,16 @@ LIMIT {MOST_CANDIDATES + 1}
 """
 # The exact rule, over the accounts that {accounts} leaves.
 BREACHES: Final = """
-SELECT account.user_id
-FROM risk_position AS position
-JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
-JOIN accounts_account AS account ON account.id = position.account_id
+SELECT user_id
+FROM risk_standing
 CROSS JOIN risk_riskpolicy AS policy
-WHERE position.status = 'OPEN' AND {accounts}
-GROUP BY account.id, policy.liquidation_threshold
-HAVING account.balance + sum(position.quantity * instrument.mark_price - position.cost)
-       < policy.liquidation_threshold * sum(position.margin)
-ORDER BY account.id
+WHERE margin_slack(equity, margin, policy.liquidation_threshold) < 0 AND {accounts}
+ORDER BY account_id
 """
 ALL_BREACHES: Final = BREACHES.format(accounts="true")
 # Apart from the others, since a filter on a remainder misleads the planner.
-SHARD_BREACHES: Final = BREACHES.format(accounts="position.account_id %% %(shards)s = %(shard)s")
-CANDIDATE_BREACHES: Final = BREACHES.format(accounts="position.account_id = ANY(%(candidates)s)")
+SHARD_BREACHES: Final = BREACHES.format(accounts="account_id %% %(shards)s = %(shard)s")
+CANDIDATE_BREACHES: Final = BREACHES.format(accounts="account_id = ANY(%(candidates)s)")
 
 
 def users_in_breach(*, shard: int = 0, shards: int = 1) -> list[int]:
@@ -126,6 +121,28 @@ SELECT generation.id, instrument.id, instrument.mark_price
 FROM generation, market_instrument AS instrument
 WHERE instrument.mark_price IS NOT NULL
 """
+# b of the accounts in {whose}, unrounded and held against the references of {generation}, beside
+# the stored one; true of those accounts alone whose every position has a reference.
+EXACT_BOUNDS: Final = """
+SELECT account.id AS account_id, bounded.bound AS stored,
+       count(position.id) AS positions, count(reference.id) AS referenced,
+       margin_slack(
+           account.balance
+           + sum(unrealized_pnl(position.quantity, reference.price, position.cost)),
+           sum(position.margin),
+           generation.threshold
+       ) / sum(abs(position.quantity) * reference.price) AS bound
+FROM {whose} AS whose
+JOIN accounts_account AS account ON account.id = whose.account_id
+LEFT JOIN risk_accountbound AS bounded ON bounded.account_id = account.id
+LEFT JOIN risk_boundgeneration AS generation ON generation.id = {generation}
+LEFT JOIN risk_position AS position
+    ON position.account_id = account.id AND position.status = 'OPEN'
+LEFT JOIN risk_referenceprice AS reference
+    ON reference.generation_id = generation.id
+    AND reference.instrument_id = position.instrument_id
+GROUP BY account.id, bounded.bound, generation.threshold
+"""
 # One statement, one moment: what changes an account after it leaves a new mark behind.
 RENEW: Final = f"""
 WITH {SPREADS},
@@ -140,68 +157,39 @@ wanted AS (
     (SELECT account_id FROM risk_accountbound
      WHERE generation_id IN (SELECT id FROM crowded) LIMIT {RENEW_CHUNK})
 ),
+exact AS (
+    {EXACT_BOUNDS.format(whose="wanted", generation="%(newest)s")}
+),
 due AS (
-    SELECT account_id FROM wanted WHERE NOT EXISTS (
-        SELECT 1 FROM risk_position AS position
-        WHERE position.account_id = wanted.account_id AND position.status = 'OPEN'
-            AND NOT EXISTS (
-                SELECT 1 FROM risk_referenceprice AS reference
-                WHERE reference.generation_id = %(newest)s
-                    AND reference.instrument_id = position.instrument_id
-            )
-    )
+    SELECT account_id, positions, bound FROM exact WHERE referenced >= positions
 ),
 taken AS (
-    DELETE FROM risk_touchedaccount WHERE account_id IN (SELECT account_id FROM due)
+    DELETE FROM risk_touchedaccount AS touched USING due WHERE touched.account_id = due.account_id
 ),
 flat AS (
-    DELETE FROM risk_accountbound AS bounded USING due
-    WHERE bounded.account_id = due.account_id AND NOT EXISTS (
-        SELECT 1 FROM risk_position AS position
-        WHERE position.account_id = due.account_id AND position.status = 'OPEN'
-    )
+    DELETE FROM risk_accountbound
+    WHERE account_id IN (SELECT account_id FROM due WHERE positions = 0)
 ),
 renewed AS (
     INSERT INTO risk_accountbound (account_id, generation_id, bound)
-    SELECT account.id, generation.id, least(floor(
-               (account.balance + sum(position.quantity * reference.price - position.cost)
-                - generation.threshold * sum(position.margin))
-               / sum(abs(position.quantity) * reference.price) * 1e7
-           ) / 1e7 - 1e-7, 1e6)
-    FROM due
-    JOIN accounts_account AS account ON account.id = due.account_id
-    JOIN risk_position AS position
-        ON position.account_id = account.id AND position.status = 'OPEN'
-    JOIN risk_boundgeneration AS generation ON generation.id = %(newest)s
-    JOIN risk_referenceprice AS reference ON reference.generation_id = generation.id
-        AND reference.instrument_id = position.instrument_id
-    GROUP BY account.id, generation.id, generation.threshold
+    SELECT account_id, %(newest)s, least(floor(bound * 1e7) / 1e7 - 1e-7, 1e6)
+    FROM due WHERE positions > 0
     ON CONFLICT (account_id) DO UPDATE
         SET generation_id = excluded.generation_id, bound = excluded.bound
 )
 SELECT count(*) FROM due
 """
 # Of accounts that nothing has touched since: a bound that is too high, or none beside positions.
-UNSAFE: Final = """
-SELECT position.account_id, bounded.bound,
-       (account.balance + sum(position.quantity * reference.price - position.cost)
-        - generation.threshold * sum(position.margin))
-       / sum(abs(position.quantity) * reference.price) AS exact
-FROM risk_position AS position
-JOIN accounts_account AS account ON account.id = position.account_id
-LEFT JOIN risk_accountbound AS bounded ON bounded.account_id = position.account_id
-LEFT JOIN risk_boundgeneration AS generation ON generation.id = bounded.generation_id
-LEFT JOIN risk_referenceprice AS reference ON reference.generation_id = generation.id
-    AND reference.instrument_id = position.instrument_id
-WHERE position.status = 'OPEN' AND NOT EXISTS (
-    SELECT 1 FROM risk_touchedaccount AS touched WHERE touched.account_id = position.account_id
+UNSAFE: Final = f"""
+WITH untouched AS (
+    SELECT account.id AS account_id FROM accounts_account AS account WHERE NOT EXISTS (
+        SELECT 1 FROM risk_touchedaccount AS touched WHERE touched.account_id = account.id
+    )
+),
+exact AS (
+    {EXACT_BOUNDS.format(whose="untouched", generation="bounded.generation_id")}
 )
-GROUP BY position.account_id, account.balance, bounded.bound, generation.threshold
-HAVING bounded.bound IS NULL OR count(reference.price) < count(*)
-    OR bounded.bound > (
-        account.balance + sum(position.quantity * reference.price - position.cost)
-        - generation.threshold * sum(position.margin)
-    ) / sum(abs(position.quantity) * reference.price)
+SELECT account_id, stored, bound FROM exact WHERE referenced < positions OR stored > bound
 """
 
 

@@ -37,14 +37,19 @@ def margin_ratio(equity: Decimal, position_margin: Decimal) -> Decimal | None:
     return round_half_even(EXACT.divide(equity, position_margin))
 
 
+def margin_slack(equity: Decimal, position_margin: Decimal, threshold: Decimal) -> Decimal:
+    """Return what equity may lose until the ratio is at ``threshold``; below zero in breach."""
+    return EXACT.subtract(equity, EXACT.multiply(threshold, position_margin))
+
+
 def is_in_breach(equity: Decimal, position_margin: Decimal, threshold: Decimal) -> bool:
     """Tell whether equity lies below ``threshold × position margin``.
 
     The unrounded form of ``margin ratio < threshold``, so that no breach hides in a rounding, nor
-    in what is left of a position once its margin was rounded away. The queries of ``risk.bounds``
-    ask the same. Without positions equity is the balance, which is never negative.
+    in what is left of a position once its margin was rounded away. SQL asks the same of its own
+    ``margin_slack``. Without positions equity is the balance, which is never negative.
     """
-    return equity < EXACT.multiply(threshold, position_margin)
+    return margin_slack(equity, position_margin, threshold) < 0
 
 
 def liquidation_price(
@@ -60,6 +65,6 @@ def liquidation_price(
     Solves ``equity + quantity × (p − mark) = threshold × position margin`` for p. None when no
     positive price gets there.
     """
-    missing = EXACT.subtract(EXACT.multiply(threshold, position_margin), equity)
-    price = round_half_even(EXACT.add(mark_price, EXACT.divide(missing, quantity)))
+    slack = margin_slack(equity, position_margin, threshold)
+    price = round_half_even(EXACT.subtract(mark_price, EXACT.divide(slack, quantity)))
     return price if price > 0 else None

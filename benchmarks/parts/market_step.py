@@ -11,7 +11,6 @@ from functools import partial
 from statistics import median
 from typing import Final
 
-from django.db import connection
 from django.utils import timezone
 
 from benchmarks import population
@@ -27,18 +26,6 @@ INSTRUMENTS: Final = 50
 QUIET: Final = (Decimal("1.001"), Decimal(1)) * 5
 CRASH: Final = Decimal("0.95")
 BREACH: Final = Decimal("0.98")
-
-AGGREGATE: Final = """
-SELECT account.user_id
-FROM risk_position AS position
-JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
-JOIN accounts_account AS account ON account.id = position.account_id
-CROSS JOIN risk_riskpolicy AS policy
-WHERE position.status = 'OPEN'
-GROUP BY account.id, policy.liquidation_threshold
-HAVING account.balance + sum(position.quantity * instrument.mark_price - position.cost)
-       < policy.liquidation_threshold * sum(position.margin)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +132,9 @@ def crash_from_start(step: Callable[[Decimal], None]) -> float:
 
 
 def run_aggregate() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(AGGREGATE)
-        cursor.fetchall()
+    from risk.bounds import all_users_in_breach
+
+    all_users_in_breach()
 
 
 def count_positions() -> int:

@@ -9,6 +9,7 @@ from django.db import connection
 
 from kpi.selectors import NEAR
 from market.kernel.amounts import EXACT, ZERO, round_half_even
+from risk.margin import margin_ratio, margin_slack
 
 #: Bounds of the distribution, in multiples of the liquidation threshold.
 MULTIPLES: Final = (
@@ -57,35 +58,22 @@ class MarginRatios:
 
 # First a row for each bucket with its size, then one for each of the nearest accounts.
 MARGIN_RATIOS: Final = """
-WITH held AS (
-    SELECT position.account_id, sum(position.margin) AS margin,
-           sum(position.quantity * instrument.mark_price - position.cost) AS unrealized
-    FROM risk_position AS position
-    JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
-    WHERE position.status = 'OPEN'
-    GROUP BY position.account_id
-    HAVING sum(position.margin) > 0
-), ratios AS MATERIALIZED (
-    SELECT account.id, account.user_id, held.margin, account.balance + held.unrealized AS equity,
-           (account.balance + held.unrealized) / held.margin AS ratio
-    FROM held
-    JOIN accounts_account AS account ON account.id = held.account_id
+WITH ratios AS MATERIALIZED (
+    SELECT account_id, user_id, equity, margin, equity / margin AS ratio
+    FROM risk_standing WHERE margin > 0
 ), nearest AS (
-    SELECT * FROM ratios ORDER BY ratio, id LIMIT %(most)s
+    SELECT * FROM ratios ORDER BY ratio, account_id LIMIT %(most)s
 )
-SELECT bucket, count(*), NULL::bigint, NULL, NULL, NULL::numeric, NULL::numeric,
-       NULL::numeric AS ratio, NULL::numeric
+SELECT bucket, count(*), NULL::numeric AS ratio, NULL::bigint, NULL, NULL, NULL::numeric,
+       NULL::numeric, NULL::numeric
 FROM (SELECT width_bucket(ratio, %(bounds)s::numeric[]) AS bucket FROM ratios) AS placed
 GROUP BY bucket
 UNION ALL
-SELECT NULL, NULL, nearest.id, owner.username, owner.tier, equity, nearest.margin, ratio,
-       (SELECT sum(abs(position.quantity) * instrument.mark_price)
-        FROM risk_position AS position
-        JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
-        WHERE position.account_id = nearest.id AND position.status = 'OPEN')
+SELECT NULL, NULL, ratio, account_id, owner.username, owner.tier, equity, margin,
+       (SELECT notional FROM risk_standing AS own WHERE own.account_id = nearest.account_id)
 FROM nearest
 JOIN accounts_user AS owner ON owner.id = nearest.user_id
-ORDER BY ratio NULLS FIRST, 3
+ORDER BY ratio NULLS FIRST, 4
 """
 
 
@@ -99,20 +87,21 @@ def margin_ratios(*, threshold: Decimal) -> MarginRatios:
     return MarginRatios(
         bounds=bounds,
         counts=[sizes.get(bucket, 0) for bucket in range(len(bounds) + 1)],
-        nearest=[at_risk(account, threshold) for bucket, _, *account in rows if bucket is None],
+        nearest=[at_risk(account, threshold) for bucket, _, _, *account in rows if bucket is None],
     )
 
 
 def at_risk(row: Sequence[Any], threshold: Decimal) -> AccountAtRisk:
     """Return the account of the last columns of a row of MARGIN_RATIOS."""
-    account_id, username, tier, equity, margin, ratio, notional = row
-    spare = max(equity - threshold * margin, ZERO)
+    account_id, username, tier, equity, margin, notional = row
+    ratio, spare = margin_ratio(equity, margin), max(margin_slack(equity, margin, threshold), ZERO)
+    assert ratio is not None
     return AccountAtRisk(
         account_id=account_id,
         username=username,
         tier=tier,
         equity=round_half_even(equity),
         margin=margin,
-        ratio=round_half_even(ratio),
+        ratio=ratio,
         cushion=round_half_even(EXACT.divide(spare, notional)) if notional else ZERO,
     )
