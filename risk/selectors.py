@@ -1,11 +1,12 @@
 """Reads of the risk app: the state that an order is decided on, and exposures."""
 
-from collections import defaultdict
+from collections import defaultdict, namedtuple
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import fields
 from decimal import Decimal
 from itertools import groupby
-from operator import itemgetter
-from typing import Any
+from operator import attrgetter
+from typing import Any, Final
 
 from django.db import connection
 from django.db.models import BooleanField, OuterRef, QuerySet
@@ -14,31 +15,49 @@ from django.db.models.expressions import RawSQL
 from accounts.models import Account
 from market.kernel.amounts import ZERO
 from market.models import Instrument
-from risk.fills import Holding
 from risk.models import GlobalExposure, Position, PositionStatus, RiskPolicy
-from risk.state import AccountState, InstrumentState, Limits, OpenPosition, RiskSnapshot
+from risk.state import (
+    AccountState,
+    InstrumentState,
+    Limits,
+    OpenPosition,
+    RiskSnapshot,
+    open_position,
+)
+
+# Where the fields of a state are read, by their names. A limit is the policy's column of its name.
+ACCOUNT: Final = {
+    "account_id": "account.id",
+    "user_id": "account.user_id",
+    "balance": "account.balance",
+    "reserved_margin": "coalesce(margin.reserved_margin, 0)",
+    "reserved_notional": "coalesce(margin.reserved_notional, 0)",
+}
+LIMITS: Final = {
+    **{field.name: f"policy.{field.name}" for field in fields(Limits)},
+    "suspended": "account.suspended",
+    "max_leverage": "coalesce(leverage.max_leverage, 1)",
+}
+INSTRUMENT: Final = {
+    ("instrument_id" if field.name == "id" else field.name): f"instrument.{field.name}"
+    for field in fields(InstrumentState)
+}
+POSITION: Final = {
+    name: f"position.{name}"
+    for name in ("id", "quantity", "cost", "margin", "leverage", "realized_pnl")
+}
 
 # One row per account and open position or instrument asked for: a single statement sees one moment
-# of marks, positions and policy. Columns follow AccountState, Limits, InstrumentState and position.
-RISK_STATES = """
-SELECT account.id, account.user_id, account.balance,
-       coalesce(margin.reserved_margin, 0), coalesce(margin.reserved_notional, 0),
-       policy.trading_halted, account.suspended, policy.max_mark_age_seconds,
-       policy.max_open_orders, coalesce(leverage.max_leverage, 1), policy.user_exposure_limit,
-       policy.global_exposure_threshold, policy.liquidation_threshold, policy.liquidation_mode,
-       policy.liquidation_fee_rate,
-       seen.*
+# of marks, positions and policy.
+RISK_STATES: Final = """
+SELECT {own}, seen.*
 FROM accounts_account AS account
 JOIN accounts_user AS owner ON owner.id = account.user_id
 JOIN risk_riskpolicy AS policy ON policy.id = 1
 LEFT JOIN risk_leveragelimit AS leverage ON leverage.tier = owner.tier
 LEFT JOIN risk_marginaccount AS margin ON margin.account_id = account.id
 LEFT JOIN LATERAL (
-    SELECT instrument.id, instrument.symbol, instrument.tick_size, instrument.lot_size,
-           instrument.min_notional, instrument.maker_fee_rate, instrument.taker_fee_rate,
-           instrument.halted, instrument.mark_price, instrument.marked_at,
-           position.id, position.quantity, position.cost, position.margin, position.leverage,
-           position.realized_pnl
+    SELECT {seen}
     FROM market_instrument AS instrument
     LEFT JOIN risk_position AS position
         ON position.instrument_id = instrument.id
@@ -48,9 +67,23 @@ LEFT JOIN LATERAL (
 WHERE account.id {among}
 ORDER BY account.id
 """
+
+
+def risk_states(among: str) -> str:
+    """Return the statement for the accounts whose id is ``among`` some."""
+    own, seen = (
+        ", ".join(f"{source} AS {name}" for name, source in columns.items())
+        for columns in (ACCOUNT | LIMITS, INSTRUMENT | POSITION)
+    )
+    return RISK_STATES.format(own=own, seen=seen, among=among)
+
+
 # Apart, since PostgreSQL keeps the plan for one account and plans anew for a list.
-STATE_OF_ONE = RISK_STATES.format(among="= %(account)s")
-STATES_OF_MANY = RISK_STATES.format(among="= ANY(%(accounts)s)")
+STATE_OF_ONE: Final = risk_states("= %(account)s")
+STATES_OF_MANY: Final = risk_states("= ANY(%(accounts)s)")
+NAMES: Final = [*ACCOUNT, *LIMITS, *INSTRUMENT, *POSITION]
+StateRow: Any = namedtuple("StateRow", NAMES)  # type: ignore[misc]  # names known at import only
+limits_of, instrument_of = attrgetter(*LIMITS), attrgetter(*INSTRUMENT)
 
 
 def read_risk_state(*, account_id: int, symbols: Collection[str] = ()) -> RiskSnapshot:
@@ -60,53 +93,35 @@ def read_risk_state(*, account_id: int, symbols: Collection[str] = ()) -> RiskSn
     """
     with connection.cursor() as cursor:
         cursor.execute(STATE_OF_ONE, {"account": account_id, "symbols": list(symbols)})
-        return snapshot_of(cursor.fetchall())
+        return snapshot_of([StateRow._make(row) for row in cursor.fetchall()])
 
 
 def read_risk_states(*, account_ids: Sequence[int]) -> list[RiskSnapshot]:
     """Return the same of several accounts, all as they are at one moment, by account id."""
     with connection.cursor() as cursor:
         cursor.execute(STATES_OF_MANY, {"accounts": list(account_ids), "symbols": []})
-        rows = cursor.fetchall()
-    return [snapshot_of(list(own)) for _, own in groupby(rows, key=itemgetter(0))]
+        rows = [StateRow._make(row) for row in cursor.fetchall()]
+    return [snapshot_of(list(own)) for _, own in groupby(rows, key=attrgetter("account_id"))]
 
 
-def snapshot_of(rows: Sequence[tuple[Any, ...]]) -> RiskSnapshot:
+def snapshot_of(rows: Sequence[Any]) -> RiskSnapshot:
     """Return what the rows of RISK_STATES say of one account."""
-    account_id, user_id, balance, reserved_margin, reserved_notional, *limits = rows[0][:15]
-    seen = [row[15:] for row in rows if row[15] is not None]
-    instruments = [InstrumentState(*row[:10]) for row in seen]
-    positions = [
-        open_position(instrument, row[10:])
-        for instrument, row in zip(instruments, seen, strict=True)
-        if row[10] is not None
-    ]
+    own, seen = rows[0], [row for row in rows if row.instrument_id is not None]
     return RiskSnapshot(
         account=AccountState(
-            account_id=account_id,
-            user_id=user_id,
-            balance=balance,
-            positions={position.instrument_id: position for position in positions},
-            reserved_margin=reserved_margin,
-            reserved_notional=reserved_notional,
+            account_id=own.account_id,
+            user_id=own.user_id,
+            balance=own.balance,
+            positions={
+                row.instrument_id: open_position(row, row.symbol, row.mark_price)
+                for row in seen
+                if row.id is not None
+            },
+            reserved_margin=own.reserved_margin,
+            reserved_notional=own.reserved_notional,
         ),
-        limits=Limits(*limits),
-        instruments={instrument.symbol: instrument for instrument in instruments},
-    )
-
-
-def open_position(instrument: InstrumentState, columns: tuple[Any, ...]) -> OpenPosition:
-    """Return a position of RISK_STATES at its instrument's mark price."""
-    assert instrument.mark_price is not None
-    position_id, quantity, cost, margin, leverage, realized_pnl = columns
-    return OpenPosition(
-        id=position_id,
-        instrument_id=instrument.id,
-        symbol=instrument.symbol,
-        holding=Holding(quantity, cost, margin),
-        leverage=leverage,
-        realized_pnl=realized_pnl,
-        mark_price=instrument.mark_price,
+        limits=Limits(*limits_of(own)),
+        instruments={row.symbol: InstrumentState(*instrument_of(row)) for row in seen},
     )
 
 
@@ -143,15 +158,7 @@ def account_state(account: Account, positions: dict[int, OpenPosition]) -> Accou
 def as_open_position(row: Position) -> OpenPosition:
     """Return an open row, with its instrument, at its present mark price."""
     assert row.instrument.mark_price is not None
-    return OpenPosition(
-        id=row.pk,
-        instrument_id=row.instrument_id,
-        symbol=row.instrument.symbol,
-        holding=Holding(row.quantity, row.cost, row.margin),
-        leverage=row.leverage,
-        realized_pnl=row.realized_pnl,
-        mark_price=row.instrument.mark_price,
-    )
+    return open_position(row, row.instrument.symbol, row.instrument.mark_price)
 
 
 def get_policy() -> RiskPolicy:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from market.kernel.amounts import EXACT, ZERO, round_half_even
 from risk.exposure import position_exposure
@@ -53,6 +54,19 @@ class OpenPosition:
         """``quantity × mark − cost``."""
         value = EXACT.multiply(self.holding.quantity, self.mark_price)
         return round_half_even(EXACT.subtract(value, self.holding.cost))
+
+
+def open_position(row: Any, symbol: str, mark_price: Decimal) -> OpenPosition:
+    """Return the position whose columns ``row`` has as attributes, at a mark price."""
+    return OpenPosition(
+        id=row.id,
+        instrument_id=row.instrument_id,
+        symbol=symbol,
+        holding=Holding(row.quantity, row.cost, row.margin),
+        leverage=row.leverage,
+        realized_pnl=row.realized_pnl,
+        mark_price=mark_price,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +134,7 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The rules in force for one account."""
+    """The rules in force for one account: columns of the policy, and what binds it alone."""
 
     trading_halted: bool
     suspended: bool

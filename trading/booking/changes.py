@@ -15,9 +15,8 @@ from accounts.models import TransferKind
 from market.kernel.amounts import EXACT, ZERO, round_half_even
 from risk.execution import Execution
 from risk.exposure import ExposureChange, ExposureChanges
-from risk.fills import Holding
 from risk.models import PositionStatus
-from risk.state import AccountState, OpenPosition
+from risk.state import AccountState, OpenPosition, open_position
 from trading.models import Liquidation, Order, OrderStatus
 
 #: A row to be stored, by column name.
@@ -212,19 +211,6 @@ def position_row(account_id: int, position: OpenPosition, now: datetime) -> Posi
         leverage=position.leverage,
         realized_pnl=position.realized_pnl,
         opened_at=now,
-    )
-
-
-def open_position(row: PositionRow, symbol: str, mark_price: Decimal) -> OpenPosition:
-    """Return a changed row as the position that the next decision sees."""
-    return OpenPosition(
-        id=row.id,
-        instrument_id=row.instrument_id,
-        symbol=symbol,
-        holding=Holding(row.quantity, row.cost, row.margin),
-        leverage=row.leverage,
-        realized_pnl=row.realized_pnl,
-        mark_price=mark_price,
     )
 
 
