@@ -22,9 +22,10 @@ from kpi.examples import (
     TRADING_EXAMPLE,
 )
 from kpi.health.parts import HealthStatus, check_health
-from kpi.history.series import INSTRUMENT_METRICS, get_history
-from kpi.history.windows import KPI_WINDOWS, security_kpis_over, system_kpis_over, trading_kpis_over
-from kpi.selectors import get_security_kpis, get_system_kpis, get_trading_kpis
+from kpi.history.answers import get_security_kpis, get_system_kpis, get_trading_kpis
+from kpi.history.figures import METRICS
+from kpi.history.series import get_history
+from kpi.history.windows import WINDOWS
 from kpi.serializers import (
     HealthSerializer,
     HistoryQuery,
@@ -47,7 +48,8 @@ def asked_window(request: Request) -> timedelta | None:
     """Return the window that a request asks for; None stands for all that was counted."""
     query = WindowQuery(data=request.query_params)
     query.is_valid(raise_exception=True)
-    return KPI_WINDOWS.get(query.validated_data.get("window", ""))
+    name = query.validated_data.get("window")
+    return WINDOWS[name].length if name else None
 
 
 class SystemKpisView(APIView):
@@ -62,8 +64,7 @@ class SystemKpisView(APIView):
         examples=[SYSTEM_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        window = asked_window(request)
-        kpis = get_system_kpis() if window is None else system_kpis_over(window)
+        kpis = get_system_kpis(asked_window(request))
         return Response(SystemKpisSerializer(kpis).data)
 
 
@@ -79,8 +80,7 @@ class TradingKpisView(APIView):
         examples=[TRADING_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        window = asked_window(request)
-        kpis = get_trading_kpis() if window is None else trading_kpis_over(window)
+        kpis = get_trading_kpis(asked_window(request))
         return Response(TradingKpisSerializer(kpis).data)
 
 
@@ -96,8 +96,7 @@ class SecurityKpisView(APIView):
         examples=[SECURITY_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        window = asked_window(request)
-        kpis = get_security_kpis() if window is None else security_kpis_over(window)
+        kpis = get_security_kpis(asked_window(request))
         return Response(SecurityKpisSerializer(kpis).data)
 
 
@@ -128,7 +127,7 @@ class HistoryView(APIView):
         query = HistoryQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         history = get_history(**query.validated_data)
-        by_instrument = history.metric in INSTRUMENT_METRICS
+        by_instrument = METRICS[history.metric].by
         serializer = InstrumentHistorySerializer if by_instrument else HistorySerializer
         return Response(serializer(history).data)
 

@@ -4,9 +4,19 @@ from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample
 
+from kpi.history.figures import METRICS
+from kpi.history.windows import WINDOWS
+
 
 def answer(name: str, body: dict[str, Any], *, status: int = 200) -> OpenApiExample:
     return OpenApiExample(name, value=body, response_only=True, status_codes=[str(status)])
+
+
+def asked(metric: str, window: str) -> dict[str, Any]:
+    """Return the head of a history."""
+    seconds = WINDOWS[window].interval
+    unit = METRICS[metric].unit
+    return {"metric": metric, "window": window, "unit": unit, "interval_seconds": seconds}
 
 
 SYSTEM_EXAMPLE: Final = answer(
@@ -51,10 +61,7 @@ SECURITY_EXAMPLE: Final = answer(
 HISTORY_EXAMPLE: Final = answer(
     "history",
     {
-        "metric": "latency_p95_ms",
-        "window": "1h",
-        "unit": "ms",
-        "interval_seconds": 15,
+        **asked("latency_p95_ms", "1h"),
         "points": [
             {"timestamp": "2026-01-05T12:00:00Z", "value": 21.8},
             {"timestamp": "2026-01-05T12:00:15Z", "value": None},
@@ -64,10 +71,7 @@ HISTORY_EXAMPLE: Final = answer(
 INSTRUMENT_HISTORY_EXAMPLE: Final = answer(
     "history by instrument",
     {
-        "metric": "open_interest_long",
-        "window": "24h",
-        "unit": "USDT",
-        "interval_seconds": 300,
+        **asked("open_interest_long", "24h"),
         "series": [
             {
                 "symbol": "BTCUSDT",

@@ -6,8 +6,9 @@ from typing import Any
 from rest_framework import serializers
 
 from kpi.health.parts import HealthStatus, PartStatus
-from kpi.history.series import INSTRUMENT_METRICS, METRICS, MOST_SYMBOLS, WINDOWS
-from kpi.history.windows import KPI_WINDOWS
+from kpi.history.figures import METRICS, UNITS
+from kpi.history.series import MOST_SYMBOLS
+from kpi.history.windows import KPI_WINDOWS, WINDOWS
 
 
 def choice(names: Iterable[str], **options: Any) -> serializers.ChoiceField:
@@ -29,7 +30,7 @@ class WindowQuery(serializers.Serializer[Any]):
 
 
 class HistoryQuery(serializers.Serializer[Any]):
-    metric = choice([*METRICS, *INSTRUMENT_METRICS])
+    metric = choice(METRICS)
     window = choice(WINDOWS, default="1h")
     symbol = serializers.CharField(
         required=False,
@@ -60,7 +61,7 @@ class HistorySerializer(serializers.Serializer[Any]):
 
     metric = serializers.CharField()
     window = serializers.CharField()
-    unit = serializers.CharField(help_text="count, 1/s, ms, s, share (0 to 1) or USDT")
+    unit = serializers.CharField(help_text=UNITS)
     interval_seconds = serializers.IntegerField()
     points = PointSerializer(many=True)
 

@@ -60,7 +60,7 @@ def from_totals(figure: Callable[[Totals], float], *, fewest: int = 0) -> Reader
 
     def read(window: timedelta, windows: Windows) -> float | None:
         totals = windows.over(window)
-        return figure(totals) if totals.requests >= fewest else None
+        return figure(totals) if totals["requests"] >= fewest else None
 
     return read
 
@@ -106,21 +106,21 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "error_rate": Measure(
         "Share of requests answered with 400 and more",
         "share",
-        from_totals(lambda totals: totals.errors / totals.requests, fewest=FEWEST_REQUESTS),
+        from_totals(lambda totals: totals["errors"] / totals["requests"], fewest=FEWEST_REQUESTS),
     ),
     "server_errors": Measure(
         "Requests answered with 500 and more",
         "count",
-        from_totals(lambda totals: totals.server_errors),
+        from_totals(lambda totals: totals["server_errors"]),
     ),
     "auth_failures": Measure(
-        "Refused credentials", "count", from_totals(lambda totals: totals.auth_failures)
+        "Refused credentials", "count", from_totals(lambda totals: totals["auth_failures"])
     ),
     "rate_limit_hits": Measure(
-        "Reached rate limits", "count", from_totals(lambda totals: totals.rate_limit_hits)
+        "Reached rate limits", "count", from_totals(lambda totals: totals["rate_limit_hits"])
     ),
     "liquidations": Measure(
-        "Close-outs of accounts", "count", from_totals(lambda totals: totals.liquidations)
+        "Close-outs of accounts", "count", from_totals(lambda totals: totals["liquidations"])
     ),
     "exposure_share": Measure(
         "Global exposure as a share of its threshold", "share", level(exposure_share)

@@ -1,9 +1,6 @@
-"""The dashboard as JSON: cards as people read them, charts with plain numbers."""
+"""The dashboard as JSON: cards and rows as people read them, charts with plain numbers."""
 
-from collections.abc import Callable
 from dataclasses import fields
-from datetime import datetime
-from itertools import pairwise
 from typing import Any, Final
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -13,10 +10,11 @@ from django.urls import reverse
 from accounts.models import Tier
 from kpi.alerts.measures import MEASURES
 from kpi.dashboard.cards import Card, cards, market_card
-from kpi.dashboard.figures import Bucket, Dashboard
-from kpi.dashboard.margin_ratios import AccountAtRisk, MarginRatios
+from kpi.dashboard.charts import CHARTS, milliseconds
+from kpi.dashboard.figures import Dashboard
+from kpi.dashboard.margin_ratios import AccountAtRisk
 from kpi.models import Alert
-from market.kernel.console.figures import plain, rounded
+from market.kernel.console.figures import rounded
 
 Json = dict[str, Any]
 Person = AbstractBaseUser | AnonymousUser
@@ -43,7 +41,7 @@ def dashboard_json(dashboard: Dashboard, *, user: Person) -> Json:
         "hint": hint(dashboard),
         "markets": [card_json(market_card(row)) for row in dashboard.instruments],
         "cards": [card_json(card) for card in cards(dashboard)],
-        "charts": charts(dashboard),
+        "charts": {chart.key: chart.data(dashboard) for chart in CHARTS},
         "accounts": [account_row(row) for row in dashboard.ratios.nearest]
         if may("accounts.view_account")
         else None,
@@ -60,59 +58,6 @@ def hint(dashboard: Dashboard) -> str:
     if not dashboard.instruments:
         return NO_INSTRUMENT
     return "" if dashboard.market_steps else NO_STEP
-
-
-def charts(dashboard: Dashboard) -> Json:
-    """Return the data of each chart by the key of its frame."""
-    return {
-        "prices": [
-            {
-                "label": row.instrument.base_asset,
-                "points": [[milliseconds(t), p] for t, p in row.prices],
-            }
-            for row in dashboard.instruments
-        ],
-        "exposure": {
-            "points": points(dashboard, value_of("global_exposure")),
-            "threshold": float(dashboard.global_exposure_threshold),
-        },
-        "interest": interest_chart(dashboard),
-        "ratios": ratio_chart(dashboard.ratios),
-        "liquidations": points(dashboard, value_of("liquidations")),
-        "rejections": [
-            {"label": code, "count": count} for code, count in dashboard.rejections.items()
-        ],
-        "latency": {
-            "p50": points(dashboard, lambda bucket: bucket.latencies.p50),
-            "p95": points(dashboard, lambda bucket: bucket.latencies.p95),
-            "p99": points(dashboard, lambda bucket: bucket.latencies.p99),
-        },
-        "requests": {
-            "answered": points(dashboard, value_of("requests_per_second")),
-            "limited": points(dashboard, value_of("rate_limit_hits_per_second")),
-        },
-    }
-
-
-def interest_chart(dashboard: Dashboard) -> list[Json]:
-    rows = [row.interest for row in dashboard.instruments]
-    return [
-        {"label": row.symbol, "long": float(row.long), "short": float(row.short)}
-        for row in rows
-        if row.long or row.short
-    ]
-
-
-def ratio_chart(ratios: MarginRatios) -> Json:
-    """Return the histogram by the lower bounds of its bars; none where nobody holds a position."""
-    bounds = [plain(bound) for bound in ratios.bounds]
-    between = [f"{low} to {high}" for low, high in pairwise(bounds)]
-    return {
-        "from": ["below", *bounds] if ratios.accounts else [],
-        "ranges": [f"below {bounds[0]}", *between, f"{bounds[-1]} and more"],
-        "counts": list(ratios.counts),
-        "threshold": bounds[0],
-    }
 
 
 def account_row(row: AccountAtRisk) -> Json:
@@ -139,18 +84,3 @@ def alert_row(row: Alert) -> Json:
         "by": str(row.acknowledged_by) if row.acknowledged_by else "",
         "href": reverse("admin:kpi_alert_change", args=[row.pk]),
     }
-
-
-def value_of(name: str) -> Callable[[Bucket], float | None]:
-    return lambda bucket: bucket.values[name]
-
-
-def points(dashboard: Dashboard, value: Callable[[Bucket], float | None]) -> list[list[float]]:
-    """Return a series as pairs of time in ms and value, without the buckets that have none."""
-    pairs = ((milliseconds(bucket.start), value(bucket)) for bucket in dashboard.history)
-    return [[at, number] for at, number in pairs if number is not None]
-
-
-def milliseconds(moment: datetime) -> int:
-    """Return a time as JavaScript counts it, in ms since the epoch."""
-    return int(moment.timestamp() * 1000)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from kpi.dashboard.figures import Dashboard, InstrumentFigures
+from kpi.history.figures import quantile_ms
 from kpi.selectors import NEAR
 from market.kernel.console.figures import NOTHING, plain, rounded
 
@@ -157,19 +158,19 @@ def requests_card(dashboard: Dashboard) -> Card:
         unit=f"in {dashboard.window}",
         note=f"{share}{total(dashboard, 'rate_limit_hits'):,} over the rate limit",
         href=reverse("docs"),
-        spark=course(dashboard, "requests_per_second"),
+        spark=[bucket.per_second("requests") for bucket in dashboard.history],
     )
 
 
 def latency_card(dashboard: Dashboard) -> Card:
-    latencies = dashboard.latencies
+    p50, p95, p99 = (in_ms(quantile_ms(q, dashboard.latency_counts)) for q in (0.50, 0.95, 0.99))
     return Card(
         title="Latency, p95",
-        value=in_ms(latencies.p95),
+        value=p95,
         unit="ms",
-        note=f"median {in_ms(latencies.p50)}, p99 {in_ms(latencies.p99)}",
+        note=f"median {p50}, p99 {p99}",
         href=reverse("metrics"),
-        spark=[bucket.latencies.p95 for bucket in dashboard.history],
+        spark=[quantile_ms(0.95, bucket.latency_counts) for bucket in dashboard.history],
     )
 
 

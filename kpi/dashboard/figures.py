@@ -4,7 +4,6 @@ Nothing here grows with the orders: history comes from the KPI snapshots in one 
 running totals and from one aggregate over the open positions. Amounts in USDT.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,10 +17,10 @@ from django.utils import timezone
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
 from kpi.dashboard.margin_ratios import MarginRatios, margin_ratios
-from kpi.history.series import METRICS, Metric, Span, buckets, per_second, span_of
+from kpi.history.figures import COUNTS, HISTOGRAM, LEVELS
+from kpi.history.series import Span, buckets, span_of
 from kpi.models import Alert, InstrumentSnapshot, KpiSnapshot
 from kpi.requests.metrics import LATENCY_BOUNDS
-from kpi.requests.quantiles import quantile
 from kpi.selectors import OpenInterest, open_interest
 from market.kernel.snapshot import consistent_read
 from market.models import Instrument, MarketClock
@@ -30,25 +29,22 @@ from risk.selectors import get_policy, global_exposure, open_positions
 #: As many price series as a chart has room for: the instruments with the largest exposure.
 MOST_INSTRUMENTS: Final = 6
 
+NO_COUNTS: Final = (Decimal(),) * len(LATENCY_BOUNDS)
+
 Points = Sequence[tuple[datetime, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Latencies:
-    """Quantiles of the answer times in ms; None where nothing was answered."""
-
-    p50: float | None
-    p95: float | None
-    p99: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class Bucket:
-    """What the snapshots of one interval of the window add up to, and the last of their levels."""
+    """What the snapshots of one interval of the window come to, by the names of the figures."""
 
     start: datetime
-    values: Mapping[str, float | None]
-    latencies: Latencies
+    values: Mapping[str, Any]
+    latency_counts: Sequence[Decimal]
+
+    def per_second(self, count: str) -> float | None:
+        seconds = self.values["seconds"]
+        return self.values[count] / seconds if seconds else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +74,14 @@ class Dashboard:
     instruments: Sequence[InstrumentFigures]
     ratios: MarginRatios
     history: Sequence[Bucket]
-    latencies: Latencies
     rejections: Mapping[str, int]
     alerts: Sequence[Alert]
 
-
-#: Levels stand in the last snapshot of a bucket, counts are added up over all of them.
-LEVELS: Final = (*("global_exposure", "accounts_near_liquidation", "insurance_fund", "bad_debt"),)
-COUNTS: Final[Mapping[str, Metric]] = {
-    **{
-        name: metric
-        for name in (
-            *("requests", "errors", "rate_limit_hits", "orders_accepted", "orders_rejected"),
-            *("trades", "liquidations", "requests_per_second"),
-        )
-        if isinstance(metric := METRICS[name], Metric)
-    },
-    "rate_limit_hits_per_second": per_second("rate_limit_hits"),
-}
+    @property
+    def latency_counts(self) -> Sequence[Decimal]:
+        """The histogram over the whole window."""
+        counts = [bucket.latency_counts for bucket in self.history]
+        return [sum(column, Decimal()) for column in zip(NO_COUNTS, *counts, strict=True)]
 
 
 def get_dashboard(*, window: str) -> Dashboard:
@@ -108,7 +94,7 @@ def get_dashboard(*, window: str) -> Dashboard:
 
 def read_dashboard(window: str, span: Span, now: datetime) -> Dashboard:
     policy = get_policy()
-    history, slots, latencies = read_history(span)
+    history, slots = read_history(span)
     return Dashboard(
         window=window,
         at=now,
@@ -124,46 +110,36 @@ def read_dashboard(window: str, span: Span, now: datetime) -> Dashboard:
         instruments=instrument_figures(slots),
         ratios=margin_ratios(threshold=policy.liquidation_threshold),
         history=history,
-        latencies=latencies,
         rejections=rejections(span),
         alerts=open_alerts(),
     )
 
 
-def read_history(span: Span) -> tuple[list[Bucket], list[datetime], Latencies]:
-    """Return the buckets, the last snapshot's slot of each, and the latencies of all of them."""
-    sums = ", ".join(metric.value for metric in COUNTS.values())
-    histogram = ", ".join(f"sum(latency_counts[{n + 1}])" for n in range(len(LATENCY_BOUNDS)))
-    rows = buckets(f"max(slot), {sums}, {histogram}", span)
+SUMS: Final = ", ".join(["max(slot)", HISTOGRAM, *(figure.value for figure in COUNTS)])
+
+
+def read_history(span: Span) -> tuple[list[Bucket], list[datetime]]:
+    """Return the buckets, and the last snapshot's slot of each, where its levels stand."""
+    rows = buckets(SUMS, span)
     slots = [row[1] for row in rows]
-    levels = {
-        row["slot"]: row
-        for row in KpiSnapshot.objects.filter(slot__in=slots).values("slot", *LEVELS)
+    names = [figure.name for figure in LEVELS]
+    last = {
+        row.pop("slot"): row
+        for row in KpiSnapshot.objects.filter(slot__in=slots).values("slot", *names)
     }
-    history = [bucket_of(row, levels[row[1]]) for row in rows]
-    totals = [sum(row[n] or 0 for row in rows) for n in range(2 + len(COUNTS), WIDTH)]
-    return history, slots, latencies_of(totals)
+    history = [
+        Bucket(start, {**summed(sums), **plain(last[slot])}, latency_counts)
+        for start, slot, latency_counts, *sums in rows
+    ]
+    return history, slots
 
 
-WIDTH: Final = 2 + len(COUNTS) + len(LATENCY_BOUNDS)
+def summed(sums: Sequence[Decimal | float]) -> dict[str, float]:
+    return {figure.name: float(n) for figure, n in zip(COUNTS, sums, strict=True)}
 
 
-def bucket_of(row: Sequence[Any], levels: Mapping[str, Any]) -> Bucket:
-    counts = zip(COUNTS, row[2:], strict=False)
-    values = {**dict(counts), **{name: levels[name] for name in LEVELS}}
-    return Bucket(
-        start=row[0],
-        values={name: None if v is None else float(v) for name, v in values.items()},
-        latencies=latencies_of(row[2 + len(COUNTS) :]),
-    )
-
-
-def latencies_of(counts: Sequence[Decimal | int | None]) -> Latencies:
-    """Return the quantiles of a cumulative histogram over LATENCY_BOUNDS."""
-    histogram = {bound: float(n or 0) for bound, n in zip(LATENCY_BOUNDS, counts, strict=True)}
-    if not histogram[math.inf]:
-        return Latencies(None, None, None)
-    return Latencies(*(1000 * quantile(share, histogram) for share in (0.50, 0.95, 0.99)))
+def plain(levels: Mapping[str, Any]) -> dict[str, Any]:
+    return {n: float(v) if isinstance(v, Decimal) else v for n, v in levels.items()}
 
 
 def instrument_figures(slots: Sequence[datetime]) -> list[InstrumentFigures]:

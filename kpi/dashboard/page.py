@@ -10,66 +10,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from kpi.dashboard.as_json import dashboard_json
+from kpi.dashboard.charts import CHARTS
 from kpi.dashboard.figures import get_dashboard
-from kpi.history.series import WINDOWS
+from kpi.history.windows import WINDOWS
 from risk.selectors import get_policy
 
 #: A month of snapshots takes too long to add up every few seconds.
 SHOWN_WINDOWS: Final = tuple(name for name in WINDOWS if name != "30d")
 DEFAULT_WINDOW: Final = "1h"
-NO_SNAPSHOT: Final = "No figures in this window yet: the worker stores them every few seconds."
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """The frame of one chart; without data ``empty`` says what to do."""
-
-    key: str
-    title: str
-    unit: str
-    empty: str
-
-
-FRAMES: Final = (
-    Frame(
-        "prices",
-        "Mark prices",
-        "change over the window, %",
-        "No price yet: run a market step, or python manage.py tick.",
-    ),
-    Frame("exposure", "Global exposure", "USDT", NO_SNAPSHOT),
-    Frame(
-        "interest",
-        "Open interest by instrument",
-        "USDT, short and long",
-        "Nobody holds a position: place an order through the API.",
-    ),
-    Frame(
-        "ratios",
-        "Margin ratios",
-        "accounts with open positions",
-        "Nobody holds a position: place an order through the API.",
-    ),
-    Frame(
-        "liquidations",
-        "Liquidations",
-        "accounts closed out",
-        "No account was closed out in this window.",
-    ),
-    Frame(
-        "rejections",
-        "Rejected orders",
-        "by the check that refused them",
-        "No order was refused in this window.",
-    ),
-    Frame(
-        "latency",
-        "Latency of the API",
-        "ms, percentiles",
-        "No request in this window: call the API.",
-    ),
-    Frame("requests", "Requests", "per second", NO_SNAPSHOT),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +39,7 @@ def show_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, A
         "title": "Dashboard",
         "windows": SHOWN_WINDOWS,
         "window": window,
-        "frames": FRAMES,
+        "charts": CHARTS,
         "buttons": buttons(request),
         "data": dashboard_json(get_dashboard(window=window), user=request.user),
     }

@@ -1,4 +1,4 @@
-"""The counters that snapshots are made of: read, and told apart from what they were before.
+"""The counts that snapshots are made of: read, and told apart from what they were before.
 
 A source is a set of processes that count together, named by its place and by when it began to
 count. Counters of different sources are never compared, and one that fell starts anew.
@@ -6,11 +6,13 @@ count. Counters of different sources are never compared, and one that fell start
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
-from prometheus_client.samples import Sample
-
+from kpi.history.figures import COLUMNS, Source, read_from
+from kpi.history.rows import NewRows
+from kpi.models import KpiReading
 from kpi.requests.metrics import LATENCY_BOUNDS
 from kpi.requests.samples import Samples, api_samples
 
@@ -25,25 +27,8 @@ LATENCY: Final = "latency_le_"
 
 def counters_of(samples: Samples) -> dict[str, float]:
     """Return the counters of a set of samples, over all labels that the KPIs do not tell apart."""
-    answers = api_samples(samples, "api_requests_total")
-    seconds = api_samples(samples, "api_request_latency_seconds_sum")
-    return {
-        SINCE: counting_since(samples),
-        "requests": total(answers),
-        "errors": total(answers, lambda sample: int(sample.labels["status"]) >= 400),
-        "server_errors": total(answers, lambda sample: int(sample.labels["status"]) >= 500),
-        "latency_seconds": total(seconds),
-        "auth_failures": total(samples.get("auth_failures_total", ())),
-        "rate_limit_hits": total(samples.get("rate_limit_hits_total", ())),
-        "cache_outages": total(samples.get("cache_outages_total", ())),
-        **latencies(samples),
-    }
-
-
-def total(
-    samples: Sequence[Sample], counts: Callable[[Sample], bool] = lambda sample: True
-) -> float:
-    return sum(sample.value for sample in samples if counts(sample))
+    counts = read_from(Source.PROCESSES, samples)
+    return {SINCE: counting_since(samples), **counts, **latencies(samples)}
 
 
 def counting_since(samples: Samples) -> float:
@@ -117,3 +102,22 @@ def summed(increases: Sequence[Counters]) -> dict[str, float]:
 def latency_counts(increases: Counters) -> list[int]:
     """Return the increases of the latency histogram in the order of LATENCY_BOUNDS."""
     return [int(increases.get(LATENCY + name_of(bound), 0)) for bound in LATENCY_BOUNDS]
+
+
+def counts_since(
+    reading: KpiReading,
+    counters: Mapping[str, Counters],
+    *,
+    now: datetime,
+    until: Mapping[str, int] | None = None,
+) -> dict[str, Any]:
+    """Return what happened since a reading by the columns of a snapshot; rows up to ``until``."""
+    assert reading.read_at is not None
+    increases = risen(reading.counters, counters, read_at=reading.read_at.timestamp())
+    processes = (figure.name for figure in COLUMNS if figure.source is Source.PROCESSES)
+    return {
+        "seconds": (now - reading.read_at).total_seconds(),
+        "latency_counts": latency_counts(increases),
+        **{name: increases.get(name, 0.0) for name in processes},
+        **read_from(Source.ROWS, NewRows(reading, until or {})),
+    }

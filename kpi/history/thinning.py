@@ -1,18 +1,17 @@
 """Keeps the KPI history small: minutes instead of seconds after a day, nothing after a month.
 
-Merging adds counts up and keeps the last levels, so that no event is lost.
+Merging gives each figure the value that charts show for the minute, so that no event is lost.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
 from typing import Final
 
 from django.db import connection, transaction
 from django.utils import timezone
 
 from kpi.health.heartbeats import multiple_before
+from kpi.history.figures import COLUMNS
 from kpi.models import KpiSnapshot
 
 FINE_FOR: Final = timedelta(hours=24)
@@ -21,12 +20,21 @@ COARSE: Final = timedelta(minutes=1)
 #: Most snapshots that one run deletes, and most that it looks at to merge.
 CHUNK: Final = 5_000
 
-COUNTS: Final = (
-    *("seconds", "requests", "errors", "server_errors", "latency_seconds", "auth_failures"),
-    *("rate_limit_hits", "cache_outages", "orders_accepted", "orders_rejected"),
-    *("trades", "liquidations"),
+MERGE: Final = """
+WITH old AS (
+    SELECT *, date_bin(%(coarse)s * interval '1 second', slot, 'epoch') AS minute
+    FROM kpi_kpisnapshot
+    WHERE slot >= %(start)s AND slot < %(end)s ORDER BY slot LIMIT %(most)s FOR UPDATE
+), merged AS (
+    SELECT array_agg(slot ORDER BY slot) AS slots, {values}
+    FROM old GROUP BY minute HAVING count(*) > 1
 )
-MERGED: Final = (*COUNTS, "latency_counts", "rejections")
+UPDATE kpi_kpisnapshot AS kept SET {columns}
+FROM merged WHERE kept.slot = merged.slots[array_upper(merged.slots, 1)]
+RETURNING merged.slots
+"""
+VALUES: Final = ", ".join(f"{figure.value} AS {figure.name}" for figure in COLUMNS)
+SET_COLUMNS: Final = ", ".join(f"{figure.name} = merged.{figure.name}" for figure in COLUMNS)
 
 
 @transaction.atomic
@@ -52,15 +60,11 @@ def merge_old(before: datetime) -> int:
     start = first_unmerged(end)
     if start is None:
         return 0
-    rows = KpiSnapshot.objects.select_for_update().filter(slot__gte=start, slot__lt=end)
-    kept, merged = [], []
-    for _, minute in groupby(rows.order_by("slot")[:CHUNK], key=minute_of):
-        *earlier, last = minute
-        if earlier:
-            kept.append(merge(last, earlier))
-            merged += [row.slot for row in earlier]
-    KpiSnapshot.objects.bulk_update(kept, MERGED, batch_size=500)
-    return delete(merged)
+    merge = MERGE.format(values=VALUES, columns=SET_COLUMNS)
+    coarse = COARSE.total_seconds()
+    with connection.cursor() as cursor:
+        cursor.execute(merge, {"coarse": coarse, "start": start, "end": end, "most": CHUNK})
+        return delete([slot for [slots] in cursor.fetchall() for slot in slots[:-1]])
 
 
 FIRST_UNMERGED: Final = """
@@ -74,20 +78,6 @@ SELECT min(minute) FROM (
 def first_unmerged(end: datetime) -> datetime | None:
     """Return the first minute before ``end`` with more than one snapshot."""
     with connection.cursor() as cursor:
-        cursor.execute(FIRST_UNMERGED, [int(COARSE.total_seconds()), end])
+        cursor.execute(FIRST_UNMERGED, [COARSE.total_seconds(), end])
         [[minute]] = cursor.fetchall()
     return minute
-
-
-def minute_of(snapshot: KpiSnapshot) -> datetime:
-    return multiple_before(snapshot.slot, COARSE)
-
-
-def merge(last: KpiSnapshot, earlier: Sequence[KpiSnapshot]) -> KpiSnapshot:
-    """Add the counts of earlier snapshots to those of the last one, and return that."""
-    for name in COUNTS:
-        setattr(last, name, sum(getattr(row, name) for row in [*earlier, last]))
-    histograms = [row.latency_counts for row in [*earlier, last]]
-    last.latency_counts = [sum(counts) for counts in zip(*histograms, strict=True)]
-    last.rejections = dict(sum((Counter(row.rejections) for row in [*earlier, last]), Counter()))
-    return last

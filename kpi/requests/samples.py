@@ -42,3 +42,7 @@ def by_name(families: Iterable[Metric]) -> Samples:
 def api_samples(samples: Samples, name: str) -> list[Sample]:
     """Return the samples of a request metric that are API calls."""
     return [s for s in samples.get(name, ()) if not s.labels["endpoint"].startswith(NOT_API)]
+
+
+def total(samples: Iterable[Sample]) -> float:
+    return sum(sample.value for sample in samples)

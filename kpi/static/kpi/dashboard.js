@@ -91,7 +91,7 @@ function binned(points, { since, interval }, most = 48) {
 
 function showCharts({ charts, since, at, interval }) {
   const span = { since, until: at, interval };
-  const { prices, exposure, interest, ratios, liquidations, rejections, latency, requests } = charts;
+  const { prices, exposure, interest, ratios, liquidations, rejections } = charts;
   const highest = Math.max(...exposure.points.map(([, value]) => value), 0);
   const threshold = { label: "Threshold", color: "alarm", dashed: true, points: [[since, exposure.threshold], [at, exposure.threshold]] };
   const isNear = highest > exposure.threshold / 10;
@@ -115,17 +115,9 @@ function showCharts({ charts, since, at, interval }) {
     byCategory(rejections.map(({ label }) => label), [
       { label: "Rejected", values: rejections.map(({ count }) => count), color: "series-2" },
     ], { horizontal: true, unit: "orders" }));
-  showChart("latency", latency.p99.length, () =>
-    overTime([
-      { label: "Median", points: latency.p50 },
-      { label: "p95", points: latency.p95 },
-      { label: "p99", points: latency.p99 },
-    ], { ...span, unit: "ms" }));
-  showChart("requests", requests.answered.length, () =>
-    overTime([
-      { label: "Answered", fill: true, points: requests.answered },
-      { label: "Refused with 429", points: requests.limited },
-    ], { ...span, unit: "per second" }));
+  for (const [key, { lines, unit }] of Object.entries(charts)) {
+    if (lines) showChart(key, lines.some(({ points }) => points.length), () => overTime(lines, { ...span, unit }));
+  }
 }
 
 function accountRow({ name, href, tier, ratio, equity, margin, cushion }) {
