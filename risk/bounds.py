@@ -20,8 +20,8 @@ from django.db import connection, transaction
 from market.kernel.turns import Turn, wait_for_turn
 from risk.bound_models import BoundGeneration
 
-#: Beyond this many accounts to look at, one pass over all positions is cheaper.
-MOST_CANDIDATES: Final = 5_000
+#: Beyond so many accounts whose bounds leave a doubt, one pass over all positions is cheaper.
+MOST_DOUBTFUL: Final = 5_000
 #: New bounds get new references once marks have moved so far from the last ones, as a share.
 STALE_AFTER: Final = "0.0025"
 #: Accounts on the oldest of more generations move to the newest.
@@ -50,14 +50,14 @@ CROSS JOIN LATERAL (
     LIMIT {limit}
 ) AS bounded
 """
-CANDIDATES: Final = f"""
+DOUBTFUL: Final = f"""
 WITH {SPREADS}
 SELECT account_id FROM (
     SELECT account_id FROM risk_touchedaccount
     UNION
-    {FALLEN_BOUNDS.format(limit=MOST_CANDIDATES + 1)}
-) AS candidate
-LIMIT {MOST_CANDIDATES + 1}
+    {FALLEN_BOUNDS.format(limit=MOST_DOUBTFUL + 1)}
+) AS doubtful
+LIMIT {MOST_DOUBTFUL + 1}
 """
 # The exact rule, over the accounts that {accounts} leaves.
 BREACHES: Final = """
@@ -70,7 +70,7 @@ ORDER BY account_id
 ALL_BREACHES: Final = BREACHES.format(accounts="true")
 # Apart from the others, since a filter on a remainder misleads the planner.
 SHARD_BREACHES: Final = BREACHES.format(accounts="account_id %% %(shards)s = %(shard)s")
-CANDIDATE_BREACHES: Final = BREACHES.format(accounts="account_id = ANY(%(candidates)s)")
+DOUBTFUL_BREACHES: Final = BREACHES.format(accounts="account_id = ANY(%(doubtful)s)")
 
 
 def users_in_breach(*, shard: int = 0, shards: int = 1) -> list[int]:
@@ -79,12 +79,12 @@ def users_in_breach(*, shard: int = 0, shards: int = 1) -> list[int]:
     Several callers may share the accounts: each asks for its ``shard`` (from 0) of ``shards``.
     """
     with connection.cursor() as cursor:
-        cursor.execute(CANDIDATES)
-        candidates = [row[0] for row in cursor.fetchall()]
-        if len(candidates) > MOST_CANDIDATES:
+        cursor.execute(DOUBTFUL)
+        doubtful = [row[0] for row in cursor.fetchall()]
+        if len(doubtful) > MOST_DOUBTFUL:
             return all_users_in_breach(shard=shard, shards=shards)
-        mine = [account_id for account_id in candidates if account_id % shards == shard]
-        cursor.execute(CANDIDATE_BREACHES, {"candidates": mine})
+        mine = [account_id for account_id in doubtful if account_id % shards == shard]
+        cursor.execute(DOUBTFUL_BREACHES, {"doubtful": mine})
         return [row[0] for row in cursor.fetchall()]
 
 
