@@ -40,6 +40,7 @@ def door(tmp_path: Path) -> Iterator[Door]:
             "127.0.0.1:8081": f"127.0.0.1:{up}",
             "web:8000": f"{web[0]}:{web[1]}",
             "/tmp/": f"{tmp_path}/",  # noqa: S108
+            "_timeout 15s": "_timeout 2s",  # the tests wait for it
         }
         for name in ("nginx.conf", "exchange.conf", f"{kind}.conf"):
             text = (DOCKER / "nginx" / name).read_text()
