@@ -7,6 +7,7 @@ and a Redis database of its own.
 import gc
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +32,8 @@ class ApiClient(APIClient):
 
 ClientOf = Callable[[User], ApiClient]
 Restore = Callable[..., None]
+#: A slow hash protects passwords; a test has none to protect.
+HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 #: Whose tests coverage follows.
 MEASURED = {"risk", "trading", "model"}
 
@@ -102,6 +105,16 @@ def restore_database(django_db_setup: Restore) -> Restore:
     return django_db_setup
 
 
+@contextmanager
+def undone(blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Roll the block back, for a fixture that outlives a test; market steps may begin within."""
+    outermost = transaction.atomic()
+    outermost._from_testcase = True  # as Django marks its own
+    with blocker.unblock(), outermost:
+        yield
+        transaction.set_rollback(True)
+
+
 @pytest.fixture(autouse=True)
 def forget_rate_limits() -> None:
     """Let no test inherit the requests that another one counted."""
@@ -117,7 +130,7 @@ def stay_off_the_network(settings: Settings) -> None:
 @pytest.fixture(autouse=True)
 def hash_passwords_fast(settings: Settings) -> None:
     """A slow hash protects passwords; a test has none to protect."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.PASSWORD_HASHERS = [HASHER]
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from django.db import connection
 from accounts.models import User
 from kpi.audit.models import AuditRecord
 from kpi.audit.sealing import seal_records
-from tests.console import clerk, exchange, staff, trader
+from tests.console import clerk, exchange, seeded, staff, trader
 
-__all__ = ["clerk", "exchange", "staff", "trader"]
+__all__ = ["clerk", "exchange", "seeded", "staff", "trader"]
 
 Tamper = Callable[..., None]
 

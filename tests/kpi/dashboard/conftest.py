@@ -1,5 +1,5 @@
 """The seeded exchange and its staff."""
 
-from tests.console import clerk, exchange, staff, trader
+from tests.console import clerk, exchange, seeded, staff, trader
 
-__all__ = ["clerk", "exchange", "staff", "trader"]
+__all__ = ["clerk", "exchange", "seeded", "staff", "trader"]

@@ -18,15 +18,13 @@ from accounts.models import User
 from kpi.history.snapshots import take_snapshot
 from kpi.services import record_heartbeat
 from risk.engine import Intent
-from tests.conftest import Restore
+from tests.conftest import HASHER, Restore
 from tests.console import D
 from trading.services import place_order
 from trading.steps.by_hand import set_price
 
 CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
 PASSWORD = "a-password-of-the-tests"
-#: The one that every test of the suite may use; a session of the browser is checked with it.
-HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 
 
 def is_required() -> bool:

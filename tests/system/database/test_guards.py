@@ -21,6 +21,7 @@ from market.services import list_instrument, resume_instrument
 from risk.bound_models import ReferencePrice
 from risk.bounds import renew_bounds
 from risk.models import GlobalExposure, Position, RiskPolicy
+from tests.conftest import undone
 from tests.trading.conftest import doubt, order
 from trading.history.ledger_check import ledger_differences
 from trading.models import Liquidation, Order, OrderStatus, ParkedAnswer, Trade
@@ -880,13 +881,10 @@ BREAKS = [
 @pytest.fixture(scope="module")
 def history(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """An exchange on which everything has happened once; the attempts leave it as it is."""
-    outermost = transaction.atomic()
-    outermost._from_testcase = True  # as Django marks its own, so that a step may begin within
-    with django_db_blocker.unblock(), outermost:
+    with undone(django_db_blocker):
         live_through_everything()
         yield
         assert ledger_differences() == []
-        transaction.set_rollback(True)
 
 
 def live_through_everything() -> None:
