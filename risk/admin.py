@@ -17,10 +17,10 @@ from market.kernel.console.actions import row_action
 from market.kernel.console.figures import (
     NOTHING,
     aligned,
+    grouped,
     label_column,
     money,
     money_column,
-    plain,
     plain_column,
     signed,
     signed_column,
@@ -161,7 +161,7 @@ class PositionAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
 
     @admin.display(description="Entry")
     def entry(self, row: Position) -> str:
-        return aligned(plain(entry_price(row)))
+        return aligned(grouped(entry_price(row)))
 
     @admin.display(description="Unrealised")
     def unrealized(self, row: Position) -> str:

@@ -8,7 +8,7 @@ from django.urls import reverse
 from kpi.dashboard.figures import Dashboard, InstrumentFigures
 from kpi.history.figures import quantile_ms
 from kpi.selectors import NEAR
-from market.kernel.console.figures import NOTHING, plain, rounded
+from market.kernel.console.figures import NOTHING, grouped, rounded
 
 Spark = Sequence[float | None]
 
@@ -38,7 +38,7 @@ def market_card(row: InstrumentFigures) -> Card:
     mark = row.instrument.mark_price
     return Card(
         title=row.instrument.symbol,
-        value=plain(mark),
+        value=grouped(mark),
         unit="",
         note="halted" if row.instrument.halted else row.instrument.get_mark_source_display(),
         href=reverse("admin:market_instrument_change", args=[row.instrument.pk]),
@@ -70,7 +70,7 @@ def exposure_card(dashboard: Dashboard) -> Card:
         title="Global exposure",
         value=rounded(now),
         unit="USDT",
-        note=f"{share:.1%} of {plain(threshold)}",
+        note=f"{share:.1%} of {grouped(threshold)}",
         href=changelist("risk_instrumentexposure"),
         spark=spark,
         change=relative_change(spark, float(now)),
@@ -81,7 +81,7 @@ def exposure_card(dashboard: Dashboard) -> Card:
 
 def accounts_card(dashboard: Dashboard) -> Card:
     ratios = dashboard.ratios
-    limit = plain(ratios.bounds[0] * NEAR)
+    limit = grouped(ratios.bounds[0] * NEAR)
     return Card(
         title="Accounts near close-out",
         value=f"{ratios.near:,}",

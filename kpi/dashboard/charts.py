@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from kpi.dashboard.figures import Bucket, Dashboard
 from kpi.history.figures import quantile_ms
-from market.kernel.console.figures import plain
+from market.kernel.console.figures import grouped
 
 Value = Callable[[Bucket], float | None]
 
@@ -102,7 +102,7 @@ def interest(dashboard: Dashboard) -> Any:
 
 def ratios(dashboard: Dashboard) -> Any:
     """Return the histogram by the lower bounds of its bars; none where nobody holds a position."""
-    bounds = [plain(bound) for bound in dashboard.ratios.bounds]
+    bounds = [grouped(bound) for bound in dashboard.ratios.bounds]
     between = [f"{low} to {high}" for low, high in pairwise(bounds)]
     return {
         "from": ["below", *bounds] if dashboard.ratios.accounts else [],

@@ -8,7 +8,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidge
 
 from market.kernel.amounts import AMOUNT_FIELD
 from market.kernel.console.actions import Outcome, lead_back, list_action, staff_id
-from market.kernel.console.figures import plain, time_column
+from market.kernel.console.figures import grouped, time_column
 from market.kernel.console.pages import RecordAdmin
 from market.models import Instrument, MarketClock
 from trading.steps.by_hand import set_price
@@ -65,7 +65,7 @@ class MarketClockAdmin(RecordAdmin):
     def set_price(self, request: HttpRequest, form: forms.Form) -> str:
         instrument, price = form.cleaned_data["instrument"], form.cleaned_data["price"]
         result = told(set_price(symbol=instrument.symbol, price=price, staff_id=staff_id(request)))
-        return f"{instrument} at {plain(price)}. {result}"
+        return f"{instrument} at {grouped(price)}. {result}"
 
 
 def told(result: StepResult) -> str:

@@ -20,9 +20,9 @@ from market.kernel.console.actions import for_each, row_action
 from market.kernel.console.exports import ExportedAdmin
 from market.kernel.console.figures import (
     aligned,
+    grouped,
     label_column,
     money_column,
-    plain,
     plain_column,
     signed_column,
     tidied,
@@ -152,7 +152,7 @@ class OrderAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
 
     @admin.display(description="Price")
     def limit(self, order: Order) -> str:
-        return aligned(plain(order.shown_price))
+        return aligned(grouped(order.shown_price))
 
     def has_cancel_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("trading.change_order")

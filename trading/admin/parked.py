@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWi
 
 from accounts.access import caller
 from market.kernel.console.actions import row_action
-from market.kernel.console.figures import label_column, money, plain, time_column
+from market.kernel.console.figures import grouped, label_column, money, time_column
 from market.kernel.console.filters import DayFilter
 from market.kernel.console.pages import LargeRecordAdmin
 from trading.models import OPEN_STATUSES, ParkedAnswer
@@ -108,13 +108,13 @@ class ParkedAnswerAdmin(LargeRecordAdmin):
     @admin.display(description="Order as placed")
     def asked(self, parked: ParkedAnswer) -> str:
         order = parked.order
-        limit = "at the market" if order.price is None else f"at {plain(order.price)}"
-        return f"{order.side} {plain(order.size)} {order.symbol} {limit}, {order.leverage}x"
+        limit = "at the market" if order.price is None else f"at {grouped(order.price)}"
+        return f"{order.side} {grouped(order.size)} {order.symbol} {limit}, {order.leverage}x"
 
     @admin.display(description="Order as it stands")
     def booked(self, parked: ParkedAnswer) -> str:
         order = parked.order
-        filled, reserved = plain(order.filled_size), money(order.reserved_margin)
+        filled, reserved = grouped(order.filled_size), money(order.reserved_margin)
         return f"{order.status}: {filled} filled, {reserved} USDT of margin reserved"
 
     @admin.display(description="State")
@@ -148,7 +148,7 @@ class ParkedAnswerAdmin(LargeRecordAdmin):
     )
     def book(self, request: HttpRequest, form: forms.Form, parked: ParkedAnswer) -> str:
         order = book_parked(parked=parked, staff=caller(request), **entered(form))
-        size, price = plain(form.cleaned_data["size"]), plain(form.cleaned_data["price"])
+        size, price = grouped(form.cleaned_data["size"]), grouped(form.cleaned_data["price"])
         return f"Order {order.pk}: booked {size} at {price}; {because(parked)}"
 
     @row_action(

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from accounts.models import Account, AccountKind, Transfer
 from accounts.selectors import system_balance
 from market.kernel.amounts import EXACT
-from market.kernel.console.figures import NOTHING, aligned, money, plain, signed
+from market.kernel.console.figures import NOTHING, aligned, grouped, money, signed
 from risk.statement import PositionLine, Statement, account_statement
 from trading.history.equity import CURVES, equity_curve
 from trading.models import OPEN_STATUSES, Liquidation, Order
@@ -91,7 +91,7 @@ def figures(statement: Statement) -> list[Figure]:
         amount("Exposure", statement.exposure),
         amount("Margin used", statement.margin_used),
         amount("Available margin", statement.available_margin),
-        Figure("Margin ratio", NOTHING if ratio is None else f"{ratio:,.4f}", plain(ratio), ""),
+        Figure("Margin ratio", NOTHING if ratio is None else f"{ratio:,.4f}", grouped(ratio), ""),
         Figure("Tier", statement.tier.capitalize(), "", ""),
     ]
 
@@ -115,13 +115,13 @@ def position_table(account: Account, statement: Statement) -> Table:
 def position_row(line: PositionLine) -> list[str]:
     return [
         line.symbol,
-        aligned(plain(line.quantity)),
-        aligned(plain(near(line.entry_price, line.mark_price))),
-        aligned(plain(line.mark_price)),
+        aligned(grouped(line.quantity)),
+        aligned(grouped(near(line.entry_price, line.mark_price))),
+        aligned(grouped(line.mark_price)),
         aligned(money(cents(line.margin))),
         f"{line.leverage}x",
         signed(cents(line.unrealized_pnl)),
-        aligned(plain(near(line.liquidation_price, line.mark_price))),
+        aligned(grouped(near(line.liquidation_price, line.mark_price))),
         line.status.capitalize(),
     ]
 
@@ -148,8 +148,8 @@ def open_order_row(order: Order) -> list[Any]:
         page_of(order),
         order.symbol,
         order.get_side_display(),
-        aligned(plain(order.size)),
-        aligned(plain(order.shown_price)),
+        aligned(grouped(order.size)),
+        aligned(grouped(order.shown_price)),
         aligned(money(order.reserved_margin)),
         when(order),
     ]
@@ -169,8 +169,8 @@ def order_row(order: Order) -> list[Any]:
         page_of(order),
         order.symbol,
         order.get_side_display(),
-        aligned(plain(order.size)),
-        aligned(plain(order.shown_price)),
+        aligned(grouped(order.size)),
+        aligned(grouped(order.shown_price)),
         f"{order.leverage}x" if order.leverage else NOTHING,
         order.reject_code or order.get_status_display(),
         when(order),
@@ -193,7 +193,7 @@ def liquidation_row(row: Liquidation) -> list[Any]:
     ratio = row.margin_ratio_before
     return [
         page_of(row),
-        NOTHING if ratio is None else aligned(plain(ratio)),
+        NOTHING if ratio is None else aligned(grouped(ratio)),
         signed(row.equity_before),
         aligned(money(row.equity_after)),
         aligned(money(row.insurance_paid)),

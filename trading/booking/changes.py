@@ -1,4 +1,4 @@
-"""The book of one locked account: collects what happens to it and writes it in one statement.
+"""The changes of one locked account: collects what happens to it, to be written in one statement.
 
 Every order, fill, cancel and close-out ends here. The statement also holds the two promises that
 no single account can keep: the mark price is still the one that was decided on, and global
@@ -40,7 +40,7 @@ class PositionRow:
     closed_at: datetime | None = None
 
 
-class Book:
+class AccountChanges:
     """Changes of one account, kept as rows until ``trading.booking.writing.write`` stores them.
 
     ``state`` is the account as it will be; the caller decides on it and reports here what it
@@ -59,7 +59,7 @@ class Book:
         self.liquidation: Liquidation | None = None
         self.exposures = ExposureChanges()
         self.reservation_changed = False
-        #: What the book adds to global exposure at most, at the moments when an order opens.
+        #: What the changes add to global exposure at most, at the moments when an order opens.
         self.peak: Decimal | None = None
         self._open: dict[int, PositionRow] = {}
 
@@ -113,7 +113,7 @@ class Book:
         self.state = replace(self.state, balance=self.state.balance + amount)
 
     def note_opening(self) -> None:
-        """Hold what the book adds by now against the threshold: the last order adds risk."""
+        """Hold what is added by now against the threshold: the last order adds risk."""
         added = self.exposures.value
         self.peak = added if self.peak is None else max(added, self.peak)
 

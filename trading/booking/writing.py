@@ -1,4 +1,4 @@
-"""Writes a book in one statement, all of it or nothing.
+"""Writes the changes of an account in one statement, all of it or nothing.
 
 Rows travel as one JSON document, whose keys are column names, so that the statement has the same
 text for one order and for fifty and costs one round trip. The exposure rows are the only rows that
@@ -19,7 +19,7 @@ from market.kernel.amounts import ZERO
 from risk.exposure import ExposureChanges
 from risk.models import Position
 from risk.state import RiskSnapshot
-from trading.booking.changes import Book, Row
+from trading.booking.changes import AccountChanges, Row
 from trading.models import Liquidation, Order, Trade
 
 #: Rows to be stored, by the part of the statement that stores them.
@@ -31,7 +31,7 @@ class MarkMoved(Exception):
 
 
 class GlobalExposureExceeded(Exception):
-    """The book would lift global exposure above its threshold."""
+    """The changes would lift global exposure above its threshold."""
 
 
 @cache
@@ -90,7 +90,7 @@ ON CONFLICT (account_id) DO UPDATE
     SET reserved_margin = excluded.reserved_margin,
         reserved_notional = excluded.reserved_notional"""
 
-#: What a book may have to write, each part under the name of its rows in the document.
+#: What changes may have to write, each part under the name of its rows in the document.
 PARTS: Final = {
     "new_trading_liquidation": insert(Liquidation),
     "changed_trading_order": update(Order, ORDER_CHANGES),
@@ -103,7 +103,7 @@ PARTS: Final = {
 # PostgreSQL runs parts when they are read, not as they are written: a position must be closed
 # before the next one of the same instrument opens, and the shared rows come last.
 AFTER_CHANGES: Final = " WHERE (SELECT count(*) FROM changed_risk_position) >= 0"
-# A new order is stored as it is answered. Until then it knows only what its book had added to
+# A new order is stored as it is answered. Until then it knows only what its account had added to
 # global exposure by its turn.
 FIRST_ANSWER: Final = {
     "answered_filled_size": "filled_size",
@@ -170,16 +170,18 @@ def clauses_of(parts: Sequence[str]) -> list[str]:
     ]
 
 
-def write(book: Book, *, threshold: Decimal = ZERO) -> None:
-    """Store a book and complete its new orders with global exposure after each, in USDT.
+def write(changes: AccountChanges, *, threshold: Decimal = ZERO) -> None:
+    """Store changes and complete their new orders with global exposure after each, in USDT.
 
     Raises MarkMoved or GlobalExposureExceeded; the caller's transaction must then be rolled back.
-    The threshold holds back only a book in which an order adds risk.
+    The threshold holds back only changes in which an order adds risk.
     """
-    total = write_shared(document([book]), book.exposures, peak=book.peak, threshold=threshold)
-    for order in book.new_orders:
+    total = write_shared(
+        document([changes]), changes.exposures, peak=changes.peak, threshold=threshold
+    )
+    for order in changes.new_orders:
         if order.global_exposure_after is not None:
-            order.global_exposure_after += total - book.exposures.value
+            order.global_exposure_after += total - changes.exposures.value
 
 
 def write_shared(
@@ -227,17 +229,21 @@ def lock_headroom(snapshot: RiskSnapshot) -> Decimal:
     return snapshot.limits.global_exposure_threshold - total
 
 
-def document(books: Sequence[Book]) -> Document:
-    """Return books as the rows that the statement reads, by the names of PARTS."""
+def document(group: Sequence[AccountChanges]) -> Document:
+    """Return changes as the rows that the statement reads, by the names of PARTS."""
     return {
-        "new_trading_order": [stored(order) for b in books for order in b.new_orders],
-        "changed_trading_order": [changed(order) for b in books for order in b.changed_orders],
-        "new_trading_trade": [trade for b in books for trade in b.trades],
-        "new_trading_liquidation": [stored(b.liquidation) for b in books if b.liquidation],
-        "new_risk_position": [vars(row) for b in books for row in b.new_positions],
-        "changed_risk_position": [vars(row) for b in books for row in b.changed_positions.values()],
-        "new_accounts_transfer": [transfer for b in books for transfer in b.transfers],
-        "changed_risk_marginaccount": [reservation(b) for b in books if b.reservation_changed],
+        "new_trading_order": [stored(order) for one in group for order in one.new_orders],
+        "changed_trading_order": [changed(order) for one in group for order in one.changed_orders],
+        "new_trading_trade": [trade for one in group for trade in one.trades],
+        "new_trading_liquidation": [stored(one.liquidation) for one in group if one.liquidation],
+        "new_risk_position": [vars(row) for one in group for row in one.new_positions],
+        "changed_risk_position": [
+            vars(row) for one in group for row in one.changed_positions.values()
+        ],
+        "new_accounts_transfer": [transfer for one in group for transfer in one.transfers],
+        "changed_risk_marginaccount": [
+            reservation(one) for one in group if one.reservation_changed
+        ],
     }
 
 
@@ -259,12 +265,12 @@ def exposure_rows(exposures: ExposureChanges) -> list[Row]:
     ]
 
 
-def reservation(book: Book) -> Row:
+def reservation(changes: AccountChanges) -> Row:
     """Return what open orders of the account reserve from now on."""
     return {
-        "account_id": book.state.account_id,
-        "reserved_margin": book.state.reserved_margin,
-        "reserved_notional": book.state.reserved_notional,
+        "account_id": changes.state.account_id,
+        "reserved_margin": changes.state.reserved_margin,
+        "reserved_notional": changes.state.reserved_notional,
     }
 
 

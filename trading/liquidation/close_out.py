@@ -1,4 +1,4 @@
-"""What closing out one account does to its book: open orders go, then positions, then the deficit.
+"""What closing out one account changes: open orders go, then positions, then the deficit.
 
 The rule is the margin close-out rule of ESMA's product intervention, per account and with all its
 positions. What the balance cannot pay, the insurance fund pays as far as it reaches; the rest is
@@ -14,13 +14,13 @@ from risk.execution import execute
 from risk.margin import fee
 from risk.models import LiquidationMode
 from risk.state import AccountState, Limits, OpenPosition
-from trading.booking.changes import Book
+from trading.booking.changes import AccountChanges
 from trading.liquidation.insurance import InsuranceFund
 from trading.models import Liquidation, Order, OrderStatus, OrderType, Side
 
 
 def close_out(
-    book: Book,
+    changes: AccountChanges,
     limits: Limits,
     *,
     liquidation_id: int,
@@ -32,18 +32,18 @@ def close_out(
 
     ``open_orders`` are its orders that rest here; every closing order takes one of ``order_ids``.
     """
-    liquidation = book.liquidation = new_liquidation(book, limits, liquidation_id)
+    liquidation = changes.liquidation = new_liquidation(changes, limits, liquidation_id)
     for order in open_orders:
-        cancel(book, order)
-    close_positions(book, limits, order_ids)
-    liquidation.insurance_paid, liquidation.bad_debt = fund.cover_deficit(book, liquidation)
-    record_outcome(liquidation, book.state)
+        cancel(changes, order)
+    close_positions(changes, limits, order_ids)
+    liquidation.insurance_paid, liquidation.bad_debt = fund.cover_deficit(changes, liquidation)
+    record_outcome(liquidation, changes.state)
     return liquidation
 
 
-def new_liquidation(book: Book, limits: Limits, liquidation_id: int) -> Liquidation:
+def new_liquidation(changes: AccountChanges, limits: Limits, liquidation_id: int) -> Liquidation:
     """Return a liquidation with the account's figures before it."""
-    before = book.state
+    before = changes.state
     return Liquidation(
         id=liquidation_id,
         account_id=before.account_id,
@@ -54,27 +54,27 @@ def new_liquidation(book: Book, limits: Limits, liquidation_id: int) -> Liquidat
         margin_before=before.position_margin,
         insurance_paid=ZERO,
         bad_debt=ZERO,
-        created_at=book.now,
+        created_at=changes.now,
     )
 
 
-def cancel(book: Book, order: Order) -> None:
+def cancel(changes: AccountChanges, order: Order) -> None:
     """Cancel an open order and give back what it reserves."""
-    book.change_order(order)
-    book.release(order)
+    changes.change_order(order)
+    changes.release(order)
     order.status = OrderStatus.CANCELED
 
 
-def close_positions(book: Book, limits: Limits, order_ids: Iterator[int]) -> None:
+def close_positions(changes: AccountChanges, limits: Limits, order_ids: Iterator[int]) -> None:
     """Close positions at their marks, the largest loss first, as far as the policy's mode goes."""
     for position in sorted(
-        book.state.positions.values(), key=lambda p: (p.unrealized_pnl, p.symbol)
+        changes.state.positions.values(), key=lambda p: (p.unrealized_pnl, p.symbol)
     ):
         if limits.liquidation_mode == LiquidationMode.LARGEST_LOSS_FIRST and is_restored(
-            book.state, limits.liquidation_threshold
+            changes.state, limits.liquidation_threshold
         ):
             break
-        close_position(book, position, next(order_ids), limits.liquidation_fee_rate)
+        close_position(changes, position, next(order_ids), limits.liquidation_fee_rate)
 
 
 def is_restored(account: AccountState, threshold: Decimal) -> bool:
@@ -86,10 +86,12 @@ def is_restored(account: AccountState, threshold: Decimal) -> bool:
     return not account.is_in_breach(threshold) and account.balance >= 0
 
 
-def close_position(book: Book, position: OpenPosition, order_id: int, fee_rate: Decimal) -> None:
+def close_position(
+    changes: AccountChanges, position: OpenPosition, order_id: int, fee_rate: Decimal
+) -> None:
     """Close one position at its mark price, as an order, a trade and its transfers."""
-    order = closing_order(book, position, order_id)
-    book.add_order(order)
+    order = closing_order(changes, position, order_id)
+    changes.add_order(order)
     execution = execute(
         position.holding,
         -position.holding.quantity,
@@ -98,17 +100,17 @@ def close_position(book: Book, position: OpenPosition, order_id: int, fee_rate: 
         fee_rate=ZERO,
         reduce_only=True,
     )
-    book.fill(order, execution, position.mark_price)
+    changes.fill(order, execution, position.mark_price)
     order.accepted_as = order.status
-    charged = min(fee(order.size, position.mark_price, fee_rate), max(book.state.balance, ZERO))
-    book.post(TransferKind.LIQUIDATION_FEE, -charged, order)
+    charged = min(fee(order.size, position.mark_price, fee_rate), max(changes.state.balance, ZERO))
+    changes.post(TransferKind.LIQUIDATION_FEE, -charged, order)
 
 
-def closing_order(book: Book, position: OpenPosition, order_id: int) -> Order:
+def closing_order(changes: AccountChanges, position: OpenPosition, order_id: int) -> Order:
     """Return the order by which the exchange closes a position."""
     return Order(
         id=order_id,
-        account_id=book.state.account_id,
+        account_id=changes.state.account_id,
         instrument_id=position.instrument_id,
         symbol=position.symbol,
         side=Side.SELL if position.holding.quantity > 0 else Side.BUY,
@@ -122,8 +124,8 @@ def closing_order(book: Book, position: OpenPosition, order_id: int) -> Order:
         required_margin=ZERO,
         reserved_margin=ZERO,
         reserved_notional=ZERO,
-        created_at=book.now,
-        updated_at=book.now,
+        created_at=changes.now,
+        updated_at=changes.now,
     )
 
 

@@ -7,12 +7,12 @@ from accounts.models import TransferKind
 from accounts.selectors import insurance_fund_balance
 from accounts.services import fold_movements
 from market.kernel.amounts import ZERO
-from trading.booking.changes import Book
+from trading.booking.changes import AccountChanges
 from trading.models import Liquidation, Order
 
 
 class InsuranceFund:
-    """The insurance fund as one transaction sees it, with what its books have yet to write.
+    """The insurance fund as one transaction sees it, with what its accounts have yet to write.
 
     The first deficit locks and reads it; a transaction without one leaves it alone.
     """
@@ -21,19 +21,21 @@ class InsuranceFund:
         self._stored: Decimal | None = None
         self._unwritten = ZERO
 
-    def cover_deficit(self, book: Book, cause: Order | Liquidation) -> tuple[Decimal, Decimal]:
+    def cover_deficit(
+        self, changes: AccountChanges, cause: Order | Liquidation
+    ) -> tuple[Decimal, Decimal]:
         """Cover what a balance cannot pay and return (insurance paid, bad debt), in USDT.
 
-        Called once for each book of the transaction: its liquidation fees reach the fund first.
+        Called once for each account of the transaction: its liquidation fees reach the fund first.
         """
-        self._unwritten += liquidation_fees(book)
-        deficit = -book.state.balance
+        self._unwritten += liquidation_fees(changes)
+        deficit = -changes.state.balance
         if deficit <= 0:
             return ZERO, ZERO
         paid = min(max(self._available(), ZERO), deficit)
         self._unwritten -= paid
-        book.post(TransferKind.INSURANCE_COVER, paid, cause)
-        book.post(TransferKind.BAD_DEBT, deficit - paid, cause)
+        changes.post(TransferKind.INSURANCE_COVER, paid, cause)
+        changes.post(TransferKind.BAD_DEBT, deficit - paid, cause)
         return paid, deficit - paid
 
     def _available(self) -> Decimal:
@@ -44,7 +46,7 @@ class InsuranceFund:
         return self._stored + self._unwritten
 
 
-def liquidation_fees(book: Book) -> Decimal:
-    """Return what a book pays into the fund, in USDT."""
-    fees = (t["amount"] for t in book.transfers if t["kind"] == TransferKind.LIQUIDATION_FEE)
+def liquidation_fees(changes: AccountChanges) -> Decimal:
+    """Return what an account pays into the fund, in USDT."""
+    fees = (t["amount"] for t in changes.transfers if t["kind"] == TransferKind.LIQUIDATION_FEE)
     return sum(fees, ZERO)

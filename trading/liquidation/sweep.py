@@ -16,7 +16,7 @@ from market.kernel.locks import limit_lock_waits
 from risk.bounds import users_in_breach
 from risk.selectors import read_risk_states
 from risk.state import RiskSnapshot
-from trading.booking.changes import Book
+from trading.booking.changes import AccountChanges
 from trading.booking.group import write_group
 from trading.booking.isolation import PATIENCE, Isolation
 from trading.booking.retrying import until_mark_holds
@@ -87,22 +87,24 @@ def liquidate(*, user_ids: Sequence[int], patience: float = PATIENCE) -> list[Li
     ids = draw_ids(snapshots)
     open_orders = open_orders_of(snapshots)
     now, fund = timezone.now(), InsuranceFund()
-    books = [Book(snapshot.account, now) for snapshot in snapshots]
+    group = [AccountChanges(snapshot.account, now) for snapshot in snapshots]
     order_ids = iter(ids.orders)
     done = [
         close_out(
-            book,
+            changes,
             snapshot.limits,
             liquidation_id=liquidation_id,
             order_ids=order_ids,
-            open_orders=open_orders.get(book.state.account_id, ()),
+            open_orders=open_orders.get(changes.state.account_id, ()),
             fund=fund,
         )
-        for book, snapshot, liquidation_id in zip(books, snapshots, ids.liquidations, strict=True)
+        for changes, snapshot, liquidation_id in zip(
+            group, snapshots, ids.liquidations, strict=True
+        )
     ]
-    write_group(books)
-    for book, liquidation in zip(books, done, strict=True):
-        log_liquidation(book.state.user_id, liquidation)
+    write_group(group)
+    for changes, liquidation in zip(group, done, strict=True):
+        log_liquidation(changes.state.user_id, liquidation)
     return done
 
 

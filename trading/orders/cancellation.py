@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from accounts.locks import lock_account
 from risk.selectors import read_risk_state
-from trading.booking.changes import Book
+from trading.booking.changes import AccountChanges
 from trading.booking.retrying import until_mark_holds
 from trading.booking.writing import write
 from trading.errors import OrderNotOpen
@@ -28,9 +28,9 @@ def end_order(
     order = Order.objects.select_related("account").get(pk=order.pk)
     if order.status not in OPEN_STATUSES:
         raise OrderNotOpen(order_id=order.pk, status=order.status)
-    book = Book(read_risk_state(account_id=account_id).account, timezone.now())
-    book.change_order(order)
-    book.release(order)
+    changes = AccountChanges(read_risk_state(account_id=account_id).account, timezone.now())
+    changes.change_order(order)
+    changes.release(order)
     order.status, order.reject_code, order.reject_detail = status, reject_code, reject_detail
-    write(book)
+    write(changes)
     return order

@@ -16,7 +16,7 @@ from risk.denials import Denial, deny
 from risk.engine import Approval, Intent, check_order
 from risk.selectors import read_risk_state
 from risk.state import InstrumentState, RiskSnapshot, RiskState
-from trading.booking.changes import Book
+from trading.booking.changes import AccountChanges
 from trading.booking.retrying import until_mark_holds
 from trading.booking.writing import GlobalExposureExceeded, lock_headroom, write
 from trading.metrics import count_order, order_latency_seconds
@@ -82,14 +82,14 @@ def decide_and_book(
         account_id=account_id, symbols={ticket.intent.symbol for ticket in tickets}
     )
     headroom = lock_headroom(snapshot) if at_threshold else None
-    session = Session(desk, snapshot, opened, headroom)
-    outcomes = [session.take(t, key) for t, key in zip(tickets, opened.order_ids, strict=True)]
-    if session.book.new_orders:
-        write(session.book, threshold=snapshot.limits.global_exposure_threshold)
+    decisions = Decisions(desk, snapshot, opened, headroom)
+    outcomes = [decisions.take(t, key) for t, key in zip(tickets, opened.order_ids, strict=True)]
+    if decisions.changes.new_orders:
+        write(decisions.changes, threshold=snapshot.limits.global_exposure_threshold)
     return outcomes
 
 
-class Session:
+class Decisions:
     """Decides on tickets one by one and books what they do, before anything is written.
 
     ``headroom`` is how much global exposure may still grow, None where the database decides.
@@ -107,7 +107,7 @@ class Session:
         self.earlier = opened.earlier
         self.open_orders = opened.open_orders
         self.headroom = headroom
-        self.book = Book(snapshot.account, timezone.now())
+        self.changes = AccountChanges(snapshot.account, timezone.now())
         self.owner = Account(id=snapshot.account.account_id, user_id=snapshot.account.user_id)
 
     def take(self, ticket: Ticket, order_id: int) -> Outcome:
@@ -121,17 +121,17 @@ class Session:
         return placement
 
     def _place(self, ticket: Ticket, order_id: int) -> Placement:
-        state = self.snapshot.facing(ticket.intent.symbol, self.book.state, self.open_orders)
-        decision = self.desk.check(ticket.intent, state, self.book.now)
+        state = self.snapshot.facing(ticket.intent.symbol, self.changes.state, self.open_orders)
+        decision = self.desk.check(ticket.intent, state, self.changes.now)
         if isinstance(decision, Approval) and self._exceeds_threshold(decision, state):
             decision = deny("global_exposure_exceeded")
         order = self._new_order(order_id, ticket, state.instrument)
         if isinstance(decision, Denial):
             refuse(order, decision)
-            self.book.add_order(order)
+            self.changes.add_order(order)
             return Placement(order, decision)
         assert state.instrument is not None
-        book_approved(self.book, order, decision, state.instrument)
+        book_approved(self.changes, order, decision, state.instrument)
         self.open_orders += order.status in OPEN_STATUSES
         return Placement(order)
 
@@ -141,7 +141,7 @@ class Session:
         assert state.instrument is not None
         assert state.instrument.mark_price is not None
         change = approval.change.valued_at(state.instrument.mark_price)
-        return self.book.exposures.value + change > self.headroom
+        return self.changes.exposures.value + change > self.headroom
 
     def _new_order(
         self, order_id: int, ticket: Ticket, instrument: InstrumentState | None
@@ -167,8 +167,8 @@ class Session:
             required_margin=ZERO,
             reserved_margin=ZERO,
             reserved_notional=ZERO,
-            created_at=self.book.now,
-            updated_at=self.book.now,
+            created_at=self.changes.now,
+            updated_at=self.changes.now,
         )
 
 
@@ -184,7 +184,7 @@ def refuse(order: Order, denial: Denial) -> None:
 
 
 def book_approved(
-    book: Book, order: Order, approval: Approval, instrument: InstrumentState
+    changes: AccountChanges, order: Order, approval: Approval, instrument: InstrumentState
 ) -> None:
     """Book what an approved order does at once or reserves."""
     assert instrument.mark_price is not None
@@ -193,12 +193,12 @@ def book_approved(
     order.reserved_margin = approval.reserved_margin
     order.reserved_notional = approval.reserved_notional
     order.user_exposure_after = approval.user_exposure_after
-    book.add_order(order)
+    changes.add_order(order)
     if approval.execution:
-        book.fill(order, approval.execution, instrument.mark_price)
+        changes.fill(order, approval.execution, instrument.mark_price)
     else:
-        book.exposures.add(instrument.id, instrument.mark_price, approval.change)
+        changes.exposures.add(instrument.id, instrument.mark_price, approval.change)
     if approval.opens:
-        book.note_opening()
+        changes.note_opening()
     order.accepted_as = order.status
-    order.global_exposure_after = book.exposures.value
+    order.global_exposure_after = changes.exposures.value

@@ -19,7 +19,7 @@ from risk.denials import Denial, deny
 from risk.execution import Execution, execute, is_affordable, reducible_size
 from risk.selectors import read_risk_state
 from risk.state import AccountState, InstrumentState, RiskSnapshot
-from trading.booking.changes import Book
+from trading.booking.changes import AccountChanges
 from trading.booking.isolation import Isolation
 from trading.booking.retrying import until_mark_holds
 from trading.booking.writing import write
@@ -82,15 +82,15 @@ def fill_orders_of(*, user_id: int, order_ids: Collection[int], patience: float)
     if not orders:
         return []
     snapshot = read_risk_state(account_id=account_id, symbols={order.symbol for order in orders})
-    book = Book(snapshot.account, timezone.now())
+    changes = AccountChanges(snapshot.account, timezone.now())
     for order in orders:
-        book.change_order(order)
-        fill_or_end(book, order, snapshot)
-    write(book)
+        changes.change_order(order)
+        fill_or_end(changes, order, snapshot)
+    write(changes)
     return [order for order in orders if order.status not in OPEN_STATUSES]
 
 
-def fill_or_end(book: Book, order: Order, snapshot: RiskSnapshot) -> None:
+def fill_or_end(changes: AccountChanges, order: Order, snapshot: RiskSnapshot) -> None:
     """Fill an order, end it where it can't be filled, or leave it as resting during a halt."""
     instrument = snapshot.instruments[order.symbol]
     assert instrument.mark_price is not None
@@ -98,13 +98,13 @@ def fill_or_end(book: Book, order: Order, snapshot: RiskSnapshot) -> None:
         # Halted since the price was reached: once that ends, a step looks at the price anew.
         order.triggered_at = None
         return
-    book.release(order)
-    outcome = execution_of(order, instrument, book.state, suspended=snapshot.limits.suspended)
+    changes.release(order)
+    outcome = execution_of(order, instrument, changes.state, suspended=snapshot.limits.suspended)
     if isinstance(outcome, Denial):
         order.status = OrderStatus.EXPIRED
         order.reject_code, order.reject_detail = outcome.code, outcome.detail
     else:
-        book.fill(order, outcome, instrument.mark_price)
+        changes.fill(order, outcome, instrument.mark_price)
 
 
 def execution_of(

@@ -19,7 +19,7 @@ from risk.denials import Denial
 from risk.execution import execute
 from risk.margin import share
 from risk.selectors import price_collar, read_risk_state
-from trading.booking.changes import Book
+from trading.booking.changes import AccountChanges
 from trading.booking.retrying import until_mark_holds
 from trading.booking.writing import write
 from trading.liquidation.insurance import InsuranceFund
@@ -46,17 +46,17 @@ def settle(*, order: Order, result: OrderResult, fills: Sequence[Fill]) -> Order
 @until_mark_holds
 @transaction.atomic
 def settle_or_park(order: Order, answer: Answer, *, complaint: str = "") -> Order:
-    order, book = lock_order(order)
+    order, changes = lock_order(order)
     if order.status not in OPEN_STATUSES:
         park_late_fill(order, answer)
         return order
     if is_parked(order):
         return order
-    complaint = complaint or complaint_about(answer, asked_of(order, book.now))
+    complaint = complaint or complaint_about(answer, asked_of(order, changes.now))
     if complaint:
         park(order, answer, complaint)
         return order
-    book_answer(book, order, answer)
+    book_answer(changes, order, answer)
     return order
 
 
@@ -78,7 +78,7 @@ def asked_of(order: Order, now: datetime) -> Asked:
     )
 
 
-def book_answer(book: Book, order: Order, answer: Answer) -> None:
+def book_answer(changes: AccountChanges, order: Order, answer: Answer) -> None:
     """Book what is new in an answer that fits its order."""
     new_fills = list(answer.unbooked(order.filled_size))
     filled_size = sum((size for _, size in new_fills), order.filled_size)
@@ -86,43 +86,43 @@ def book_answer(book: Book, order: Order, answer: Answer) -> None:
     if not new_fills and status == order.status:
         return
     left = order.size - order.filled_size
-    book.change_order(order)
+    changes.change_order(order)
     for price, size in new_fills:
-        book_fill(book, order, price, size)
+        book_fill(changes, order, price, size)
     order.status = status
-    keep_reserved(book, order, left)
-    InsuranceFund().cover_deficit(book, order)
+    keep_reserved(changes, order, left)
+    InsuranceFund().cover_deficit(changes, order)
     if order.status == OrderStatus.EXPIRED:
         explain(
             order, Denial(VENUE_EXPIRED, f"The venue ended the order as {answer.result.status}.")
         )
-    write(book)
+    write(changes)
 
 
 @until_mark_holds
 @transaction.atomic
 def end_absent(*, order: Order, status: OrderStatus, denial: Denial) -> Order:
     """End an order that is not at the venue, and return it."""
-    order, book = lock_order(order)
+    order, changes = lock_order(order)
     if order.status not in OPEN_STATUSES or is_parked(order):
         return order
-    book.change_order(order)
-    book.release(order)
+    changes.change_order(order)
+    changes.release(order)
     order.status = status
     explain(order, denial)
-    write(book)
+    write(changes)
     return order
 
 
-def lock_order(order: Order) -> tuple[Order, Book]:
-    """Lock an order's account and return the order as it is now, with the account's book."""
+def lock_order(order: Order) -> tuple[Order, AccountChanges]:
+    """Lock an order's account and return the order as it is now, with the account's changes."""
     assert order.account.user_id is not None
     account_id = lock_account(user_id=order.account.user_id)
     fresh = Order.objects.select_related("account", "instrument").get(pk=order.pk)
-    return fresh, Book(read_risk_state(account_id=account_id).account, timezone.now())
+    return fresh, AccountChanges(read_risk_state(account_id=account_id).account, timezone.now())
 
 
-def book_fill(book: Book, order: Order, price: Decimal, size: Decimal) -> None:
+def book_fill(changes: AccountChanges, order: Order, price: Decimal, size: Decimal) -> None:
     """Book one fill; what filled with the placement took liquidity, what came later gave it."""
     instrument = order.instrument
     assert instrument is not None
@@ -130,7 +130,7 @@ def book_fill(book: Book, order: Order, price: Decimal, size: Decimal) -> None:
     assert order.leverage is not None
     took = order.status == OrderStatus.PENDING_NEW
     execution = execute(
-        book.state.holding(instrument.pk),
+        changes.state.holding(instrument.pk),
         size if order.side == Side.BUY else -size,
         price=price,
         leverage=order.leverage,
@@ -138,7 +138,7 @@ def book_fill(book: Book, order: Order, price: Decimal, size: Decimal) -> None:
         reduce_only=False,
     )
     status = order.status
-    book.fill(order, execution, instrument.mark_price)
+    changes.fill(order, execution, instrument.mark_price)
     order.status = status
 
 
@@ -157,13 +157,13 @@ def status_of(order: Order, result: OrderResult, filled_size: Decimal) -> OrderS
     return OrderStatus.NEW if listed else OrderStatus(order.status)
 
 
-def keep_reserved(book: Book, order: Order, left_before: Decimal) -> None:
+def keep_reserved(changes: AccountChanges, order: Order, left_before: Decimal) -> None:
     """Keep the share of the reservation that belongs to what is still open."""
     if order.status not in OPEN_STATUSES:
-        book.release(order)
+        changes.release(order)
         return
     left = order.size - order.filled_size
-    book.release(
+    changes.release(
         order,
         margin=share(order.reserved_margin, left, left_before),
         notional=share(order.reserved_notional, left, left_before),

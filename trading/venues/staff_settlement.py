@@ -14,7 +14,7 @@ from accounts.models import Transfer, User
 from accounts.services import adjust_balance
 from market.kernel.amounts import LARGEST_INPUT, plain
 from risk.denials import Denial
-from trading.booking.changes import Book
+from trading.booking.changes import AccountChanges
 from trading.booking.retrying import until_mark_holds
 from trading.booking.writing import write
 from trading.errors import AlreadySettled, NotSettledSo
@@ -37,7 +37,7 @@ def book_parked(
     Raises AlreadySettled, ReasonRequired, and NotSettledSo for an order that has ended or a fill
     beyond what is left of it.
     """
-    order, book = lock_parked(parked, reason)
+    order, changes = lock_parked(parked, reason)
     must_be_open(order)
     left = order.size - order.filled_size
     if not (can_be_booked(price, size) and size <= left and price < LARGEST_INPUT):
@@ -45,9 +45,9 @@ def book_parked(
             f"A fill is at most the {plain(left)} that is left, and positive; size, price and "
             "their product have 8 decimal places at most."
         )
-    book.change_order(order)
-    book_fill(book, order, price, size)
-    end(book, order, OrderStatus.FILLED if size == left else OrderStatus.EXPIRED)
+    changes.change_order(order)
+    book_fill(changes, order, price, size)
+    end(changes, order, OrderStatus.FILLED if size == left else OrderStatus.EXPIRED)
     close(parked, ParkedOutcome.BOOKED, reason, staff)
     return order
 
@@ -59,10 +59,10 @@ def release_parked(*, parked: ParkedAnswer, reason: str, staff: User) -> Order:
 
     Raises AlreadySettled, ReasonRequired, and NotSettledSo for an order that has ended.
     """
-    order, book = lock_parked(parked, reason)
+    order, changes = lock_parked(parked, reason)
     must_be_open(order)
-    book.change_order(order)
-    end(book, order, OrderStatus.EXPIRED)
+    changes.change_order(order)
+    end(changes, order, OrderStatus.EXPIRED)
     close(parked, ParkedOutcome.RELEASED, reason, staff)
     return order
 
@@ -92,18 +92,18 @@ def adjust_parked(
     )
 
 
-def lock_parked(parked: ParkedAnswer, reason: str) -> tuple[Order, Book]:
-    """Lock the account of a parked order and return the order with the account's book.
+def lock_parked(parked: ParkedAnswer, reason: str) -> tuple[Order, AccountChanges]:
+    """Lock the account of a parked order and return the order with the account's changes.
 
     Raises AlreadySettled, and ReasonRequired for a blank reason.
     """
     if not reason.strip():
         raise ReasonRequired
-    order, book = lock_order(parked.order)
+    order, changes = lock_order(parked.order)
     parked.refresh_from_db(fields=["settled_at"])
     if parked.settled_at is not None:
         raise AlreadySettled
-    return order, book
+    return order, changes
 
 
 def must_be_open(order: Order) -> None:
@@ -111,14 +111,14 @@ def must_be_open(order: Order) -> None:
         raise NotSettledSo("The order has ended and never changes; adjust the balance.")
 
 
-def end(book: Book, order: Order, status: OrderStatus) -> None:
-    """End a locked order whose fills are in its book, and write the book."""
+def end(changes: AccountChanges, order: Order, status: OrderStatus) -> None:
+    """End a locked order whose fills are in its changes, and write the changes."""
     order.status = status
-    book.release(order)
-    InsuranceFund().cover_deficit(book, order)
+    changes.release(order)
+    InsuranceFund().cover_deficit(changes, order)
     if status == OrderStatus.EXPIRED:
         explain(order, SETTLED)
-    write(book)
+    write(changes)
 
 
 def close(parked: ParkedAnswer, outcome: ParkedOutcome, reason: str, staff: User) -> None:

@@ -17,7 +17,7 @@ GAIN: Final = "text-green-700 dark:text-green-400"
 LOSS: Final = "text-red-700 dark:text-red-400"
 
 
-def plain(value: Decimal | None) -> str:
+def grouped(value: Decimal | None) -> str:
     """Write a decimal without trailing zeros: ``1,300`` and ``0.00001``."""
     return NOTHING if value is None else written(value.normalize(EXACT))
 
@@ -63,7 +63,7 @@ def aligned(text: str) -> SafeString:
 def tidied(contents: str) -> str:
     """Rewrite a decimal that a form shows with all of its places; leave other text alone."""
     try:
-        return plain(Decimal(contents))
+        return grouped(Decimal(contents))
     except InvalidOperation:
         return contents
 
@@ -83,7 +83,7 @@ def signed_column(field: str, title: str = "") -> Column:
 
 def plain_column(field: str, title: str = "") -> Column:
     """Return a list column of a price, a size, a rate or a ratio."""
-    return column(field, title, lambda value: aligned(plain(value)))
+    return column(field, title, lambda value: aligned(grouped(value)))
 
 
 def time_column(field: str, title: str = "") -> Column:

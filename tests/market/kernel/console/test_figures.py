@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market.kernel.console.figures import money, plain, signed
+from market.kernel.console.figures import grouped, money, signed
 
 AMOUNTS = st.decimals("-1e20", "1e20", places=8)
 
@@ -17,7 +17,7 @@ def read(text: str) -> Decimal:
 
 @given(AMOUNTS)
 def test_nothing_is_lost(value: Decimal) -> None:
-    assert read(plain(value)) == value == read(money(value))
+    assert read(grouped(value)) == value == read(money(value))
 
 
 @pytest.mark.parametrize(
@@ -32,11 +32,11 @@ def test_nothing_is_lost(value: Decimal) -> None:
     ],
 )
 def test_how_figures_are_written(value: str, plainly: str, as_money: str) -> None:
-    assert (plain(Decimal(value)), money(Decimal(value))) == (plainly, as_money)
+    assert (grouped(Decimal(value)), money(Decimal(value))) == (plainly, as_money)
 
 
 def test_gains_and_losses_carry_their_sign() -> None:
     assert "+" in signed(Decimal(5))
     assert "−5.00" in signed(Decimal(-5))
     assert "+" not in signed(Decimal(0))
-    assert plain(None) == money(None) == "–"
+    assert grouped(None) == money(None) == "–"
