@@ -79,7 +79,7 @@ UNFOLD: dict[str, Any] = {
                     link("Leverage limits", "speed", "risk_leveragelimit"),
                     link("Exposure by instrument", "donut_small", "risk_instrumentexposure"),
                     link("Global exposure", "public", "risk_globalexposure"),
-                    link("Reservations", "lock_clock", "risk_marginaccount"),
+                    link("Reservations", "lock_clock", "risk_reservation"),
                 ],
             },
             {

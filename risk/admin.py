@@ -38,9 +38,9 @@ from risk.models import (
     GlobalExposure,
     InstrumentExposure,
     LeverageLimit,
-    MarginAccount,
     Position,
     PositionStatus,
+    Reservation,
     RiskPolicy,
 )
 from risk.selectors import as_open_position, get_policy
@@ -170,8 +170,8 @@ class PositionAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
         return signed(as_open_position(row).unrealized_pnl)
 
 
-@admin.register(MarginAccount)
-class MarginAccountAdmin(RecordAdmin):
+@admin.register(Reservation)
+class ReservationAdmin(RecordAdmin):
     list_display = (
         "account",
         money_column("reserved_margin"),

@@ -25,10 +25,10 @@ __all__ = [
     "InstrumentExposure",
     "LeverageLimit",
     "LiquidationMode",
-    "MarginAccount",
     "Position",
     "PositionStatus",
     "ReferencePrice",
+    "Reservation",
     "RiskPolicy",
     "TouchedAccount",
 ]
@@ -206,11 +206,11 @@ class Position(models.Model):
         return f"{self.quantity} {self.instrument}"
 
 
-class MarginAccount(models.Model):
+class Reservation(models.Model):
     """What the open orders of an account reserve: margin, and notional that counts as exposure."""
 
     account = models.OneToOneField(
-        Account, on_delete=models.PROTECT, primary_key=True, related_name="margin_account"
+        Account, on_delete=models.PROTECT, primary_key=True, related_name="reservation"
     )
     reserved_margin = models.DecimalField(**AMOUNT_FIELD, default=0)
     reserved_notional = models.DecimalField(**AMOUNT_FIELD, default=0)

@@ -55,7 +55,7 @@ FROM accounts_account AS account
 JOIN accounts_user AS owner ON owner.id = account.user_id
 JOIN risk_riskpolicy AS policy ON policy.id = 1
 LEFT JOIN risk_leveragelimit AS leverage ON leverage.tier = owner.tier
-LEFT JOIN risk_marginaccount AS margin ON margin.account_id = account.id
+LEFT JOIN risk_reservation AS margin ON margin.account_id = account.id
 LEFT JOIN LATERAL (
     SELECT {seen}
     FROM market_instrument AS instrument
@@ -128,7 +128,7 @@ def snapshot_of(rows: Sequence[Any]) -> RiskSnapshot:
 def account_states(account_ids: Sequence[int]) -> dict[int, AccountState]:
     """Return the states of accounts by account id, each at present marks, for reading only."""
     positions = positions_by_account(account_ids)
-    accounts = Account.objects.select_related("margin_account").filter(pk__in=account_ids)
+    accounts = Account.objects.select_related("reservation").filter(pk__in=account_ids)
     return {account.pk: account_state(account, positions[account.pk]) for account in accounts}
 
 
@@ -143,7 +143,7 @@ def positions_by_account(account_ids: Sequence[int]) -> dict[int, dict[int, Open
 
 def account_state(account: Account, positions: dict[int, OpenPosition]) -> AccountState:
     """Return the state of an account row whose margin account is loaded where it has one."""
-    reserved = getattr(account, "margin_account", None)
+    reserved = getattr(account, "reservation", None)
     assert account.user_id is not None
     return AccountState(
         account_id=account.pk,

@@ -71,7 +71,7 @@ def account_statement(*, user_id: int) -> Statement:
     its owner sees what became of it.
     """
     with consistent_read():
-        accounts = Account.objects.select_related("user", "margin_account")
+        accounts = Account.objects.select_related("user", "reservation")
         account = accounts.filter(user_id=user_id).first()
         if account is None:
             raise AccountNotFound

@@ -174,7 +174,7 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name="MarginAccount",
+            name="Reservation",
             fields=[
                 (
                     "account",
@@ -182,7 +182,7 @@ class Migration(migrations.Migration):
                         "accounts.account",
                         models.PROTECT,
                         primary_key=True,
-                        related_name="margin_account",
+                        related_name="reservation",
                         serialize=False,
                     ),
                 ),

@@ -17,7 +17,7 @@ CREATE TRIGGER global_exposure_is_kept BEFORE DELETE OR TRUNCATE ON risk_globale
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change('global exposure is one row, always');
 CREATE TRIGGER instrument_exposure_is_kept BEFORE DELETE OR TRUNCATE ON risk_instrumentexposure
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change('exposure is reduced by fills, never deleted');
-CREATE TRIGGER reservation_is_kept BEFORE DELETE OR TRUNCATE ON risk_marginaccount
+CREATE TRIGGER reservation_is_kept BEFORE DELETE OR TRUNCATE ON risk_reservation
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change('reservations are released, never deleted');
 
 -- Whatever changes a position, or lowers a balance, calls the account's bound into question.

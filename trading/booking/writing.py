@@ -83,9 +83,9 @@ POSITION_CHANGES = [
     "closed_at",
 ]
 RESERVE = """
-INSERT INTO risk_marginaccount (account_id, reserved_margin, reserved_notional)
+INSERT INTO risk_reservation (account_id, reserved_margin, reserved_notional)
 SELECT account_id, reserved_margin, reserved_notional
-FROM doc, jsonb_populate_recordset(NULL::risk_marginaccount, j -> 'changed_risk_marginaccount')
+FROM doc, jsonb_populate_recordset(NULL::risk_reservation, j -> 'changed_risk_reservation')
 ON CONFLICT (account_id) DO UPDATE
     SET reserved_margin = excluded.reserved_margin,
         reserved_notional = excluded.reserved_notional"""
@@ -98,7 +98,7 @@ PARTS: Final = {
     "changed_risk_position": update(Position, POSITION_CHANGES),
     "new_risk_position": insert(Position, leave_out=["id"]),
     "new_accounts_transfer": insert(Transfer, leave_out=["id"]),
-    "changed_risk_marginaccount": RESERVE,
+    "changed_risk_reservation": RESERVE,
 }
 # PostgreSQL runs parts when they are read, not as they are written: a position must be closed
 # before the next one of the same instrument opens, and the shared rows come last.
@@ -241,9 +241,7 @@ def document(group: Sequence[AccountChanges]) -> Document:
             vars(row) for one in group for row in one.changed_positions.values()
         ],
         "new_accounts_transfer": [transfer for one in group for transfer in one.transfers],
-        "changed_risk_marginaccount": [
-            reservation(one) for one in group if one.reservation_changed
-        ],
+        "changed_risk_reservation": [reservation(one) for one in group if one.reservation_changed],
     }
 
 

@@ -19,7 +19,7 @@ from market.kernel.amounts import ZERO
 from market.kernel.snapshot import consistent_read
 from risk.bounds import unsafe_bounds
 from risk.fills import Holding, apply_fill
-from risk.models import GlobalExposure, InstrumentExposure, MarginAccount
+from risk.models import GlobalExposure, InstrumentExposure, Reservation
 from risk.selectors import open_positions
 from trading.models import OPEN_STATUSES, Order, Side, Trade
 
@@ -96,7 +96,7 @@ def replayed() -> dict[tuple[int, int], Holding]:
 def reservations() -> Iterator[Difference]:
     """What an account reserves = what its open orders reserve."""
     for field in ("reserved_margin", "reserved_notional"):
-        stored = MarginAccount.objects.values_list("account_id", field)
+        stored = Reservation.objects.values_list("account_id", field)
         orders = open_orders().values_list("account_id").annotate(total=Sum(field))
         yield from compare(f"{field} of account {{}}", dict(stored), dict(orders))
 

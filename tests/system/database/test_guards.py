@@ -426,19 +426,19 @@ RISK = [
         "short_quantity",
         "order_notional",
     ),
-    *kept("risk_marginaccount", "reservation_is_kept"),
+    *kept("risk_reservation", "reservation_is_kept"),
     Break(
         "a reserved margin is not negative",
-        "UPDATE risk_marginaccount SET reserved_margin = -1",
+        "UPDATE risk_reservation SET reserved_margin = -1",
         "reservations_not_negative",
     ),
     Break(
         "a reserved notional is not negative",
-        "UPDATE risk_marginaccount SET reserved_notional = -1",
+        "UPDATE risk_reservation SET reserved_notional = -1",
         "reservations_not_negative",
     ),
     *is_number(
-        "risk_marginaccount", "reservations_are_numbers", "reserved_margin", "reserved_notional"
+        "risk_reservation", "reservations_are_numbers", "reserved_margin", "reserved_notional"
     ),
 ]
 

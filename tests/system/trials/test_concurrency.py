@@ -50,7 +50,7 @@ BEGIN
            -- The mark of another instrument may have fallen by a few steps since the decision.
            CASE WHEN held.instruments > 1 THEN held.exposure * 0.01 ELSE 0 END
     FROM accounts_account AS account
-    LEFT JOIN risk_marginaccount AS m ON m.account_id = account.id
+    LEFT JOIN risk_reservation AS m ON m.account_id = account.id
     CROSS JOIN (
         SELECT coalesce(sum(p.quantity * e.mark_price - p.cost), 0) AS profit,
                coalesce(sum(p.margin), 0) AS margin, count(*) AS instruments,

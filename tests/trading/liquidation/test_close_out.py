@@ -7,7 +7,7 @@ import pytest
 from accounts.models import Transfer, TransferKind
 from accounts.selectors import insurance_fund_balance, total_bad_debt
 from accounts.services import fund_insurance
-from risk.models import GlobalExposure, LiquidationMode, MarginAccount, Position
+from risk.models import GlobalExposure, LiquidationMode, Position, Reservation
 from risk.services import change_policy
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.models import Liquidation, Order, OrderStatus, Trade
@@ -65,7 +65,7 @@ def test_open_orders_give_back_what_they_reserve(trader: Trader, marks: Marks, m
     assert done.equity_before == D(2890)
     canceled = Order.objects.filter(status=OrderStatus.CANCELED).order_by("id")
     assert list(canceled.values_list("id", flat=True)) == [placed.pk for placed in resting]
-    reserved = MarginAccount.objects.get(account=user.account)
+    reserved = Reservation.objects.get(account=user.account)
     assert (reserved.reserved_margin, reserved.reserved_notional) == (0, 0)
     kept.refresh_from_db()
     assert (kept.status, kept.reserved_notional) == ("NEW", D(300))
