@@ -19,6 +19,11 @@ def link(title: str, icon: str, model: str) -> dict[str, Any]:
     }
 
 
+def section(title: str, *links: dict[str, Any]) -> dict[str, Any]:
+    """Return a part of the sidebar."""
+    return {"title": title, "separator": True, "items": links}
+
+
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Exchange POC",
     "SITE_HEADER": "Exchange POC",
@@ -49,72 +54,54 @@ UNFOLD: dict[str, Any] = {
                     {"title": "API docs", "icon": "api", "link": reverse_lazy("docs")},
                 ]
             },
-            {
-                "title": "Trading",
-                "separator": True,
-                "items": [
-                    link("Orders", "receipt_long", "trading_order"),
-                    link("Trades", "swap_horiz", "trading_trade"),
-                    link("Positions", "stacked_line_chart", "risk_position"),
-                    link("Liquidations", "gavel", "trading_liquidation"),
-                    link("Parked answers", "report", "trading_parkedanswer"),
-                ],
-            },
-            {
-                "title": "People and money",
-                "separator": True,
-                "items": [
-                    link("Users", "group", "accounts_user"),
-                    link("API keys", "key", "accounts_apikey"),
-                    link("Accounts", "account_balance_wallet", "accounts_account"),
-                    link("Ledger", "menu_book", "accounts_transfer"),
-                    link("Account policy", "rule", "accounts_accountpolicy"),
-                ],
-            },
-            {
-                "title": "Risk",
-                "separator": True,
-                "items": [
-                    link("Risk policy", "policy", "risk_riskpolicy"),
-                    link("Leverage limits", "speed", "risk_leveragelimit"),
-                    link("Exposure by instrument", "donut_small", "risk_instrumentexposure"),
-                    link("Global exposure", "public", "risk_globalexposure"),
-                    link("Reservations", "lock_clock", "risk_reservation"),
-                ],
-            },
-            {
-                "title": "Market",
-                "separator": True,
-                "items": [
-                    link("Instruments", "candlestick_chart", "market_instrument"),
-                    link("Price halts", "block", "market_pricehalt"),
-                    link("Prices set by hand", "edit", "trading_manualprice"),
-                    link("Price ticks", "timeline", "market_pricetick"),
-                    link("Clock", "schedule", "market_marketclock"),
-                ],
-            },
-            {
-                "title": "Monitoring",
-                "separator": True,
-                "items": [
-                    link("Alerts", "notifications", "kpi_alert"),
-                    link("Alert rules", "notification_settings", "kpi_alertrule"),
-                    link("Alert deliveries", "outgoing_mail", "kpi_alertdelivery"),
-                    link("KPI snapshots", "query_stats", "kpi_kpisnapshot"),
-                    link("Ledger checks", "fact_check", "kpi_ledgercheck"),
-                ],
-            },
-            {
-                "title": "System",
-                "separator": True,
-                "items": [
-                    link("Groups", "groups", "auth_group"),
-                    link("Staff log", "history", "admin_logentry"),
-                    link("Audit trail", "verified_user", "kpi_auditrecord"),
-                    link("Audit checks", "fact_check", "kpi_auditcheck"),
-                    link("Heartbeats", "monitor_heart", "kpi_heartbeat"),
-                ],
-            },
+            section(
+                "Trading",
+                link("Orders", "receipt_long", "trading_order"),
+                link("Trades", "swap_horiz", "trading_trade"),
+                link("Positions", "stacked_line_chart", "risk_position"),
+                link("Liquidations", "gavel", "trading_liquidation"),
+                link("Parked answers", "report", "trading_parkedanswer"),
+            ),
+            section(
+                "People and money",
+                link("Users", "group", "accounts_user"),
+                link("API keys", "key", "accounts_apikey"),
+                link("Accounts", "account_balance_wallet", "accounts_account"),
+                link("Ledger", "menu_book", "accounts_transfer"),
+                link("Account policy", "rule", "accounts_accountpolicy"),
+            ),
+            section(
+                "Risk",
+                link("Risk policy", "policy", "risk_riskpolicy"),
+                link("Leverage limits", "speed", "risk_leveragelimit"),
+                link("Exposure by instrument", "donut_small", "risk_instrumentexposure"),
+                link("Global exposure", "public", "risk_globalexposure"),
+                link("Reservations", "lock_clock", "risk_reservation"),
+            ),
+            section(
+                "Market",
+                link("Instruments", "candlestick_chart", "market_instrument"),
+                link("Price halts", "block", "market_pricehalt"),
+                link("Prices set by hand", "edit", "trading_manualprice"),
+                link("Price ticks", "timeline", "market_pricetick"),
+                link("Clock", "schedule", "market_marketclock"),
+            ),
+            section(
+                "Monitoring",
+                link("Alerts", "notifications", "kpi_alert"),
+                link("Alert rules", "notification_settings", "kpi_alertrule"),
+                link("Alert deliveries", "outgoing_mail", "kpi_alertdelivery"),
+                link("KPI snapshots", "query_stats", "kpi_kpisnapshot"),
+                link("Ledger checks", "fact_check", "kpi_ledgercheck"),
+            ),
+            section(
+                "System",
+                link("Groups", "groups", "auth_group"),
+                link("Staff log", "history", "admin_logentry"),
+                link("Audit trail", "verified_user", "kpi_auditrecord"),
+                link("Audit checks", "fact_check", "kpi_auditcheck"),
+                link("Heartbeats", "monitor_heart", "kpi_heartbeat"),
+            ),
         ],
     },
 }
