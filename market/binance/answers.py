@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
-from market.binance.filters import NotionalFilter, StepFilter, SymbolRules
-
 Parsed = TypeVar("Parsed")
 Json = Mapping[str, Any]
 
@@ -134,55 +132,6 @@ def amounts_of(body: Json) -> tuple[Decimal, Decimal, Decimal, str]:
         decimal_of(body["qty"]),
         decimal_of(body["commission"]),
         str(body["commissionAsset"]),
-    )
-
-
-def rules_of(body: Json) -> dict[str, SymbolRules]:
-    """Return the rules by symbol."""
-    return {str(symbol["symbol"]): symbol_rules_of(symbol) for symbol in body["symbols"]}
-
-
-def symbol_rules_of(body: Json) -> SymbolRules:
-    filters = {entry["filterType"]: entry for entry in body["filters"]}
-    return SymbolRules(
-        symbol=str(body["symbol"]),
-        status=str(body["status"]),
-        base_asset=str(body["baseAsset"]),
-        quote_asset=str(body["quoteAsset"]),
-        price=step_filter_of(filters.get("PRICE_FILTER"), "Price", "tickSize"),
-        lot_size=step_filter_of(filters.get("LOT_SIZE"), "Qty", "stepSize"),
-        market_lot_size=step_filter_of(filters.get("MARKET_LOT_SIZE"), "Qty", "stepSize"),
-        notional=tuple(
-            notional_filter_of(filters[name])
-            for name in ("MIN_NOTIONAL", "NOTIONAL")
-            if name in filters
-        ),
-    )
-
-
-def step_filter_of(body: Json | None, of: str, step: str) -> StepFilter | None:
-    if body is None:
-        return None
-    return StepFilter(
-        name=str(body["filterType"]),
-        minimum=decimal_of(body[f"min{of}"]),
-        maximum=decimal_of(body[f"max{of}"]),
-        step=decimal_of(body[step]),
-    )
-
-
-def notional_filter_of(body: Json) -> NotionalFilter:
-    if body["filterType"] == "MIN_NOTIONAL":
-        at_market = bool(body["applyToMarket"])
-        return NotionalFilter(
-            "MIN_NOTIONAL", decimal_of(body["minNotional"]), None, at_market, at_market
-        )
-    return NotionalFilter(
-        name="NOTIONAL",
-        minimum=decimal_of(body["minNotional"]),
-        maximum=decimal_of(body["maxNotional"]),
-        minimum_for_market=bool(body["applyMinToMarket"]),
-        maximum_for_market=bool(body["applyMaxToMarket"]),
     )
 
 

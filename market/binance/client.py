@@ -19,14 +19,16 @@ from market.binance.answers import (
     order_of,
     parsed,
     prices_of,
-    rules_of,
     server_time_of,
     trades_of,
 )
 from market.binance.errors import CredentialsMissing, InvalidTimestamp
-from market.binance.filters import OrderType, Side, SymbolRules, TimeInForce
 from market.binance.signing import Credentials, encoded
 from market.binance.transport import Request, Transport, unanswered
+
+Side = Literal["BUY", "SELL"]
+OrderType = Literal["MARKET", "LIMIT"]
+TimeInForce = Literal["GTC", "IOC", "FOK"]
 
 #: The most trades that the venue lists in one answer.
 TRADES_PAGE: Final = 1000
@@ -87,14 +89,6 @@ class BinanceClient:
         """
         request = Request("GET", "/api/v3/ticker/price", symbols_parameter(symbols))
         return self._call(request, prices_of, self._until(deadline))
-
-    def exchange_info(self, symbols: Sequence[str] | None = None) -> dict[str, SymbolRules]:
-        """Return the trading rules by symbol; of all symbols when none are named.
-
-        Raises BadSymbol when the venue does not list one of them.
-        """
-        request = Request("GET", "/api/v3/exchangeInfo", symbols_parameter(symbols))
-        return self._call(request, rules_of, self._until(None))
 
     def place_order(
         self,

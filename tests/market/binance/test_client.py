@@ -46,26 +46,10 @@ def test_a_symbol_that_never_traded_has_no_price(
 
 
 def test_unknown_symbols(binance_client: BinanceClient) -> None:
-    for call in (binance_client.ticker_prices, binance_client.exchange_info):
-        with pytest.raises(errors.BadSymbol) as caught:
-            call(["BTCUSDT", "NOSUCHUSDT"])
-        assert (caught.value.venue_code, caught.value.http_status) == (-1121, 400)
-        assert caught.value.context == {"venue_code": -1121}
-
-
-def test_exchange_info(binance_client: BinanceClient) -> None:
-    rules = binance_client.exchange_info(["BTCUSDT"])["BTCUSDT"]
-    assert (rules.status, rules.base_asset, rules.quote_asset) == ("TRADING", "BTC", "USDT")
-    assert rules.price
-    assert rules.price.step == Decimal("0.01")
-    assert rules.lot_size
-    assert rules.lot_size.step == Decimal("0.00001")
-    assert rules.market_lot_size
-    assert rules.market_lot_size.maximum == 100
-    (notional,) = rules.notional
-    assert (notional.minimum, notional.maximum) == (Decimal(5), Decimal(9_000_000))
-    assert (notional.minimum_for_market, notional.maximum_for_market) == (True, False)
-    assert set(binance_client.exchange_info()) == {"BTCUSDT", "ETHUSDT"}
+    with pytest.raises(errors.BadSymbol) as caught:
+        binance_client.ticker_prices(["BTCUSDT", "NOSUCHUSDT"])
+    assert (caught.value.venue_code, caught.value.http_status) == (-1121, 400)
+    assert caught.value.context == {"venue_code": -1121}
 
 
 def test_public_calls_need_no_credentials(binance_client_of: ClientOf) -> None:

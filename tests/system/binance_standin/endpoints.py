@@ -35,19 +35,6 @@ def ticker_price(matching: Matching, parameters: Parameters, now: int) -> Any:
     return prices[0] if parameters.optional("symbol") else prices
 
 
-def exchange_info(matching: Matching, parameters: Parameters, now: int) -> Any:
-    parameters.only("symbol", "symbols")
-    names = parameters.symbols()
-    symbols = [matching.symbol(name) for name in (matching.symbols if names is None else names)]
-    return {
-        "timezone": "UTC",
-        "serverTime": now,
-        "rateLimits": [],
-        "exchangeFilters": [],
-        "symbols": [symbol.json() for symbol in symbols],
-    }
-
-
 def new_order(matching: Matching, parameters: Parameters, now: int) -> Any:
     common = ("symbol", "side", "type", "quantity", "newClientOrderId", "newOrderRespType")
     parameters.only(*common, "timeInForce", "price", signed=True)
@@ -132,7 +119,6 @@ ROUTES: Final[Mapping[tuple[str, str], Route]] = {
     ("GET", "/api/v3/ticker/price"): Route(
         ticker_price, False, lambda parameters: 2 if parameters.optional("symbol") else 4
     ),
-    ("GET", "/api/v3/exchangeInfo"): Route(exchange_info, False, of(20)),
     ("POST", "/api/v3/order"): Route(new_order, True, of(1)),
     ("GET", "/api/v3/order"): Route(query_order, True, of(4)),
     ("DELETE", "/api/v3/order"): Route(cancel_order, True, of(1)),

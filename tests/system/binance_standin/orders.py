@@ -28,53 +28,6 @@ class Symbol:
     market_maximum_quantity: Decimal = Decimal(100)
     status: str = "TRADING"
 
-    def filters(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "filterType": "PRICE_FILTER",
-                "minPrice": amount(self.tick),
-                "maxPrice": "1000000.00000000",
-                "tickSize": amount(self.tick),
-            },
-            {
-                "filterType": "LOT_SIZE",
-                "minQty": amount(self.step),
-                "maxQty": amount(self.maximum_quantity),
-                "stepSize": amount(self.step),
-            },
-            {
-                "filterType": "MARKET_LOT_SIZE",
-                "minQty": "0.00000000",
-                "maxQty": amount(self.market_maximum_quantity),
-                "stepSize": "0.00000000",
-            },
-            {
-                "filterType": "NOTIONAL",
-                "minNotional": amount(self.minimum_notional),
-                "applyMinToMarket": True,
-                "maxNotional": "9000000.00000000",
-                "applyMaxToMarket": False,
-                "avgPriceMins": 5,
-            },
-            {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
-        ]
-
-    def json(self) -> dict[str, Any]:
-        return {
-            "symbol": self.name,
-            "status": self.status,
-            "baseAsset": self.base,
-            "baseAssetPrecision": 8,
-            "quoteAsset": self.quote,
-            "quotePrecision": 8,
-            "quoteAssetPrecision": 8,
-            "orderTypes": ["LIMIT", "MARKET"],
-            "isSpotTradingAllowed": True,
-            "filters": self.filters(),
-            "permissions": [],
-            "permissionSets": [["SPOT"]],
-        }
-
 
 @dataclass(frozen=True)
 class Trade:
