@@ -37,17 +37,17 @@ class Fills:
     unfinished: set[int]
 
 
-def triggered_orders() -> QuerySet[Order]:
+def reached_orders() -> QuerySet[Order]:
     """Resting orders that a market step has reached and nobody has filled yet."""
     return Order.objects.filter(
         status__in=[OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED], triggered_at__isnull=False
     )
 
 
-def fill_triggered_orders() -> Fills:
+def fill_reached_orders() -> Fills:
     """Fill every reached order, chunk by chunk; one that fails holds up no other."""
     isolation, ended = Isolation(), list[Order]()
-    for user_id, order_ids in chunks_of_triggered_orders():
+    for user_id, order_ids in chunks_of_reached_orders():
         with isolation.of(user_id, failing="fills_failed"):
             ended += fill_orders_of(
                 user_id=user_id, order_ids=order_ids, patience=isolation.patience
@@ -55,13 +55,13 @@ def fill_triggered_orders() -> Fills:
     return Fills(ended, isolation.unfinished)
 
 
-def chunks_of_triggered_orders() -> Iterator[tuple[int, list[int]]]:
+def chunks_of_reached_orders() -> Iterator[tuple[int, list[int]]]:
     """Yield (user id, ids of reached orders): the first chunk of every account, then the second.
 
     So no account waits for one that has more orders than a chunk.
     """
     own: defaultdict[int, list[int]] = defaultdict(list)
-    rows = triggered_orders().order_by("account_id", "id").values_list("account__user_id", "id")
+    rows = reached_orders().order_by("account_id", "id").values_list("account__user_id", "id")
     for user_id, order_id in rows:
         assert user_id is not None
         own[user_id].append(order_id)
@@ -78,7 +78,7 @@ def fill_orders_of(*, user_id: int, order_ids: Collection[int], patience: float)
     """Fill reached orders of one account as they were accepted, and return those that ended."""
     limit_lock_waits(seconds=patience)
     account_id = lock_account(user_id=user_id)
-    orders = list(triggered_orders().filter(account_id=account_id, pk__in=order_ids).order_by("id"))
+    orders = list(reached_orders().filter(account_id=account_id, pk__in=order_ids).order_by("id"))
     if not orders:
         return []
     snapshot = read_risk_state(account_id=account_id, symbols={order.symbol for order in orders})

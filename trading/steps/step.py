@@ -28,7 +28,7 @@ from trading.booking.isolation import PATIENCE, Isolation
 from trading.liquidation.sweep import sweep_liquidations
 from trading.metrics import market_step_seconds, market_steps_total
 from trading.models import Liquidation, Order
-from trading.orders.resting import fill_triggered_orders
+from trading.orders.resting import fill_reached_orders
 from trading.steps.collar import Leap, Sifted, joined, note_acts, sift
 
 log = structlog.get_logger(__name__)
@@ -93,7 +93,7 @@ def run_market_step(
             unmarked = {one.symbol: quotes[one.pk] for one in instruments if one.pk in locked}
             if not parts:
                 return StepResult(refreshed=False, unmarked=unmarked)
-            fills = fill_triggered_orders()
+            fills = fill_reached_orders()
             sweep = sweep_liquidations()
     finally:
         end_step(step=step)

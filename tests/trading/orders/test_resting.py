@@ -17,7 +17,7 @@ from risk.services import halt_trading, resume_trading
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.errors import OrderNotOpen
 from trading.models import Order, OrderStatus, Trade
-from trading.orders.resting import CHUNK, triggered_orders
+from trading.orders.resting import CHUNK, reached_orders
 from trading.orders.tickets import Ticket
 from trading.services import cancel_order, place_orders
 from trading.steps.step import apply_marks
@@ -272,4 +272,4 @@ def test_a_step_reaches_more_orders_than_a_statement_has_parameters(trader: Trad
         cursor.execute(PARK)
     reach(placed, "70000")
     assert Instrument.objects.get(symbol="BTCUSDT").mark_price == D("70000")
-    assert triggered_orders().count() == 66_000
+    assert reached_orders().count() == 66_000
