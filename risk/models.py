@@ -11,27 +11,10 @@ from accounts.models import Account, Tier
 from market.kernel.amounts import AMOUNT_FIELD
 from market.kernel.constraints import are_numbers
 from market.models import RATE_FIELD, Instrument
-from risk.bound_models import (
-    AccountBound,
-    BoundGeneration,
-    ReferencePrice,
-    TouchedAccount,
-)
+from risk.bound_models import AccountBound, BoundGeneration, ReferencePrice, TouchedAccount
 
-__all__ = [
-    "AccountBound",
-    "BoundGeneration",
-    "GlobalExposure",
-    "InstrumentExposure",
-    "LeverageLimit",
-    "LiquidationMode",
-    "Position",
-    "PositionStatus",
-    "ReferencePrice",
-    "Reservation",
-    "RiskPolicy",
-    "TouchedAccount",
-]
+#: What Django and all others find here, though it stands in a module of its own.
+__all__ = ["AccountBound", "BoundGeneration", "ReferencePrice", "TouchedAccount"]
 
 
 class LiquidationMode(models.TextChoices):

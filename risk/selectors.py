@@ -142,7 +142,7 @@ def positions_by_account(account_ids: Sequence[int]) -> dict[int, dict[int, Open
 
 
 def account_state(account: Account, positions: dict[int, OpenPosition]) -> AccountState:
-    """Return the state of an account row whose margin account is loaded where it has one."""
+    """Return the state of an account row whose reservation is loaded where it has one."""
     reserved = getattr(account, "reservation", None)
     assert account.user_id is not None
     return AccountState(
