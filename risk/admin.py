@@ -12,7 +12,6 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.enums import ActionVariant
 
-from market.kernel.amounts import round_half_even
 from market.kernel.console.actions import row_action
 from market.kernel.console.figures import (
     NOTHING,
@@ -34,6 +33,7 @@ from market.kernel.console.pages import (
     RecordAdmin,
 )
 from market.kernel.console.search import FoundByNumberOrOwner
+from risk.exposure import ExposureChange
 from risk.models import (
     GlobalExposure,
     InstrumentExposure,
@@ -196,8 +196,8 @@ class InstrumentExposureAdmin(RecordAdmin):
 
     @admin.display(description="Exposure, USDT")
     def value(self, row: InstrumentExposure) -> str:
-        held = (row.long_quantity + row.short_quantity) * row.mark_price
-        return aligned(money(round_half_even(held + row.order_notional)))
+        exposure = ExposureChange(row.long_quantity, row.short_quantity, row.order_notional)
+        return aligned(money(exposure.valued_at(row.mark_price)))
 
 
 @admin.register(GlobalExposure)

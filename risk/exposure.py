@@ -1,11 +1,9 @@
 """Exposure: the notional that is at stake, valued at mark prices. Decimals only, in USDT."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from market.kernel.amounts import ZERO
-from risk.margin import notional
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +49,3 @@ def change_of_position(before: Decimal, after: Decimal) -> ExposureChange:
         long_quantity=max(after, ZERO) - max(before, ZERO),
         short_quantity=max(-after, ZERO) - max(-before, ZERO),
     )
-
-
-def position_exposure(quantities_and_marks: Iterable[tuple[Decimal, Decimal]]) -> Decimal:
-    """Return Σ|quantity| × mark price."""
-    return sum((notional(quantity, mark) for quantity, mark in quantities_and_marks), ZERO)

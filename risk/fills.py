@@ -18,10 +18,10 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """The outcome of a fill.
+    """The outcome of a fill: ``holding`` is what is held after it.
 
-    ``closed`` is what is left of the old position, ``opened`` what the fill opened beyond it; at
-    most one of them is not flat unless the fill increased the position.
+    ``closed_size`` and ``opened_size`` add up to its size; both are above zero where it flips the
+    position.
     """
 
     holding: Holding
@@ -30,11 +30,6 @@ class Fill:
     realized_pnl: Decimal
     released_margin: Decimal
     opened_margin: Decimal
-
-    @property
-    def flips(self) -> bool:
-        """Whether the fill closed the position and opened one the other way."""
-        return bool(self.closed_size and self.opened_size)
 
 
 def apply_fill(holding: Holding, size: Decimal, price: Decimal, leverage: int) -> Fill:

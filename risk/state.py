@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 from market.kernel.amounts import EXACT, ZERO, round_half_even
-from risk.exposure import position_exposure
 from risk.fills import Holding
 from risk.margin import is_in_breach, liquidation_price, margin_ratio, notional
 
@@ -109,9 +108,8 @@ class AccountState:
 
     @property
     def exposure(self) -> Decimal:
-        """Σ|quantity| × mark + notional reserved by open orders."""
-        held = ((p.holding.quantity, p.mark_price) for p in self.positions.values())
-        return position_exposure(held) + self.reserved_notional
+        """Notional of positions + notional reserved by open orders."""
+        return sum((p.notional for p in self.positions.values()), self.reserved_notional)
 
     def holding(self, instrument_id: int) -> Holding:
         """Return the numbers of the open position in an instrument, flat ones without it."""
