@@ -11,11 +11,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.errors import InsufficientBalance, InvalidAmount
-from accounts.models import User
+from accounts.models import Account, User
 from accounts.services import adjust_balance
 from market.models import Instrument
 from risk.bound_models import AccountBound, BoundGeneration, TouchedAccount
-from risk.bounds import all_users_in_breach, renew_bounds, unsafe_bounds, users_in_breach
+from risk.bounds import (
+    MOST_DOUBTFUL,
+    RENEW_CHUNK,
+    all_users_in_breach,
+    renew_bounds,
+    unsafe_bounds,
+    users_in_breach,
+)
+from risk.models import Position
 from risk.services import change_policy
 from tests.trading.conftest import Marks, Trader, order
 from trading.history.ledger_check import ledger_differences
@@ -164,3 +172,43 @@ def test_shards_share_the_accounts_in_breach(users: list[User], marks: Marks) ->
     for shard in range(3):
         sweep_liquidations(shard=shard, shards=3)
     assert users_in_breach() == []
+
+
+def test_a_full_look_can_be_shared_as_well(users: list[User]) -> None:
+    move_marks({"BTCUSDT": D("1.2"), "ETHUSDT": D(1)})
+    shares = [all_users_in_breach(shard=shard, shards=3) for shard in range(3)]
+    assert sorted(user for share in shares for user in share) == all_users_in_breach()
+
+
+def crowd(size: int, instrument: Instrument) -> list[int]:
+    """Make accounts in breach, each with a position that has lost all it had; return the users."""
+    users = User.objects.bulk_create(User(username=f"crowd{n}") for n in range(size))
+    accounts = Account.objects.bulk_create(Account(user=user) for user in users)
+    Position.objects.bulk_create(
+        Position(
+            account=account,
+            instrument=instrument,
+            quantity=1,
+            cost=99_999,
+            margin=1,
+            leverage=1,
+            opened_at=timezone.now(),
+        )
+        for account in accounts
+    )
+    return [user.pk for user in users]
+
+
+def test_no_breach_gets_lost_in_a_crowd(market: dict[str, Instrument]) -> None:
+    """More than are looked at one by one, and than bounds are worked out for in one chunk."""
+    size = max(MOST_DOUBTFUL, RENEW_CHUNK) + 1
+    everyone = crowd(size, market["BTC"])
+    assert users_in_breach() == everyone
+    assert renew_bounds() == size
+    assert not TouchedAccount.objects.exists()
+    assert users_in_breach() == everyone
+
+
+@pytest.mark.django_db
+def test_without_a_price_there_is_nothing_to_work_out() -> None:
+    assert renew_bounds() == 0

@@ -34,6 +34,11 @@ def test_a_collar_of_thirty_percent_around_65000(price: str, within: bool) -> No
     assert is_within_collar(price=D(price), mark=D(65000), collar=D("0.3")) is within
 
 
+@pytest.mark.parametrize("price", ["0", "-0.5", "-1", "-65000"])
+def test_no_collar_is_so_wide_that_it_takes_what_is_no_price(price: str) -> None:
+    assert not is_within_collar(price=D(price), mark=D(65_000), collar=D(3))
+
+
 @given(price=prices, mark=prices, collar=collars)
 def test_the_collar_compares_the_exact_move(price: Decimal, mark: Decimal, collar: Decimal) -> None:
     move = abs(Fraction(price) / Fraction(mark) - 1)

@@ -9,7 +9,9 @@ import pytest
 
 from risk.denials import Denial
 from risk.engine import Approval, Intent, check_order
-from risk.state import AccountState, InstrumentState, Limits, RiskState
+from risk.exposure import ExposureChange
+from risk.fills import Holding
+from risk.state import AccountState, InstrumentState, Limits, OpenPosition, RiskState
 
 D = Decimal
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -47,17 +49,51 @@ class Case:
     price: str | None = None
     balance: str = "10000"
     reserved_notional: str = "0"
+    held: str = "0"
+    is_buy: bool = True
+    leverage: int | None = None
+    reduce_only: bool = False
     open_orders: int = 0
+    goes_out: bool = False
     limits: dict[str, Any] = field(default_factory=dict)
     instrument: dict[str, Any] = field(default_factory=dict)
 
     def decide(self) -> Approval | Denial:
-        account = AccountState(1, 1, D(self.balance), reserved_notional=D(self.reserved_notional))
-        limits = Limits(**{**LIMITS, **self.limits})
         instrument = InstrumentState(**{**INSTRUMENT, **self.instrument})
-        price = None if self.price is None else D(self.price)
-        intent = Intent("BTCUSDT", is_buy=True, size=D(self.size), price=price)
-        return check_order(intent, RiskState(account, limits, instrument, self.open_orders), NOW)
+        intent = Intent(
+            "BTCUSDT",
+            is_buy=self.is_buy,
+            size=D(self.size),
+            price=None if self.price is None else D(self.price),
+            leverage=self.leverage,
+            reduce_only=self.reduce_only,
+        )
+        limits = Limits(**{**LIMITS, **self.limits})
+        state = RiskState(self.account(), limits, instrument, self.open_orders)
+        return check_order(intent, state, NOW, goes_out=self.goes_out)
+
+    def account(self) -> AccountState:
+        """With a position that was opened at the mark, at a leverage of 10, or none."""
+        quantity, mark = D(self.held), INSTRUMENT["mark_price"]
+        holding = Holding(quantity, quantity * mark, abs(quantity) * mark / 10)
+        position = OpenPosition(1, 1, "BTCUSDT", holding, 10, D(0), mark)
+        return AccountState(
+            account_id=1,
+            user_id=1,
+            balance=D(self.balance),
+            positions={1: position} if quantity else {},
+            reserved_notional=D(self.reserved_notional),
+        )
+
+    def approved(self) -> Approval:
+        approval = self.decide()
+        assert isinstance(approval, Approval), approval
+        return approval
+
+    def denied(self) -> Denial:
+        denial = self.decide()
+        assert isinstance(denial, Denial), denial
+        return denial
 
 
 def marked(seconds_ago: float) -> dict[str, Any]:
@@ -108,7 +144,106 @@ def marked(seconds_ago: float) -> dict[str, Any]:
     ],
 )
 def test_a_limit_belongs_to_what_it_allows(code: str, at_the_limit: Case, beyond: Case) -> None:
-    assert isinstance(at_the_limit.decide(), Approval)
-    refused = beyond.decide()
-    assert isinstance(refused, Denial)
-    assert refused.code == code
+    assert at_the_limit.approved()
+    assert beyond.denied().code == code
+
+
+@pytest.mark.parametrize(
+    ("code", "case"),
+    [
+        ("trading_halted", Case(limits={"trading_halted": True})),
+        ("stale_price", Case(instrument={"mark_price": None})),
+        ("stale_price", Case(instrument={"marked_at": None})),
+        ("account_suspended", Case(limits={"suspended": True})),
+        ("instrument_halted", Case(instrument={"halted": True})),
+        ("invalid_size", Case(size="0.100001")),
+        ("invalid_price", Case(price="40000.001")),
+        ("leverage_exceeds_tier", Case(leverage=11)),
+        ("reduce_only_rejected", Case(reduce_only=True)),
+        ("reduce_only_rejected", Case(reduce_only=True, held="0.1")),
+        ("reduce_only_rejected", Case(reduce_only=True, held="-0.1", is_buy=False)),
+        ("too_many_open_orders", Case(goes_out=True, open_orders=3)),
+    ],
+)
+def test_each_check_refuses(code: str, case: Case) -> None:
+    assert case.denied().code == code
+
+
+def test_a_symbol_that_is_not_listed_is_refused() -> None:
+    state = RiskState(Case().account(), Limits(**LIMITS), None, 0)
+    denial = check_order(Intent("NOSUCH", is_buy=True, size=D(1)), state, NOW)
+    assert isinstance(denial, Denial)
+    assert denial.code == "unknown_symbol"
+
+
+@pytest.mark.parametrize(
+    ("is_buy", "price", "crosses"),
+    [
+        (True, None, True),
+        (True, "50000.01", True),
+        (True, "50000", True),
+        (True, "49999.99", False),
+        (False, None, True),
+        (False, "49999.99", True),
+        (False, "50000", True),
+        (False, "50000.01", False),
+    ],
+)
+def test_an_order_fills_at_the_mark_or_beyond_and_rests_before_it(
+    is_buy: bool, price: str | None, crosses: bool
+) -> None:
+    approval = Case(is_buy=is_buy, price=price).approved()
+    assert bool(approval.execution) is crosses
+    assert bool(approval.reserved_notional) is not crosses
+    if approval.execution:
+        assert approval.execution.price == D(50_000)
+        assert approval.execution.size == (D("0.1") if is_buy else D("-0.1"))
+
+
+def test_what_an_order_does_that_fills_at_once() -> None:
+    approval = Case(held="0.05", is_buy=False, leverage=5, reserved_notional="100").approved()
+    assert approval.execution is not None
+    assert approval.leverage == approval.execution.leverage == 5
+    assert approval.execution.fee == D(10)
+    # Half of it closes, half of it opens: 0.05 × 50,000 ÷ 5
+    assert approval.required_margin == D(500)
+    assert (approval.reserved_margin, approval.reserved_notional) == (0, 0)
+    assert approval.change == ExposureChange(long_quantity=D("-0.05"), short_quantity=D("0.05"))
+    assert approval.user_exposure_after == D(2_600)
+    assert approval.opens
+
+
+def test_what_an_order_does_that_rests() -> None:
+    approval = Case(held="0.05", price="40000", leverage=5).approved()
+    assert approval.leverage == 5
+    assert approval.required_margin == approval.reserved_margin == D(800)
+    assert approval.reserved_notional == approval.change.order_notional == D(4_000)
+    assert approval.user_exposure_after == D(6_500)
+    assert approval.opens
+
+
+#: What holds a position of 5,000 at a limit of 1, and has no margin left.
+FULL: dict[str, Any] = {
+    "held": "0.1",
+    "balance": "500",
+    "limits": {"user_exposure_limit": D(1)},
+    "is_buy": False,
+}
+
+
+def test_an_order_that_only_reduces_is_not_asked_for_margin_and_exposure() -> None:
+    approval = Case(**FULL, size="0.05").approved()
+    assert not approval.opens
+    assert (approval.required_margin, approval.user_exposure_after) == (0, D(2_500))
+    assert not Case(**FULL, size="0.2", reduce_only=True).approved().opens
+    assert Case(**FULL, size="0.2").denied().code == "insufficient_margin"
+    rich = {**FULL, "balance": "10000"}
+    assert Case(**rich, size="0.2").denied().code == "user_exposure_exceeded"
+
+
+def test_an_order_that_rests_to_reduce_reserves_nothing() -> None:
+    approval = Case(**FULL, price="60000", size="0.2", reduce_only=True).approved()
+    assert approval.required_margin == approval.reserved_margin == 0
+    assert approval.reserved_notional == approval.change.order_notional == 0
+    assert approval.user_exposure_after == D(5_000)
+    assert not approval.opens

@@ -3,10 +3,13 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk.execution import execute, is_affordable
+from market.kernel.amounts import UNIT
+from risk.execution import Execution, execute, is_affordable, reducible_size
+from risk.exposure import ExposureChange
 from risk.fills import Holding, apply_fill
 from risk.state import AccountState, OpenPosition
 
@@ -45,3 +48,72 @@ def test_a_fill_is_affordable_if_what_it_opens_has_margin_after_what_it_closes(
     settled = balance + closed.realized_pnl >= execution.fee
     covered = not opens or after.available_margin >= execution.fill.opened_margin
     assert is_affordable(account, execution, mark) == (settled and covered)
+
+
+def filled(held: str, size: str, *, reduce_only: bool) -> Execution:
+    holding = Holding(D(held), D(held) * 100, D(10))
+    return execute(
+        holding, D(size), price=D(120), leverage=10, fee_rate=D("0.01"), reduce_only=reduce_only
+    )
+
+
+@pytest.mark.parametrize(
+    ("held", "size", "reducible"),
+    [
+        *(("2", "-5", "2"), ("2", "-1", "2"), ("2", "1", "0")),
+        *(("-2", "5", "2"), ("-2", "1", "2"), ("-2", "-1", "0"), ("0", "1", "0"), ("0", "-1", "0")),
+    ],
+)
+def test_an_order_reduces_what_stands_against_it(held: str, size: str, reducible: str) -> None:
+    assert reducible_size(Holding(D(held)), D(size)) == D(reducible)
+    if D(reducible):
+        goes = min(abs(D(size)), D(reducible)).copy_sign(D(size))
+        assert filled(held, size, reduce_only=True).size == goes
+    assert filled(held, size, reduce_only=False).size == D(size)
+
+
+def test_the_figures_of_an_execution() -> None:
+    execution = filled("2", "-3", reduce_only=False)
+    assert (execution.size, execution.price, execution.leverage) == (D(-3), D(120), 10)
+    assert execution.fee == D("3.6")
+    assert (execution.fill.realized_pnl, execution.fill.opened_margin) == (D(40), D(12))
+    assert execution.change == ExposureChange(long_quantity=D(-2), short_quantity=D(1))
+
+
+@pytest.mark.parametrize(
+    ("side", "mark", "price", "balance"),
+    [
+        # 3 × 105 ÷ 5 is 63 to open with, and 5 × 105 × 0.01 the fee.
+        (1, "110", "105", "65.25"),
+        # 3 × 95 ÷ 5 is 57 to open with, and 5 × 95 × 0.01 the fee.
+        (-1, "90", "95", "58.75"),
+    ],
+)
+def test_what_opens_needs_the_margin_that_is_there_after_what_closes(
+    side: int, mark: str, price: str, balance: str
+) -> None:
+    """Of 2 held at 100 with a profit of 20, closed at a price that is 10 worse; 3 open.
+
+    The position's margin of 33 comes free, an order's of 7 does not.
+    """
+    holding = Holding(D(2) * side, D(200) * side, D(33))
+    position = OpenPosition(1, 1, "BTCUSDT", holding, 10, D(0), D(mark))
+    execution = execute(
+        holding, D(-5) * side, price=D(price), leverage=5, fee_rate=D("0.01"), reduce_only=False
+    )
+    enough = AccountState(1, 1, D(balance), {1: position}, reserved_margin=D(7))
+    assert is_affordable(enough, execution, D(mark))
+    assert not is_affordable(replace(enough, balance=D(balance) - UNIT), execution, D(mark))
+
+
+@pytest.mark.parametrize(("balance", "affordable"), [("41", True), ("40.99999999", False)])
+def test_a_loss_and_its_fee_need_a_balance_that_pays_them(balance: str, affordable: bool) -> None:
+    """Short 2 at 100, bought back at 120: a loss of 40, and a fee of 1."""
+    holding = Holding(D(-2), D(-200), D(20))
+    position = OpenPosition(1, 1, "BTCUSDT", holding, 10, D(0), D(120))
+    account = AccountState(1, 1, D(balance), {1: position})
+    execution = execute(
+        holding, D(2), price=D(120), leverage=10, fee_rate=D(1) / 240, reduce_only=False
+    )
+    assert execution.fee == D(1)
+    assert is_affordable(account, execution, D(120)) is affordable

@@ -107,6 +107,20 @@ def test_liquidation_price_of_the_worked_example() -> None:
     assert price == D("58250")
 
 
+@pytest.mark.parametrize(
+    ("equity", "price"), [("99.5", "0.5"), ("100", None), ("100.5", None), ("98", "2")]
+)
+def test_a_liquidation_price_is_positive(equity: str, price: str | None) -> None:
+    found = liquidation_price(
+        quantity=D(1),
+        mark_price=D(100),
+        equity=D(equity),
+        position_margin=D(0),
+        threshold=D("0.5"),
+    )
+    assert found == (None if price is None else D(price))
+
+
 @given(
     quantity=sizes,
     short=st.booleans(),

@@ -1,0 +1,45 @@
+"""Changes of exposure add up by instrument and are worth what their marks say."""
+
+from decimal import Decimal
+
+from risk.exposure import ExposureChange, ExposureChanges, position_exposure
+
+D = Decimal
+
+
+def test_a_change_is_valued_at_the_mark_but_for_what_orders_reserve() -> None:
+    change = ExposureChange(long_quantity=D(3), short_quantity=D(-1), order_notional=D(7))
+    assert change.valued_at(D(10)) == D(27)
+
+
+def test_changes_add_up_part_by_part() -> None:
+    both = ExposureChange(D(1), D(2), D(3)) + ExposureChange(D(10), D(20), D(30))
+    assert both == ExposureChange(D(11), D(22), D(33))
+
+
+def test_changes_of_one_booking_add_up_by_instrument() -> None:
+    changes = ExposureChanges()
+    assert changes.value == 0
+    changes.add(1, D(10), ExposureChange(long_quantity=D(2)))
+    changes.add(1, D(10), ExposureChange(short_quantity=D(3)))
+    changes.add(2, D(100), ExposureChange(long_quantity=D(1)))
+    changes.add(3, None, ExposureChange(order_notional=D(-7)))
+    assert changes.by_instrument == {
+        1: (D(10), ExposureChange(D(2), D(3))),
+        2: (D(100), ExposureChange(D(1))),
+        3: (None, ExposureChange(order_notional=D(-7))),
+    }
+    assert changes.value == D(143)
+
+
+def test_the_mark_of_a_decision_stays_beside_a_release_that_had_none() -> None:
+    changes = ExposureChanges()
+    changes.add(1, D(10), ExposureChange(long_quantity=D(2)))
+    changes.add(1, None, ExposureChange(order_notional=D(-5)))
+    assert changes.by_instrument[1][0] == D(10)
+    assert changes.value == D(15)
+
+
+def test_positions_of_both_sides_add_up() -> None:
+    assert position_exposure([(D(2), D(10)), (D(-3), D(5))]) == D(35)
+    assert position_exposure([]) == 0
