@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from risk.exposure import ExposureChange, ExposureChanges, position_exposure
+from risk.exposure import ExposureChange, ExposureChanges
 
 D = Decimal
 
@@ -38,8 +38,3 @@ def test_the_mark_of_a_decision_stays_beside_a_release_that_had_none() -> None:
     changes.add(1, None, ExposureChange(order_notional=D(-5)))
     assert changes.by_instrument[1][0] == D(10)
     assert changes.value == D(15)
-
-
-def test_positions_of_both_sides_add_up() -> None:
-    assert position_exposure([(D(2), D(10)), (D(-3), D(5))]) == D(35)
-    assert position_exposure([]) == 0
