@@ -65,11 +65,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("no_cover")
 
 
+def pytest_collection() -> None:
+    """Let the collector rest while tests are loaded: hardly anything is garbage."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Spare the collector what is loaded by now: going through it again and again takes minutes."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

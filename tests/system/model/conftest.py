@@ -1,4 +1,4 @@
-"""Shows at the end of a run what the machine reached."""
+"""Shows at the end of a run in one process what the machine reached."""
 
 import pytest
 
