@@ -84,27 +84,28 @@ def test_blanks_around_a_text_are_none_of_it() -> None:
     assert shown(given, **padded) == list(given.values())
 
 
-@pytest.mark.parametrize("name", NUMBERS)
-def test_nonsense_is_one_line_that_names_the_setting(name: str) -> None:
-    """One process tries all values: starting one takes longer than the rest."""
+def test_nonsense_is_one_line_that_names_the_setting() -> None:
+    """One process tries all settings and values: starting one takes longer than the rest."""
     program = f"""
 import importlib, os
 from django.core.exceptions import ImproperlyConfigured
 import exchange_poc.settings as settings
-for text in {NONSENSE}:
-    os.environ[{name!r}] = text
-    try:
-        importlib.reload(settings)
-    except ImproperlyConfigured as error:
-        print(error)
-    else:
-        print("taken:", text)
+for name in {tuple(NUMBERS)}:
+    for text in {NONSENSE}:
+        os.environ[name] = text
+        try:
+            importlib.reload(settings)
+        except ImproperlyConfigured as error:
+            print(error)
+        else:
+            print("taken:", text)
+    del os.environ[name]
 """
     lines = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert len(lines) == len(NONSENSE)
-    for text, line in zip(NONSENSE, lines, strict=True):
+    tried = [(name, text) for name in NUMBERS for text in NONSENSE]
+    for (name, text), line in zip(tried, lines, strict=True):
         assert re.fullmatch(
             rf"{name} must be a (whole )?number from [01] to .*, not '{text}'\.", line
         )
