@@ -43,7 +43,7 @@ class Usage:
         return max(self.limit - self.count, 0)
 
 
-class OutageGuard:
+class OutageWatch:
     """Remembers, within one process, whether Redis is away, so that an outage costs no time."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class OutageGuard:
             log.warning("cache_away", reason=reason, effect="requests pass uncounted")
 
 
-guard = OutageGuard()
+watch = OutageWatch()
 
 
 def count_request(*, request: HttpRequest, scope: str, key: str, rate: str) -> Usage | None:
@@ -93,7 +93,7 @@ def count_request(*, request: HttpRequest, scope: str, key: str, rate: str) -> U
     ``rate`` is count/period as django-ratelimit reads it. The window is fixed, its edge depends on
     the key. Redis counts atomically, so that the limit is exact over all processes.
     """
-    found = guard.ask(
+    found = watch.ask(
         lambda: get_usage(request, group=scope, key=lambda *_: key, rate=rate, increment=True)
     )
     if found is None:
@@ -129,7 +129,7 @@ def take(*, request: HttpRequest, scope: str, key: str, rate: str, units: int) -
     allowed, now = Rate.read(rate), int(time.time())
     reset = allowed.window_end(key=key, now=now)
     name = cache.make_key(f"rl:{scope}:{allowed.count}/{allowed.seconds}s:{key}:{reset}")
-    found = guard.ask(
+    found = watch.ask(
         lambda: get_redis_connection().eval(
             TAKE, 1, name, units, allowed.count, reset - now + EXPIRY_MARGIN_SECONDS
         )

@@ -25,7 +25,7 @@ def use_redis(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Use:
     """Point the cache at another address and forget what this process thinks of the old one."""
 
     def use(url: str) -> None:
-        monkeypatch.setattr(rate_limits, "guard", rate_limits.OutageGuard())
+        monkeypatch.setattr(rate_limits, "watch", rate_limits.OutageWatch())
         options = {**settings.CACHES["default"]["OPTIONS"], "SOCKET_TIMEOUT": PATIENCE}
         cache = {**settings.CACHES["default"], "LOCATION": url, "OPTIONS": options}
         settings.CACHES = {"default": cache}
@@ -81,7 +81,7 @@ def test_orders_pass_uncounted_too_and_each_request_is_counted_once(
     assert not any("X-OrderLimit-Limit" in answer for answer in answers)
     assert outages() - before == 3
     relay.resume()
-    rate_limits.guard.next_probe = 0.0
+    rate_limits.watch.next_probe = 0.0
     assert api.post("/orders/batch", {"orders": [order] * 3}).status_code == 429
 
 
@@ -108,7 +108,7 @@ def test_counting_goes_on_when_redis_is_back(
     for _ in range(5):
         assert not is_counted(api.get("/positions"))
     relay.resume()
-    monkeypatch.setattr(rate_limits.guard, "next_probe", 0.0)
+    monkeypatch.setattr(rate_limits.watch, "next_probe", 0.0)
     # Requests that Redis took in while it hung may be in the count, the answered ones must be.
     assert (
         0
