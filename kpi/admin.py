@@ -13,6 +13,7 @@ from accounts.access import caller
 from kpi.alerts.measures import MEASURES
 from kpi.alerts.rules import acknowledge_alert, change_rule, create_rule
 from kpi.audit.admin import AuditCheckAdmin, AuditRecordAdmin
+from kpi.history.figures import COLUMNS
 from kpi.models import Alert, AlertDelivery, AlertRule, Heartbeat, KpiSnapshot, LedgerCheck
 from market.kernel.console.actions import for_each, row_action
 from market.kernel.console.exports import ExportedAdmin, RecordResource
@@ -41,11 +42,11 @@ class HeartbeatAdmin(LargeRecordAdmin):
 
 
 class KpiSnapshotResource(RecordResource):
-    """The KPI history; figures by instrument and code are in the API."""
+    """The KPI history; figures of several values are in the API."""
 
     class Meta:
         model = KpiSnapshot
-        exclude = ("id", "latency_counts", "rejections")
+        exclude = ("id", *(figure.name for figure in COLUMNS if figure.by))
 
 
 @admin.register(KpiSnapshot)

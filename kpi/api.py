@@ -27,10 +27,9 @@ from kpi.history.figures import METRICS
 from kpi.history.series import get_history
 from kpi.history.windows import WINDOWS
 from kpi.serializers import (
+    HISTORIES,
     HealthSerializer,
     HistoryQuery,
-    HistorySerializer,
-    InstrumentHistorySerializer,
     SecurityKpisSerializer,
     SystemKpisSerializer,
     TradingKpisSerializer,
@@ -110,12 +109,13 @@ class HistoryView(APIView):
         description="Points are apart by `interval_seconds` and oldest first. A point is the "
         "interval that begins at its timestamp: counts are sums over it, levels their last value. "
         "`value` is null where it has no meaning, such as the latency of no request; an interval "
-        "without a snapshot has no point. Metrics by instrument have `series` instead of `points`.",
+        "without a snapshot has no point. Metrics by instrument or tier have `series` instead of "
+        "`points`.",
         parameters=[HistoryQuery],
         responses={
             200: PolymorphicProxySerializer(
                 component_name="KpiHistory",
-                serializers=[HistorySerializer, InstrumentHistorySerializer],
+                serializers=list(HISTORIES.values()),
                 resource_type_field_name=None,
             ),
             **errors(400, 401, 429, 503),
@@ -127,9 +127,7 @@ class HistoryView(APIView):
         query = HistoryQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         history = get_history(**query.validated_data)
-        by_instrument = METRICS[history.metric].by
-        serializer = InstrumentHistorySerializer if by_instrument else HistorySerializer
-        return Response(serializer(history).data)
+        return Response(HISTORIES[METRICS[history.metric].by](history).data)
 
 
 class HealthView(APIView):

@@ -1,10 +1,11 @@
 """Bodies of the KPI and health endpoints; every figure is a JSON number."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from rest_framework import serializers
 
+from accounts.models import Tier
 from kpi.health.parts import HealthStatus, PartStatus
 from kpi.history.figures import METRICS, UNITS
 from kpi.history.series import MOST_SYMBOLS
@@ -52,7 +53,12 @@ class PointSerializer(serializers.Serializer[Any]):
 
 
 class SeriesSerializer(serializers.Serializer[Any]):
-    symbol = serializers.CharField()
+    symbol = serializers.CharField(source="label")
+    points = PointSerializer(many=True)
+
+
+class TierSeriesSerializer(serializers.Serializer[Any]):
+    tier = serializers.ChoiceField(Tier.choices, source="label")
     points = PointSerializer(many=True)
 
 
@@ -74,6 +80,25 @@ class InstrumentHistorySerializer(serializers.Serializer[Any]):
     unit = serializers.CharField(help_text="USDT")
     interval_seconds = serializers.IntegerField()
     series = SeriesSerializer(many=True)
+
+
+class TierHistorySerializer(serializers.Serializer[Any]):
+    """A metric by the tier of the accounts."""
+
+    # By its name a reader tells it from a metric by instrument.
+    metric = serializers.RegexField("_by_tier$")
+    window = serializers.CharField()
+    unit = serializers.CharField(help_text=UNITS)
+    interval_seconds = serializers.IntegerField()
+    series = TierSeriesSerializer(many=True)
+
+
+#: By what a metric tells apart.
+HISTORIES: Final = {
+    "": HistorySerializer,
+    "symbol": InstrumentHistorySerializer,
+    "tier": TierHistorySerializer,
+}
 
 
 class SystemKpisSerializer(serializers.Serializer[Any]):

@@ -10,6 +10,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
+from accounts.models import Tier
 from kpi.dashboard.figures import Bucket, Dashboard
 from kpi.history.figures import quantile_ms
 from market.kernel.console.figures import grouped
@@ -53,6 +54,10 @@ def lines(unit: str, *drawn: Line) -> Callable[[Dashboard], Any]:
 
 def figure(name: str) -> Value:
     return lambda bucket: bucket.values[name]
+
+
+def of_tier(tier: Tier, name: str) -> Value:
+    return lambda bucket: bucket.values[name].get(tier.value)
 
 
 def per_second(name: str) -> Value:

@@ -1,5 +1,6 @@
 """The KPI history as series for charts, bucketed by the database."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.models import Tier
 from kpi.health.heartbeats import multiple_before
 from kpi.history.figures import METRICS, Figure
 from kpi.history.windows import WINDOWS
@@ -32,15 +34,15 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The points of one instrument, oldest first."""
+    """The points of one instrument or tier, which ``label`` names, oldest first."""
 
-    symbol: str
+    label: str
     points: Sequence[Point]
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A metric over a window; ``series`` instead of ``points`` for a metric by instrument.
+    """A metric over a window; ``series`` instead of ``points`` for a metric by something.
 
     A bucket without a snapshot has no point.
     """
@@ -63,8 +65,10 @@ def get_history(*, metric: str, window: str, symbols: Sequence[str] = ()) -> His
     figure, span = METRICS[metric], span_of(window, now=timezone.now())
     points: Sequence[Point] = ()
     series: Sequence[Series] = ()
-    if figure.by:
+    if figure.by == "symbol":
         series = series_of(figure, span, symbols)
+    elif figure.by == "tier":
+        series = series_by_tier(figure, span)
     else:
         points = [Point(at, figure.tell(value)) for at, value in buckets(figure.value, span)]
     return History(metric, window, figure.unit, span.seconds, points, series)
@@ -101,6 +105,15 @@ def buckets(values: str, span: Span) -> list[tuple[Any, ...]]:
             BUCKETS.format(values=values), {"seconds": span.seconds, "start": span.start}
         )
         return cursor.fetchall()
+
+
+def series_by_tier(figure: Figure, span: Span) -> list[Series]:
+    """Return a series for each tier, from figures that are kept as JSON objects."""
+    rows = [(at, json.loads(values)) for at, values in buckets(figure.value, span)]
+    return [
+        Series(tier, [Point(at, figure.tell(values.get(tier))) for at, values in rows])
+        for tier in Tier.values
+    ]
 
 
 # The slots are found by a statement of their own: joined, the planner expects far too many.

@@ -146,6 +146,7 @@ def test_the_api_document_lists_every_metric(anonymous: ApiClient) -> None:
     parameters = document["paths"]["/kpi/history"]["get"]["parameters"]
     [asked] = [one["schema"] for one in parameters if one["name"] == "metric"]
     assert asked["enum"] == list(METRICS)
+    assert all(name.endswith("_by_tier") == (METRICS[name].by == "tier") for name in METRICS)
     units = {figure.unit for figure in METRICS.values()}
     assert units == set(re.sub(r" \(.*?\)", "", UNITS).replace(" or ", ", ").split(", "))
 
