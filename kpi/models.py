@@ -62,6 +62,12 @@ class KpiSnapshot(models.Model):
     accounts_near_liquidation = models.BigIntegerField(
         null=True, blank=True, help_text="Unknown while there are too many positions to look at."
     )
+    effective_leverage_p50 = models.FloatField(
+        null=True, blank=True, help_text="Notional of an account's positions ÷ its equity, median."
+    )
+    effective_leverage_p95 = models.FloatField(null=True, blank=True)
+    effective_leverage_p50_by_tier = models.JSONField(db_default={}, blank=True)
+    effective_leverage_p95_by_tier = models.JSONField(db_default={}, blank=True)
     uptime = models.FloatField(help_text="Share of the heartbeats due that were written.")
     mark_age_seconds = models.FloatField(
         null=True, blank=True, help_text="Time since the oldest mark price was set."

@@ -1,6 +1,7 @@
 """What the exchange stands at."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
@@ -78,6 +79,42 @@ def accounts_near_liquidation(*, positions: int) -> int | None:
         cursor.execute(NEAR_LIQUIDATION, [NEAR])
         [[count]] = cursor.fetchall()
     return int(count)
+
+
+EFFECTIVE_LEVERAGE: Final = """
+SELECT coalesce(owner.tier, ''),
+       percentile_disc(ARRAY[0.5, 0.95]) WITHIN GROUP (ORDER BY notional / equity)
+FROM risk_standing AS standing
+JOIN accounts_user AS owner ON owner.id = standing.user_id
+WHERE equity > 0
+GROUP BY GROUPING SETS ((), (owner.tier))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveLeverage:
+    """Percentiles over the accounts with open positions, by tier those of the tier's accounts."""
+
+    p50: float | None = None
+    p95: float | None = None
+    p50_by_tier: Mapping[str, float] = field(default_factory=dict)
+    p95_by_tier: Mapping[str, float] = field(default_factory=dict)
+
+
+def effective_leverage(*, positions: int) -> EffectiveLeverage:
+    """Return how far the accounts are levered: Σ|quantity| × mark ÷ equity of each.
+
+    An account whose equity is not above 0 is left out: the next sweep closes it out. A percentile
+    is the leverage of an account, the lowest that half or 95 % of them do not exceed. None with
+    more than MOST_POSITIONS open ``positions``.
+    """
+    if positions > MOST_POSITIONS:
+        return EffectiveLeverage()
+    with connection.cursor() as cursor:
+        cursor.execute(EFFECTIVE_LEVERAGE)
+        rows = [(tier, *map(float, ranks)) for tier, ranks in cursor.fetchall() if ranks]
+    p50, p95 = ({tier: ranks[n] for tier, *ranks in rows} for n in (0, 1))
+    return EffectiveLeverage(p50.pop("", None), p95.pop("", None), p50, p95)
 
 
 def open_alerts_by_rule() -> list[tuple[str, str, int]]:

@@ -147,6 +147,21 @@ CHARTS: Final[Sequence[Chart]] = (
         rejections,
     ),
     Chart(
+        "leverage",
+        "Effective leverage",
+        "notional ÷ equity, accounts with open positions",
+        NO_POSITION,
+        lines(
+            "x",
+            Line("Median", figure("effective_leverage_p50")),
+            Line("p95", figure("effective_leverage_p95")),
+            *(
+                Line(f"p95, {tier.label}", of_tier(tier, "effective_leverage_p95_by_tier"))
+                for tier in Tier
+            ),
+        ),
+    ),
+    Chart(
         "latency",
         "Latency of the API",
         "ms, percentiles",

@@ -18,7 +18,13 @@ from kpi.history.rows import NewRows
 from kpi.requests.metrics import LATENCY_BOUNDS
 from kpi.requests.quantiles import quantile
 from kpi.requests.samples import Samples, api_samples, total
-from kpi.selectors import OpenInterest, accounts_near_liquidation, oldest_mark_age
+from kpi.selectors import (
+    EffectiveLeverage,
+    OpenInterest,
+    accounts_near_liquidation,
+    effective_leverage,
+    oldest_mark_age,
+)
 from market.kernel.amounts import round_half_even
 from risk.selectors import get_policy, global_exposure, open_positions
 from trading.models import Liquidation, Trade
@@ -58,6 +64,10 @@ class Present:
     @cached_property
     def open_positions(self) -> int:
         return open_positions().count()
+
+    @cached_property
+    def leverage(self) -> EffectiveLeverage:
+        return effective_leverage(positions=self.open_positions)
 
 
 def counter(name: str, read: Callable[[Samples], Any], unit: str = "count") -> Figure:
@@ -115,7 +125,7 @@ CODES: Final = """(
     ) AS summed
 )"""
 #: The units on the wire, as the API's document lists them.
-UNITS: Final = "count, 1/s, ms, s, share (0 to 1) or USDT"
+UNITS: Final = "count, 1/s, ms, s, share (0 to 1), x (times the equity) or USDT"
 
 FIGURES: Final = (
     Figure("seconds", "", "sum(seconds)", Source.SNAPSHOT),
@@ -156,6 +166,10 @@ FIGURES: Final = (
         "count",
         lambda now: accounts_near_liquidation(positions=now.open_positions),
     ),
+    level("effective_leverage_p50", "x", lambda now: now.leverage.p50),
+    level("effective_leverage_p95", "x", lambda now: now.leverage.p95),
+    level("effective_leverage_p50_by_tier", "x", lambda now: now.leverage.p50_by_tier, by="tier"),
+    level("effective_leverage_p95_by_tier", "x", lambda now: now.leverage.p95_by_tier, by="tier"),
     level("uptime", "share", lambda now: uptime()),
     level("mark_age_seconds", "s", lambda now: oldest_mark_age()),
     held("open_interest_long", lambda interest: round_half_even(interest.long)),
