@@ -31,7 +31,7 @@ from trading.models import Liquidation, Trade
 
 
 class Source(Enum):
-    """What a figure is read from."""
+    """What a figure is read from: its snapshot itself, or other figures, need no reader."""
 
     SNAPSHOT = auto()
     PROCESSES = auto()
