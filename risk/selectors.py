@@ -30,8 +30,8 @@ ACCOUNT: Final = {
     "account_id": "account.id",
     "user_id": "account.user_id",
     "balance": "account.balance",
-    "reserved_margin": "coalesce(margin.reserved_margin, 0)",
-    "reserved_notional": "coalesce(margin.reserved_notional, 0)",
+    "reserved_margin": "coalesce(reservation.reserved_margin, 0)",
+    "reserved_notional": "coalesce(reservation.reserved_notional, 0)",
 }
 LIMITS: Final = {
     **{field.name: f"policy.{field.name}" for field in fields(Limits)},
@@ -55,7 +55,7 @@ FROM accounts_account AS account
 JOIN accounts_user AS owner ON owner.id = account.user_id
 JOIN risk_riskpolicy AS policy ON policy.id = 1
 LEFT JOIN risk_leveragelimit AS leverage ON leverage.tier = owner.tier
-LEFT JOIN risk_reservation AS margin ON margin.account_id = account.id
+LEFT JOIN risk_reservation AS reservation ON reservation.account_id = account.id
 LEFT JOIN LATERAL (
     SELECT {seen}
     FROM market_instrument AS instrument
