@@ -35,7 +35,7 @@ Restore = Callable[..., None]
 #: A slow hash protects passwords; a test has none to protect.
 HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 #: Whose tests coverage follows.
-MEASURED = {"risk", "trading", "model"}
+MEASURED = {"risk", "trading", "model", "demo"}
 
 
 @pytest.hookimpl(optionalhook=True)
