@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
+from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.db import connection, transaction
 from django.test import TransactionTestCase
@@ -37,6 +39,13 @@ HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 #: Whose tests coverage follows.
 MEASURED = {"risk", "trading", "model", "demo"}
 
+# On a busy machine an example, or an answer of Redis, may wait long for its turn.
+django_settings.CACHES["default"]["OPTIONS"]["SOCKET_TIMEOUT"] = 5
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
@@ -53,21 +62,21 @@ def pytest_xdist_setupnodes(specs: list[Any]) -> None:
         spec.env["REDIS_URL"] = url._replace(path=f"/{number}").geturl()
 
 
+def pytest_collection() -> None:
+    """Let the collector rest while tests are loaded: hardly anything is garbage."""
+    gc.disable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with whole systems, so that no process is left alone with a long test at the end.
 
-    Coverage follows only the tests that are about what it measures: it triples their time.
+    Coverage, which triples the time of a test, follows those alone that are about its subject.
     """
     parts = {item: item.nodeid.partition("::")[0].split("/") for item in items}
     items.sort(key=lambda item: "system" not in parts[item])
     for item in items:
         if MEASURED.isdisjoint(parts[item]):
             item.add_marker("no_cover")
-
-
-def pytest_collection() -> None:
-    """Let the collector rest while tests are loaded: hardly anything is garbage."""
-    gc.disable()
 
 
 def pytest_collection_finish() -> None:
