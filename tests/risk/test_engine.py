@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from risk.denials import Denial
-from risk.engine import Approval, Intent, check_order
+from risk.engine import Approval, Candidate, Intent, check_order
 from risk.exposure import ExposureChange
 from risk.fills import Holding
 from risk.state import AccountState, InstrumentState, Limits, OpenPosition, RiskState
@@ -163,10 +163,22 @@ def test_a_limit_belongs_to_what_it_allows(code: str, at_the_limit: Case, beyond
         ("reduce_only_rejected", Case(reduce_only=True, held="0.1")),
         ("reduce_only_rejected", Case(reduce_only=True, held="-0.1", is_buy=False)),
         ("too_many_open_orders", Case(goes_out=True, open_orders=3)),
+        ("too_many_open_orders", Case(price="40000", open_orders=4)),
     ],
 )
 def test_each_check_refuses(code: str, case: Case) -> None:
     assert case.denied().code == code
+
+
+def test_an_order_that_names_no_more_than_it_must() -> None:
+    """It fills at once at the tier's leverage, and may open: nor does it count as an open one."""
+    limits, instrument = Limits(**LIMITS), InstrumentState(**INSTRUMENT)
+    state = RiskState(Case().account(), limits, instrument, open_orders=3)
+    intent = Intent("BTCUSDT", is_buy=True, size=D("0.1"))
+    assert not Candidate(intent, state, NOW).rests
+    approval = check_order(intent, state, NOW)
+    assert isinstance(approval, Approval)
+    assert (approval.leverage, approval.opens) == (10, True)
 
 
 def test_a_symbol_that_is_not_listed_is_refused() -> None:
