@@ -9,7 +9,7 @@ INSTALL := $(PYTHON) -I exchange_poc/launcher/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo check test faults image-trial lint bench screenshots wheels clean-data
+.PHONY: help run demo check test faults image-trial mutants lint bench screenshots wheels clean-data
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ faults: $(VENV)/.dev ## Kill parts of a running exchange under load; prints figu
 
 image-trial: $(VENV)/.dev ## Build the image and run its containers, where buildah is; takes some minutes
 	@exec $(LAUNCHER) test -- tests/system/image/trial_image.py -rs $(ARGS)
+
+mutants: $(VENV)/.dev ## Change the code token by token, to see a test fail each time; takes half an hour
+	@exec $(LAUNCHER) test -- tests/system/mutants/trial_mutants.py -s $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types, import direction and missing migrations
 	@$(BIN)/ruff check .

@@ -1,0 +1,63 @@
+"""The modules whose mutants must be killed, and the tests of each, its own and fast ones first."""
+
+from dataclasses import dataclass
+from typing import Final
+
+#: How many mutants of all sampled modules together are tried.
+SAMPLE: Final = 150
+
+#: The tests of arithmetic, which need neither Django nor a database.
+ARITHMETIC: Final = (
+    *("tests/risk/test_engine.py", "tests/risk/test_state.py", "tests/risk/test_exposure.py"),
+    *("tests/risk/test_execution.py", "tests/risk/test_collar.py", "tests/risk/test_margin.py"),
+    "tests/risk/test_fills.py",
+)
+ORDERS: Final = (
+    *("tests/trading/orders/test_placement.py", "tests/trading/orders/test_resting.py"),
+    "tests/trading/orders/test_open_orders.py",
+)
+LIQUIDATION: Final = ("tests/trading/liquidation", "tests/risk/test_bounds.py")
+REST: Final = (
+    *("tests/trading/orders/test_replays.py", "tests/trading/venues/test_orders.py"),
+    "tests/trading/steps/test_step.py",
+)
+#: What takes long, for the few mutants that all of these leave alive.
+WHOLE: Final = ("tests/trading/booking", "tests/system/model")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A module, its tests, and those that run once these have passed.
+
+    ``pure`` ones run in processes without Django.
+    """
+
+    module: str
+    tests: tuple[str, ...]
+    then: tuple[str, ...] = ()
+    pure: bool = False
+
+
+PURE: Final = tuple(
+    Target(f"risk/{name}.py", ARITHMETIC, pure=True)
+    for name in (
+        *("margin", "collar", "fills", "leverage", "exposure", "state", "execution", "engine"),
+    )
+)
+SAMPLED: Final = (
+    *(
+        Target(f"trading/{name}.py", (*ORDERS, *LIQUIDATION, *REST), WHOLE)
+        for name in (
+            *("booking/changes", "booking/writing"),
+            *("orders/placement", "orders/resting", "orders/cancellation"),
+        )
+    ),
+    *(
+        Target(module, (*LIQUIDATION, *ORDERS, *REST), WHOLE)
+        for module in (
+            *("trading/booking/group.py", "trading/liquidation/close_out.py"),
+            *("trading/liquidation/insurance.py", "trading/liquidation/sweep.py"),
+            "risk/bounds.py",
+        )
+    ),
+)
