@@ -37,7 +37,7 @@ Restore = Callable[..., None]
 #: A slow hash protects passwords; a test has none to protect.
 HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 #: Whose tests coverage follows.
-MEASURED = {"risk", "trading", "model", "demo"}
+MEASURED = {"risk", "trading", "model", "demo", "console"}
 
 # On a busy machine an example, or an answer of Redis, may wait long for its turn.
 django_settings.CACHES["default"]["OPTIONS"]["SOCKET_TIMEOUT"] = 5
