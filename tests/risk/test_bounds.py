@@ -201,7 +201,7 @@ def crowd(size: int, instrument: Instrument) -> list[int]:
 
 def test_no_breach_gets_lost_in_a_crowd(market: dict[str, Instrument]) -> None:
     """More than are looked at one by one, and than bounds are worked out for in one chunk."""
-    size = max(MOST_DOUBTFUL, RENEW_CHUNK) + 1
+    size = max(MOST_DOUBTFUL, RENEW_CHUNK) + 2
     everyone = crowd(size, market["BTC"])
     assert users_in_breach() == everyone
     assert renew_bounds() == size

@@ -61,6 +61,7 @@ def filled(held: str, size: str, *, reduce_only: bool) -> Execution:
     ("held", "size", "reducible"),
     [
         *(("2", "-5", "2"), ("2", "-1", "2"), ("2", "1", "0")),
+        *(("0.2", "-0.5", "0.2"), ("-0.2", "0.5", "0.2")),
         *(("-2", "5", "2"), ("-2", "1", "2"), ("-2", "-1", "0"), ("0", "1", "0"), ("0", "-1", "0")),
     ],
 )
@@ -89,21 +90,24 @@ def test_the_figures_of_an_execution() -> None:
         (-1, "90", "95", "58.75"),
     ],
 )
+@pytest.mark.parametrize("lot", [D(1), D("0.1")])
 def test_what_opens_needs_the_margin_that_is_there_after_what_closes(
-    side: int, mark: str, price: str, balance: str
+    side: int, mark: str, price: str, balance: str, lot: Decimal
 ) -> None:
     """Of 2 held at 100 with a profit of 20, closed at a price that is 10 worse; 3 open.
 
-    The position's margin of 33 comes free, an order's of 7 does not.
+    The position's margin of 33 comes free, an order's of 7 does not. In smaller lots at higher
+    prices it is the same.
     """
-    holding = Holding(D(2) * side, D(200) * side, D(33))
-    position = OpenPosition(1, 1, "BTCUSDT", holding, 10, D(0), D(mark))
+    holding = Holding(2 * lot * side, D(200) * side, D(33))
+    now, at = D(mark) / lot, D(price) / lot
+    position = OpenPosition(1, 1, "BTCUSDT", holding, 10, D(0), now)
     execution = execute(
-        holding, D(-5) * side, price=D(price), leverage=5, fee_rate=D("0.01"), reduce_only=False
+        holding, -5 * lot * side, price=at, leverage=5, fee_rate=D("0.01"), reduce_only=False
     )
     enough = AccountState(1, 1, D(balance), {1: position}, reserved_margin=D(7))
-    assert is_affordable(enough, execution, D(mark))
-    assert not is_affordable(replace(enough, balance=D(balance) - UNIT), execution, D(mark))
+    assert is_affordable(enough, execution, now)
+    assert not is_affordable(replace(enough, balance=D(balance) - UNIT), execution, now)
 
 
 @pytest.mark.parametrize(("balance", "affordable"), [("41", True), ("40.99999999", False)])

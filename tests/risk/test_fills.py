@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,6 +32,13 @@ def test_the_worked_example_of_a_position() -> None:
     assert fourth.released_margin == D("30.66666667")
     assert (fourth.closed_size, fourth.opened_size) == (D(2), D(3))
     assert fourth.holding == Holding(D(-3), D(-420), D(42))
+
+
+@pytest.mark.parametrize("held", ["0.00001", "1", "-1", "-2"])
+def test_a_fill_against_a_position_closes_it_whatever_its_size(held: str) -> None:
+    fill = apply_fill(Holding(D(held), D(held) * 100, D(10)), -2 * D(held), D(100), 10)
+    assert fill.closed_size == fill.opened_size == abs(D(held))
+    assert (fill.holding.quantity, fill.released_margin) == (-D(held), D(10))
 
 
 @given(st.lists(fills, min_size=1, max_size=30), st.decimals("0.01", "100000", places=2))

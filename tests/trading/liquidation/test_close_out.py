@@ -100,6 +100,26 @@ def test_the_largest_losses_are_closed_until_the_ratio_is_back(
     assert (done.equity_after, done.margin_ratio_after) == (D(1000), None)
 
 
+def test_a_balance_of_nothing_has_paid_the_losses(trader: Trader, marks: Marks) -> None:
+    """The long loses the whole balance; the profit of 1,200 beside it is margin enough."""
+    change_policy(changes={"liquidation_mode": LARGEST_LOSS_FIRST})
+    user = trader("5000", "advanced")
+    order(user, "buy", "0.5", leverage=20)
+    order(user, "buy", "10", "ETHUSDT", leverage=20)
+    [done] = marks(BTCUSDT="55000", ETHUSDT="3320").liquidations
+    assert (done.equity_before, done.margin_ratio_after) == (D(1200), D("0.75"))
+    assert [left.symbol for left in state_of(user).positions.values()] == ["ETHUSDT"]
+    assert state_of(user).balance == 0
+
+
+def test_what_a_close_out_leaves_is_the_accounts(trader: Trader, marks: Marks) -> None:
+    user = trader("1000")
+    order(user, "buy", "0.1", leverage=10)
+    [done] = marks(BTCUSDT="55005").liquidations
+    assert (done.insurance_paid, done.bad_debt, done.equity_after) == (0, 0, D("0.5"))
+    assert (state_of(user).balance, insurance_fund_balance()) == (D("0.5"), 0)
+
+
 def test_equal_losses_are_closed_by_symbol(trader: Trader, marks: Marks) -> None:
     user = trader("10000", "advanced")
     order(user, "buy", "10", "ETHUSDT")

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from rest_framework.test import APIClient
 
-from accounts.models import Transfer, TransferKind, User
+from accounts.models import SystemMovement, Transfer, TransferKind, User
 from accounts.selectors import insurance_fund_balance, total_bad_debt
 from accounts.services import withdraw
 from market.services import list_instrument
@@ -55,6 +55,14 @@ def test_the_insurance_fund_lifts_a_negative_balance_to_zero(
     assert (done.insurance_paid, done.bad_debt) == (D("500"), 0)
     assert state_of(user).balance == 0
     assert insurance_fund_balance() == insurance - 500
+
+
+def test_a_sweep_leaves_the_fund_without_a_tail(
+    trader: Trader, marks: Marks, insurance: Decimal
+) -> None:
+    order(trader("1000"), "buy", "0.1", leverage=10)
+    assert marks(BTCUSDT="50000").liquidations
+    assert not SystemMovement.objects.exists()
 
 
 def test_what_the_fund_cannot_pay_is_bad_debt(trader: Trader, marks: Marks) -> None:

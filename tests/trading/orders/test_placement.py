@@ -7,9 +7,12 @@ import pytest
 from accounts.models import User
 from accounts.services import suspend_account
 from market.models import Instrument
+from risk.engine import Intent
 from risk.models import GlobalExposure, LeverageLimit, Position, RiskPolicy
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.models import Order, OrderStatus, Trade
+from trading.orders.tickets import Placement, Ticket
+from trading.services import place_order, place_orders
 
 D = Decimal
 
@@ -202,10 +205,16 @@ def test_global_exposure_stops_at_its_threshold(trader: Trader) -> None:
     assert order(first, "buy", "0.001").reject_code == "global_exposure_exceeded"
 
 
-def test_a_repeated_client_order_id_gets_the_first_answer(trader: Trader, marks: Marks) -> None:
-    from risk.engine import Intent
-    from trading.services import place_order
+def test_an_order_of_a_batch_may_reach_the_global_threshold(trader: Trader) -> None:
+    RiskPolicy.objects.update(global_exposure_threshold=D("13000"))
+    tickets = [Ticket(Intent("BTCUSDT", is_buy=True, size=size)) for size in (D("0.2"), D("0.001"))]
+    placed = place_orders(user_id=trader().pk, tickets=tickets)
+    codes = [one.denial and one.denial.code for one in placed if isinstance(one, Placement)]
+    assert codes == [None, "global_exposure_exceeded"]
+    assert GlobalExposure.objects.get().total == D("13000")
 
+
+def test_a_repeated_client_order_id_gets_the_first_answer(trader: Trader, marks: Marks) -> None:
     user = trader()
     asked = Intent("BTCUSDT", True, D("0.1"), price=D("64000"))
     first = place_order(user_id=user.pk, intent=asked, client_order_id="a")
