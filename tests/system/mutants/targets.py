@@ -12,13 +12,11 @@ ARITHMETIC: Final = (
     *("tests/risk/test_execution.py", "tests/risk/test_collar.py", "tests/risk/test_margin.py"),
     "tests/risk/test_fills.py",
 )
-ORDERS: Final = (
-    *("tests/trading/orders/test_placement.py", "tests/trading/orders/test_resting.py"),
-    "tests/trading/orders/test_open_orders.py",
-)
+ORDERS: Final = ("tests/trading/orders",)
 LIQUIDATION: Final = ("tests/trading/liquidation", "tests/risk/test_bounds.py")
+#: What looks at more than one of these.
 REST: Final = (
-    *("tests/trading/orders/test_replays.py", "tests/trading/venues/test_orders.py"),
+    *("tests/trading/api/test_batch.py", "tests/trading/venues/test_orders.py"),
     "tests/trading/steps/test_step.py",
 )
 #: What takes long, for the few mutants that all of these leave alive.
