@@ -32,7 +32,7 @@ faults: $(VENV)/.dev ## Kill parts of a running exchange under load; prints figu
 image-trial: $(VENV)/.dev ## Build the image and run its containers, where buildah is; takes some minutes
 	@exec $(LAUNCHER) test -- tests/system/image/trial_image.py -rs $(ARGS)
 
-mutants: $(VENV)/.dev ## Change the code token by token, to see a test fail each time; takes half an hour
+mutants: $(VENV)/.dev ## Change the code token by token, to see a test fail each time; takes long
 	@exec $(LAUNCHER) test -- tests/system/mutants/trial_mutants.py -s $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types, import direction and missing migrations

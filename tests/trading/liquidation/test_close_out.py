@@ -118,6 +118,8 @@ def test_what_a_close_out_leaves_is_the_accounts(trader: Trader, marks: Marks) -
     [done] = marks(BTCUSDT="55005").liquidations
     assert (done.insurance_paid, done.bad_debt, done.equity_after) == (0, 0, D("0.5"))
     assert (state_of(user).balance, insurance_fund_balance()) == (D("0.5"), 0)
+    closing = Order.objects.latest("id")
+    assert (closing.liquidation, closing.reduce_only, closing.side) == (True, True, "sell")
 
 
 def test_equal_losses_are_closed_by_symbol(trader: Trader, marks: Marks) -> None:

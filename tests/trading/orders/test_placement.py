@@ -207,10 +207,11 @@ def test_global_exposure_stops_at_its_threshold(trader: Trader) -> None:
 
 def test_an_order_of_a_batch_may_reach_the_global_threshold(trader: Trader) -> None:
     RiskPolicy.objects.update(global_exposure_threshold=D("13000"))
-    tickets = [Ticket(Intent("BTCUSDT", is_buy=True, size=size)) for size in (D("0.2"), D("0.001"))]
+    sizes = (D("0.1"), D("0.1"), D("0.001"))
+    tickets = [Ticket(Intent("BTCUSDT", is_buy=True, size=size)) for size in sizes]
     placed = place_orders(user_id=trader().pk, tickets=tickets)
     codes = [one.denial and one.denial.code for one in placed if isinstance(one, Placement)]
-    assert codes == [None, "global_exposure_exceeded"]
+    assert codes == [None, None, "global_exposure_exceeded"]
     assert GlobalExposure.objects.get().total == D("13000")
 
 
