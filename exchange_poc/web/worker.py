@@ -1,6 +1,7 @@
 """What one of the web server's processes loads when it starts."""
 
 import gc
+import multiprocessing
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ from exchange_poc.web.gateway import Gateway
 
 def load() -> Gateway:
     """Return the application; each process loads its own, as a connection pool needs it."""
-    follow_parent(signal.SIGTERM)
+    end_with_server()
     forget_the_dead()
     from django.conf import settings
 
@@ -26,6 +27,16 @@ def load() -> Gateway:
         threads=settings.WEB_THREADS,
         longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
     )
+
+
+def end_with_server() -> None:
+    """Let no process outlive the server that started it, not even one that is still loading."""
+    # The handler inherited from the server would only take a note that nobody here reads.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    follow_parent(signal.SIGTERM)
+    server = multiprocessing.parent_process()
+    if server is not None and server.pid != os.getppid():
+        raise SystemExit(1)
 
 
 def forget_the_dead() -> None:

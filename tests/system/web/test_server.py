@@ -72,6 +72,23 @@ def test_its_processes_end_with_it(server: Server) -> None:
     assert alive == []
 
 
+def test_a_process_that_is_loading_ends_with_it_too(server: Server) -> None:
+    process, _ = server
+    master = psutil.Process(process.pid)
+    dead, other = wait_for(lambda: both_of(master), what="two processes")
+    dead.kill()
+    [loading] = wait_for(
+        lambda: [one for one in master.children() if one not in (dead, other)],
+        what="the new process",
+        seconds=60,
+    )
+    loading.suspend()
+    process.kill()
+    loading.resume()
+    _, alive = psutil.wait_procs([loading, other], timeout=60)
+    assert alive == []
+
+
 def test_it_stops_although_clients_stay(server: Server) -> None:
     process, address = server
     idle = [opened(address, sent) for sent in (HEAD, BODY % 9, b"", UNREAD)]
