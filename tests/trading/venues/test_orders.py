@@ -15,6 +15,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from accounts.selectors import insurance_fund_balance, total_bad_debt
 from market.models import Instrument
 from risk.models import GlobalExposure, RiskPolicy
 from tests.system.binance_standin.faults import Answer, Fault
@@ -361,6 +362,18 @@ def test_a_loss_beyond_the_balance_is_covered(
     venue.set_price("BTCUSDT", "46000")
     closed = order(user, "sell", "0.1", reduce_only=True)
     assert (closed.status, state_of(user).balance) == (OrderStatus.FILLED, 0)
+
+
+def test_trading_fees_are_no_money_of_the_insurance_fund(
+    venue: BinanceStandin, trader: Trader
+) -> None:
+    Instrument.objects.update(taker_fee_rate=D("0.001"))
+    user = trader("1400")
+    order(user, "buy", "0.1", leverage=5)
+    venue.set_price("BTCUSDT", "46000")
+    order(user, "sell", "0.1", reduce_only=True)
+    assert state_of(user).balance == 0
+    assert (insurance_fund_balance(), total_bad_debt()) == (0, D("511.100999"))
 
 
 def test_an_order_that_the_venue_forgot_gives_its_reservation_back(
