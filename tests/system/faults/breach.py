@@ -36,23 +36,26 @@ def set_threshold(stack: Stack, threshold: Decimal) -> None:
 
 
 class Obstacle:
-    """A lock on one account that holds a sweep up when it gets there, until released."""
+    """A lock on accounts that hold a sweep up when it gets there, until released.
 
-    def __init__(self, stack: Stack, account_id: int) -> None:
+    A sweep waits a second for each of them, and then leaves it to the next one.
+    """
+
+    def __init__(self, stack: Stack, account_ids: Sequence[int]) -> None:
         self.stack = stack
         self.connection = stack.connect()
         self.connection.autocommit = False
         self.connection.execute(
-            "SELECT id FROM accounts_account WHERE id = %s FOR UPDATE", [account_id]
+            "SELECT id FROM accounts_account WHERE id = ANY (%s) FOR UPDATE", [list(account_ids)]
         )
         self.pid = self.connection.info.backend_pid
 
     def waiting(self) -> list[int]:
-        """Return the local ports of the connections that wait for this account."""
+        """Return the local ports of the connections that wait for these accounts."""
         return [port for (port,) in self.stack.query(WAITING, {"pid": self.pid})]
 
     def wait_for_sweeps(self, count: int) -> int:
-        """Return when at least ``count`` sweeps stand at the account, and how many they are."""
+        """Return when at least ``count`` sweeps stand at the accounts, and how many they are."""
         wait_for(lambda: len(self.waiting()) >= count, what=f"{count} sweeps at once", seconds=60)
         return len(self.waiting())
 
@@ -62,9 +65,9 @@ class Obstacle:
 
 
 @contextmanager
-def obstacle(stack: Stack, account_id: int) -> Iterator[Obstacle]:
-    """Hold an account's lock until it is released, or the block ends."""
-    held = Obstacle(stack, account_id)
+def obstacle(stack: Stack, *account_ids: int) -> Iterator[Obstacle]:
+    """Hold the locks of accounts until it is released, or the block ends."""
+    held = Obstacle(stack, account_ids)
     try:
         yield held
     finally:
