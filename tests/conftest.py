@@ -99,7 +99,6 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     ]
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("DROP SCHEMA IF EXISTS migrated CASCADE")  # with --reuse-db
-        cursor.execute("DROP SCHEMA IF EXISTS migrated CASCADE")  # of a database used again
         cursor.execute("CREATE SCHEMA migrated")
         for table in connection.introspection.table_names(cursor):
             statements.append(f'DELETE FROM "{table}"')  # noqa: S608
