@@ -76,6 +76,21 @@ def test_an_account_without_equity_has_none(traders: None) -> None:
     assert effective_leverage(positions=7).p95 == float(leverages("advanced")[-1])
 
 
+def test_an_account_that_owes_is_left_out(traders: None) -> None:
+    move("59000")
+    assert account_statement(user_id=User.objects.get(username="advanced 20").pk).equity < 0
+    median = effective_leverage(positions=7).p50_by_tier["advanced"]
+    assert median == float(leverages("advanced")[1])
+
+
+def test_one_account_of_twenty_lies_above_the_95th_percentile(demo: None) -> None:
+    for tenths in range(1, 21):
+        user = create_user(username=f"trader {tenths}", tier=Tier.INTERMEDIATE)
+        place_order(user_id=user.pk, intent=Intent("BTCUSDT", True, D(tenths) / 10))
+    found = effective_leverage(positions=20)
+    assert (found.p50, found.p95) == (pytest.approx(0.65), pytest.approx(1.235))
+
+
 def test_without_positions_and_with_too_many_it_is_unknown(
     demo: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
