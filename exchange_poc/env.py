@@ -135,7 +135,7 @@ def database_from_url(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured("DATABASE_URL must name a database or a service.")
     if not PORTS.fullmatch(named["PORT"]):
         raise ImproperlyConfigured(f"DATABASE_URL has the port {named['PORT']!r}, no number.")
-    return {"ENGINE": "django.db.backends.postgresql", **named, "OPTIONS": options}
+    return {"ENGINE": "exchange_poc.postgresql", **named, "OPTIONS": options}
 
 
 def libpq_options() -> set[str]:

@@ -90,11 +90,10 @@ WEB_WORKERS = number("WEB_WORKERS", 2, low=1)
 WEB_THREADS = number("WEB_THREADS", 4, low=1)
 
 DATABASE = database_from_url(text("DATABASE_URL"))
-# One pool per process, opened after the fork; a connection is checked before it is handed out.
+# One pool per process, opened after the fork; the engine hands out connections that live.
 DATABASES = {
     "default": {
         **DATABASE,
-        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "pool": {
                 "min_size": 1,

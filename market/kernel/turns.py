@@ -1,7 +1,7 @@
 """Work that one process does at a time: advisory locks of the database, each with its number."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import IntEnum
 
 from django.db import connection
@@ -29,8 +29,10 @@ def only_one(turn: Turn) -> Iterator[bool]:
     The lock belongs to a transaction, of a connection of its own, while the block runs what
     transactions it likes: so it holds, and ends with its holder, behind a pooler too.
     """
-    connection.ensure_connection()
-    pool = connection.pool  # type: ignore[attr-defined]
-    with pool.connection() as holder, holder.transaction():
-        [is_only] = holder.execute("SELECT pg_try_advisory_xact_lock(%s)", [turn.value]).fetchone()
+    with closing(connection.copy()) as holder:
+        holder.set_autocommit(False)
+        with holder.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [turn.value])
+            [is_only] = cursor.fetchone()
         yield is_only
+        holder.rollback()

@@ -1,0 +1,49 @@
+"""Hands out connections that live, without asking the server each time.
+
+A server that ends, or ends a connection, says so: the socket has something to read, where there
+should be nothing before a query. That is seen without a round trip. A connection that was cut off
+without a word shows only by asking, which is done after a while of rest.
+"""
+
+import select
+import time
+from typing import Any, Final
+
+from django.db.backends.postgresql import base
+from psycopg import Connection, OperationalError
+from psycopg_pool import ConnectionPool
+
+#: A connection not used for so long is asked whether it still answers.
+REST_SECONDS: Final = 5.0
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Django's, but for the connections it takes from the pool."""
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Return a connection that lives; dead ones go back, and the pool opens others."""
+        connection = super().get_new_connection(conn_params)
+        while self.pool and not is_alive(connection):
+            self.pool.putconn(connection)
+            connection = super().get_new_connection(conn_params)
+        connection.used_at = time.monotonic()
+        return connection
+
+
+def is_alive(connection: Connection) -> bool:
+    """Tell whether a connection from the pool can be used; one that can't is closed."""
+    rested = time.monotonic() - getattr(connection, "used_at", 0.0) > REST_SECONDS
+    if connection.closed or not (rested or has_something_to_read(connection)):
+        return not connection.closed
+    try:
+        ConnectionPool.check_connection(connection)
+    except OperationalError:
+        connection.close()
+        return False
+    return True
+
+
+def has_something_to_read(connection: Connection) -> bool:
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,0 +1,69 @@
+"""The pool hands out connections that live, and asks the server only after a rest."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import psycopg
+import pytest
+from django.db import connection
+
+from exchange_poc.postgresql import base
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def other() -> Iterator[psycopg.Connection]:
+    """A connection past the pool."""
+    address = connection.get_connection_params()
+    known = {n: address[n] for n in ("host", "port", "user", "password", "dbname") if n in address}
+    with psycopg.connect(**known, autocommit=True) as other:
+        yield other
+
+
+def own_process() -> int:
+    """Return the server's process that serves this thread's connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        [pid] = cursor.fetchone()
+    return int(pid)
+
+
+def last_asked(other: psycopg.Connection, pid: int) -> datetime:
+    """Return when a process of the server was last asked anything."""
+    asked = "SELECT query_start FROM pg_stat_activity WHERE pid = %s"
+    [moment] = other.execute(asked, [pid]).fetchone() or [None]
+    assert isinstance(moment, datetime)
+    return moment
+
+
+def is_asked_again(other: psycopg.Connection) -> bool:
+    """Tell whether a connection is asked when it is taken from the pool anew, in its turn."""
+    pid, taken = own_process(), None
+    before = last_asked(other, pid)
+    while taken != pid:
+        connection.close()
+        connection.ensure_connection()
+        taken = connection.connection.info.backend_pid
+    return last_asked(other, pid) > before
+
+
+def test_a_connection_that_the_server_ended_is_not_handed_out(other: psycopg.Connection) -> None:
+    own_process()
+    connection.close()
+    other.execute(
+        "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    assert own_process()
+
+
+def test_one_used_a_moment_ago_is_handed_out_unasked(other: psycopg.Connection) -> None:
+    assert not is_asked_again(other)
+
+
+def test_one_that_rested_is_asked_first(
+    other: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "REST_SECONDS", 0.0)
+    assert is_asked_again(other)
