@@ -37,6 +37,8 @@ DJANGO_NAMES = {
     "PORT": "port",
 }
 PORTS = re.compile(r"(\d+(,\d+)*)?")
+#: An option of psycopg's own among those of libpq in DATABASE_URL.
+PREPARE = "prepare_threshold"
 #: How many orders a key may place where nothing else is set.
 USUAL_ORDER_RATE = "600/m"
 
@@ -114,12 +116,13 @@ def database_from_url(url: str) -> dict[str, Any]:
     """Return Django's connection settings of a ``postgresql://`` URL.
 
     What else libpq reads from it, such as ``sslmode`` or the directory of a socket as ``host``, is
-    handed on; what it does not know is refused. Without a URL the settings load (for checks and
-    type checking) but nothing can connect.
+    handed on, and psycopg's ``prepare_threshold`` beside it; what neither knows is refused. Without
+    a URL the settings load (for checks and type checking) but nothing can connect.
     """
     url = url or "postgresql://exchange@127.0.0.1:5432/exchange"
     if not url.startswith(("postgres://", "postgresql://")):
         raise ImproperlyConfigured("DATABASE_URL must start with postgresql://")
+    url, own_options = split_own_options(url)
     unknown = sorted({key for key, _ in parse_qsl(url.partition("?")[2], True)} - libpq_options())
     if unknown:
         raise ImproperlyConfigured(f"DATABASE_URL has options unknown to PostgreSQL: {unknown}.")
@@ -135,7 +138,21 @@ def database_from_url(url: str) -> dict[str, Any]:
         raise ImproperlyConfigured("DATABASE_URL must name a database or a service.")
     if not PORTS.fullmatch(named["PORT"]):
         raise ImproperlyConfigured(f"DATABASE_URL has the port {named['PORT']!r}, no number.")
-    return {"ENGINE": "exchange_poc.postgresql", **named, "OPTIONS": options}
+    return {"ENGINE": "exchange_poc.postgresql", **named, "OPTIONS": options | own_options}
+
+
+def split_own_options(url: str) -> tuple[str, dict[str, None]]:
+    """Return a URL without ``prepare_threshold``, which libpq would refuse, and what it asks for.
+
+    ``none``, its one value, lets no statement be prepared.
+    """
+    base, _, query = url.partition("?")
+    options = query.split("&")
+    own = [option for option in options if option.partition("=")[0] == PREPARE]
+    if set(own) - {f"{PREPARE}=none"}:
+        raise ImproperlyConfigured(f"DATABASE_URL's {PREPARE} can only be none.")
+    rest = "&".join(option for option in options if option not in own)
+    return f"{base}?{rest}" if rest else base, dict.fromkeys([PREPARE] if own else [])
 
 
 def libpq_options() -> set[str]:

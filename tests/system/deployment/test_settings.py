@@ -160,6 +160,29 @@ def test_options_of_the_database_reach_it(url: str) -> None:
             ask(f"{url}?sslmode={mode}", "SELECT 1")
 
 
+@pytest.mark.parametrize(
+    ("options", "threshold"),
+    [("", 3), ("?prepare_threshold=none", None)],
+)
+def test_statements_are_prepared_unless_the_address_says_otherwise(
+    options: str, threshold: int | None
+) -> None:
+    """PgBouncer before 1.21 gives a transaction a server process that knows no such statement."""
+    address = f"postgresql://u@h/exchange{options}"
+    found = settings("DATABASES['default']['OPTIONS']['prepare_threshold']", DATABASE_URL=address)
+    assert found.stdout == f"{threshold}\n"
+
+
+def test_what_psycopg_reads_stands_among_the_options_of_libpq() -> None:
+    address = (
+        "postgresql://u:p%3Fw@h/x?sslmode=disable&prepare_threshold=none&application_name=a%26b"
+    )
+    found = database_from_url(address)
+    assert found["PASSWORD"] == "p?w"
+    expected = {"sslmode": "disable", "application_name": "a&b", "prepare_threshold": None}
+    assert found["OPTIONS"] == expected
+
+
 def test_a_socket_is_a_host() -> None:
     found = database_from_url("postgresql:///exchange?host=/run/postgresql&port=5433")
     assert (found["HOST"], found["PORT"], found["NAME"]) == ("/run/postgresql", "5433", "exchange")
@@ -177,6 +200,8 @@ def test_a_socket_is_a_host() -> None:
         ("postgresql://h/exchange?sslmod=verify-full", "unknown to PostgreSQL: ['sslmod']"),
         ("postgresql://h/exchange?pool=1&sslmode=require", "unknown to PostgreSQL: ['pool']"),
         ("postgresql://h/exchange?=", "unknown to PostgreSQL: ['']"),
+        ("postgresql://h/exchange?prepare_threshold=", "can only be none"),
+        ("postgresql://h/exchange?prepare_threshold=none&prepare_threshold=0", "can only be none"),
         ("postgresql://h:port/exchange", "port"),
         ("postgresql://u:sec%zzret@h/exchange", "percent-encoded"),
         ("postgresql://h", "must name a database"),
