@@ -27,14 +27,22 @@ class ExposureChange:
 
 
 class ExposureChanges:
-    """Changes by instrument id, each with the mark price on which it was decided, if on one."""
+    """Changes by instrument id, each with the mark price on which it was decided, if on one.
+
+    ``peak`` is what they add to global exposure at most, at the moments when an order opens.
+    """
 
     def __init__(self) -> None:
         self.by_instrument: dict[int, tuple[Decimal | None, ExposureChange]] = {}
+        self.peak: Decimal | None = None
 
     def add(self, instrument_id: int, mark_price: Decimal | None, change: ExposureChange) -> None:
         known_mark, known = self.by_instrument.get(instrument_id, (None, ExposureChange()))
         self.by_instrument[instrument_id] = (mark_price or known_mark, known + change)
+
+    def note_opening(self) -> None:
+        """Hold what is added by now against the threshold: the last order adds risk."""
+        self.peak = self.value if self.peak is None else max(self.value, self.peak)
 
     @property
     def value(self) -> Decimal:

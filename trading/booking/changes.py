@@ -1,6 +1,6 @@
-"""The changes of one locked account: collects what happens to it, to be written in one statement.
+"""The changes of one locked account: collects what happens to it, to be written at once.
 
-Every order, fill, cancel and close-out ends here. The statement also holds the two promises that
+Every order, fill, cancel and close-out ends here. Writing them also holds the two promises that
 no single account can keep: the mark price is still the one that was decided on, and global
 exposure stays below its threshold. Where either fails, nothing is written.
 """
@@ -44,12 +44,16 @@ class AccountChanges:
     """Changes of one account, kept as rows until ``trading.booking.writing.write`` stores them.
 
     ``state`` is the account as it will be; the caller decides on it and reports here what it
-    decided. Nothing is checked again but by the database.
+    decided. Nothing is checked again but by the database. Accounts that are written together share
+    their exposure ``exposures``.
     """
 
-    def __init__(self, state: AccountState, now: datetime) -> None:
+    def __init__(
+        self, state: AccountState, now: datetime, exposures: ExposureChanges | None = None
+    ) -> None:
         self.state = state
         self.now = now
+        self.exposures = exposures or ExposureChanges()
         self.new_orders: list[Order] = []
         self.changed_orders: list[Order] = []
         self.trades: list[Row] = []
@@ -57,10 +61,7 @@ class AccountChanges:
         self.new_positions: list[PositionRow] = []
         self.changed_positions: dict[int, PositionRow] = {}
         self.liquidation: Liquidation | None = None
-        self.exposures = ExposureChanges()
         self.reservation_changed = False
-        #: What the changes add to global exposure at most, at the moments when an order opens.
-        self.peak: Decimal | None = None
         self._open: dict[int, PositionRow] = {}
 
     def add_order(self, order: Order) -> None:
@@ -111,11 +112,6 @@ class AccountChanges:
             }
         )
         self.state = replace(self.state, balance=self.state.balance + amount)
-
-    def note_opening(self) -> None:
-        """Hold what is added by now against the threshold: the last order adds risk."""
-        added = self.exposures.value
-        self.peak = added if self.peak is None else max(added, self.peak)
 
     def _reserve(self, margin: Decimal, notional: Decimal) -> None:
         if not margin and not notional:

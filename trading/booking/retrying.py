@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from trading.booking.writing import MarkMoved
+from trading.booking.pipeline import MarkMoved
 
 P = ParamSpec("P")
 R = TypeVar("R")

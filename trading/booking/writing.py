@@ -1,17 +1,21 @@
-"""Writes the changes of an account in one statement, all of it or nothing.
+"""Writes what happened to accounts, all of it or nothing, one account or many in the same way.
 
-Rows travel as one JSON document, whose keys are column names, so that the statement has the same
-text for one order and for fifty and costs one round trip. The exposure rows are the only rows that
-orders of different accounts share; they are locked last, until the commit that follows.
+Rows travel as JSON whose keys are column names, all rows of a table in one statement, so that each
+statement has the same text for one order and for fifty; all of them are sent together. First goes
+what is the accounts' own. The exposure rows are the only rows that orders of different accounts
+share: they come last, in one small statement that also holds the mark and the threshold, and behind
+them only the orders whose answer says what global exposure was after them.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Model
 
 from accounts.models import Transfer
@@ -20,18 +24,8 @@ from risk.exposure import ExposureChanges
 from risk.models import Position
 from risk.state import RiskSnapshot
 from trading.booking.changes import AccountChanges, Row
+from trading.booking.pipeline import committed_together, pipelined
 from trading.models import Liquidation, Order, Trade
-
-#: Rows to be stored, by the part of the statement that stores them.
-Document = dict[str, list[Row]]
-
-
-class MarkMoved(Exception):
-    """A market step changed the mark price meanwhile: decide again."""
-
-
-class GlobalExposureExceeded(Exception):
-    """The changes would lift global exposure above its threshold."""
 
 
 @cache
@@ -40,24 +34,26 @@ def columns(model: type[Model]) -> list[tuple[str, str]]:
     return [(str(field.column), field.attname) for field in model._meta.concrete_fields]
 
 
-def insert(model: type[Model], *, leave_out: Sequence[str] = (), **computed: str) -> str:
-    """Return an INSERT of the document's rows of ``model``; ``computed`` gives SQL per column."""
+def insert(
+    model: type[Model], *, rows: str = "rows", leave_out: Sequence[str] = (), **computed: str
+) -> str:
+    """Return an INSERT of rows that a parameter holds; ``computed`` gives SQL per column."""
     table = model._meta.db_table
     names = [name for name, _ in columns(model) if name not in leave_out]
     values = ", ".join(computed.get(name, name) for name in names)
     return (
         f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} "
-        f"FROM doc, jsonb_populate_recordset(NULL::{table}, doc.j -> 'new_{table}')"
+        f"FROM jsonb_populate_recordset(NULL::{table}, %({rows})s::jsonb)"
     )
 
 
 def update(model: type[Model], names: Sequence[str]) -> str:
-    """Return an UPDATE by primary key of the document's changed rows of ``model``."""
+    """Return an UPDATE by primary key of rows of ``model``."""
     table = model._meta.db_table
     assignments = ", ".join(f"{name} = new.{name}" for name in names)
     return (
         f"UPDATE {table} AS old SET {assignments} "
-        f"FROM doc, jsonb_populate_recordset(NULL::{table}, doc.j -> 'changed_{table}') AS new "
+        f"FROM jsonb_populate_recordset(NULL::{table}, %(rows)s::jsonb) AS new "
         f"WHERE old.id = new.id"
     )
 
@@ -82,132 +78,131 @@ POSITION_CHANGES = [
     "status",
     "closed_at",
 ]
-RESERVE = """
+NEW_ORDERS: Final = insert(Order)
+NEW_TRADES: Final = insert(Trade, leave_out=["id"])
+NEW_LIQUIDATIONS: Final = insert(Liquidation)
+CHANGED_ORDERS: Final = update(Order, ORDER_CHANGES)
+CHANGED_POSITIONS: Final = update(Position, POSITION_CHANGES)
+NEW_POSITIONS: Final = insert(Position, leave_out=["id"])
+NEW_TRANSFERS: Final = insert(Transfer, leave_out=["id"])
+RESERVATIONS: Final = """
 INSERT INTO risk_reservation (account_id, reserved_margin, reserved_notional)
 SELECT account_id, reserved_margin, reserved_notional
-FROM doc, jsonb_populate_recordset(NULL::risk_reservation, j -> 'changed_risk_reservation')
+FROM jsonb_populate_recordset(NULL::risk_reservation, %(rows)s::jsonb)
 ON CONFLICT (account_id) DO UPDATE
     SET reserved_margin = excluded.reserved_margin,
         reserved_notional = excluded.reserved_notional"""
-
-#: What changes may have to write, each part under the name of its rows in the document.
-PARTS: Final = {
-    "new_trading_liquidation": insert(Liquidation),
-    "changed_trading_order": update(Order, ORDER_CHANGES),
-    "new_trading_trade": insert(Trade, leave_out=["id"]),
-    "changed_risk_position": update(Position, POSITION_CHANGES),
-    "new_risk_position": insert(Position, leave_out=["id"]),
-    "new_accounts_transfer": insert(Transfer, leave_out=["id"]),
-    "changed_risk_reservation": RESERVE,
-}
-# PostgreSQL runs parts when they are read, not as they are written: a position must be closed
-# before the next one of the same instrument opens, and the shared rows come last.
-AFTER_CHANGES: Final = " WHERE (SELECT count(*) FROM changed_risk_position) >= 0"
-# A new order is stored as it is answered. Until then it knows only what its account had added to
-# global exposure by its turn.
-FIRST_ANSWER: Final = {
-    "answered_filled_size": "filled_size",
-    "answered_average_price": "average_price",
-    "global_exposure_after": "(SELECT total.total FROM total) - %(exposure_change)s::numeric"
-    " + global_exposure_after",
-}
-# The rows of several instruments are locked in one order, so that two bookings cannot wait in a
-# circle.
-SHARED_ROWS: Final = """
-changes AS MATERIALIZED (
-    SELECT * FROM doc, jsonb_to_recordset(j -> 'exposures') AS change(
-        instrument_id bigint, mark_price numeric,
-        long_quantity numeric, short_quantity numeric, order_notional numeric
-    )
-),
-locked AS (
-    SELECT instrument_id FROM risk_instrumentexposure
-    WHERE (SELECT rows FROM written) >= 0
-        AND instrument_id IN (SELECT instrument_id FROM changes)
-    ORDER BY instrument_id FOR UPDATE
-),
-moved AS (
-    UPDATE risk_instrumentexposure AS exposure
-    SET long_quantity = exposure.long_quantity + change.long_quantity,
-        short_quantity = exposure.short_quantity + change.short_quantity,
-        order_notional = exposure.order_notional + change.order_notional
-    FROM changes AS change
-    WHERE (SELECT count(*) FROM locked) >= 0
-        AND exposure.instrument_id = change.instrument_id
-        AND (change.mark_price IS NULL OR exposure.mark_price = change.mark_price)
-    RETURNING exposure.instrument_id
-),
-total AS (
-    UPDATE risk_globalexposure SET total = total + %(exposure_change)s
-    WHERE %(exposures)s > 0 AND (SELECT count(*) FROM moved) = %(exposures)s
-        AND (%(peak)s::numeric IS NULL OR total + %(peak)s <= %(threshold)s)
-    RETURNING total
-)"""
+MOVE_EXPOSURE: Final = "SELECT move_exposure(%(moves)s, %(added)s, %(peak)s, %(threshold)s)"
+# Until the total is known, an order knows only what its group had added to it by its turn.
+TOTAL_THEN: Final = (
+    "(SELECT total FROM risk_globalexposure) - %(added)s::numeric + global_exposure_after"
+)
+ANSWERED_ORDERS: Final = (
+    f"WITH answered AS ({insert(Order, global_exposure_after=TOTAL_THEN)}) "
+    f"{insert(Trade, rows='trades', leave_out=['id'])}"
+)
 
 
-@cache
-def statement(parts: tuple[str, ...]) -> str:
-    """Return the statement that writes these parts, the shared rows, and last the new orders."""
-    clauses = [
-        *clauses_of(parts),
-        SHARED_ROWS,
-        f"new_trading_order AS ({insert(Order, **FIRST_ANSWER)})",
-    ]
-    outcome = "SELECT (SELECT count(*) FROM moved), (SELECT total.total FROM total)"
-    return f"WITH {', '.join(clauses)} {outcome}"
-
-
-def clauses_of(parts: Sequence[str]) -> list[str]:
-    """Return a clause per part; few combinations occur, so that their statements are prepared."""
-    written = " + ".join(["0", *(f"(SELECT count(*) FROM {part})" for part in parts)])
-    bodies = {part: PARTS[part] for part in parts}
-    if {"changed_risk_position", "new_risk_position"} <= bodies.keys():
-        bodies["new_risk_position"] += AFTER_CHANGES
-    return [
-        "doc AS MATERIALIZED (SELECT %(doc)s::jsonb AS j)",
-        *(f"{part} AS ({body} RETURNING 1)" for part, body in bodies.items()),
-        f"written AS (SELECT {written} AS rows)",
-    ]
-
-
-def write(changes: AccountChanges, *, threshold: Decimal = ZERO) -> None:
+def write(*group: AccountChanges, threshold: Decimal = ZERO) -> None:
     """Store changes and complete their new orders with global exposure after each, in USDT.
 
-    Raises MarkMoved or GlobalExposureExceeded; the caller's transaction must then be rolled back.
-    The threshold holds back only changes in which an order adds risk.
+    Accounts of a group share their exposure changes. Raises MarkMoved or GlobalExposureExceeded;
+    the caller's transaction must then be rolled back. The threshold holds back only changes in
+    which an order adds risk.
     """
-    total = write_shared(
-        document([changes]), changes.exposures, peak=changes.peak, threshold=threshold
+    with pipelined():
+        complete = send(group, threshold)
+    complete()
+
+
+@contextmanager
+def booking() -> Iterator[Callable[..., None]]:
+    """Open a transaction and give the ``write`` with which it ends, sent along with the COMMIT.
+
+    New orders are complete after the block, which raises what ``write`` would.
+    """
+    completing: list[Callable[[], None]] = []
+    with committed_together() as last:
+
+        def write_last(*group: AccountChanges, threshold: Decimal = ZERO) -> None:
+            last()
+            completing.append(send(group, threshold))
+
+        yield write_last
+    for complete in completing:
+        complete()
+
+
+def send(group: Sequence[AccountChanges], threshold: Decimal) -> Callable[[], None]:
+    """Send what stores changes; what is returned completes their orders, once all of it is done."""
+    exposures = group[0].exposures
+    new_orders = [order for one in group for order in one.new_orders]
+    answered = {o.pk: o for o in new_orders if o.global_exposure_after is not None}
+    for statement, rows in own_rows(group, answered):
+        if rows:
+            execute(statement, rows=as_json(rows))
+    if not exposures.by_instrument:
+        return lambda: None
+    moved = execute(
+        MOVE_EXPOSURE,
+        moves=as_json(exposure_rows(exposures)),
+        added=exposures.value,
+        peak=exposures.peak,
+        threshold=threshold,
     )
-    for order in changes.new_orders:
-        if order.global_exposure_after is not None:
-            order.global_exposure_after += total - changes.exposures.value
+    if answered:
+        execute(
+            ANSWERED_ORDERS,
+            rows=as_json([stored(order) for order in answered.values()]),
+            trades=as_json([t for one in group for t in one.trades if t["order_id"] in answered]),
+            added=exposures.value,
+        )
+
+    def complete() -> None:
+        before = moved.fetchone()[0] - exposures.value
+        for order in answered.values():
+            order.global_exposure_after += before
+
+    return complete
 
 
-def write_shared(
-    doc: Document,
-    exposures: ExposureChanges,
-    *,
-    peak: Decimal | None = None,
-    threshold: Decimal = ZERO,
-) -> Decimal:
-    """Store a document and move exposure; return what global exposure is then, in USDT."""
-    moving = {**doc, "exposures": exposure_rows(exposures)}
-    parameters: dict[str, Any] = {
-        "doc": json.dumps(moving, default=str),
-        "exposure_change": exposures.value,
-        "exposures": len(exposures.by_instrument),
-        "peak": peak,
-        "threshold": threshold,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(statement(parts_of(doc)), parameters)
-        moved, total = cursor.fetchone()
-    if moved != len(exposures.by_instrument):
-        raise MarkMoved
-    if moved and total is None:
-        raise GlobalExposureExceeded
-    return total or ZERO
+def own_rows(
+    group: Sequence[AccountChanges], answered: Container[int]
+) -> list[tuple[str, list[Row]]]:
+    """Return what belongs to the accounts alone: statements and their rows, in order.
+
+    The ``answered`` orders and their trades follow later. A position is closed before the next one
+    of the same instrument opens.
+    """
+    return [
+        (NEW_LIQUIDATIONS, [stored(one.liquidation) for one in group if one.liquidation]),
+        (
+            NEW_ORDERS,
+            [
+                stored(order)
+                for one in group
+                for order in one.new_orders
+                if order.pk not in answered
+            ],
+        ),
+        (CHANGED_ORDERS, [changed(order) for one in group for order in one.changed_orders]),
+        (NEW_TRADES, [t for one in group for t in one.trades if t["order_id"] not in answered]),
+        (CHANGED_POSITIONS, [vars(p) for one in group for p in one.changed_positions.values()]),
+        (NEW_POSITIONS, [vars(p) for one in group for p in one.new_positions]),
+        (NEW_TRANSFERS, [transfer for one in group for transfer in one.transfers]),
+        (RESERVATIONS, [reservation(one) for one in group if one.reservation_changed]),
+    ]
+
+
+def execute(statement: str, **parameters: Any) -> CursorWrapper:
+    """Send a statement and return where its answer will be."""
+    cursor = connection.cursor()
+    cursor.execute(statement, parameters)
+    return cursor
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    return json.dumps(rows, default=str)
 
 
 def lock_exposures(instrument_ids: Iterable[int]) -> None:
@@ -227,27 +222,6 @@ def lock_headroom(snapshot: RiskSnapshot) -> Decimal:
         cursor.execute("SELECT total FROM risk_globalexposure FOR UPDATE")
         [total] = cursor.fetchone()
     return snapshot.limits.global_exposure_threshold - total
-
-
-def document(group: Sequence[AccountChanges]) -> Document:
-    """Return changes as the rows that the statement reads, by the names of PARTS."""
-    return {
-        "new_trading_order": [stored(order) for one in group for order in one.new_orders],
-        "changed_trading_order": [changed(order) for one in group for order in one.changed_orders],
-        "new_trading_trade": [trade for one in group for trade in one.trades],
-        "new_trading_liquidation": [stored(one.liquidation) for one in group if one.liquidation],
-        "new_risk_position": [vars(row) for one in group for row in one.new_positions],
-        "changed_risk_position": [
-            vars(row) for one in group for row in one.changed_positions.values()
-        ],
-        "new_accounts_transfer": [transfer for one in group for transfer in one.transfers],
-        "changed_risk_reservation": [reservation(one) for one in group if one.reservation_changed],
-    }
-
-
-def parts_of(doc: Document) -> tuple[str, ...]:
-    """Return the parts of which a document has rows."""
-    return tuple(part for part in PARTS if doc.get(part))
 
 
 def exposure_rows(exposures: ExposureChanges) -> list[Row]:

@@ -14,12 +14,13 @@ from accounts.locks import lock_accounts
 from accounts.services import fold_free_movements
 from market.kernel.locks import limit_lock_waits
 from risk.bounds import users_in_breach
+from risk.exposure import ExposureChanges
 from risk.selectors import read_risk_states
 from risk.state import RiskSnapshot
 from trading.booking.changes import AccountChanges
-from trading.booking.group import write_group
 from trading.booking.isolation import PATIENCE, Isolation
 from trading.booking.retrying import until_mark_holds
+from trading.booking.writing import write
 from trading.liquidation.close_out import close_out
 from trading.liquidation.insurance import InsuranceFund
 from trading.models import OPEN_STATUSES, Liquidation, Order, Venue
@@ -86,8 +87,8 @@ def liquidate(*, user_ids: Sequence[int], patience: float = PATIENCE) -> list[Li
         return []
     ids = draw_ids(snapshots)
     open_orders = open_orders_of(snapshots)
-    now, fund = timezone.now(), InsuranceFund()
-    group = [AccountChanges(snapshot.account, now) for snapshot in snapshots]
+    now, fund, exposures = timezone.now(), InsuranceFund(), ExposureChanges()
+    group = [AccountChanges(snapshot.account, now, exposures) for snapshot in snapshots]
     order_ids = iter(ids.orders)
     done = [
         close_out(
@@ -102,7 +103,7 @@ def liquidate(*, user_ids: Sequence[int], patience: float = PATIENCE) -> list[Li
             group, snapshots, ids.liquidations, strict=True
         )
     ]
-    write_group(group)
+    write(*group)
     for changes, liquidation in zip(group, done, strict=True):
         log_liquidation(changes.state.user_id, liquidation)
     return done

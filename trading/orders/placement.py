@@ -6,7 +6,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from django.db import transaction
 from django.utils import timezone
 
 from accounts.locks import lock_account
@@ -17,8 +16,9 @@ from risk.engine import Approval, Intent, check_order
 from risk.selectors import read_risk_state
 from risk.state import InstrumentState, RiskSnapshot, RiskState
 from trading.booking.changes import AccountChanges
+from trading.booking.pipeline import GlobalExposureExceeded
 from trading.booking.retrying import until_mark_holds
-from trading.booking.writing import GlobalExposureExceeded, lock_headroom, write
+from trading.booking.writing import booking, lock_headroom
 from trading.metrics import count_order, order_latency_seconds
 from trading.models import (
     HIGHEST_STORED_LEVERAGE,
@@ -67,7 +67,6 @@ def decide_until_booked(desk: Desk, user_id: int, tickets: Sequence[Ticket]) -> 
 
 
 @until_mark_holds
-@transaction.atomic
 def decide_and_book(
     desk: Desk, user_id: int, tickets: Sequence[Ticket], *, at_threshold: bool
 ) -> list[Outcome]:
@@ -76,16 +75,20 @@ def decide_and_book(
     Far from the global threshold the writing statement holds it; ``at_threshold`` the total is
     locked and known before the decisions, at the price of a longer lock.
     """
-    account_id = lock_account(user_id=user_id)
-    opened = open_tickets(account_id, tickets)
-    snapshot = read_risk_state(
-        account_id=account_id, symbols={ticket.intent.symbol for ticket in tickets}
-    )
-    headroom = lock_headroom(snapshot) if at_threshold else None
-    decisions = Decisions(desk, snapshot, opened, headroom)
-    outcomes = [decisions.take(t, key) for t, key in zip(tickets, opened.order_ids, strict=True)]
-    if decisions.changes.new_orders:
-        write(decisions.changes, threshold=snapshot.limits.global_exposure_threshold)
+    with booking() as write:
+        account_id = lock_account(user_id=user_id)
+        opened = open_tickets(account_id, tickets)
+        snapshot = read_risk_state(
+            account_id=account_id, symbols={ticket.intent.symbol for ticket in tickets}
+        )
+        headroom = lock_headroom(snapshot) if at_threshold else None
+        decisions = Decisions(desk, snapshot, opened, headroom)
+        outcomes = [
+            decisions.take(ticket, order_id)
+            for ticket, order_id in zip(tickets, opened.order_ids, strict=True)
+        ]
+        if decisions.changes.new_orders:
+            write(decisions.changes, threshold=snapshot.limits.global_exposure_threshold)
     return outcomes
 
 
@@ -199,6 +202,10 @@ def book_approved(
     else:
         changes.exposures.add(instrument.id, instrument.mark_price, approval.change)
     if approval.opens:
-        changes.note_opening()
+        changes.exposures.note_opening()
     order.accepted_as = order.status
+    order.answered_filled_size, order.answered_average_price = (
+        order.filled_size,
+        order.average_price,
+    )
     order.global_exposure_after = changes.exposures.value

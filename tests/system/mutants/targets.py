@@ -53,9 +53,8 @@ SAMPLED: Final = (
     *(
         Target(module, (*LIQUIDATION, *ORDERS, *REST), WHOLE)
         for module in (
-            *("trading/booking/group.py", "trading/liquidation/close_out.py"),
-            *("trading/liquidation/insurance.py", "trading/liquidation/sweep.py"),
-            "risk/bounds.py",
+            *("trading/liquidation/close_out.py", "trading/liquidation/insurance.py"),
+            *("trading/liquidation/sweep.py", "risk/bounds.py"),
         )
     ),
 )
