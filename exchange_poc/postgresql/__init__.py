@@ -1,1 +1,1 @@
-"""Django's engine for PostgreSQL, with a cheaper look at the connections of the pool."""
+"""Django's engine for PostgreSQL: a cheaper look at the pool's connections, cursors for poolers."""

@@ -3,6 +3,9 @@
 A server that ends, or ends a connection, says so: the socket has something to read, where there
 should be nothing before a query. That is seen without a round trip. A connection that was cut off
 without a word shows only by asking, which is done after a while of rest.
+
+Cursors of the server live in transactions alone, since a pooler such as PgBouncer serves what
+follows a transaction by another connection, where there is no such cursor.
 """
 
 import select
@@ -18,7 +21,7 @@ REST_SECONDS: Final = 5.0
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Django's, but for the connections it takes from the pool."""
+    """Django's, but for the connections it takes from the pool and where it opens cursors."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Return a connection that lives; dead ones go back, and the pool opens others."""
@@ -28,6 +31,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
             connection = super().get_new_connection(conn_params)
         connection.used_at = time.monotonic()
         return connection
+
+    def chunked_cursor(self) -> Any:
+        """Return a cursor of the server in a transaction, else one that fetches all at once."""
+        return super().chunked_cursor() if self.in_atomic_block else self.cursor()
 
 
 def is_alive(connection: Connection) -> bool:

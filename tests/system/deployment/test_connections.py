@@ -1,11 +1,13 @@
-"""The pool hands out connections that live, and asks the server only after a rest."""
+"""The pool hands out connections that live; cursors of the server end with a transaction."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import datetime
 
 import psycopg
 import pytest
-from django.db import connection
+from django.contrib.auth.models import Permission
+from django.db import connection, transaction
 
 from exchange_poc.postgresql import base
 
@@ -67,3 +69,17 @@ def test_one_that_rested_is_asked_first(
 ) -> None:
     monkeypatch.setattr(base, "REST_SECONDS", 0.0)
     assert is_asked_again(other)
+
+
+def test_rows_are_fetched_bit_by_bit_in_a_transaction_alone() -> None:
+    """Behind a pooler the next transaction would find no cursor that this one left open."""
+    cursors = "SELECT count(*) FROM pg_cursors WHERE name LIKE '_django_curs_%'"
+    found = []
+    for block in (nullcontext(), transaction.atomic()):
+        with block, connection.cursor() as other:
+            rows = Permission.objects.iterator(chunk_size=1)
+            first = next(rows)
+            other.execute(cursors)
+            found.append(other.fetchone()[0])
+            assert len([first, *rows]) == Permission.objects.count() > 1
+    assert found == [0, 1]
