@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker, Settings
 from rest_framework.test import APIClient
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from accounts.authentication import issue_token
 from accounts.keys import issue_api_key
@@ -129,6 +130,17 @@ def undone(blocker: DjangoDbBlocker) -> Iterator[None]:
     with blocker.unblock(), outermost:
         yield
         transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def list_static_files_once() -> Iterator[None]:
+    """Each client of a test makes the middlewares anew, and one of them reads a thousand files."""
+    files = WhiteNoiseMiddleware().files
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            WhiteNoiseMiddleware, "add_files_from_finders", lambda self: self.files.update(files)
+        )
+        yield
 
 
 @pytest.fixture(autouse=True)
