@@ -14,8 +14,8 @@ from accounts.keys import issue_api_key
 from accounts.models import Tier, User
 from accounts.services import create_user, fund_insurance
 from market.binance.answers import OrderResult
-from market.models import Instrument
-from market.services import list_instrument
+from market.models import Instrument, PriceOrigin
+from market.quotes import Quote
 from risk.engine import Intent
 from risk.selectors import account_states
 from risk.state import AccountState
@@ -23,7 +23,7 @@ from trading.history.ledger_check import ledger_differences
 from trading.models import Order, ParkedAnswer
 from trading.services import place_order
 from trading.steps.by_hand import step_at_prices
-from trading.steps.step import StepResult
+from trading.steps.step import StepResult, apply_marks
 from trading.venues.orders import FATE_FINAL_AFTER
 from trading.venues.settlement import settle
 
@@ -49,10 +49,10 @@ def marks(db: None) -> Marks:
 
 
 @pytest.fixture
-def market(marks: Marks) -> dict[str, Instrument]:
-    """BTCUSDT at 65,000 and ETHUSDT at 3,200."""
+def market(db: None) -> dict[str, Instrument]:
+    """BTCUSDT at 65,000 and ETHUSDT at 3,200, without the questions that services ask first."""
     listed = {
-        base: list_instrument(
+        base: Instrument.objects.create(
             symbol=f"{base}USDT",
             base_asset=base,
             tick_size=Decimal("0.01"),
@@ -61,7 +61,9 @@ def market(marks: Marks) -> dict[str, Instrument]:
         )
         for base in ("BTC", "ETH")
     }
-    marks(BTCUSDT="65000", ETHUSDT="3200")
+    prices = {"BTC": Decimal(65_000), "ETH": Decimal(3200)}
+    quotes = {listed[base].pk: Quote(prices[base], PriceOrigin.SIMULATION) for base in listed}
+    apply_marks(quotes=quotes, now=timezone.now())
     return listed
 
 

@@ -295,8 +295,11 @@ def test_a_liquidation_is_told_to_its_owner(
     assert api.get("/account/me").json()["positions"] == []
 
 
-def test_a_tick_steps_the_market_and_the_next_one_waits(api: APIClient, settings: Any) -> None:
+def test_a_tick_steps_the_market_and_the_next_one_waits(
+    api: APIClient, marks: Marks, settings: Any
+) -> None:
     settings.PRICE_SOURCES = ["simulation"]
+    marks(BTCUSDT="65000", ETHUSDT="3200")
     settings.TICK_MIN_INTERVAL_SECONDS = 0
     first = api.post("/market/tick?symbol=ethusdt").json()
     assert first["refreshed"] is True
