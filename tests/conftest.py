@@ -45,6 +45,10 @@ django_settings.CACHES["default"]["OPTIONS"]["SOCKET_TIMEOUT"] = 5
 hypothesis.settings.register_profile(
     "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
+# `make check` asks for it: fewer examples than in `make test`, which tries 100.
+hypothesis.settings.register_profile(
+    "quick", hypothesis.settings.get_profile("patient"), max_examples=20
+)
 hypothesis.settings.load_profile("patient")
 
 

@@ -95,7 +95,9 @@ def assert_agreement(account_id: int, threshold: Decimal) -> None:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=settings.default.max_examples * 3 // 2,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     held=st.lists(positions, max_size=2),
@@ -134,7 +136,7 @@ def test_the_threshold_itself_is_no_breach(
 @example(equity=-UNIT, margin=ZERO, threshold=ZERO)
 @example(equity=ZERO, margin=ZERO, threshold=HALF)
 @example(equity=D("499999999.99999999"), margin=D(1_000_000_000), threshold=HALF)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=2 * settings.default.max_examples, deadline=None)
 @pytest.mark.django_db
 def test_the_slack_is_the_same_number(equity: Decimal, margin: Decimal, threshold: Decimal) -> None:
     [(slack, below)] = asked(
