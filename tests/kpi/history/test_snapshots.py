@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
-from django.core.management import call_command
 from pytest_django import Settings
 
 from kpi.history.snapshots import slot_of, take_snapshot
@@ -81,5 +80,4 @@ def test_counters_that_start_anew_make_no_negative_count(api: ApiClient, clock: 
 def test_an_interval_of_zero_means_never(db: None, settings: Settings) -> None:
     settings.KPI_SNAPSHOT_INTERVAL_SECONDS = 0
     assert take_snapshot() is None
-    call_command("seed_demo", "--traders", "1", "--days", "1", verbosity=0)
     assert not KpiSnapshot.objects.exists()

@@ -1,7 +1,5 @@
 """Simulated prices are reproducible multiples of the tick size, within the market's bounds."""
 
-import subprocess
-import sys
 from decimal import Decimal
 from typing import Any
 
@@ -12,16 +10,6 @@ from hypothesis import strategies as st
 from market.kernel.amounts import LARGEST_INPUT, is_multiple
 from market.models import Instrument
 from market.sources.simulation import SimulationSource
-
-PRINT_PRICE = """
-import django
-django.setup()
-from decimal import Decimal
-from market.models import Instrument
-from market.sources.simulation import SimulationSource
-last = Instrument(symbol="BTCUSDT", tick_size=Decimal("0.01"), mark_price=Decimal(65000))
-print(SimulationSource(seed="7").fetch([last], 12)["BTCUSDT"])
-"""
 
 
 def instrument(
@@ -60,15 +48,6 @@ def test_the_same_seed_and_step_give_the_same_price() -> None:
     prices = [SimulationSource(seed="7").fetch(last, step) for step in (1, 1, 2)]
     assert prices[0] == prices[1] != prices[2]
     assert SimulationSource(seed="8").fetch(last, 1) != prices[0]
-
-
-def test_another_process_draws_the_same_price() -> None:
-    last = instrument(Decimal(65000))
-    elsewhere = subprocess.run(
-        [sys.executable, "-c", PRINT_PRICE], capture_output=True, text=True, check=True
-    )
-    here = SimulationSource(seed="7").fetch([last], 12)["BTCUSDT"]
-    assert Decimal(elsewhere.stdout.strip()) == here
 
 
 def test_symbols_move_each_on_their_own() -> None:

@@ -72,3 +72,9 @@ def check_times(before: datetime) -> None:
     assert any(point.value for point in points)
     assert sum(KpiSnapshot.objects.values_list("trades", flat=True)) > 0
     assert sum(KpiSnapshot.objects.values_list("liquidations", flat=True)) > 0
+
+
+def test_a_history_without_snapshots(settings: Any) -> None:
+    settings.KPI_SNAPSHOT_INTERVAL_SECONDS = 0
+    seed("--traders", "1")
+    assert not KpiSnapshot.objects.exists()

@@ -1,10 +1,8 @@
 """Limit orders reserve while they rest and fill when a market step reaches them."""
 
 from decimal import Decimal
-from typing import Final
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from accounts.services import suspend_account, withdraw
@@ -17,7 +15,7 @@ from risk.services import halt_trading, resume_trading
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.errors import OrderNotOpen
 from trading.models import Order, OrderStatus, Trade
-from trading.orders.resting import CHUNK, reached_orders
+from trading.orders.resting import CHUNK
 from trading.orders.tickets import Ticket
 from trading.services import cancel_order, place_orders
 from trading.steps.step import apply_marks
@@ -252,24 +250,3 @@ def test_a_step_that_died_after_the_marks_loses_no_fill(trader: Trader, marks: M
     assert Order.objects.get(pk=placed.pk).status == OrderStatus.NEW
     marks(BTCUSDT="64000")
     assert Order.objects.get(pk=placed.pk).average_price == D("60000")
-
-
-PARK: Final = """
-INSERT INTO trading_order (account_id, instrument_id, symbol, fingerprint, side, type, size,
-    price, leverage, reduce_only, liquidation, status, reject_code, reject_detail, filled_size,
-    required_margin, reserved_margin, reserved_notional, venue, accepted_as, created_at, updated_at)
-SELECT account_id, instrument_id, symbol, '', side, type, size, price, leverage, reduce_only,
-    liquidation, status, '', '', 0, 0, 0, 0, venue, accepted_as, created_at, updated_at
-FROM trading_order CROSS JOIN generate_series(2, 66000) WHERE reduce_only
-"""
-
-
-def test_a_step_reaches_more_orders_than_a_statement_has_parameters(trader: Trader) -> None:
-    user = trader("10000")
-    order(user, "buy", "0.5")
-    placed = order(user, "sell", "0.001", price="70000", reduce_only=True)
-    with connection.cursor() as cursor:
-        cursor.execute(PARK)
-    reach(placed, "70000")
-    assert Instrument.objects.get(symbol="BTCUSDT").mark_price == D("70000")
-    assert reached_orders().count() == 66_000
