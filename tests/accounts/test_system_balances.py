@@ -21,7 +21,7 @@ from accounts.selectors import (
 from accounts.services import fold_free_movements, fund_insurance
 
 FUND, DEBT, OUTSIDE = AccountKind.INSURANCE, AccountKind.BAD_DEBT, AccountKind.EXTERNAL
-HISTORY = 5_000
+HISTORY = 1_000
 
 
 def transfer(debit: AccountKind, credit: AccountKind, amount: int) -> Transfer:

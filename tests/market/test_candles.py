@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from market.candles import INTERVALS, Candle, candles
-from market.models import Instrument, PriceTick
-from market.services import list_instrument, prune_ticks
+from market.models import Instrument, PriceOrigin, PriceTick
+from market.quotes import Quote
+from market.services import list_instrument, prune_ticks, record_marks
 from tests.market.conftest import mark
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,8 +29,12 @@ def walk(request: Any, btc: Instrument) -> Instrument:
     now = datetime(2026, 1, 5, 23, 58, tzinfo=UTC)
     for _ in range(200):
         now += timedelta(seconds=draw.choice([0.25, 1, 1, 20, 60, 61, 1_700, 40_000]))
-        mark(btc, str(draw.randrange(9_000, 11_000) / 100), now)
-        mark(other, "7", now)
+        price = Decimal(draw.randrange(9_000, 11_000)) / 100
+        quotes = {
+            btc.pk: Quote(price, PriceOrigin.SIMULATION),
+            other.pk: Quote(Decimal(7), PriceOrigin.SIMULATION),
+        }
+        record_marks(quotes=quotes, now=now)
     btc.refresh_from_db()
     return btc
 

@@ -254,7 +254,8 @@ def test_a_market_step_that_could_not_set_a_mark_is_told_as_an_error(
     staff: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.PRICE_SOURCES = ["simulation"]
-    monkeypatch.setattr("trading.admin.clock.PATIENCE", 2)
+    monkeypatch.setattr("trading.admin.clock.PATIENCE", 0.5)
+    monkeypatch.setattr("trading.booking.isolation.PATIENCE", 0.2)
     eth = Instrument.objects.get(symbol="ETHUSDT")
     held, done = Event(), Event()
 

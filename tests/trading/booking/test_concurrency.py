@@ -253,6 +253,13 @@ def beside(
     return outcome
 
 
+@pytest.fixture
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another session keeps locked for the whole test is not worth a second's wait."""
+    monkeypatch.setattr("trading.booking.isolation.PATIENCE", 0.2)
+
+
+@pytest.mark.usefixtures("little_patience")
 def test_an_account_that_stays_locked_holds_up_neither_fills_nor_close_outs(
     trader: Trader, marks: Marks, together: Callable[..., list[Any]]
 ) -> None:
@@ -275,6 +282,7 @@ def test_an_account_that_stays_locked_holds_up_neither_fills_nor_close_outs(
     assert [done.account_id for done in step.liquidations] == [locked_weak.account.pk]
 
 
+@pytest.mark.usefixtures("little_patience")
 def test_an_instrument_that_stays_locked_keeps_its_mark_alone(
     trader: Trader, marks: Marks, together: Callable[..., list[Any]]
 ) -> None:
@@ -338,6 +346,7 @@ def test_the_market_goes_on_while_a_step_waits_for_a_locked_instrument(
     assert dict(marked) == {"BTCUSDT": 63_000, "ETHUSDT": 3000}
 
 
+@pytest.mark.usefixtures("little_patience")
 @pytest.mark.parametrize(
     "command", [["set_price", "ETHUSDT", "3000"], ["tick", "--seed", "7"], ["replay"]]
 )
@@ -349,7 +358,7 @@ def test_a_command_whose_mark_stays_locked_says_so_and_fails(
     command: list[str],
 ) -> None:
     """It ends at the price that it could not set; what it set stays."""
-    monkeypatch.setattr("trading.steps.patient.PATIENCE", 2)
+    monkeypatch.setattr("trading.steps.patient.PATIENCE", 0.5)
     files = []
     for symbol, price in (("BTCUSDT", "64000"), ("ETHUSDT", "3000")):
         file = tmp_path / symbol
