@@ -57,13 +57,13 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "market.kernel.api.requests.ReadableRequestMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "exchange_poc.middleware.StaticFiles",
+    "exchange_poc.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "simple_history.middleware.HistoryRequestMiddleware",
+    "exchange_poc.middleware.Login",
+    "exchange_poc.middleware.Messages",
+    "exchange_poc.middleware.history",
     "accounts.middleware.RateLimitHeadersMiddleware",
 ]
 
