@@ -3,15 +3,15 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import structlog
 from django.core.cache import cache
 from django.http import HttpRequest
 from django_ratelimit.core import get_usage
-from django_redis import get_redis_connection
 from redis.exceptions import RedisError
 
+from accounts.counting import CountingCache
 from accounts.metrics import cache_outages_total
 from accounts.rates import Rate
 
@@ -85,6 +85,7 @@ class OutageWatch:
 
 
 watch = OutageWatch()
+counts = cast(CountingCache, cache)
 
 
 def count_request(*, request: HttpRequest, scope: str, key: str, rate: str) -> Usage | None:
@@ -128,12 +129,9 @@ def take(*, request: HttpRequest, scope: str, key: str, rate: str, units: int) -
     """
     allowed, now = Rate.read(rate), int(time.time())
     reset = allowed.window_end(key=key, now=now)
-    name = cache.make_key(f"rl:{scope}:{allowed.count}/{allowed.seconds}s:{key}:{reset}")
-    found = watch.ask(
-        lambda: get_redis_connection().eval(
-            TAKE, 1, name, units, allowed.count, reset - now + EXPIRY_MARGIN_SECONDS
-        )
-    )
+    name = f"rl:{scope}:{allowed.count}/{allowed.seconds}s:{key}:{reset}"
+    lifetime = reset - now + EXPIRY_MARGIN_SECONDS
+    found = watch.ask(lambda: counts.run(TAKE, name, units, allowed.count, lifetime))
     if found is None:
         note_uncounted(request)
         return None

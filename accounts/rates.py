@@ -3,6 +3,7 @@
 import re
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 WRITTEN: Final = re.compile(r"(\d+)/([1-9]\d*)?([smhd])")
@@ -17,6 +18,7 @@ class Rate:
     seconds: int
 
     @classmethod
+    @lru_cache
     def read(cls, text: str) -> "Rate":
         """Return the rate that ``text`` writes, as django-ratelimit reads it, else ValueError."""
         parts = WRITTEN.fullmatch(text)

@@ -113,11 +113,11 @@ DATABASES = {
 }
 
 REDIS_URL = text("REDIS_URL", default="redis://127.0.0.1:6379/0")
-# No retry and no ignored error: the one reader of the cache, the rate limit, lets a request pass
+# No retry and no ignored error: the one user of the cache, the rate limit, lets a request pass
 # after a single failure. A hanging server costs it SOCKET_TIMEOUT, a busy one answers far earlier.
 CACHES = {
     "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
+        "BACKEND": "accounts.counting.CountingCache",
         "LOCATION": REDIS_URL,
         "OPTIONS": {
             "SOCKET_CONNECT_TIMEOUT": 0.07,
