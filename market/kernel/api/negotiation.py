@@ -1,7 +1,7 @@
 """In which format a call answers: as ``Accept`` asks, as ``format`` does, or in its only one."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from rest_framework.exceptions import NotAcceptable
 from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
@@ -9,13 +9,24 @@ from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
+ANYTHING: Final = "*/*"
+
 
 class AcceptNegotiation(DefaultContentNegotiation):
-    """Reads ``Accept``; what can't be read there is nothing that the API could answer with."""
+    """Reads ``Accept``; what can't be read there is nothing that the API could answer with.
 
-    def select_renderer(self, *args: Any, **kwargs: Any) -> Any:
+    Most calls ask for anything or for the first format itself, which needs no reading.
+    """
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> Any:
+        offered = list(renderers)
+        first = offered[0]
+        if request.META.get("HTTP_ACCEPT", ANYTHING) in (ANYTHING, first.media_type):
+            return first, first.media_type
         try:
-            return super().select_renderer(*args, **kwargs)
+            return super().select_renderer(request, offered, format_suffix)
         except (ValueError, LookupError) as error:
             raise NotAcceptable from error
 
