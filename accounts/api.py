@@ -10,7 +10,12 @@ from accounts import schema  # noqa: F401  (importing registers the security sch
 from accounts.authentication import issue_token
 from accounts.errors import InvalidApiKey
 from accounts.keys import identify
-from accounts.serializers import TokenRequestSerializer, TokenSerializer
+from accounts.serializers import (
+    TOKEN,
+    TOKEN_REQUEST,
+    TokenRequestSerializer,
+    TokenSerializer,
+)
 from accounts.throttling import TokenThrottle
 from market.kernel.api.schema import errors
 
@@ -48,12 +53,11 @@ class TokenView(APIView):
         examples=EXAMPLES,
     )
     def post(self, request: Request) -> Response:
-        body = TokenRequestSerializer(data=request.data)
-        body.is_valid(raise_exception=True)
-        api_key = identify(key=body.validated_data["api_key"])
+        asked = TOKEN_REQUEST.run_validation(request.data)
+        api_key = identify(key=asked["api_key"])
         token = {
             "access_token": issue_token(api_key),
             "token_type": "bearer",
             "expires_in": int(settings.ACCESS_TOKEN_LIFETIME.total_seconds()),
         }
-        return Response(TokenSerializer(token).data, headers={"Cache-Control": "no-store"})
+        return Response(TOKEN.to_representation(token), headers={"Cache-Control": "no-store"})

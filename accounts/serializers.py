@@ -17,3 +17,7 @@ class TokenSerializer(serializers.Serializer[dict[str, Any]]):
     access_token = serializers.CharField(help_text="Send it as `Authorization: Bearer …`.")
     token_type = serializers.CharField(help_text="Always `bearer`.")
     expires_in = serializers.IntegerField(help_text="Seconds.")
+
+
+#: One instance reads and writes every call: building the fields anew costs more than using them.
+TOKEN_REQUEST, TOKEN = TokenRequestSerializer(), TokenSerializer()
