@@ -11,6 +11,9 @@ from market.examples import CANDLE_EXAMPLE, INSTRUMENT_EXAMPLE, PRICE_EXAMPLE
 from market.kernel.api.schema import errors
 from market.selectors import current_prices, instruments, priced_instrument
 from market.serializers import (
+    CANDLE,
+    INSTRUMENT,
+    PRICE,
     CandleQuery,
     CandleSerializer,
     InstrumentSerializer,
@@ -32,7 +35,7 @@ class PriceView(APIView):
         examples=[PRICE_EXAMPLE],
     )
     def get(self, request: Request, symbol: str) -> Response:
-        return Response(PriceSerializer(priced_instrument(symbol=symbol)).data)
+        return Response(PRICE.to_representation(priced_instrument(symbol=symbol)))
 
 
 class PriceListView(APIView):
@@ -45,7 +48,7 @@ class PriceListView(APIView):
         examples=[PRICE_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        return Response([PriceSerializer(instrument).data for instrument in current_prices()])
+        return Response([PRICE.to_representation(priced) for priced in current_prices()])
 
 
 class InstrumentListView(APIView):
@@ -58,7 +61,7 @@ class InstrumentListView(APIView):
         examples=[INSTRUMENT_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        return Response([InstrumentSerializer(instrument).data for instrument in instruments()])
+        return Response([INSTRUMENT.to_representation(one) for one in instruments()])
 
 
 class CandleListView(APIView):
@@ -79,4 +82,4 @@ class CandleListView(APIView):
         query = CandleQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
         rows = candles(symbol=symbol, **query.validated_data)
-        return Response([CandleSerializer(row).data for row in rows])
+        return Response([CANDLE.to_representation(row) for row in rows])

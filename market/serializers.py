@@ -46,3 +46,7 @@ class CandleSerializer(serializers.Serializer[Candle]):
     low = AmountField()
     close = AmountField()
     ticks = serializers.IntegerField(help_text="Market steps in the interval.")
+
+
+#: One instance reads and writes every call: building the fields anew costs more than using them.
+PRICE, INSTRUMENT, CANDLE = PriceSerializer(), InstrumentSerializer(), CandleSerializer()

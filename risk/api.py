@@ -16,7 +16,7 @@ from market.kernel.api.schema import errors
 from market.kernel.snapshot import consistent_read
 from risk.models import Position, PositionStatus
 from risk.selectors import positions_of
-from risk.serializers import PositionSerializer, StatementSerializer
+from risk.serializers import POSITION, STATEMENT, PositionSerializer, StatementSerializer
 from risk.statement import account_statement, position_lines
 
 NO_ACCOUNT = errors(404, account_not_found=AccountNotFound.detail)
@@ -32,7 +32,7 @@ class MyAccountView(APIView):
     )
     def get(self, request: Request) -> Response:
         statement = account_statement(user_id=caller(request).pk)
-        return Response(StatementSerializer(statement).data)
+        return Response(STATEMENT.to_representation(statement))
 
 
 class AccountView(APIView):
@@ -45,7 +45,7 @@ class AccountView(APIView):
     )
     def get(self, request: Request, user_id: int) -> Response:
         must_see(request, user_id)
-        return Response(StatementSerializer(account_statement(user_id=user_id)).data)
+        return Response(STATEMENT.to_representation(account_statement(user_id=user_id)))
 
 
 class PositionQuery(ListQuery):
@@ -65,7 +65,7 @@ class PositionListView(generics.ListAPIView[Position]):
             page = self.paginate_queryset(self.get_queryset())
             assert page is not None
             lines = position_lines(list(page))
-        return self.get_paginated_response([PositionSerializer(line).data for line in lines])
+        return self.get_paginated_response([POSITION.to_representation(line) for line in lines])
 
     def get_queryset(self) -> QuerySet[Position]:
         return filter_by(
