@@ -5,12 +5,18 @@ others write about an account waits for none of its transactions.
 """
 
 from collections.abc import Collection
+from typing import Final
 
 from django.db import connection
 
 from accounts.errors import AccountNotFound
 from accounts.ledger import system_account_id
 from accounts.models import Account, AccountKind
+
+LOCK_ALL: Final = (
+    "SELECT id FROM accounts_account WHERE user_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
+)
+LOCK_FREE: Final = f"{LOCK_ALL} SKIP LOCKED"
 
 
 def lock_account(*, user_id: int) -> int:
@@ -29,16 +35,14 @@ def lock_account(*, user_id: int) -> int:
     return int(row[0])
 
 
-def lock_accounts(*, user_ids: Collection[int]) -> list[int]:
+def lock_accounts(*, user_ids: Collection[int], skip_locked: bool = False) -> list[int]:
     """Lock the accounts of several users, as ``lock_account`` does, and return their ids in order.
 
-    By id, so that two callers cannot wait for each other.
+    By id, so that two callers cannot wait for each other. With ``skip_locked`` those that another
+    transaction has locked are left out.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id FROM accounts_account WHERE user_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
-            [list(user_ids)],
-        )
+        cursor.execute(LOCK_FREE if skip_locked else LOCK_ALL, [list(user_ids)])
         return [row[0] for row in cursor.fetchall()]
 
 

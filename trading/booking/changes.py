@@ -5,6 +5,7 @@ no single account can keep: the mark price is still the one that was decided on,
 exposure stays below its threshold. Where either fails, nothing is written.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -13,11 +14,12 @@ from typing import Any
 from accounts.ledger import Posting, sides
 from accounts.models import TransferKind
 from market.kernel.amounts import EXACT, ZERO, round_half_even
+from risk.closing import Closing
 from risk.execution import Execution
-from risk.exposure import ExposureChange, ExposureChanges
+from risk.exposure import ExposureChange, ExposureChanges, change_of_position
 from risk.models import PositionStatus
 from risk.state import AccountState, OpenPosition, open_position
-from trading.models import Liquidation, Order, OrderStatus
+from trading.models import Liquidation, Order, OrderStatus, Side
 
 #: A row to be stored, by column name.
 Row = dict[str, Any]
@@ -60,6 +62,7 @@ class AccountChanges:
         self.transfers: list[Row] = []
         self.new_positions: list[PositionRow] = []
         self.changed_positions: dict[int, PositionRow] = {}
+        self.closings: list[Row] = []
         self.liquidation: Liquidation | None = None
         self.reservation_changed = False
         self._open: dict[int, PositionRow] = {}
@@ -96,9 +99,40 @@ class AccountChanges:
 
     def post(self, kind: TransferKind, amount: Decimal, cause: Order | Liquidation) -> None:
         """Post a transfer of the account; ``amount`` is positive when it receives."""
+        self._transfer(kind, amount, f"{cause._meta.model_name}:{cause.pk}")
+        self.state = replace(self.state, balance=self.state.balance + amount)
+
+    def close(self, closings: Iterable[tuple[Closing, int]], liquidation_id: int) -> None:
+        """Book positions that are closed out, each by an order of the id beside it.
+
+        ``state`` is left to the caller, who knows it.
+        """
+        for closing, order_id in closings:
+            position = closing.position
+            self.closings.append(
+                {
+                    "order_id": order_id,
+                    "liquidation_id": liquidation_id,
+                    "account_id": self.state.account_id,
+                    "position_id": position.id,
+                    "instrument_id": position.instrument_id,
+                    "symbol": position.symbol,
+                    "side": Side.SELL if position.holding.quantity > 0 else Side.BUY,
+                    "size": abs(position.holding.quantity),
+                    "price": position.mark_price,
+                    "leverage": position.leverage,
+                    "realized_pnl": closing.realized_pnl,
+                    "closed_at": self.now,
+                }
+            )
+            self._transfer(TransferKind.REALIZED_PNL, closing.realized_pnl, f"order:{order_id}")
+            self._transfer(TransferKind.LIQUIDATION_FEE, -closing.fee, f"order:{order_id}")
+            change = change_of_position(position.holding.quantity, ZERO)
+            self.exposures.add(position.instrument_id, position.mark_price, change)
+
+    def _transfer(self, kind: TransferKind, amount: Decimal, reference: str) -> None:
         if amount == 0:
             return
-        reference = f"{cause._meta.model_name}:{cause.pk}"
         debit, credit = sides(self.state.account_id, Posting(kind, amount))
         self.transfers.append(
             {
@@ -111,7 +145,6 @@ class AccountChanges:
                 "created_at": self.now,
             }
         )
-        self.state = replace(self.state, balance=self.state.balance + amount)
 
     def _reserve(self, margin: Decimal, notional: Decimal) -> None:
         if not margin and not notional:

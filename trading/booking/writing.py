@@ -35,16 +35,19 @@ def columns(model: type[Model]) -> list[tuple[str, str]]:
 
 
 def insert(
-    model: type[Model], *, rows: str = "rows", leave_out: Sequence[str] = (), **computed: str
+    model: type[Model],
+    *,
+    rows: str = "rows",
+    source: str = "",
+    leave_out: Sequence[str] = (),
+    **computed: str,
 ) -> str:
     """Return an INSERT of rows that a parameter holds; ``computed`` gives SQL per column."""
     table = model._meta.db_table
     names = [name for name, _ in columns(model) if name not in leave_out]
     values = ", ".join(computed.get(name, name) for name in names)
-    return (
-        f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} "
-        f"FROM jsonb_populate_recordset(NULL::{table}, %({rows})s::jsonb)"
-    )
+    source = source or f"json_populate_recordset(NULL::{table}, %({rows})s::json)"
+    return f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {source}"
 
 
 def update(model: type[Model], names: Sequence[str]) -> str:
@@ -53,7 +56,7 @@ def update(model: type[Model], names: Sequence[str]) -> str:
     assignments = ", ".join(f"{name} = new.{name}" for name in names)
     return (
         f"UPDATE {table} AS old SET {assignments} "
-        f"FROM jsonb_populate_recordset(NULL::{table}, %(rows)s::jsonb) AS new "
+        f"FROM json_populate_recordset(NULL::{table}, %(rows)s::json) AS new "
         f"WHERE old.id = new.id"
     )
 
@@ -78,9 +81,51 @@ POSITION_CHANGES = [
     "status",
     "closed_at",
 ]
+CLOSING_ORDER: Final = {
+    "id": "order_id",
+    "client_order_id": "NULL",
+    "fingerprint": "''",
+    "type": "'market'",
+    "price": "NULL",
+    "reduce_only": "true",
+    "liquidation": "true",
+    "status": "'FILLED'",
+    "reject_code": "''",
+    "reject_detail": "''",
+    "filled_size": "size",
+    "average_price": "price",
+    "required_margin": "0",
+    "reserved_margin": "0",
+    "reserved_notional": "0",
+    "venue": "'simulated'",
+    "accepted_as": "'FILLED'",
+    "answered_filled_size": "0",
+    "answered_average_price": "NULL",
+    "user_exposure_after": "NULL",
+    "global_exposure_after": "NULL",
+    "triggered_at": "NULL",
+    "created_at": "closed_at",
+    "updated_at": "closed_at",
+}
+CLOSING_TRADE: Final = {"notional": "size * price", "fee": "0", "created_at": "closed_at"}
 NEW_ORDERS: Final = insert(Order)
 NEW_TRADES: Final = insert(Trade, leave_out=["id"])
 NEW_LIQUIDATIONS: Final = insert(Liquidation)
+# What closes a position whole: the order of the exchange, its one trade, and the position's end.
+CLOSINGS: Final = f"""
+WITH closing AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(rows)s::json) AS one(
+        order_id bigint, liquidation_id bigint, account_id bigint, position_id bigint,
+        instrument_id bigint, symbol text, side text, size numeric, price numeric,
+        leverage int, realized_pnl numeric, closed_at timestamptz
+    )
+),
+ordered AS ({insert(Order, source="closing", **CLOSING_ORDER)}),
+traded AS ({insert(Trade, source="closing", leave_out=["id"], **CLOSING_TRADE)})
+UPDATE risk_position AS position
+SET quantity = 0, cost = 0, margin = 0, status = 'LIQUIDATED', closed_at = closing.closed_at,
+    realized_pnl = position.realized_pnl + closing.realized_pnl
+FROM closing WHERE position.id = closing.position_id"""
 CHANGED_ORDERS: Final = update(Order, ORDER_CHANGES)
 CHANGED_POSITIONS: Final = update(Position, POSITION_CHANGES)
 NEW_POSITIONS: Final = insert(Position, leave_out=["id"])
@@ -88,7 +133,7 @@ NEW_TRANSFERS: Final = insert(Transfer, leave_out=["id"])
 RESERVATIONS: Final = """
 INSERT INTO risk_reservation (account_id, reserved_margin, reserved_notional)
 SELECT account_id, reserved_margin, reserved_notional
-FROM jsonb_populate_recordset(NULL::risk_reservation, %(rows)s::jsonb)
+FROM json_populate_recordset(NULL::risk_reservation, %(rows)s::json)
 ON CONFLICT (account_id) DO UPDATE
     SET reserved_margin = excluded.reserved_margin,
         reserved_notional = excluded.reserved_notional"""
@@ -189,6 +234,7 @@ def own_rows(
         (NEW_TRADES, [t for one in group for t in one.trades if t["order_id"] not in answered]),
         (CHANGED_POSITIONS, [vars(p) for one in group for p in one.changed_positions.values()]),
         (NEW_POSITIONS, [vars(p) for one in group for p in one.new_positions]),
+        (CLOSINGS, [closing for one in group for closing in one.closings]),
         (NEW_TRANSFERS, [transfer for one in group for transfer in one.transfers]),
         (RESERVATIONS, [reservation(one) for one in group if one.reservation_changed]),
     ]

@@ -7,6 +7,7 @@ from accounts.models import TransferKind
 from accounts.selectors import insurance_fund_balance
 from accounts.services import fold_movements
 from market.kernel.amounts import ZERO
+from risk.closing import cover
 from trading.booking.changes import AccountChanges
 from trading.models import Liquidation, Order
 
@@ -32,11 +33,11 @@ class InsuranceFund:
         deficit = -changes.state.balance
         if deficit <= 0:
             return ZERO, ZERO
-        paid = min(max(self._available(), ZERO), deficit)
+        paid, bad_debt = cover(deficit, self._available())
         self._unwritten -= paid
         changes.post(TransferKind.INSURANCE_COVER, paid, cause)
-        changes.post(TransferKind.BAD_DEBT, deficit - paid, cause)
-        return paid, deficit - paid
+        changes.post(TransferKind.BAD_DEBT, bad_debt, cause)
+        return paid, bad_debt
 
     def _available(self) -> Decimal:
         if self._stored is None:

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Final, NamedTuple
 
 import structlog
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from accounts.locks import lock_accounts
@@ -20,15 +20,19 @@ from risk.state import RiskSnapshot
 from trading.booking.changes import AccountChanges
 from trading.booking.isolation import PATIENCE, Isolation
 from trading.booking.retrying import until_mark_holds
-from trading.booking.writing import write
-from trading.liquidation.close_out import close_out
+from trading.booking.writing import booking
+from trading.liquidation.close_out import book_close_out
 from trading.liquidation.insurance import InsuranceFund
 from trading.models import OPEN_STATUSES, Liquidation, Order, Venue
 
 log = structlog.get_logger(__name__)
 
 #: Accounts that share a transaction: more save round trips, fewer keep others waiting less.
-GROUP_SIZE: Final = 10
+GROUP_SIZE: Final = 50
+
+
+class AccountInUse(Exception):
+    """Another transaction has locked an account of a group, which is not to wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,43 +59,54 @@ def sweep_liquidations(*, shard: int = 0, shards: int = 1) -> Sweep:
 
 
 def liquidate_or_part(user_ids: Sequence[int], isolation: Isolation) -> list[Liquidation]:
-    """Close out a group; where that fails, each account for itself.
+    """Close out a group; where that fails, each half of it for itself.
 
     An account that fails alone is left to the next sweep, so that it cannot shield the others.
     """
+    if len(user_ids) == 1:
+        with isolation.of(user_ids[0], failing="liquidation_failed"):
+            return liquidate(user_ids=user_ids, patience=isolation.patience)
+        return []
     try:
         return liquidate(user_ids=user_ids, patience=isolation.patience)
     except Exception as error:
         isolation.note(error)
-    done: list[Liquidation] = []
-    for user_id in user_ids:
-        with isolation.of(user_id, failing="liquidation_failed"):
-            done += liquidate(user_ids=[user_id], patience=isolation.patience)
-    return done
+    half = len(user_ids) // 2
+    first = liquidate_or_part(user_ids[:half], isolation)
+    return first + liquidate_or_part(user_ids[half:], isolation)
 
 
 @until_mark_holds
-@transaction.atomic
 def liquidate(*, user_ids: Sequence[int], patience: float = PATIENCE) -> list[Liquidation]:
     """Close out those of the users' accounts that, under their locks, still are in breach.
 
     The outcome is the same as of closing them out one after the other, by account. A row that
-    stays locked for longer than ``patience`` seconds fails them all.
+    stays locked for longer than ``patience`` seconds fails them all. Only one account alone waits
+    for its own row: of several, one that is in use raises AccountInUse at once.
     """
-    limit_lock_waits(seconds=patience)
-    account_ids = lock_accounts(user_ids=user_ids)
-    snapshots = [
-        found for found in read_risk_states(account_ids=account_ids) if is_in_breach(found)
-    ]
-    if not snapshots:
-        return []
-    ids = draw_ids(snapshots)
-    open_orders = open_orders_of(snapshots)
+    with booking() as write:
+        limit_lock_waits(seconds=patience)
+        account_ids = lock_accounts(user_ids=user_ids, skip_locked=len(user_ids) > 1)
+        if len(account_ids) < len(user_ids):
+            raise AccountInUse
+        states = read_risk_states(account_ids=account_ids)
+        in_breach = [found for found in states if is_in_breach(found)]
+        group = close_out_all(in_breach) if in_breach else []
+        if group:
+            write(*group)
+    for changes in group:
+        log_liquidation(changes)
+    return [changes.liquidation for changes in group if changes.liquidation]
+
+
+def close_out_all(snapshots: Sequence[RiskSnapshot]) -> list[AccountChanges]:
+    """Close out accounts one after the other and return what that changes."""
+    ids, open_orders = draw_ids(snapshots), open_orders_of(snapshots)
     now, fund, exposures = timezone.now(), InsuranceFund(), ExposureChanges()
     group = [AccountChanges(snapshot.account, now, exposures) for snapshot in snapshots]
     order_ids = iter(ids.orders)
-    done = [
-        close_out(
+    for changes, snapshot, liquidation_id in zip(group, snapshots, ids.liquidations, strict=True):
+        book_close_out(
             changes,
             snapshot.limits,
             liquidation_id=liquidation_id,
@@ -99,14 +114,7 @@ def liquidate(*, user_ids: Sequence[int], patience: float = PATIENCE) -> list[Li
             open_orders=open_orders.get(changes.state.account_id, ()),
             fund=fund,
         )
-        for changes, snapshot, liquidation_id in zip(
-            group, snapshots, ids.liquidations, strict=True
-        )
-    ]
-    write(*group)
-    for changes, liquidation in zip(group, done, strict=True):
-        log_liquidation(changes.state.user_id, liquidation)
-    return done
+    return group
 
 
 def is_in_breach(snapshot: RiskSnapshot) -> bool:
@@ -143,10 +151,12 @@ def open_orders_of(snapshots: Sequence[RiskSnapshot]) -> dict[int, list[Order]]:
     return {key: list(own) for key, own in groupby(orders, key=attrgetter("account_id"))}
 
 
-def log_liquidation(user_id: int, done: Liquidation) -> None:
+def log_liquidation(changes: AccountChanges) -> None:
+    done = changes.liquidation
+    assert done is not None
     log.info(
         "liquidation",
-        user_id=user_id,
+        user_id=changes.state.user_id,
         liquidation_id=done.pk,
         margin_ratio=str(done.margin_ratio_before),
         insurance_paid=str(done.insurance_paid),

@@ -10,7 +10,7 @@ SAMPLE: Final = 150
 ARITHMETIC: Final = (
     *("tests/risk/test_engine.py", "tests/risk/test_state.py", "tests/risk/test_exposure.py"),
     *("tests/risk/test_execution.py", "tests/risk/test_collar.py", "tests/risk/test_margin.py"),
-    "tests/risk/test_fills.py",
+    *("tests/risk/test_fills.py", "tests/risk/test_closing.py"),
 )
 ORDERS: Final = ("tests/trading/orders",)
 LIQUIDATION: Final = ("tests/trading/liquidation", "tests/risk/test_bounds.py")
@@ -40,6 +40,7 @@ PURE: Final = tuple(
     Target(f"risk/{name}.py", ARITHMETIC, pure=True)
     for name in (
         *("margin", "collar", "fills", "leverage", "exposure", "state", "execution", "engine"),
+        "closing",
     )
 )
 SAMPLED: Final = (
