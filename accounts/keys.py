@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -12,6 +12,7 @@ from accounts.access import is_regulator
 from accounts.errors import InvalidApiKey
 from accounts.models import Account, ApiKey, User
 from accounts.services import open_account
+from market.kernel.rows import columns_of, find
 
 PREFIX_LENGTH = 8
 #: ``last_used_at`` is this coarse, so that a busy key is not a busy row.
@@ -69,12 +70,11 @@ def identify(*, key: str) -> ApiKey:
 
 #: What a request needs to know of its user, in the order in which ``User.from_db`` reads it.
 USER_FIELDS = [
-    field.attname
-    for field in User._meta.concrete_fields
-    if field.attname in {"id", "username", "tier", "is_active", "is_staff", "is_superuser"}
+    name
+    for name in columns_of(User)
+    if name in {"id", "username", "tier", "is_active", "is_staff", "is_superuser"}
 ]
-KEY_FIELDS = [field.attname for field in ApiKey._meta.concrete_fields]
-# These run on every request, so they are written out rather than compiled anew each time.
+KEY_FIELDS = columns_of(ApiKey)
 USER_OF_LIVE_KEY = f"""
 SELECT {", ".join(f"owner.{name}" for name in USER_FIELDS)}
 FROM accounts_apikey AS api_key
@@ -91,18 +91,12 @@ WHERE api_key.key_hash = %s AND api_key.revoked_at IS NULL AND owner.is_active
 
 def user_of_live_key(*, key_id: int) -> User | None:
     """Return the active user of a key that is not revoked, with the fields that requests need."""
-    with connection.cursor() as cursor:
-        cursor.execute(USER_OF_LIVE_KEY, [key_id])
-        row = cursor.fetchone()
-    return None if row is None else User.from_db(connection.alias, USER_FIELDS, row)
+    return find(User, USER_FIELDS, USER_OF_LIVE_KEY, [key_id])
 
 
 def live_key(*, key_hash: str) -> ApiKey | None:
     """Return the key of a digest, if it opens the door."""
-    with connection.cursor() as cursor:
-        cursor.execute(LIVE_KEY, [key_hash])
-        row = cursor.fetchone()
-    return None if row is None else ApiKey.from_db(connection.alias, KEY_FIELDS, row)
+    return find(ApiKey, KEY_FIELDS, LIVE_KEY, [key_hash])
 
 
 def live_keys() -> QuerySet[ApiKey]:

@@ -1,17 +1,22 @@
 """Reads of the market app: instruments, their present prices and halts."""
 
 from datetime import datetime
+from typing import Final
 
 from django.db.models import Q, QuerySet
 
 from market.errors import NoPrice, UnknownSymbol
+from market.kernel.rows import columns_of, find
 from market.models import Instrument, PriceHalt
+
+INSTRUMENT: Final = columns_of(Instrument)
+BY_SYMBOL: Final = f"SELECT {', '.join(INSTRUMENT)} FROM market_instrument WHERE symbol = %s"
 
 
 def get_instrument(*, symbol: str) -> Instrument:
     """Return an instrument by its symbol in any case. Raises UnknownSymbol."""
-    known = symbol.isalnum() and Instrument.objects.filter(symbol=symbol.upper()).first()
-    if not known:
+    known = find(Instrument, INSTRUMENT, BY_SYMBOL, [symbol.upper()]) if symbol.isalnum() else None
+    if known is None:
         raise UnknownSymbol
     return known
 
