@@ -1,5 +1,6 @@
 """The one place that says which address a request came from: for limits and for the log."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from django.conf import settings
@@ -23,6 +24,7 @@ def client_address(request: HttpRequest) -> str:
     return str(address)
 
 
+@lru_cache
 def parsed(text: str) -> IPv4Address | IPv6Address | None:
     """Return an address, of IPv4 where IPv6 merely carries it; None for anything else."""
     try:

@@ -34,6 +34,17 @@ api_requests_total.labels(method="GET", endpoint=UNMATCHED, status="404")
 api_error_total.labels(endpoint=UNMATCHED, status="404")
 
 
+# A look-up of labels costs as much as the counting; there are few, and they never change.
+@cache
+def latency_of(method: str, endpoint: str) -> Histogram:
+    return api_request_latency_seconds.labels(method=method, endpoint=endpoint)
+
+
+@cache
+def answers_of(method: str, endpoint: str, status: str) -> Counter:
+    return api_requests_total.labels(method=method, endpoint=endpoint, status=status)
+
+
 @cache
 def note_start() -> None:
     """Note when this process began to answer requests; other processes leave no sample."""

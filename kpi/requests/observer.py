@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import structlog
@@ -17,9 +18,9 @@ from accounts.addresses import client_address
 from accounts.metrics import auth_failures_total, rate_limit_hits_total
 from kpi.requests.metrics import (
     UNMATCHED,
+    answers_of,
     api_error_total,
-    api_request_latency_seconds,
-    api_requests_total,
+    latency_of,
     note_start,
 )
 
@@ -54,7 +55,7 @@ class RequestObserverMiddleware:
         note_start()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request_id = choose_request_id(request.headers.get("X-Request-ID", ""))
+        request_id = choose_request_id(request.META.get("HTTP_X_REQUEST_ID", ""))
         structlog.contextvars.clear_contextvars()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             started = time.perf_counter()
@@ -100,9 +101,14 @@ def observe(request: HttpRequest, response: HttpResponse, seconds: float) -> Non
 def endpoint_of(request: HttpRequest) -> str:
     """Return the template of the route, such as ``/orders/{order_id}``."""
     if request.resolver_match is not None:
-        return "/" + ROUTE_PARAMETER.sub(r"{\1}", request.resolver_match.route)
+        return template_of(request.resolver_match.route)
     static = request.path_info.startswith(settings.STATIC_URL)
     return f"{settings.STATIC_URL}{{path}}" if static else UNMATCHED
+
+
+@lru_cache
+def template_of(route: str) -> str:
+    return "/" + ROUTE_PARAMETER.sub(r"{\1}", route)
 
 
 def user_id_of(request: HttpRequest) -> int | None:
@@ -123,10 +129,8 @@ def key_id_of(request: HttpRequest) -> int | None:
 def count(observation: Observation) -> None:
     """Add one request to the request metrics."""
     method, endpoint, status = observation.method, observation.endpoint, str(observation.status)
-    api_request_latency_seconds.labels(method=method, endpoint=endpoint).observe(
-        observation.seconds
-    )
-    api_requests_total.labels(method=method, endpoint=endpoint, status=status).inc()
+    latency_of(method, endpoint).observe(observation.seconds)
+    answers_of(method, endpoint, status).inc()
     if observation.status >= 400:
         api_error_total.labels(endpoint=endpoint, status=status).inc()
 
