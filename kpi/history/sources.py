@@ -13,7 +13,8 @@ from django.conf import settings
 from prometheus_client.parser import text_string_to_metric_families
 from requests import RequestException
 
-from kpi.history.counters import counters_of, source_name
+from kpi.history.counters import SINCE, Counters, counters_of, place_of, source_name
+from kpi.models import KpiReading
 from kpi.requests.samples import Samples, by_name, read_samples
 from market.kernel.whole_answers import whole_answer_session
 
@@ -52,6 +53,20 @@ def this_place() -> str:
 def read_local_counters() -> dict[str, dict[str, float]]:
     """Return the counters that can be read at once; none where web servers are asked for them."""
     return {} if settings.KPI_METRICS_URLS else read_counters()
+
+
+def counted_elsewhere(own: Counters) -> list[Counters]:
+    """Return the counters of the other web servers as the last snapshot found them.
+
+    Each with its newest; this one, whose counters are ``own``, knows itself by when they began.
+    """
+    if not settings.KPI_METRICS_URLS:
+        return []
+    found = KpiReading.objects.get(id=1).counters
+    oldest_first = sorted(found.items(), key=lambda source: source[1][SINCE])
+    newest = {place_of(source): counters for source, counters in oldest_first}
+    servers = (newest[url] for url in settings.KPI_METRICS_URLS if url in newest)
+    return [counters for counters in servers if counters[SINCE] != own[SINCE]]
 
 
 def scrape(url: str) -> Samples | None:

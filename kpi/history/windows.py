@@ -15,9 +15,16 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from kpi.history.counters import SINCE, counters_of, counts_since, latency_counts
+from kpi.history.counters import (
+    SINCE,
+    counters_of,
+    counts_since,
+    increase,
+    latency_counts,
+    summed,
+)
 from kpi.history.figures import COUNTS, HISTOGRAM, quantile_ms
-from kpi.history.sources import read_local_counters
+from kpi.history.sources import counted_elsewhere, read_local_counters
 from kpi.models import KpiReading
 from kpi.requests.samples import read_samples
 
@@ -124,7 +131,13 @@ class Windows:
 
 
 def since_start() -> Totals:
-    """Return what the processes counted since the first of them started."""
-    counters = counters_of(read_samples())
-    seconds = max(time.time() - counters[SINCE], 0.0) if counters[SINCE] else 0.0
-    return Totals({**counters, "seconds": seconds}, latency_counts(counters))
+    """Return what the processes counted since the first of them started.
+
+    Those of other web servers as they stood at the last snapshot.
+    """
+    own = counters_of(read_samples())
+    servers = [own, *counted_elsewhere(own)]
+    since = min((counters[SINCE] for counters in servers if counters[SINCE]), default=0.0)
+    counts = summed([increase({}, counters) for counters in servers])
+    seconds = max(time.time() - since, 0.0) if since else 0.0
+    return Totals({**counts, "seconds": seconds}, latency_counts(counts))

@@ -4,15 +4,19 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Barrier, Thread
+from typing import Self
 
 import pytest
 import time_machine
 from pytest_django import Settings
 
-from kpi.history.counters import READ, SINCE, risen
+from accounts.models import User
+from kpi.history.counters import READ, SINCE, counters_of, risen
 from kpi.history.snapshots import take_snapshot
 from kpi.history.sources import read_counters
 from kpi.models import KpiReading
+from kpi.requests.samples import read_samples
+from tests.conftest import ClientOf
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SLOT = timedelta(seconds=15)
@@ -51,22 +55,43 @@ def test_a_new_source_counts_what_began_after_the_last_look_at_its_place(
     assert found.get("requests", 0) == counted
 
 
-class Balancer(HTTPServer):
+class Server(HTTPServer):
+    """A web server that has counted so many requests since some moment."""
+
+    def __init__(self, since: float = 0, requests: float = 0) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.since, self.requests = since, requests
+        self.url = f"http://127.0.0.1:{self.server_port}/metrics"
+
+    def __enter__(self) -> Self:
+        Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def counted(self) -> tuple[float, float]:
+        return self.since, self.requests
+
+
+class Balancer(Server):
     """Two web servers at one address, which answer in turn: 1,000 and 500 requests, then more."""
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers = 0
+    answers = 0
+
+    def counted(self) -> tuple[float, float]:
+        turn, which = divmod(self.answers, 2)
+        self.answers += 1
+        since = (NOON - timedelta(hours=1 + which)).timestamp()
+        return since, (1_000, 500)[which] + 3 * turn
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Balancer
+    server: Server
 
     def do_GET(self) -> None:
-        turn, which = divmod(self.server.answers, 2)
-        self.server.answers += 1
-        since = (NOON - timedelta(hours=1 + which)).timestamp()
-        requests = (1_000, 500)[which] + 3 * turn
+        since, requests = self.server.counted()
         self.send_response(200)
         self.end_headers()
         self.wfile.write(
@@ -83,10 +108,8 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def balancer(settings: Settings) -> Iterator[None]:
     with Balancer() as server:
-        Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        settings.KPI_METRICS_URLS = [f"http://127.0.0.1:{server.server_port}/metrics"]
+        settings.KPI_METRICS_URLS = [server.url]
         yield
-        server.shutdown()
 
 
 def test_two_servers_behind_one_address_make_no_jump(db: None, balancer: None) -> None:
@@ -135,3 +158,23 @@ def test_a_source_that_went_is_forgotten(db: None, settings: Settings, balancer:
         clock.shift(timedelta(hours=2))
         take_snapshot()
     assert len(KpiReading.objects.get().counters) == 1
+
+
+def test_what_all_web_servers_counted_is_added_up(
+    user: User, client_of: ClientOf, settings: Settings
+) -> None:
+    """Of the others as the last snapshot found them, of the one that answers as it stands."""
+    with time_machine.travel(NOON, tick=False) as clock:
+        client = client_of(user)
+        assert client.get("/kpi/system").status_code == 200
+        own = counters_of(read_samples())
+        this, other, third = Server(own[SINCE], 9), Server(1_000, 30), Server(2_000, 400)
+        settings.KPI_METRICS_URLS = [server.url for server in (this, other, third)]
+        with this, other, third:
+            take_snapshot()
+            other.since, other.requests = 3_000, 7  # it was started anew
+            clock.shift(SLOT)
+            take_snapshot()
+        for path, name in (("system", "requests"), ("security", "total_requests")):
+            here = counters_of(read_samples())["requests"]
+            assert client.get(f"/kpi/{path}").json()[name] == here + 7 + 400
