@@ -7,7 +7,7 @@ failed check. No answer, or a 5xx, leaves its fate open, and the same body is se
 import itertools
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,13 +48,14 @@ class Sent:
 
 
 class Client:
-    """One trader with one connection."""
+    """One trader, who sends each request to the next of ``urls``, also an order once again."""
 
-    def __init__(self, url: str, key: str, name: str) -> None:
-        self.url, self.name = url, name
+    def __init__(self, urls: Iterator[str], key: str, name: str) -> None:
+        self.urls, self.name = urls, name
         self.session = requests.Session()
         self.session.trust_env = False
-        token = self.session.post(f"{url}/auth/token", json={"api_key": key}, timeout=10).json()
+        address = f"{next(self.urls)}/auth/token"
+        token = self.session.post(address, json={"api_key": key}, timeout=10).json()
         self.session.headers["Authorization"] = f"Bearer {token['access_token']}"
         self.sent: list[Sent] = []
 
@@ -108,14 +109,15 @@ class Client:
         attempt.ended = time.monotonic()
 
     def post(self, body: Mapping[str, Any]) -> requests.Response:
-        return self.session.post(f"{self.url}/orders", json=body, timeout=TIMEOUT_SECONDS)
+        address = f"{next(self.urls)}/orders"
+        return self.session.post(address, json=body, timeout=TIMEOUT_SECONDS)
 
 
 class Load:
     """All clients at work, from start() to finish()."""
 
-    def __init__(self, url: str, keys: Sequence[str], name: str) -> None:
-        self.clients = [Client(url, key, f"{name}-{n}") for n, key in enumerate(keys)]
+    def __init__(self, urls: Callable[[], Iterator[str]], keys: Sequence[str], name: str) -> None:
+        self.clients = [Client(urls(), key, f"{name}-{n}") for n, key in enumerate(keys)]
         self.stop = threading.Event()
         self.threads = [
             threading.Thread(target=client.work, args=(self.stop,), daemon=True)

@@ -1,5 +1,6 @@
 """A whole exchange as ``make run`` starts it, with data of its own, and its processes to kill."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -82,7 +83,11 @@ class Stack:
 
     def is_whole(self) -> bool:
         """Tell whether web server, database, cache and worker all are well."""
-        return '"status":"ok"' in (get(f"{self.url}/health") or "").replace(" ", "")
+        return are_whole([self.url])
+
+    def rotation(self) -> Iterator[str]:
+        """Yield, without end, where the next request goes."""
+        return itertools.repeat(self.url)
 
     # Its processes.
 
@@ -121,7 +126,7 @@ class Stack:
 
     def spawn(self, *command: str, log: Path, **settings: str) -> subprocess.Popen[bytes]:
         """Start a further process of the exchange, which the launcher knows nothing of."""
-        with open(log, "wb") as output:
+        with open(log, "ab") as output:
             return subprocess.Popen(
                 [sys.executable, *command],
                 cwd=PROJECT_ROOT,
@@ -171,6 +176,12 @@ class Stack:
     def steps(self) -> int:
         """Return how many market steps have begun."""
         return int(self.value("SELECT steps FROM market_marketclock"))
+
+
+def are_whole(urls: Sequence[str]) -> bool:
+    """Tell whether web servers find all parts of the exchange well."""
+    answers = (get(f"{url}/health") or "" for url in urls)
+    return all('"status":"ok"' in answer.replace(" ", "") for answer in answers)
 
 
 def arguments(process: psutil.Process) -> list[str]:

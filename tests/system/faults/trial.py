@@ -89,7 +89,7 @@ def run_trial(
     No client may go without an answer for more than ``longest_outage`` seconds; 0 stands for no
     failed request at all.
     """
-    trial = Trial(stack, Load(stack.url, keys, name), name, title, longest_outage)
+    trial = Trial(stack, Load(stack.rotation, keys, name), name, title, longest_outage)
     began = stack.value("SELECT clock_timestamp()")
     trial.load.start()
     trial.answered(WARM_UP)

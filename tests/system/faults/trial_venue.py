@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from itertools import repeat
 
 import psutil
 
@@ -31,7 +32,7 @@ def test_the_process_dies_between_the_two_transactions(
     with trials(name="venue", title="kill -9 within a venue order") as trial:
         stack = trial.stack
         with venue_web(stack) as (web, url):
-            client = Client(url, population.keys[0], "venue")
+            client = Client(repeat(url), population.keys[0], "venue")
             standin.fail_next(Fault.HOLD_AFTER)
             placing = threading.Thread(target=client.place, args=(ORDER,), daemon=True)
             placing.start()
