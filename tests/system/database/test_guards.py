@@ -962,7 +962,8 @@ def test_every_guard_has_its_attempt(db: None) -> None:
         # Follow what happens, refuse nothing.
         "movement_folds",
         "transfer_moves_balances",
-        "risk_position_touches",
+        "risk_position_touches_new",
+        "risk_position_touches_changed",
         "accounts_account_touches",
         "audit_configuration",
         "audit_ended_order",
