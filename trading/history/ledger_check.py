@@ -4,24 +4,21 @@ Independent of the running totals: balances from transfers, positions by replayi
 the arithmetic, reservations and exposure from the rows that they total up.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import groupby
-from typing import Any
+from typing import Final
 
-from django.db.models import Case, F, Q, QuerySet, Sum, When
+from django.db import connection
 
 from accounts.ledger import system_account_id
-from accounts.models import Account, AccountKind, SystemBalance, Transfer, TransferKind
+from accounts.models import AccountKind, TransferKind
 from accounts.selectors import system_balance, transferred_balance
-from market.kernel.amounts import ZERO
 from market.kernel.snapshot import consistent_read
 from risk.bounds import unsafe_bounds
 from risk.fills import Holding, apply_fill
-from risk.models import GlobalExposure, InstrumentExposure, Reservation
 from risk.selectors import open_positions
-from trading.models import OPEN_STATUSES, Order, Side, Trade
+from trading.models import OPEN_STATUSES, Side, Trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,35 +36,89 @@ def ledger_differences() -> list[Difference]:
         return [difference for check in CHECKS for difference in check()]
 
 
-def balances() -> Iterator[Difference]:
-    """Balance of each account = Σ transfers received − Σ transfers paid."""
-    moved: dict[int, Decimal] = {}
-    for side, sign in (("credit_account_id", 1), ("debit_account_id", -1)):
-        sums = Transfer.objects.order_by().values_list(side).annotate(total=Sum("amount"))
-        for account_id, total in sums:
-            moved[account_id] = moved.get(account_id, ZERO) + sign * total
-    stored = dict(Account.objects.filter(kind=AccountKind.USER).values_list("id", "balance"))
-    yield from compare("balance of account {}", stored, {key: moved.get(key) for key in stored})
+OPEN_ORDERS: Final = "FROM trading_order WHERE status IN ({})".format(
+    ", ".join(f"'{status.value}'" for status in OPEN_STATUSES)
+)
+OPEN_POSITIONS: Final = "FROM risk_position WHERE status = 'OPEN'"
+
+#: What the ledger moved for trades of an account, which is the user's side of a transfer.
+MOVED_FOR_TRADES: Final = """
+SELECT CASE payer.kind WHEN 'user' THEN debit_account_id ELSE credit_account_id END,
+    sum(CASE payer.kind WHEN 'user' THEN -amount ELSE amount END)
+FROM accounts_transfer AS transfer JOIN accounts_account AS payer ON payer.id = debit_account_id
+WHERE transfer.kind = '{}' GROUP BY 1
+"""
+
+#: What is kept, and the same from history: a key and an amount each.
+SUMS: Final = {
+    "balance of account {}": (
+        "SELECT id, balance FROM accounts_account WHERE kind = 'user'",
+        """
+        SELECT account.id, sum(moved.amount) FROM accounts_account AS account JOIN (
+            SELECT credit_account_id AS account_id, amount FROM accounts_transfer
+            UNION ALL SELECT debit_account_id, -amount FROM accounts_transfer
+        ) AS moved ON moved.account_id = account.id WHERE account.kind = 'user' GROUP BY 1
+        """,
+    ),
+    f"{TransferKind.REALIZED_PNL.label} of account {{}}": (
+        MOVED_FOR_TRADES.format(TransferKind.REALIZED_PNL.value),
+        "SELECT account_id, sum(realized_pnl) FROM trading_trade GROUP BY 1",
+    ),
+    f"{TransferKind.FEE.label} of account {{}}": (
+        MOVED_FOR_TRADES.format(TransferKind.FEE.value),
+        "SELECT account_id, -sum(fee) FROM trading_trade GROUP BY 1",
+    ),
+    "reserved_margin of account {}": (
+        "SELECT account_id, reserved_margin FROM risk_reservation",
+        f"SELECT account_id, sum(reserved_margin) {OPEN_ORDERS} GROUP BY 1",
+    ),
+    "reserved_notional of account {}": (
+        "SELECT account_id, reserved_notional FROM risk_reservation",
+        f"SELECT account_id, sum(reserved_notional) {OPEN_ORDERS} GROUP BY 1",
+    ),
+    "long_quantity of instrument {}": (
+        "SELECT instrument_id, long_quantity FROM risk_instrumentexposure",
+        f"SELECT instrument_id, sum(quantity) {OPEN_POSITIONS} AND quantity > 0 GROUP BY 1",
+    ),
+    "short_quantity of instrument {}": (
+        "SELECT instrument_id, short_quantity FROM risk_instrumentexposure",
+        f"SELECT instrument_id, -sum(quantity) {OPEN_POSITIONS} AND quantity < 0 GROUP BY 1",
+    ),
+    "order_notional of instrument {}": (
+        "SELECT instrument_id, order_notional FROM risk_instrumentexposure",
+        f"SELECT instrument_id, sum(reserved_notional) {OPEN_ORDERS} GROUP BY 1",
+    ),
+    "global exposure": (
+        "SELECT 1, total FROM risk_globalexposure",
+        """
+        SELECT 1, sum((long_quantity + short_quantity) * mark_price + order_notional)
+        FROM risk_instrumentexposure
+        """,
+    ),
+    "mark of instrument {}": (
+        "SELECT instrument_id, mark_price FROM risk_instrumentexposure",
+        """
+        SELECT id, instrument.mark_price FROM market_instrument AS instrument
+        JOIN risk_instrumentexposure ON instrument_id = id
+        """,
+    ),
+}
+
+#: A missing amount counts as nothing.
+COMPARED: Final = """
+SELECT key, stored.amount, recomputed.amount
+FROM ({}) AS stored (key, amount) FULL JOIN ({}) AS recomputed (key, amount) USING (key)
+WHERE coalesce(stored.amount, 0) <> coalesce(recomputed.amount, 0) ORDER BY key
+"""
 
 
-def trade_money() -> Iterator[Difference]:
-    """Realised P&L and fees of an account's trades = what the ledger moved for them."""
-    for kind, amount in (
-        (TransferKind.REALIZED_PNL, F("realized_pnl")),
-        (TransferKind.FEE, -F("fee")),
-    ):
-        traded = Trade.objects.order_by().values_list("account_id").annotate(total=Sum(amount))
-        received = Q(debit_account__kind__in=SYSTEM_KINDS)
-        account = Case(When(received, then="credit_account_id"), default="debit_account_id")
-        signed = Case(When(received, then=F("amount")), default=-F("amount"))
-        moved = (
-            Transfer.objects.filter(kind=kind)
-            .order_by()
-            .annotate(user_account=account)
-            .values_list("user_account")
-            .annotate(total=Sum(signed))
-        )
-        yield from compare(f"{kind.label} of account {{}}", dict(moved), dict(traded))
+def sums() -> Iterator[Difference]:
+    """What SUMS says is kept = what it says is history."""
+    with connection.cursor() as cursor:
+        for what, sides in SUMS.items():
+            cursor.execute(COMPARED.format(*sides))
+            for key, stored, recomputed in cursor.fetchall():
+                yield Difference(what.format(key), stored, recomputed)
 
 
 def positions() -> Iterator[Difference]:
@@ -76,7 +127,12 @@ def positions() -> Iterator[Difference]:
         (row.account_id, row.instrument_id): Holding(row.quantity, row.cost, row.margin)
         for row in open_positions().iterator()
     }
-    yield from compare("position of account {0[0]} in instrument {0[1]}", stored, replayed())
+    recomputed = replayed()
+    for key in sorted({*stored, *recomputed}):
+        left, right = stored.get(key), recomputed.get(key)
+        if left != right:
+            what = "position of account {} in instrument {}".format(*key)
+            yield Difference(what, left, right)
 
 
 def replayed() -> dict[tuple[int, int], Holding]:
@@ -93,43 +149,6 @@ def replayed() -> dict[tuple[int, int], Holding]:
     return holdings
 
 
-def reservations() -> Iterator[Difference]:
-    """What an account reserves = what its open orders reserve."""
-    for field in ("reserved_margin", "reserved_notional"):
-        stored = Reservation.objects.values_list("account_id", field)
-        orders = open_orders().values_list("account_id").annotate(total=Sum(field))
-        yield from compare(f"{field} of account {{}}", dict(stored), dict(orders))
-
-
-def exposures() -> Iterator[Difference]:
-    """Open interest = Σ open positions; order notional = Σ open orders; the total = their value."""
-    held = {
-        "long_quantity": open_positions().filter(quantity__gt=0).values_list("instrument_id"),
-        "short_quantity": open_positions().filter(quantity__lt=0).values_list("instrument_id"),
-        "order_notional": open_orders().values_list("instrument_id"),
-    }
-    amounts = {
-        "long_quantity": Sum("quantity"),
-        "short_quantity": Sum(-F("quantity")),
-        "order_notional": Sum("reserved_notional"),
-    }
-    for field, rows in held.items():
-        stored = InstrumentExposure.objects.values_list("instrument_id", field)
-        totals = rows.order_by().annotate(total=amounts[field])
-        yield from compare(f"{field} of instrument {{}}", dict(stored), dict(totals))
-    yield from compare("global exposure", {"": stored_total()}, {"": valued_total()})
-
-
-def marks() -> Iterator[Difference]:
-    """The mark that exposure is valued at = the instrument's mark price."""
-    rows = InstrumentExposure.objects.values_list(
-        "instrument_id", "mark_price", "instrument__mark_price"
-    )
-    for instrument_id, valued_at, mark_price in rows:
-        if valued_at != mark_price:
-            yield Difference(f"mark of instrument {instrument_id}", valued_at, mark_price)
-
-
 def bounds() -> Iterator[Difference]:
     """No account's bound lets a breach go unseen."""
     for account_id, stored, exact in unsafe_bounds():
@@ -137,54 +156,22 @@ def bounds() -> Iterator[Difference]:
 
 
 def system_balances() -> Iterator[Difference]:
-    """What is kept of system accounts, checkpoint and movements = Σ of their transfers."""
-    for kept in SystemBalance.objects.select_related("account"):
-        kind = AccountKind(kept.account.kind)
-        stored, summed = system_balance(kind=kind), transferred_balance(account_id=kept.pk)
-        yield from compare("balance of the {}", {kind.label: stored}, {kind.label: summed})
+    """What is kept of system accounts, checkpoint and movements = Σ of their transfers.
+
+    The insurance fund never pays more than it holds.
+    """
+    for kind in (AccountKind.INSURANCE, AccountKind.BAD_DEBT):
+        stored = system_balance(kind=kind)
+        summed = transferred_balance(account_id=system_account_id(kind))
+        if stored != summed:
+            yield Difference(f"balance of the {kind.label}", stored, summed)
+        if kind == AccountKind.INSURANCE and summed < 0:
+            yield Difference("insurance fund", summed, "at least 0")
 
 
-def insurance() -> Iterator[Difference]:
-    """The insurance fund never pays more than it holds."""
-    balance = transferred_balance(account_id=system_account_id(AccountKind.INSURANCE))
-    if balance < 0:
-        yield Difference("insurance fund", balance, "at least 0")
-
-
-CHECKS: tuple[Callable[[], Iterable[Difference]], ...] = (
-    balances,
-    trade_money,
+CHECKS: Final[tuple[Callable[[], Iterable[Difference]], ...]] = (
+    sums,
     positions,
-    reservations,
-    exposures,
-    marks,
     bounds,
     system_balances,
-    insurance,
 )
-
-SYSTEM_KINDS = [kind for kind in AccountKind.values if kind != AccountKind.USER]
-
-
-def compare(
-    what: str, stored: Mapping[Any, Any], recomputed: Mapping[Any, Any]
-) -> Iterator[Difference]:
-    """Yield the keys whose values differ; a missing value counts as nothing."""
-    for key in sorted({*stored, *recomputed}):
-        left, right = stored.get(key), recomputed.get(key)
-        if (left or ZERO) != (right or ZERO):
-            yield Difference(what.format(key), left, right)
-
-
-def open_orders() -> QuerySet[Order]:
-    return Order.objects.filter(status__in=OPEN_STATUSES).order_by()
-
-
-def stored_total() -> Decimal:
-    return GlobalExposure.objects.get(id=1).total
-
-
-def valued_total() -> Decimal:
-    """Return the exposure of all instruments at the marks that they are valued at."""
-    value = (F("long_quantity") + F("short_quantity")) * F("mark_price") + F("order_notional")
-    return InstrumentExposure.objects.aggregate(total=Sum(value))["total"] or ZERO
