@@ -36,14 +36,24 @@ Clerk = Callable[..., Client]
 
 
 @pytest.fixture(scope="session")
-def seeded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> dict[str, bytes]:
-    """The rows of a seeded exchange by table, where they are not those of an empty one."""
+def seeded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> str:
+    """The statement that makes an empty exchange a seeded one, from rows kept beside the tables."""
     settings = {"PRICE_SOURCES": ["simulation"], "PASSWORD_HASHERS": [HASHER]}
     with undone(django_db_blocker), connection.cursor() as cursor, override_settings(**settings):
         empty = contents(cursor)
         seed()
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        return {table: rows for table, rows in contents(cursor).items() if rows != empty[table]}
+        seeded = {table: rows for table, rows in contents(cursor).items() if rows != empty[table]}
+    statements = ["SET LOCAL session_replication_role = replica"]
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA IF EXISTS seeded CASCADE; CREATE SCHEMA seeded")
+        for table, rows in seeded.items():
+            cursor.execute(f'CREATE TABLE seeded."{table}" (LIKE "{table}")')
+            with cursor.copy(f'COPY seeded."{table}" FROM STDIN') as copy:
+                copy.write(rows)
+            statements.append(f'DELETE FROM "{table}"')  # noqa: S608
+            statements.append(f'INSERT INTO "{table}" TABLE seeded."{table}"')
+    return "; ".join([*statements, "SET LOCAL session_replication_role = origin"])
 
 
 def contents(cursor: Any) -> dict[str, bytes]:
@@ -56,15 +66,10 @@ def contents(cursor: Any) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def exchange(db: None, seeded: dict[str, bytes]) -> None:
+def exchange(db: None, seeded: str) -> None:
     """A seeded exchange, copied: to trade anew for each test takes ten times as long."""
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL session_replication_role = replica")
-        for table, rows in seeded.items():
-            cursor.execute(f'DELETE FROM "{table}"')  # noqa: S608
-            with cursor.copy(f'COPY "{table}" FROM STDIN') as copy:
-                copy.write(rows)
-        cursor.execute("SET LOCAL session_replication_role = origin")
+        cursor.execute(seeded)
     record_heartbeat()
 
 
