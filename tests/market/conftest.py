@@ -8,15 +8,15 @@ from django.utils import timezone
 
 from market.models import Instrument, PriceOrigin
 from market.quotes import Quote
-from market.services import list_instrument, record_marks
+from market.services import record_marks
 
 
 @pytest.fixture
 def btc(db: None) -> Instrument:
     """BTCUSDT with a tick of 0.01, not marked yet."""
-    return list_instrument(
-        symbol="btcusdt",
-        base_asset="btc",
+    return Instrument.objects.create(
+        symbol="BTCUSDT",
+        base_asset="BTC",
         tick_size=Decimal("0.01"),
         lot_size=Decimal("0.00001"),
     )
