@@ -68,8 +68,12 @@ def remove_unless_held(directory: Path, *, stop: StopSignals) -> None:
 
 
 def run_pytest(arguments: Sequence[str], *, stop: StopSignals) -> int:
-    """Run pytest as a child, in the terminal's foreground for the debugger's sake."""
-    environment = {k: v for k, v in os.environ.items() if k != "PROMETHEUS_MULTIPROC_DIR"}
+    """Run pytest as a child, in the terminal's foreground for the debugger's sake.
+
+    A run imports the project in a hundred processes; compiled once, each starts a tenth sooner.
+    """
+    left_out = {"PROMETHEUS_MULTIPROC_DIR", "PYTHONDONTWRITEBYTECODE"}
+    environment = {k: v for k, v in os.environ.items() if k not in left_out}
     process = spawn(
         [sys.executable, "-m", "pytest", *arguments],
         follow=signal.SIGINT,
