@@ -40,8 +40,9 @@ HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 #: Whose tests coverage follows.
 MEASURED = {"risk", "trading", "model", "demo", "console"}
 
-# On a busy machine an example, or an answer of Redis, may wait long for its turn.
+# On a busy machine an example, an answer of Redis, or a connection may wait long for its turn.
 django_settings.CACHES["default"]["OPTIONS"]["SOCKET_TIMEOUT"] = 5
+django_settings.DATABASES["default"]["OPTIONS"]["pool"]["timeout"] = 60
 hypothesis.settings.register_profile(
     "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -53,10 +54,14 @@ hypothesis.settings.load_profile("patient")
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """Run files that the command names in its own process, which starts sooner than others."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run files that the command names in its own process, which starts sooner than others.
+
+    Else in one process more than there are cores: a test that waits leaves its core to another.
+    """
     is_named = config.args_source is pytest.Config.ArgsSource.ARGS
-    return 0 if is_named and all(".py" in argument for argument in config.args) else None
+    all_files = all(".py" in argument for argument in config.args)
+    return 0 if is_named and all_files else (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)
