@@ -32,7 +32,6 @@ ENVIRONMENT: Final = {
     "TICK_INTERVAL_SECONDS": "0",
     "PRICE_SOURCES": "simulation",
     "WEB_WORKERS": "2",
-    "WEB_THREADS": "4",
 }
 
 

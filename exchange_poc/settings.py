@@ -87,9 +87,12 @@ TEMPLATES = [
 
 # Processes of the web server, and the threads of each.
 WEB_WORKERS = number("WEB_WORKERS", 2, low=1)
-WEB_THREADS = number("WEB_THREADS", 4, low=1)
+WEB_THREADS = number("WEB_THREADS", 16, low=1)
 
 DATABASE = database_from_url(text("DATABASE_URL"))
+# Of one process: the order desk keeps one, the other threads share the rest. A thread that waits
+# for the desk holds none, so that there are fewer of them than threads.
+DATABASE_CONNECTIONS = number("DATABASE_CONNECTIONS", 9, low=2)
 # One pool per process, opened after the fork; the engine hands out connections that live.
 DATABASES = {
     "default": {
@@ -97,7 +100,7 @@ DATABASES = {
         "OPTIONS": {
             "pool": {
                 "min_size": 1,
-                "max_size": WEB_THREADS + 1,
+                "max_size": DATABASE_CONNECTIONS,
                 "timeout": 2,
                 # The pool doubles its pauses between attempts; a short timeout makes the next
                 # request try at once, so that service is back as soon as the server is.

@@ -5,3 +5,7 @@ class KpiConfig(AppConfig):
     name = "kpi"
     verbose_name = "KPIs"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the checks of the database."""
+        from kpi.health import connections  # noqa: F401

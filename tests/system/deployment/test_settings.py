@@ -15,7 +15,8 @@ from tests.system.deployment.files import ROOT
 #: Every setting that is a number, with what it is without the variable.
 NUMBERS = {
     "WEB_WORKERS": ("WEB_WORKERS", "2"),
-    "WEB_THREADS": ("WEB_THREADS", "4"),
+    "WEB_THREADS": ("WEB_THREADS", "16"),
+    "DATABASE_CONNECTIONS": ("DATABASE_CONNECTIONS", "9"),
     "SIMULATION_VOLATILITY": ("SIMULATION_VOLATILITY", "0.0005"),
     "TICK_INTERVAL_SECONDS": ("TICK_INTERVAL_SECONDS", "1.0"),
     "SWEEP_SHARDS": ("SWEEP_SHARDS", "1"),
@@ -107,7 +108,7 @@ for name in {tuple(NUMBERS)}:
     tried = [(name, text) for name in NUMBERS for text in NONSENSE]
     for (name, text), line in zip(tried, lines, strict=True):
         assert re.fullmatch(
-            rf"{name} must be a (whole )?number from [01] to .*, not '{text}'\.", line
+            rf"{name} must be a (whole )?number from [012] to .*, not '{text}'\.", line
         )
 
 

@@ -160,7 +160,7 @@ def run_trial(environment: dict[str, str], user_ids: list[int]) -> Trial:
     processes = [
         subprocess.Popen(
             [*command, *map(str, (seed, THREADS, ORDERS_EACH, *user_ids))],
-            env=environment | {"WEB_THREADS": str(THREADS)},
+            env=environment,
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -30,7 +30,7 @@ def server(environment: dict[str, str]) -> Iterator[str]:
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "exchange_poc.web"],
-        env=environment | {"PORT": str(port), "WEB_WORKERS": "2", "WEB_THREADS": "4"},
+        env=environment | {"PORT": str(port)},
         text=True,
         start_new_session=True,
     )
