@@ -8,13 +8,15 @@ from collections.abc import Collection
 from typing import Final
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 from accounts.errors import AccountNotFound
 from accounts.ledger import system_account_id
 from accounts.models import Account, AccountKind
 
 LOCK_ALL: Final = (
-    "SELECT id FROM accounts_account WHERE user_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
+    "SELECT id, user_id, pg_current_xact_id()::text FROM accounts_account "
+    "WHERE user_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 )
 LOCK_FREE: Final = f"{LOCK_ALL} SKIP LOCKED"
 
@@ -42,8 +44,13 @@ def lock_accounts(*, user_ids: Collection[int], skip_locked: bool = False) -> li
     transaction has locked are left out.
     """
     with connection.cursor() as cursor:
-        cursor.execute(LOCK_FREE if skip_locked else LOCK_ALL, [list(user_ids)])
+        ask_for_locks(cursor, user_ids=user_ids, skip_locked=skip_locked)
         return [row[0] for row in cursor.fetchall()]
+
+
+def ask_for_locks(cursor: CursorWrapper, *, user_ids: Collection[int], skip_locked: bool) -> None:
+    """Send the same; the answer has a row each: account, user, and the transaction's id."""
+    cursor.execute(LOCK_FREE if skip_locked else LOCK_ALL, [list(user_ids)])
 
 
 def lock_insurance_fund() -> None:

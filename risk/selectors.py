@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.models import BooleanField, OuterRef, QuerySet
 from django.db.models.expressions import RawSQL
 
@@ -81,6 +82,9 @@ def risk_states(among: str) -> str:
 # Apart, since PostgreSQL keeps the plan for one account and plans anew for a list.
 STATE_OF_ONE: Final = risk_states("= %(account)s")
 STATES_OF_MANY: Final = risk_states("= ANY(%(accounts)s)")
+STATES_OF_OWNERS: Final = risk_states(
+    "= ANY(ARRAY(SELECT id FROM accounts_account WHERE user_id = ANY(%(owners)s)))"
+)
 NAMES: Final = [*ACCOUNT, *LIMITS, *INSTRUMENT, *POSITION]
 StateRow: Any = namedtuple("StateRow", NAMES)  # type: ignore[misc]  # names known at import only
 limits_of, instrument_of = attrgetter(*LIMITS), attrgetter(*INSTRUMENT)
@@ -100,7 +104,19 @@ def read_risk_states(*, account_ids: Sequence[int]) -> list[RiskSnapshot]:
     """Return the same of several accounts, all as they are at one moment, by account id."""
     with connection.cursor() as cursor:
         cursor.execute(STATES_OF_MANY, {"accounts": list(account_ids), "symbols": []})
-        rows = [StateRow._make(row) for row in cursor.fetchall()]
+        return snapshots_in(cursor)
+
+
+def ask_for_states(
+    cursor: CursorWrapper, *, user_ids: Collection[int], symbols: Collection[str]
+) -> None:
+    """Send the same question for the accounts of users; ``snapshots_in`` reads the answer."""
+    cursor.execute(STATES_OF_OWNERS, {"owners": list(user_ids), "symbols": list(symbols)})
+
+
+def snapshots_in(cursor: CursorWrapper) -> list[RiskSnapshot]:
+    """Return what the rows of a cursor say of each account, by account id."""
+    rows = [StateRow._make(row) for row in cursor.fetchall()]
     return [snapshot_of(list(own)) for _, own in groupby(rows, key=attrgetter("account_id"))]
 
 

@@ -14,6 +14,20 @@ order_latency_seconds = Histogram(
     "Time from an order's arrival in the service to its commit.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )
+order_group_size = Histogram(
+    "order_group_size",
+    "Requests that the order desk books in one transaction.",
+    buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64),
+)
+order_group_wait_seconds = Histogram(
+    "order_group_wait_seconds",
+    "Time that a request waits at the order desk until its group begins.",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+order_groups_taken_apart_total = Counter(
+    "order_groups_taken_apart_total",
+    "Groups of the order desk that failed and were booked one by one.",
+)
 market_steps_total = Counter("market_steps_total", "Finished market steps.")
 market_step_seconds = Histogram(
     "market_step_seconds",

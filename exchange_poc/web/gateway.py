@@ -54,14 +54,23 @@ class BrokenBody(Exception):
 
 
 class Gateway:
-    """The application as granian calls it (RSGI), with the threads that run it."""
+    """The application as granian calls it (RSGI), with the threads that run it.
+
+    ``close`` is called once the last of them has answered.
+    """
 
     def __init__(
-        self, application: Callable[..., Iterable[bytes]], *, threads: int, longest_body: int
+        self,
+        application: Callable[..., Iterable[bytes]],
+        *,
+        threads: int,
+        longest_body: int,
+        close: Callable[[], None],
     ) -> None:
         self.application = application
         self.threads = threads
         self.longest_body = longest_body
+        self.close = close
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -70,6 +79,7 @@ class Gateway:
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.pool.shutdown()
+        self.close()
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         environ = environ_of(scope)

@@ -20,12 +20,15 @@ def load() -> Gateway:
     from django.conf import settings
 
     from exchange_poc.wsgi import application
+    from trading.orders.desk import close_desk, open_desk
 
+    open_desk()
     spare_the_collector()
     return Gateway(
         application,
         threads=settings.WEB_THREADS,
         longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
+        close=close_desk,
     )
 
 

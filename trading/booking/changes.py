@@ -67,6 +67,11 @@ class AccountChanges:
         self.reservation_changed = False
         self._open: dict[int, PositionRow] = {}
 
+    @property
+    def is_to_be_written(self) -> bool:
+        """Whether an order was added or changed, without which nothing else changes."""
+        return bool(self.new_orders or self.changed_orders)
+
     def add_order(self, order: Order) -> None:
         """Take in a new order, with what it reserves."""
         self.new_orders.append(order)

@@ -261,13 +261,13 @@ def lock_exposures(instrument_ids: Iterable[int]) -> None:
         )
 
 
-def lock_headroom(snapshot: RiskSnapshot) -> Decimal:
+def lock_headroom(*snapshots: RiskSnapshot) -> Decimal:
     """Lock exposure and return how much it may still grow, in USDT; negative when above."""
-    lock_exposures(instrument.id for instrument in snapshot.instruments.values())
+    lock_exposures({one.id for seen in snapshots for one in seen.instruments.values()})
     with connection.cursor() as cursor:
         cursor.execute("SELECT total FROM risk_globalexposure FOR UPDATE")
         [total] = cursor.fetchone()
-    return snapshot.limits.global_exposure_threshold - total
+    return snapshots[0].limits.global_exposure_threshold - total
 
 
 def exposure_rows(exposures: ExposureChanges) -> list[Row]:

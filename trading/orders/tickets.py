@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Final
 
-from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.models import F
 
 from market.kernel.amounts import plain
@@ -64,46 +65,56 @@ Outcome = Placement | ExchangeError
 # Subqueries, since a join would be planned as one pass over all orders of the account; and the
 # statuses stand in the text, so that a plan kept for any account knows the partial index.
 OPEN_TICKETS: Final = f"""
-SELECT nextval('trading_order_id_seq'), (
-    SELECT id FROM trading_order
-    WHERE account_id = %(account)s AND client_order_id = ticket.client_order_id
-), (
-    SELECT count(*) FROM trading_order
-    WHERE account_id = %(account)s AND status IN ({", ".join(f"'{s}'" for s in OPEN_STATUSES)})
+WITH account AS MATERIALIZED (
+    SELECT user_id, id, (
+        SELECT count(*) FROM trading_order AS own WHERE own.account_id = account.id
+        AND own.status IN ({", ".join(f"'{s}'" for s in OPEN_STATUSES)})
+    ) AS open_orders
+    FROM accounts_account AS account WHERE user_id = ANY(%(owners)s)
 )
-FROM unnest(%(names)s::text[]) AS ticket(client_order_id)
+SELECT nextval('trading_order_id_seq'), user_id, open_orders, (
+    SELECT earlier.id FROM trading_order AS earlier WHERE earlier.account_id = account.id
+    AND earlier.client_order_id = ticket.client_order_id
+)
+FROM unnest(%(owners)s::bigint[], %(names)s::text[]) AS ticket(user_id, client_order_id)
+JOIN account USING (user_id)
 """  # noqa: S608
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OpenedTickets:
-    """An id per ticket, ascending, earlier placements by client_order_id, and open orders."""
+    """Ids, ascending, and by user id: open orders, earlier placements by client_order_id."""
 
-    order_ids: list[int]
-    earlier: dict[str, Placement]
-    open_orders: int
+    order_ids: Iterator[int]
+    open_orders: dict[int, int]
+    earlier: defaultdict[int, dict[str, Placement]]
 
 
-def open_tickets(account_id: int, tickets: Sequence[Ticket]) -> OpenedTickets:
-    """Look up what tickets need besides the account's state, in one statement."""
-    names = [ticket.client_order_id for ticket in tickets]
-    with connection.cursor() as cursor:
-        cursor.execute(OPEN_TICKETS, {"names": names, "account": account_id})
-        rows = cursor.fetchall()
-    earlier_ids = [earlier for _, earlier, _ in rows if earlier is not None]
+def ask_for_tickets(cursor: CursorWrapper, tickets: Sequence[tuple[int, Ticket]]) -> None:
+    """Send what tickets, each with its user's id, need besides the accounts' states."""
+    owners = [user_id for user_id, _ in tickets]
+    names = [ticket.client_order_id for _, ticket in tickets]
+    cursor.execute(OPEN_TICKETS, {"owners": owners, "names": names})
+
+
+def opened_in(cursor: CursorWrapper) -> OpenedTickets:
+    """Return what the answer says; where names are known, their orders are read as well."""
+    rows = cursor.fetchall()
     return OpenedTickets(
-        order_ids=sorted(order_id for order_id, _, _ in rows),
-        earlier=earlier_placements(earlier_ids),
-        open_orders=rows[0][2] if rows else 0,
+        order_ids=iter(sorted(order_id for order_id, *_ in rows)),
+        open_orders={user_id: open_orders for _, user_id, open_orders, _ in rows},
+        earlier=earlier_placements([earlier for *_, earlier in rows if earlier is not None]),
     )
 
 
-def earlier_placements(order_ids: Sequence[int]) -> dict[str, Placement]:
-    """Return stored orders with their first answers, by client_order_id."""
-    if not order_ids:
-        return {}
-    orders = Order.objects.select_related("account").filter(pk__in=order_ids)
-    return {str(order.client_order_id): first_answer_of(order) for order in orders}
+def earlier_placements(order_ids: Sequence[int]) -> defaultdict[int, dict[str, Placement]]:
+    """Return stored orders with their first answers, by user id and client_order_id."""
+    placements: defaultdict[int, dict[str, Placement]] = defaultdict(dict)
+    if order_ids:
+        for order in Order.objects.select_related("account").filter(pk__in=order_ids):
+            own = placements[order.account.user_id]  # type: ignore[index]
+            own[str(order.client_order_id)] = first_answer_of(order)
+    return placements
 
 
 def answer_first(order_id: int) -> Placement:

@@ -27,7 +27,8 @@ from risk.denials import Denial
 from trading.errors import OrderNotOpen, OrderNotPlaced, OrderPending
 from trading.metrics import count_order, order_latency_seconds
 from trading.models import OPEN_STATUSES, Order, OrderStatus, OrderType, Side, Venue
-from trading.orders.placement import Desk, decide_until_booked
+from trading.orders.decisions import Intake
+from trading.orders.group import Place, book_alone
 from trading.orders.tickets import Outcome, Placement, Ticket, answer_first
 from trading.venue_denials import VENUE_REJECTED, VENUE_UNAVAILABLE
 from trading.venues.checks import check_for_venue
@@ -37,7 +38,7 @@ from trading.venues.settlement import end_absent, settle
 
 log = structlog.get_logger(__name__)
 
-DESK: Final = Desk(Venue.BINANCE_TESTNET, OrderStatus.PENDING_NEW, check_for_venue)
+INTAKE: Final = Intake(Venue.BINANCE_TESTNET, OrderStatus.PENDING_NEW, check_for_venue)
 
 #: From this age on nothing about a new order is sent: neither the order nor, for its sake, a
 #: question for the venue's time.
@@ -76,7 +77,7 @@ def place_at_venue(*, user_id: int, tickets: Sequence[Ticket]) -> list[Outcome]:
 def place(client: BinanceClient, user_id: int, ticket: Ticket, deadline: float) -> Outcome:
     """Store one order and send it to the venue."""
     with order_latency_seconds.time():
-        [placement] = decide_until_booked(DESK, user_id, [ticket])
+        [placement] = book_alone(Place(user_id, [ticket]), INTAKE)
         if isinstance(placement, ExchangeError) or placement.replayed:
             return placement
         if placement.denial is None:

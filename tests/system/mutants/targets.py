@@ -48,7 +48,7 @@ SAMPLED: Final = (
         Target(f"trading/{name}.py", (*ORDERS, *LIQUIDATION, *REST), WHOLE)
         for name in (
             *("booking/changes", "booking/writing"),
-            *("orders/placement", "orders/resting", "orders/cancellation"),
+            *("orders/decisions", "orders/group", "orders/resting"),
         )
     ),
     *(

@@ -1,4 +1,4 @@
-"""One process of a trial: threads that place, repeat and cancel orders, each on its own connection.
+"""One process of a trial: threads that place, repeat and cancel orders through its order desk.
 
 Run as ``python -m tests.system.trials.clients SEED THREADS ORDERS USER_ID...``; writes one JSON
 line per answer. Whatever no client should see is an answer of kind ``fault``.
@@ -25,6 +25,7 @@ from market.models import Instrument  # noqa: E402
 from risk.engine import Intent  # noqa: E402
 from trading.api.serializers import PLACEMENT  # noqa: E402
 from trading.errors import ClientOrderIdConflict, OrderNotOpen  # noqa: E402
+from trading.orders.desk import close_desk, open_desk  # noqa: E402
 from trading.orders.tickets import Outcome, Placement, Ticket  # noqa: E402
 from trading.services import cancel_order, place_orders  # noqa: E402
 
@@ -141,11 +142,13 @@ def main() -> None:
         finally:
             connection.close()
 
+    open_desk()
     workers = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
+    close_desk()
 
 
 if __name__ == "__main__":

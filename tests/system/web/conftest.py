@@ -25,7 +25,7 @@ from exchange_poc.web.gateway import Gateway
 from exchange_poc.web.server import serve
 {application}
 def load():
-    return Gateway(application, threads=2, longest_body=200_000)
+    return Gateway(application, threads=2, longest_body=200_000, close=lambda: None)
 if __name__ == "__main__":
     serve(load, host="127.0.0.1", port={port}, processes=1)
 """
