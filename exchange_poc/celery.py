@@ -3,8 +3,8 @@
 import os
 from typing import Any, Final
 
-from celery import Celery
-from celery.signals import setup_logging, worker_process_shutdown
+from celery import Celery, Task
+from celery.signals import setup_logging, task_postrun, worker_process_shutdown
 
 from exchange_poc.schedules import AtOffset
 
@@ -59,6 +59,18 @@ def use_django_logging(**_: Any) -> None:
     from django.conf import settings
 
     dictConfig(settings.LOGGING)
+
+
+@task_postrun.connect
+def give_connection_back(sender: Task, **_: Any) -> None:
+    """Put a task's connection back into the pool, which hands out those that live.
+
+    Celery would close the whole pool around each task (CELERY_DB_REUSE_MAX keeps it from that).
+    """
+    from django.db import connection
+
+    if not sender.request.is_eager:
+        connection.close()
 
 
 @worker_process_shutdown.connect

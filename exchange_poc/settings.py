@@ -251,6 +251,8 @@ CELERY_TASK_ROUTES = {
         *("deliver_alert", "deliver_due_alerts"),
     )
 }
+# A new connection costs more than a market step: the tasks of a process share its pool.
+CELERY_DB_REUSE_MAX = 1_000_000
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60, "socket_timeout": 5}

@@ -3,13 +3,18 @@
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import datetime
+from types import SimpleNamespace
 
 import psycopg
 import pytest
+from celery.fixups.django import DjangoWorkerFixup
+from celery.signals import task_postrun
 from django.contrib.auth.models import Permission
 from django.db import connection, transaction
 
+from exchange_poc.celery import app
 from exchange_poc.postgresql import base
+from kpi.tasks import beat_heart
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -83,3 +88,19 @@ def test_rows_are_fetched_bit_by_bit_in_a_transaction_alone() -> None:
             found.append(other.fetchone()[0])
             assert len([first, *rows]) == Permission.objects.count() > 1
     assert found == [0, 1]
+
+
+def test_tasks_of_a_process_share_its_pool() -> None:
+    """Celery's own care of connections runs as in a child of the worker, before and after."""
+    fixup = DjangoWorkerFixup(app)
+    fixup.worker = SimpleNamespace(pool_cls="celery.concurrency.prefork:TaskPool")
+    pools = set()
+    for _ in range(2):
+        fixup.on_task_prerun(sender=beat_heart)
+        assert own_process()
+        pools.add(connection.pool)
+        task_postrun.send(sender=beat_heart)
+        fixup.on_task_postrun(sender=beat_heart)
+        assert connection.connection is None
+    [pool] = pools
+    assert not pool.closed
