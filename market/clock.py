@@ -17,7 +17,7 @@ the step runs; inside another transaction they raise RuntimeError.
 import time
 from typing import Any, Final
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 #: Seconds between two looks at a clock that another step holds.
 POLL: Final = 0.02
@@ -120,8 +120,19 @@ def is_due(parameters: dict[str, Any]) -> bool:
     return bool(row and row[0])
 
 
-@transaction.atomic(durable=True)
 def end_step(*, step: int) -> None:
-    """Give the clock back, unless a later step has taken it after the lease ended."""
+    """Give the clock back, unless a later step has taken it after the lease ended.
+
+    On another connection where the step's own is lost: behind a pooler nobody else sees that.
+    """
+    try:
+        give_back(step)
+    except OperationalError:
+        connection.close()
+        give_back(step)
+
+
+@transaction.atomic(durable=True)
+def give_back(step: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(END_STEP, [step])

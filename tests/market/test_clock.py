@@ -56,6 +56,19 @@ def test_behind_a_pooler_a_step_outlives_the_connection_that_began_it() -> None:
     assert begin_step() == dead + 1
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_step_that_lost_its_connection_behind_a_pooler_gives_the_clock_back() -> None:
+    step = begin_step()
+    assert step is not None
+    MarketClock.objects.update(holder_pid=None)
+    lost = connection.connection.info.backend_pid
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(end_process, lost).result()
+        pool.submit(lambda: connection.close()).result()
+    end_step(step=step)
+    assert begin_step() == step + 1
+
+
 def end_process(pid: int) -> None:
     """Return when this process of the server is gone."""
     with connection.cursor() as cursor:
