@@ -85,9 +85,8 @@ def is_restored(balance: Decimal, equity: Decimal, margin: Decimal, threshold: D
 
 def affordable_fee(balance: Decimal, position: OpenPosition, rate: Decimal) -> Decimal:
     """Return the fee of closing a position, as far as the balance reaches."""
-    if not rate or balance <= 0:
-        return ZERO
-    return min(fee(position.holding.quantity, position.mark_price, rate), balance)
+    whole = fee(position.holding.quantity, position.mark_price, rate)
+    return min(whole, max(balance, ZERO))
 
 
 def cover(deficit: Decimal, available: Decimal) -> tuple[Decimal, Decimal]:
