@@ -179,20 +179,33 @@ class Transfer(models.Model):
     """
 
     kind = models.CharField(max_length=20, choices=TransferKind.choices)
-    debit_account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="debits")
-    credit_account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credits")
+    debit_account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="debits", db_index=False
+    )
+    credit_account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="credits", db_index=False
+    )
     amount = models.DecimalField(**AMOUNT_FIELD)
     reference = models.CharField(
         max_length=60, blank=True, help_text="What caused it, as kind:number (order:17)."
     )
     reason = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(
-        User, on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+        User, on_delete=models.PROTECT, null=True, blank=True, related_name="+", db_index=False
     )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["debit_account", "-id"], name="transfer_by_debit"),
+            models.Index(fields=["credit_account", "-id"], name="transfer_by_credit"),
+            models.Index(
+                fields=["created_by"],
+                condition=Q(created_by__isnull=False),
+                name="transfer_by_creator",
+            ),
+        ]
         constraints = [
             models.CheckConstraint(condition=Q(amount__gt=0), name="transfer_amount_positive"),
             models.CheckConstraint(condition=are_numbers("amount"), name="transfer_is_a_number"),

@@ -2,12 +2,12 @@
 
 from decimal import Decimal
 
-from django.db.models import Case, F, Q, Sum, When
+from django.db.models import Case, F, Q, QuerySet, Sum, When
 from django.db.models.functions import Coalesce
 
 from accounts.keys import live_keys
 from accounts.ledger import system_account_id
-from accounts.models import AccountKind, ApiKey, SystemBalance, Transfer
+from accounts.models import Account, AccountKind, ApiKey, SystemBalance, Transfer
 from market.kernel.amounts import ZERO
 
 
@@ -40,6 +40,14 @@ def transferred_balance(*, account_id: int) -> Decimal:
         Q(credit_account_id=account_id) | Q(debit_account_id=account_id)
     )
     return transfers.aggregate(balance=Sum(received))["balance"] or ZERO
+
+
+def account_of(user_id: int) -> QuerySet[Account, int]:
+    """Return the id of a user's account, for a statement that looks for what belongs to it.
+
+    Such a statement finds it by index, newest first; joined to accounts, it sorts all of it.
+    """
+    return Account.objects.filter(user_id=user_id).values_list("pk", flat=True)[:1]
 
 
 def count_active_keys() -> int:

@@ -39,6 +39,14 @@ def instruments() -> QuerySet[Instrument]:
     return Instrument.objects.all()
 
 
+def listed_as(symbol: str) -> QuerySet[Instrument, int]:
+    """Return the id of the instrument of a symbol, for a statement that looks for its rows.
+
+    Such a statement finds them by index, newest first; joined to instruments, it sorts them all.
+    """
+    return Instrument.objects.filter(symbol=symbol).values_list("pk", flat=True)[:1]
+
+
 def open_price_halt(*, instrument: Instrument) -> PriceHalt | None:
     """Return the quote that halted an instrument, until staff have released it."""
     return PriceHalt.objects.filter(instrument=instrument, released_at=None).first()

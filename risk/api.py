@@ -14,6 +14,7 @@ from accounts.errors import AccountNotFound
 from market.kernel.api.listing import LIST_ERRORS, ListQuery, filter_by, query_of
 from market.kernel.api.schema import errors
 from market.kernel.snapshot import consistent_read
+from market.selectors import listed_as
 from risk.models import Position, PositionStatus
 from risk.selectors import positions_of
 from risk.serializers import POSITION, STATEMENT, PositionSerializer, StatementSerializer
@@ -70,7 +71,8 @@ class PositionListView(generics.ListAPIView[Position]):
     def get_queryset(self) -> QuerySet[Position]:
         return filter_by(
             positions_of(user_id=visible_user_id(self.request)),
-            symbol_field="instrument__symbol",
+            symbol_field="instrument",
+            known_as=listed_as,
             time_field="opened_at",
             **query_of(self.request, PositionQuery),
         )

@@ -134,8 +134,12 @@ class Position(models.Model):
     that the entry price is ``cost ÷ quantity``; ``margin`` is what its opening fills required.
     """
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="positions")
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="positions")
+    account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="positions", db_index=False
+    )
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.PROTECT, related_name="positions", db_index=False
+    )
     quantity = models.DecimalField(**AMOUNT_FIELD)
     cost = models.DecimalField(**AMOUNT_FIELD)
     margin = models.DecimalField(**AMOUNT_FIELD)
@@ -152,6 +156,9 @@ class Position(models.Model):
         indexes = [
             models.Index(fields=["account", "-id"], name="position_by_account"),
             models.Index(fields=["account", "instrument", "-id"], name="position_by_instrument"),
+            models.Index(fields=["account", "status", "-id"], name="position_by_account_status"),
+            models.Index(fields=["instrument", "-id"], name="position_of_instrument"),
+            models.Index(fields=["status", "-id"], name="position_by_status"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -1,7 +1,7 @@
 """Reads of the risk app: the state that an order is decided on, and exposures."""
 
-from collections import defaultdict, namedtuple
-from collections.abc import Collection, Iterable, Sequence
+from collections import namedtuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
 from itertools import groupby
@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
-from django.db.models import BooleanField, OuterRef, QuerySet
+from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 
-from accounts.models import Account
+from accounts.selectors import account_of
 from market.kernel.amounts import ZERO
 from market.models import Instrument
 from risk.models import GlobalExposure, Position, PositionStatus, RiskPolicy
@@ -72,11 +72,13 @@ ORDER BY account.id
 
 def risk_states(among: str) -> str:
     """Return the statement for the accounts whose id is ``among`` some."""
-    own, seen = (
-        ", ".join(f"{source} AS {name}" for name, source in columns.items())
-        for columns in (ACCOUNT | LIMITS, INSTRUMENT | POSITION)
-    )
+    own, seen = columns(ACCOUNT | LIMITS), columns(INSTRUMENT | POSITION)
     return RISK_STATES.format(own=own, seen=seen, among=among)
+
+
+def columns(sources: Mapping[str, str]) -> str:
+    """Return what a SELECT lists, from sources by name."""
+    return ", ".join(f"{source} AS {name}" for name, source in sources.items())
 
 
 # Apart, since PostgreSQL keeps the plan for one account and plans anew for a list.
@@ -124,51 +126,30 @@ def snapshot_of(rows: Sequence[Any]) -> RiskSnapshot:
     """Return what the rows of RISK_STATES say of one account."""
     own, seen = rows[0], [row for row in rows if row.instrument_id is not None]
     return RiskSnapshot(
-        account=AccountState(
-            account_id=own.account_id,
-            user_id=own.user_id,
-            balance=own.balance,
-            positions={
-                row.instrument_id: open_position(row, row.symbol, row.mark_price)
-                for row in seen
-                if row.id is not None
-            },
-            reserved_margin=own.reserved_margin,
-            reserved_notional=own.reserved_notional,
-        ),
+        account=account_state(own, [row for row in seen if row.id is not None]),
         limits=Limits(*limits_of(own)),
         instruments={row.symbol: InstrumentState(*instrument_of(row)) for row in seen},
     )
 
 
+def account_state(own: Any, positions: Iterable[Any]) -> AccountState:
+    """Return the state of a row with the columns of ACCOUNT and its rows of open positions."""
+    return AccountState(
+        account_id=own.account_id,
+        user_id=own.user_id,
+        balance=own.balance,
+        positions={
+            row.instrument_id: open_position(row, row.symbol, row.mark_price) for row in positions
+        },
+        reserved_margin=own.reserved_margin,
+        reserved_notional=own.reserved_notional,
+    )
+
+
 def account_states(account_ids: Sequence[int]) -> dict[int, AccountState]:
     """Return the states of accounts by account id, each at present marks, for reading only."""
-    positions = positions_by_account(account_ids)
-    accounts = Account.objects.select_related("reservation").filter(pk__in=account_ids)
-    return {account.pk: account_state(account, positions[account.pk]) for account in accounts}
-
-
-def positions_by_account(account_ids: Sequence[int]) -> dict[int, dict[int, OpenPosition]]:
-    """Return the open positions of accounts by account id and instrument id."""
-    positions: defaultdict[int, dict[int, OpenPosition]] = defaultdict(dict)
-    rows = open_positions().filter(account_id__in=account_ids).select_related("instrument")
-    for row in rows:
-        positions[row.account_id][row.instrument_id] = as_open_position(row)
-    return positions
-
-
-def account_state(account: Account, positions: dict[int, OpenPosition]) -> AccountState:
-    """Return the state of an account row whose reservation is loaded where it has one."""
-    reserved = getattr(account, "reservation", None)
-    assert account.user_id is not None
-    return AccountState(
-        account_id=account.pk,
-        user_id=account.user_id,
-        balance=account.balance,
-        positions=positions,
-        reserved_margin=reserved.reserved_margin if reserved else ZERO,
-        reserved_notional=reserved.reserved_notional if reserved else ZERO,
-    )
+    snapshots = read_risk_states(account_ids=account_ids)
+    return {snapshot.account.account_id: snapshot.account for snapshot in snapshots}
 
 
 def as_open_position(row: Position) -> OpenPosition:
@@ -202,18 +183,7 @@ def global_exposure() -> Decimal:
 def positions_of(*, user_id: int | None) -> QuerySet[Position]:
     """Return positions, open and closed, of one user or (None) of all."""
     positions = Position.objects.select_related("account", "instrument")
-    return positions if user_id is None else positions.filter(account__user_id=user_id)
-
-
-def newest_positions(*, account_id: int) -> QuerySet[Position]:
-    """Return the newest position of an account in each instrument, with account and instrument.
-
-    One look into an index per instrument, however many positions were closed before.
-    """
-    own = Position.objects.filter(account_id=account_id, instrument_id=OuterRef("pk"))
-    newest = Instrument.objects.annotate(newest=own.order_by("-id").values("id")[:1])
-    ids = [found for found in newest.values_list("newest", flat=True) if found is not None]
-    return positions_of(user_id=None).filter(pk__in=ids)
+    return positions if user_id is None else positions.filter(account=account_of(user_id))
 
 
 def open_positions() -> QuerySet[Position]:

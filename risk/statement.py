@@ -1,21 +1,24 @@
 """The account statement: what an account is worth and has at stake, at present mark prices."""
 
-from collections.abc import Mapping
+from collections import namedtuple
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any, Final
+
+from django.db import connection
 
 from accounts.errors import AccountNotFound
-from accounts.models import Account
 from market.kernel.amounts import EXACT, ZERO, round_half_even
-from market.kernel.snapshot import consistent_read
 from risk.models import Position, PositionStatus
 from risk.selectors import (
+    ACCOUNT,
+    POSITION,
     account_state,
     account_states,
+    columns,
     get_policy,
-    newest_positions,
-    positions_by_account,
 )
 from risk.state import AccountState
 
@@ -64,28 +67,60 @@ class Statement:
     positions: list[PositionLine]
 
 
+#: Where the lines of a statement are read, beside the columns of a state.
+OWNER: Final = {
+    "username": "owner.username",
+    "tier": "owner.tier",
+    "suspended": "account.suspended",
+    "threshold": "policy.liquidation_threshold",
+}
+LINE: Final = {
+    "instrument_id": "instrument.id",
+    "symbol": "instrument.symbol",
+    "mark_price": "instrument.mark_price",
+    **POSITION,
+    **{name: f"position.{name}" for name in ("status", "opened_at", "closed_at")},
+}
+# Of each instrument the newest position, one look into an index however many were closed before.
+STATEMENT: Final = """
+SELECT {own}, seen.*
+FROM accounts_account AS account
+JOIN accounts_user AS owner ON owner.id = account.user_id
+JOIN risk_riskpolicy AS policy ON policy.id = 1
+LEFT JOIN risk_reservation AS reservation ON reservation.account_id = account.id
+LEFT JOIN LATERAL (
+    SELECT {line}
+    FROM market_instrument AS instrument
+    CROSS JOIN LATERAL (
+        SELECT * FROM risk_position AS held
+        WHERE held.account_id = account.id AND held.instrument_id = instrument.id
+        ORDER BY held.id DESC LIMIT 1
+    ) AS position
+    WHERE position.status <> 'CLOSED'
+) AS seen ON true
+WHERE account.user_id = %s
+ORDER BY seen.instrument_id
+""".replace("{own}", columns(ACCOUNT | OWNER)).replace("{line}", columns(LINE))
+StatementRow: Any = namedtuple("StatementRow", [*ACCOUNT, *OWNER, *LINE])  # type: ignore[misc]
+
+
 def account_statement(*, user_id: int) -> Statement:
     """Return the statement of a user's account. Raises AccountNotFound.
 
     It lists the open positions, and a liquidated one until its instrument is traded again, so that
     its owner sees what became of it.
     """
-    with consistent_read():
-        accounts = Account.objects.select_related("user", "reservation")
-        account = accounts.filter(user_id=user_id).first()
-        if account is None:
-            raise AccountNotFound
-        return statement_of(account)
-
-
-def statement_of(account: Account) -> Statement:
-    """Return the statement of an account row with its user."""
-    assert account.user is not None
-    state = account_state(account, positions_by_account([account.pk]).get(account.pk, {}))
+    with connection.cursor() as cursor:
+        cursor.execute(STATEMENT, [user_id])
+        rows: list[Any] = [StatementRow._make(row) for row in cursor.fetchall()]
+    if not rows:
+        raise AccountNotFound
+    own, lines = rows[0], [row for row in rows if row.id is not None]
+    state = account_state(own, [row for row in lines if row.status == PositionStatus.OPEN])
     return Statement(
-        user_id=account.user.pk,
-        username=account.user.username,
-        tier=account.user.tier,
+        user_id=own.user_id,
+        username=own.username,
+        tier=own.tier,
         balance=state.balance,
         equity=state.equity,
         unrealized_pnl=state.unrealized_pnl,
@@ -93,41 +128,51 @@ def statement_of(account: Account) -> Statement:
         available_margin=state.available_margin,
         margin_ratio=state.margin_ratio,
         exposure=state.exposure,
-        suspended=account.suspended,
-        positions=lines_of(statement_positions(account), {account.pk: state}),
+        suspended=own.suspended,
+        positions=[
+            position_line(row, (own.user_id, row.symbol, row.mark_price), state, own.threshold)
+            for row in lines
+        ],
     )
 
 
-def statement_positions(account: Account) -> list[Position]:
-    """Return the newest position of each instrument where it is open or was liquidated."""
-    newest = newest_positions(account_id=account.pk).exclude(status=PositionStatus.CLOSED)
-    return list(newest.order_by("instrument_id"))
-
-
-def position_lines(positions: list[Position]) -> list[PositionLine]:
+def position_lines(positions: Sequence[Position]) -> list[PositionLine]:
     """Return rows, whatever accounts they belong to, with their figures at present marks."""
     open_accounts = {row.account_id for row in positions if row.status == PositionStatus.OPEN}
-    return lines_of(positions, account_states(sorted(open_accounts)))
-
-
-def lines_of(positions: list[Position], states: Mapping[int, AccountState]) -> list[PositionLine]:
-    """Return rows with their figures; ``states`` has each account with an open one."""
+    states = account_states(sorted(open_accounts)) if open_accounts else {}
     threshold = get_policy().liquidation_threshold
-    return [position_line(row, states.get(row.account_id), threshold) for row in positions]
+    return [
+        position_line(
+            row,
+            (row.account.user_id, row.instrument.symbol, row.instrument.mark_price),
+            states.get(row.account_id),
+            threshold,
+        )
+        for row in positions
+    ]
 
 
-def position_line(row: Position, account: AccountState | None, threshold: Decimal) -> PositionLine:
-    """Return one row with its figures; ``account`` is the state that holds it while it is open."""
+def position_line(
+    row: Any,
+    known: tuple[int | None, str, Decimal | None],
+    account: AccountState | None,
+    threshold: Decimal,
+) -> PositionLine:
+    """Return one row with its figures; ``account`` is the state that holds it while it is open.
+
+    ``known`` is its user, symbol and mark price.
+    """
+    user_id, symbol, mark_price = known
     position = account.positions.get(row.instrument_id) if account else None
     if row.status != PositionStatus.OPEN:
         position = None
     return PositionLine(
-        position_id=row.pk,
-        user_id=row.account.user_id,
-        symbol=row.instrument.symbol,
+        position_id=row.id,
+        user_id=user_id,
+        symbol=symbol,
         quantity=row.quantity,
         entry_price=entry_price(row),
-        mark_price=row.instrument.mark_price,
+        mark_price=mark_price,
         notional=position.notional if position else ZERO,
         margin=row.margin,
         leverage=row.leverage,
@@ -143,7 +188,7 @@ def position_line(row: Position, account: AccountState | None, threshold: Decima
     )
 
 
-def entry_price(row: Position) -> Decimal | None:
+def entry_price(row: Any) -> Decimal | None:
     """Return ``cost ÷ quantity``, half-even to eight places; None when flat."""
     if row.quantity == 0:
         return None

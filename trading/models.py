@@ -73,9 +73,16 @@ class Order(models.Model):
     ``triggered_at`` marks a resting order whose price a market step has reached.
     """
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="orders")
+    account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="orders", db_index=False
+    )
     instrument = models.ForeignKey(
-        Instrument, on_delete=models.PROTECT, null=True, blank=True, related_name="orders"
+        Instrument,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="orders",
+        db_index=False,
     )
     symbol = models.CharField(max_length=20)
     client_order_id = models.CharField(max_length=64, null=True, blank=True)  # noqa: DJ001
@@ -111,6 +118,15 @@ class Order(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["account", "-id"], name="order_by_account"),
+            models.Index(fields=["account", "symbol", "-id"], name="order_by_account_symbol"),
+            models.Index(fields=["account", "status", "-id"], name="order_by_account_status"),
+            models.Index(fields=["symbol", "-id"], name="order_by_symbol"),
+            models.Index(fields=["status", "-id"], name="order_by_status"),
+            models.Index(
+                fields=["reject_code", "-id"],
+                condition=~Q(reject_code=""),
+                name="order_by_reject_code",
+            ),
             models.Index(
                 fields=["instrument", "side", "price"],
                 condition=Q(status__in=[OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED]),
@@ -240,7 +256,9 @@ class Order(models.Model):
 class Liquidation(models.Model):
     """One close-out of an account below the margin-ratio threshold; amounts in USDT."""
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="liquidations")
+    account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="liquidations", db_index=False
+    )
     mode = models.CharField(max_length=20)
     threshold = models.DecimalField(**AMOUNT_FIELD)
     margin_ratio_before = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
@@ -300,8 +318,12 @@ class Trade(models.Model):
     """
 
     order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="trades")
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="trades")
-    instrument = models.ForeignKey(Instrument, on_delete=models.PROTECT, related_name="trades")
+    account = models.ForeignKey(
+        Account, on_delete=models.PROTECT, related_name="trades", db_index=False
+    )
+    instrument = models.ForeignKey(
+        Instrument, on_delete=models.PROTECT, related_name="trades", db_index=False
+    )
     side = models.CharField(max_length=4, choices=Side.choices)
     size = models.DecimalField(**AMOUNT_FIELD)
     price = models.DecimalField(**AMOUNT_FIELD)
@@ -310,13 +332,34 @@ class Trade(models.Model):
     fee = models.DecimalField(**AMOUNT_FIELD, default=0)
     realized_pnl = models.DecimalField(**AMOUNT_FIELD, default=0)
     liquidation = models.ForeignKey(
-        Liquidation, on_delete=models.PROTECT, null=True, blank=True, related_name="trades"
+        Liquidation,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="trades",
+        db_index=False,
     )
     created_at = models.DateTimeField()
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["account", "-id"], name="trade_by_account")]
+        indexes = [
+            models.Index(fields=["account", "-id"], name="trade_by_account"),
+            models.Index(
+                fields=["account", "instrument", "-id"], name="trade_by_account_instrument"
+            ),
+            models.Index(fields=["instrument", "-id"], name="trade_by_instrument"),
+            models.Index(
+                fields=["liquidation"],
+                condition=Q(liquidation__isnull=False),
+                name="trade_by_liquidation",
+            ),
+            models.Index(
+                fields=["instrument", "liquidation"],
+                condition=Q(liquidation__isnull=False),
+                name="trade_closed_out_by_instrument",
+            ),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(size__gt=0, price__gt=0, notional=F("size") * F("price"), fee__gte=0),

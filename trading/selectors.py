@@ -5,7 +5,9 @@ from typing import Final
 
 from django.db.models import Prefetch, QuerySet
 
+from accounts.selectors import account_of
 from market.kernel.errors import Forbidden
+from market.selectors import listed_as
 from trading.errors import OrderNotFound
 from trading.models import Liquidation, Order, ParkedAnswer, Trade
 
@@ -16,7 +18,7 @@ MOST_PARKED: Final = 100
 def orders_of(*, user_id: int | None) -> QuerySet[Order]:
     """Return orders with their account, of one user or (None) of all."""
     orders = Order.objects.select_related("account")
-    return orders if user_id is None else orders.filter(account__user_id=user_id)
+    return orders if user_id is None else orders.filter(account=account_of(user_id))
 
 
 def get_order(*, order_id: int, user_id: int | None) -> Order:
@@ -35,7 +37,7 @@ def get_order(*, order_id: int, user_id: int | None) -> Order:
 def trades_of(*, user_id: int | None) -> QuerySet[Trade]:
     """Return trades with account and instrument, of one user or (None) of all."""
     trades = Trade.objects.select_related("account", "instrument")
-    return trades if user_id is None else trades.filter(account__user_id=user_id)
+    return trades if user_id is None else trades.filter(account=account_of(user_id))
 
 
 def liquidations_of(*, user_id: int | None) -> QuerySet[Liquidation]:
@@ -44,7 +46,15 @@ def liquidations_of(*, user_id: int | None) -> QuerySet[Liquidation]:
     liquidations = Liquidation.objects.select_related("account").prefetch_related(
         Prefetch("trades", queryset=trades)
     )
-    return liquidations if user_id is None else liquidations.filter(account__user_id=user_id)
+    if user_id is None:
+        return liquidations
+    return liquidations.filter(account=account_of(user_id))
+
+
+def liquidations_in(symbol: str) -> QuerySet[Trade, int | None]:
+    """Return the ids of the liquidations that closed a position in an instrument."""
+    trades = Trade.objects.filter(instrument=listed_as(symbol), liquidation__isnull=False)
+    return trades.order_by().values_list("liquidation_id", flat=True)
 
 
 def parked_answers_since(moment: datetime) -> list[ParkedAnswer]:

@@ -5,7 +5,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import BooleanField, Model, QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import (
@@ -31,6 +32,7 @@ from market.kernel.console.figures import (
 from market.kernel.console.filters import DayFilter
 from market.kernel.console.pages import LargeRecordAdmin
 from market.kernel.console.search import FoundByNumberOrOwner
+from market.selectors import instruments
 from risk.denials import DENIALS
 from trading.admin.exports import OrderResource, TradeResource
 from trading.models import OPEN_STATUSES, Order, Trade
@@ -69,6 +71,20 @@ class TradeInline(TabularInline):
         return False
 
 
+class SymbolFilter(DropdownFilter):
+    """Orders by the symbol that they named, of which there is an index."""
+
+    title = "symbol"
+    parameter_name = "symbol"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return ((symbol, symbol) for symbol in instruments().values_list("symbol", flat=True))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        symbols = dict(self.lookup_choices)
+        return queryset.filter(symbol=self.value()) if self.value() in symbols else queryset
+
+
 class RejectCodeFilter(DropdownFilter):
     """Refused orders by the check that refused them."""
 
@@ -80,7 +96,15 @@ class RejectCodeFilter(DropdownFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         code = self.value()
-        return queryset.filter(reject_code=code) if code in DENIALS else queryset
+        return refused_for(queryset, code) if code in DENIALS else queryset
+
+
+def refused_for(orders: QuerySet[Order], code: str) -> QuerySet[Order]:
+    """Return the orders with a code, which stands in the text, so that their index is used."""
+    has_code = RawSQL(  # noqa: S611
+        f"trading_order.reject_code = '{code}'", [], output_field=BooleanField()
+    )
+    return orders.filter(has_code)
 
 
 @admin.register(Order)
@@ -101,7 +125,7 @@ class OrderAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
     list_filter = (
         ("status", ChoicesDropdownFilter),
         RejectCodeFilter,
-        ("instrument", RelatedDropdownFilter),
+        SymbolFilter,
         ("side", ChoicesDropdownFilter),
         ("type", ChoicesDropdownFilter),
         "liquidation",

@@ -17,7 +17,7 @@ from market.errors import UnknownSymbol
 from market.kernel.api.listing import LIST_ERRORS, ListQuery, filter_by, query_of
 from market.kernel.api.schema import errors
 from market.kernel.errors import ExchangeError
-from market.selectors import current_prices
+from market.selectors import current_prices, listed_as
 from market.serializers import PriceSerializer
 from risk.denials import DENIALS
 from trading.api.serializers import (
@@ -40,7 +40,13 @@ from trading.errors import (
 )
 from trading.models import Liquidation, Order, OrderStatus, Trade
 from trading.orders.tickets import Ticket
-from trading.selectors import get_order, liquidations_of, orders_of, trades_of
+from trading.selectors import (
+    get_order,
+    liquidations_in,
+    liquidations_of,
+    orders_of,
+    trades_of,
+)
 from trading.services import cancel_order, place_orders
 from trading.steps.step import run_market_step
 from trading.venue_denials import VENUE_DENIALS
@@ -168,7 +174,8 @@ class TradeListView(generics.ListAPIView[Trade]):
     def get_queryset(self) -> QuerySet[Trade]:
         return filter_by(
             trades_of(user_id=visible_user_id(self.request)),
-            symbol_field="instrument__symbol",
+            symbol_field="instrument",
+            known_as=listed_as,
             time_field="created_at",
             **query_of(self.request, ListQuery),
         )
@@ -190,7 +197,8 @@ class LiquidationListView(generics.ListAPIView[Liquidation]):
     def get_queryset(self) -> QuerySet[Liquidation]:
         return filter_by(
             liquidations_of(user_id=visible_user_id(self.request)),
-            symbol_field="trades__instrument__symbol",
+            symbol_field="pk__in",
+            known_as=liquidations_in,
             time_field="created_at",
             **query_of(self.request, ListQuery),
         )

@@ -1,5 +1,6 @@
 """What the list endpoints share: filters by symbol and time from the query string."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -8,6 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 
 from market.kernel.api.schema import errors
+from market.kernel.endless import not_after, not_before
 from market.kernel.errors import InvalidCursor
 
 LIST_ERRORS = {
@@ -42,16 +44,22 @@ def filter_by(
     *,
     time_field: str,
     symbol_field: str = "",
+    known_as: Callable[[str], Any] = str,
     symbol: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
     **exact: Any,
 ) -> QuerySet[M]:
-    """Return the rows that match the filters which are not None."""
+    """Return the rows that match the filters which are not None.
+
+    ``known_as`` gives for a symbol what ``symbol_field`` holds. Times are found through ids.
+    """
     conditions: dict[str, Any] = {
-        symbol_field: symbol.upper() if symbol else None,
+        symbol_field: known_as(symbol.upper()) if symbol else None,
         f"{time_field}__gte": since,
         f"{time_field}__lt": until,
+        "pk__gte": since and not_before(rows, time_field, since),
+        "pk__lt": until and not_after(rows, time_field, until),
         **exact,
     }
     return rows.filter(**{name: value for name, value in conditions.items() if value is not None})

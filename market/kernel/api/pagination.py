@@ -7,6 +7,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
+from market.kernel.endless import KeysFirst
 from market.kernel.errors import InvalidCursor
 
 #: Where a page begins: the id of a row, as far as the column goes.
@@ -20,6 +21,16 @@ class NewestFirstPagination(CursorPagination):
     ordering = "-id"
     page_size_query_param = "page_size"
     max_page_size = 500
+
+    def paginate_queryset(
+        self, queryset: Any, request: Request, view: Any = None
+    ) -> list[Any] | None:
+        page: list[Any] | None = super().paginate_queryset(
+            KeysFirst(queryset),  # type: ignore[arg-type]
+            request,
+            view,
+        )
+        return page
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         """Return where the page begins. Raises InvalidCursor, for the cursor is a client's word."""

@@ -8,6 +8,8 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.utils import parse_date_str
 
+from market.kernel.endless import not_after, not_before
+
 #: Nothing comes after this day, so that it bounds nothing.
 LAST_MIDNIGHT = datetime.combine(date.max, time(), UTC)
 
@@ -19,10 +21,16 @@ class DayFilter(RangeDateFilter):
         first = midnight_of(self.used_parameters.get(f"{self.parameter_name}_from"))
         last = midnight_of(self.used_parameters.get(f"{self.parameter_name}_to"))
         if first:
-            queryset = queryset.filter(**{f"{self.parameter_name}__gte": first})
+            queryset = queryset.filter(
+                **{f"{self.parameter_name}__gte": first},
+                pk__gte=not_before(queryset, self.parameter_name, first),
+            )
         if last and last < LAST_MIDNIGHT:
             next_day = last + timedelta(days=1)
-            queryset = queryset.filter(**{f"{self.parameter_name}__lt": next_day})
+            queryset = queryset.filter(
+                **{f"{self.parameter_name}__lt": next_day},
+                pk__lt=not_after(queryset, self.parameter_name, next_day),
+            )
         return queryset
 
 
