@@ -21,6 +21,7 @@ from market.kernel.amounts import EXACT
 from market.kernel.console.actions import row_of
 from market.kernel.console.figures import tidied
 from market.kernel.console.search import number_of
+from market.kernel.console.seeking import SeekingList
 from market.kernel.errors import Conflict, ExchangeError
 from market.kernel.versions import version_of
 
@@ -152,6 +153,9 @@ class LargeRecordAdmin(RecordAdmin):
     paginator = InfinitePaginator
     sortable_by = ()
     show_facets = ShowFacets.NEVER
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[SeekingList]:
+        return SeekingList
 
 
 class ConfigurationAdmin(SimpleHistoryAdmin, KeptAdmin):
