@@ -15,9 +15,11 @@ from kpi.audit.checks import last_audit_differences
 from kpi.checks.ages import audit_check_age, ledger_check_age
 from kpi.checks.ledger import last_differences
 from kpi.health.heartbeats import heartbeat_age
-from kpi.selectors import count_liquidations, open_alerts_by_rule, open_interest
+from kpi.history.totals import count_ever
+from kpi.selectors import open_alerts_by_rule, open_interest
 from market.models import Instrument
 from risk.selectors import get_policy, global_exposure, open_positions
+from trading.models import Liquidation
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +47,9 @@ class DatabaseCollector(Collector):
 
 
 def read_totals() -> Iterator[Metric]:
-    yield CounterMetricFamily("liquidation_events", "Close-outs of accounts.", count_liquidations())
+    yield CounterMetricFamily(
+        "liquidation_events", "Close-outs of accounts.", count_ever(Liquidation).rows
+    )
     gauges: dict[str, tuple[str, Decimal | int]] = {
         "global_exposure_usdt": ("Exposure of all users.", global_exposure()),
         "global_exposure_threshold_usdt": (

@@ -12,7 +12,6 @@ from django.utils import timezone
 from kpi.models import AlertRule
 from market.models import Instrument
 from risk.models import InstrumentExposure
-from trading.models import Liquidation
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +24,6 @@ class OpenInterest:
     long: Decimal
     short: Decimal
     order_notional: Decimal
-
-
-def count_liquidations() -> int:
-    """Return how many accounts were closed out, ever."""
-    return Liquidation.objects.count()
 
 
 def open_interest() -> list[OpenInterest]:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from django.db.models import Count
-
 from accounts.selectors import (
     count_active_keys,
     count_revoked_keys,
@@ -17,11 +15,11 @@ from accounts.selectors import (
     total_bad_debt,
 )
 from kpi.health.heartbeats import uptime
-from kpi.history.rows import REJECTED
+from kpi.history.totals import count_ever
 from kpi.history.windows import Totals, Windows, since_start
-from kpi.selectors import OpenInterest, count_liquidations, open_interest
+from kpi.selectors import OpenInterest, open_interest
 from risk.selectors import get_policy, global_exposure, open_positions
-from trading.models import Order, Trade
+from trading.models import Liquidation, Order, Trade
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +111,12 @@ def get_trading_kpis(window: timedelta | None) -> TradingKpis:
 
 
 def traded_ever() -> dict[str, int]:
-    orders = Order.objects.aggregate(total=Count("id"), rejected=Count("id", filter=REJECTED))
+    orders = count_ever(Order)
     return {
-        "total_orders": orders["total"],
-        "rejected_orders": orders["rejected"],
-        "total_trades": Trade.objects.count(),
-        "liquidation_events": count_liquidations(),
+        "total_orders": orders.rows,
+        "rejected_orders": orders.rejected,
+        "total_trades": count_ever(Trade).rows,
+        "liquidation_events": count_ever(Liquidation).rows,
     }
 
 

@@ -13,6 +13,7 @@ from kpi.history.counters import READ, Counters, counts_since, latency_counts
 from kpi.history.figures import INSTRUMENT_COLUMNS, Present, Source, read_from
 from kpi.history.rows import settled_ids
 from kpi.history.sources import read_counters
+from kpi.history.totals import counted_further, newest_ids
 from kpi.models import InstrumentSnapshot, KpiReading, KpiSnapshot
 from kpi.selectors import open_interest
 
@@ -33,7 +34,7 @@ def take_snapshot() -> KpiSnapshot | None:
     if not settings.KPI_SNAPSHOT_INTERVAL_SECONDS:
         return None
     now = timezone.now()
-    counters = read_counters()
+    counters, newest = read_counters(), newest_ids()
     with transaction.atomic():
         reading = KpiReading.objects.select_for_update().get(id=1)
         if reading.read_at is not None and slot_of(reading.read_at) >= slot_of(now):
@@ -48,7 +49,10 @@ def take_snapshot() -> KpiSnapshot | None:
         snapshot = KpiSnapshot.objects.create(slot=slot_of(now), **counts, **levels)
         InstrumentSnapshot.objects.bulk_create(instruments_at(snapshot))
         KpiReading.objects.update(
-            read_at=now, counters=remembered(reading.counters, counters, now=now), **until
+            read_at=now,
+            counters=remembered(reading.counters, counters, now=now),
+            row_counts=counted_further(reading.row_counts, newest),
+            **until,
         )
     return snapshot
 
