@@ -28,16 +28,24 @@ with stage.opened(quick=False) as opened, opened.database("against") as database
         sys.stdin.read()
     orders.check_ledger()
 """
-TRADERS: Final = 32
+TRADERS: Final = 64
 STOP: Final = ((signal.SIGTERM, 30.0), (signal.SIGKILL, 5.0))
 
 
 @dataclass(frozen=True, slots=True)
+class Trader:
+    """An API key and a token of it."""
+
+    key: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
 class Side:
-    """A served checkout: its port, and the tokens of as many traders."""
+    """A served checkout: its port, and its traders."""
 
     port: int
-    tokens: Sequence[str]
+    traders: Sequence[Trader]
 
 
 @contextmanager
@@ -58,7 +66,8 @@ def serving(tree: Path) -> Iterator[Side]:
         if not line:
             raise LauncherError(f"{tree.name} does not come up; what it said is above")
         answer = json.loads(line)
-        yield Side(answer["port"], [fetch_token(answer["port"], key) for key in answer["keys"]])
+        port, keys = answer["port"], answer["keys"]
+        yield Side(port, [Trader(key, fetch_token(port, key)) for key in keys])
         process.stdin.close()
         if process.wait(timeout=120):
             raise LauncherError(f"{tree.name} ended unsoundly; what it said is above")

@@ -4,13 +4,16 @@ import subprocess
 import sys
 
 from benchmarks.against import compare
+from benchmarks.against.cases import Case, order
+from benchmarks.figures import at_least
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
 
 
 def test_a_ratio_compares_the_two_halves_of_one_round() -> None:
     slow_machine, quick_machine = (10.0, 20.0), (100.0, 100.0)
     rounds = [slow_machine, quick_machine, (90.0, 100.0)]
-    figures = {figure.name: figure for figure in compare("orders, 8 clients", rounds, "abc")}
+    case = Case("orders, 8 clients", 8, 8, order, bool, at_least(0.95))
+    figures = {figure.name: figure for figure in compare(case, rounds, "abc")}
     assert figures["orders, 8 clients: here"].value == 90
     assert figures["orders, 8 clients: abc"].value == 100
     ratio = figures["orders, 8 clients: here ÷ abc"]
