@@ -37,6 +37,9 @@ two measurements of the same run. Load generator, web server and database share 
   on the same server: what remains when web server and Python cost nothing. *Its own SQL* is
   captured from the service as it places an order; *plain statements* are one INSERT or UPDATE
   per row, exposure rows last, and stay the same when the code's SQL changes.
+- **Reads over a long history**: each read of the API as one account that owns a third of it, and
+  as staff, through the whole application in the benchmark's process, without a socket; of the
+  console's pages, which are mostly the making of HTML, what their statements take.
 - **Market steps**: accounts hold 10 positions in 50 instruments, long and short. The plain
   aggregate computes equity and margin of every account; a step is held against it. One account in
   a thousand is frail and breaches at −2 %. The closing rate counts what that step takes beyond a
