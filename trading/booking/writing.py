@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from functools import cache
 from typing import Any, Final
 
 from django.db import connection
@@ -24,42 +23,10 @@ from risk.exposure import ExposureChanges
 from risk.models import Position
 from risk.state import RiskSnapshot
 from trading.booking.changes import AccountChanges, Row
+from trading.booking.closings import CLOSINGS
 from trading.booking.pipeline import committed_together, pipelined
+from trading.booking.sql import columns, insert, update
 from trading.models import Liquidation, Order, Trade
-
-
-@cache
-def columns(model: type[Model]) -> list[tuple[str, str]]:
-    """Return the columns of a model, each with the attribute that holds it."""
-    return [(str(field.column), field.attname) for field in model._meta.concrete_fields]
-
-
-def insert(
-    model: type[Model],
-    *,
-    rows: str = "rows",
-    source: str = "",
-    leave_out: Sequence[str] = (),
-    **computed: str,
-) -> str:
-    """Return an INSERT of rows that a parameter holds; ``computed`` gives SQL per column."""
-    table = model._meta.db_table
-    names = [name for name, _ in columns(model) if name not in leave_out]
-    values = ", ".join(computed.get(name, name) for name in names)
-    source = source or f"json_populate_recordset(NULL::{table}, %({rows})s::json)"
-    return f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {source}"
-
-
-def update(model: type[Model], names: Sequence[str]) -> str:
-    """Return an UPDATE by primary key of rows of ``model``."""
-    table = model._meta.db_table
-    assignments = ", ".join(f"{name} = new.{name}" for name in names)
-    return (
-        f"UPDATE {table} AS old SET {assignments} "
-        f"FROM json_populate_recordset(NULL::{table}, %(rows)s::json) AS new "
-        f"WHERE old.id = new.id"
-    )
-
 
 ORDER_CHANGES = [
     "status",
@@ -81,51 +48,9 @@ POSITION_CHANGES = [
     "status",
     "closed_at",
 ]
-CLOSING_ORDER: Final = {
-    "id": "order_id",
-    "client_order_id": "NULL",
-    "fingerprint": "''",
-    "type": "'market'",
-    "price": "NULL",
-    "reduce_only": "true",
-    "liquidation": "true",
-    "status": "'FILLED'",
-    "reject_code": "''",
-    "reject_detail": "''",
-    "filled_size": "size",
-    "average_price": "price",
-    "required_margin": "0",
-    "reserved_margin": "0",
-    "reserved_notional": "0",
-    "venue": "'simulated'",
-    "accepted_as": "'FILLED'",
-    "answered_filled_size": "0",
-    "answered_average_price": "NULL",
-    "user_exposure_after": "NULL",
-    "global_exposure_after": "NULL",
-    "triggered_at": "NULL",
-    "created_at": "closed_at",
-    "updated_at": "closed_at",
-}
-CLOSING_TRADE: Final = {"notional": "size * price", "fee": "0", "created_at": "closed_at"}
 NEW_ORDERS: Final = insert(Order)
 NEW_TRADES: Final = insert(Trade, leave_out=["id"])
 NEW_LIQUIDATIONS: Final = insert(Liquidation)
-# What closes a position whole: the order of the exchange, its one trade, and the position's end.
-CLOSINGS: Final = f"""
-WITH closing AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%(rows)s::json) AS one(
-        order_id bigint, liquidation_id bigint, account_id bigint, position_id bigint,
-        instrument_id bigint, symbol text, side text, size numeric, price numeric,
-        leverage int, realized_pnl numeric, closed_at timestamptz
-    )
-),
-ordered AS ({insert(Order, source="closing", **CLOSING_ORDER)}),
-traded AS ({insert(Trade, source="closing", leave_out=["id"], **CLOSING_TRADE)})
-UPDATE risk_position AS position
-SET quantity = 0, cost = 0, margin = 0, status = 'LIQUIDATED', closed_at = closing.closed_at,
-    realized_pnl = position.realized_pnl + closing.realized_pnl
-FROM closing WHERE position.id = closing.position_id"""
 CHANGED_ORDERS: Final = update(Order, ORDER_CHANGES)
 CHANGED_POSITIONS: Final = update(Position, POSITION_CHANGES)
 NEW_POSITIONS: Final = insert(Position, leave_out=["id"])

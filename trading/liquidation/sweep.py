@@ -28,7 +28,7 @@ from trading.models import OPEN_STATUSES, Liquidation, Order, Venue
 log = structlog.get_logger(__name__)
 
 #: Accounts that share a transaction: more save round trips, fewer keep others waiting less.
-GROUP_SIZE: Final = 50
+GROUP_SIZE: Final = 100
 
 
 class AccountInUse(Exception):

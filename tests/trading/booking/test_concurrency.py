@@ -283,6 +283,27 @@ def test_an_account_that_stays_locked_holds_up_neither_fills_nor_close_outs(
 
 
 @pytest.mark.usefixtures("little_patience")
+def test_a_locked_order_holds_up_the_close_out_of_its_own_account_alone(
+    trader: Trader, together: Callable[..., list[Any]]
+) -> None:
+    """The group is halved until that account stands alone; the others are closed in their order."""
+    users = [trader("10000") for _ in range(5)]
+    resting = [order(user, "buy", "0.1", price="60000") for user in users]
+    for user in users:
+        order(user, "buy", "1")
+    RiskPolicy.objects.update(liquidation_threshold=2)
+    sweep = beside(
+        together,
+        lambda: Order.objects.select_for_update().get(pk=resting[2].pk),
+        sweep_liquidations,
+    )
+    others = [user.account.pk for user in users if user != users[2]]
+    assert [done.account_id for done in sweep.liquidations] == others
+    assert sweep.unfinished == {users[2].pk}
+    [done] = sweep_liquidations().liquidations
+    assert done.account_id == users[2].account.pk
+
+
 def test_an_instrument_that_stays_locked_keeps_its_mark_alone(
     trader: Trader, marks: Marks, together: Callable[..., list[Any]]
 ) -> None:
