@@ -8,7 +8,7 @@ them only the orders whose answer says what global exposure was after them.
 """
 
 import json
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final
@@ -21,7 +21,6 @@ from accounts.models import Transfer
 from market.kernel.amounts import ZERO
 from risk.exposure import ExposureChanges
 from risk.models import Position
-from risk.state import RiskSnapshot
 from trading.booking.changes import AccountChanges, Row
 from trading.booking.closings import CLOSINGS
 from trading.booking.pipeline import committed_together, pipelined
@@ -186,13 +185,21 @@ def lock_exposures(instrument_ids: Iterable[int]) -> None:
         )
 
 
-def lock_headroom(*snapshots: RiskSnapshot) -> Decimal:
-    """Lock exposure and return how much it may still grow, in USDT; negative when above."""
-    lock_exposures({one.id for seen in snapshots for one in seen.instruments.values()})
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT total FROM risk_globalexposure FOR UPDATE")
-        [total] = cursor.fetchone()
-    return snapshots[0].limits.global_exposure_threshold - total
+LOCK_EXPOSURES: Final = """
+SELECT 1 FROM risk_instrumentexposure WHERE instrument_id IN (
+    SELECT id FROM market_instrument WHERE symbol = ANY(%(symbols)s)
+    UNION ALL
+    SELECT instrument_id FROM trading_order WHERE id = ANY(%(cancelled)s::bigint[])
+) ORDER BY instrument_id FOR UPDATE
+"""
+
+
+def ask_for_shared_rows(
+    cursor: CursorWrapper, *, symbols: Collection[str], cancelled: Collection[int]
+) -> None:
+    """Send the locking of what orders in symbols and cancels share; the answer is the total."""
+    cursor.execute(LOCK_EXPOSURES, {"symbols": list(symbols), "cancelled": list(cancelled)})
+    cursor.execute("SELECT total FROM risk_globalexposure FOR UPDATE")
 
 
 def exposure_rows(exposures: ExposureChanges) -> list[Row]:

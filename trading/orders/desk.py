@@ -19,6 +19,7 @@ from typing import Final, overload
 import structlog
 from django.db import connection
 
+from market.kernel.api.database_errors import is_lost
 from market.kernel.errors import DatabaseBusy, DatabaseUnavailable
 from market.kernel.locks import is_lock_timeout
 from trading.errors import OrderNotOpen
@@ -37,7 +38,6 @@ from trading.orders.group import (
     Result,
     book,
     book_alone,
-    is_away,
     was_rolled_back,
 )
 from trading.orders.tickets import Outcome
@@ -50,6 +50,8 @@ MOST_AT_ONCE: Final = 64
 #: out locked ones; for exposure rows longer than a market step holds them.
 AT_FIRST: Final = Patience(accounts=0.1, others=1)
 SKIPPING: Final = Patience(accounts=0, others=1)
+#: Requests that wait for locked accounts on connections of their own; others need some, too.
+ALONE_AT_ONCE: Final = 3
 #: How long a request waits for its group to begin, and again for the group's end, in seconds.
 LONGEST_WAIT: Final = 15.0
 
@@ -85,6 +87,7 @@ class OrderDesk:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self._alone: dict[Slip, None] = {}
+        self._turns = threading.Semaphore(ALONE_AT_ONCE)
         self._closed = False
 
     def carry_out(self, instruction: Instruction) -> Result:
@@ -93,9 +96,9 @@ class OrderDesk:
         Raises AccountNotFound; DatabaseBusy where its turn does not come in time, and it is not
         carried out; DatabaseUnavailable where nobody can tell.
         """
-        if self._closed or self._is_held(instruction.user_id):
-            return book_alone(instruction)
         slip = Slip(instruction)
+        if self._closed or self._is_held(instruction.user_id):
+            return self._book_alone(slip)
         self._slips.put(slip)
         self._keep_running()
         connection.close()  # back into the pool: others need it while this one waits
@@ -112,8 +115,14 @@ class OrderDesk:
     def _book_alone(self, slip: Slip) -> Result:
         slip.sent_back = time.perf_counter()
         self._alone[slip] = None
+        connection.close()
         try:
-            return book_alone(slip.instruction)
+            if not self._turns.acquire(timeout=LONGEST_WAIT):
+                raise DatabaseBusy
+            try:
+                return book_alone(slip.instruction)
+            finally:
+                self._turns.release()
         finally:
             del self._alone[slip]
 
@@ -193,7 +202,7 @@ def book_or_take_apart(group: Sequence[Slip]) -> None:
     try:
         book_slips(group, AT_FIRST)
     except Exception as error:
-        if not (is_away(error) or is_lock_timeout(error)):
+        if not (is_lost(error) or is_lock_timeout(error)):
             return take_apart(group, error)
         try:
             book_slips(group, SKIPPING)
@@ -203,7 +212,9 @@ def book_or_take_apart(group: Sequence[Slip]) -> None:
 
 def book_slips(group: Sequence[Slip], patience: Patience) -> None:
     """Book slips in one transaction and answer them; all of them or none."""
-    connection.close_if_unusable_or_obsolete()
+    if connection.errors_occurred and not connection.is_usable():
+        connection.close()
+    connection.errors_occurred = False
     results = book([slip.instruction for slip in group], patience=patience)
     for slip, result in zip(group, results, strict=True):
         slip.set_result(result)
@@ -216,7 +227,7 @@ def take_apart(group: Sequence[Slip], error: Exception) -> None:
     if is_lock_timeout(error):
         for slip in group:
             slip.set_result(None)
-    elif is_away(error) or (isinstance(error, FateUnknown) and not was_rolled_back(error)):
+    elif is_lost(error) or (isinstance(error, FateUnknown) and not was_rolled_back(error)):
         for slip in group:
             slip.set_exception(DatabaseUnavailable())
     else:

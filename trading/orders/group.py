@@ -7,6 +7,7 @@ than the one that may wait for the locks, which would see other tables as they w
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, overload
@@ -17,16 +18,15 @@ from django.utils import timezone
 
 from accounts.errors import AccountNotFound
 from accounts.locks import ask_for_locks
-from market.kernel.api.database_errors import refusal_of
+from market.kernel.api.database_errors import is_lost
 from market.kernel.errors import DatabaseUnavailable
 from market.kernel.locks import limit_lock_waits
 from risk.exposure import ExposureChanges
 from risk.selectors import ask_for_states, snapshots_in
 from risk.state import RiskSnapshot
 from trading.booking.changes import AccountChanges
-from trading.booking.pipeline import GlobalExposureExceeded, pipelined
-from trading.booking.retrying import until_mark_holds
-from trading.booking.writing import booking, lock_headroom
+from trading.booking.pipeline import GlobalExposureExceeded, MarkMoved, pipelined
+from trading.booking.writing import ask_for_shared_rows, booking
 from trading.errors import OrderNotOpen
 from trading.models import Order
 from trading.orders.decisions import SIMULATED, Decisions, Intake
@@ -107,23 +107,22 @@ def book(
 ) -> list[Result | None]:
     """Carry out instructions in their order and return the result of each, all or nothing.
 
-    The result is None where there is no account, or it is left out because it is locked. Where the
-    global threshold is reached, everything is decided once more with its row locked first, at the
-    price of a longer lock.
+    The result is None where there is no account, or it is left out because it is locked. Where a
+    mark moved meanwhile or the global threshold is reached, everything is decided once more with
+    the shared rows locked first, at the price of a longer lock.
     """
     try:
-        return decide_and_book(group, intake, patience, at_threshold=False)
-    except GlobalExposureExceeded:
-        return decide_and_book(group, intake, patience, at_threshold=True)
+        return decide_and_book(group, intake, patience, shared_first=False)
+    except (MarkMoved, GlobalExposureExceeded):
+        return decide_and_book(group, intake, patience, shared_first=True)
 
 
-@until_mark_holds
 def decide_and_book(
     group: Sequence[Instruction],
     intake: Intake,
     patience: Patience,
     *,
-    at_threshold: bool,
+    shared_first: bool,
 ) -> list[Result | None]:
     """Decide on a group under its accounts' locks and write what was decided.
 
@@ -133,18 +132,15 @@ def decide_and_book(
     try:
         with booking() as write:
             used = connection.connection
-            seen = look(group, patience)
-            headroom = None
-            if at_threshold and seen.snapshots:
-                headroom = lock_headroom(*seen.snapshots.values())
-            decisions = decisions_of(seen, intake, headroom)
+            seen = look(group, patience, shared_first=shared_first)
+            decisions = decisions_of(seen, intake)
             results = carry_out(group, decisions, seen.opened.order_ids)
             changes = [own.changes for own in decisions.values() if own.changes.is_to_be_written]
             if changes:
                 committing = seen.transaction
                 write(*changes, threshold=seen.threshold)
     except Error as error:
-        if committing is None or not (used.closed or is_away(error)):
+        if committing is None or not (used.closed or is_lost(error)):
             raise
         log.error("commit_unanswered", transaction=committing, error=str(error).strip())
         raise FateUnknown(committing) from error
@@ -153,28 +149,43 @@ def decide_and_book(
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the first round trip saw: the locked accounts by user id, and what tickets need."""
+    """What the first round trip saw: the locked accounts by user id, and what tickets need.
+
+    ``total`` is global exposure where its row is locked, else None.
+    """
 
     transaction: str
     snapshots: dict[int, RiskSnapshot]
     opened: OpenedTickets
+    total: Decimal | None
 
     @property
     def threshold(self) -> Decimal:
         return next(iter(self.snapshots.values())).limits.global_exposure_threshold
 
+    @property
+    def headroom(self) -> Decimal | None:
+        """How much global exposure may still grow, where that is known and nobody changes it."""
+        return None if self.total is None or not self.snapshots else self.threshold - self.total
 
-def look(group: Sequence[Instruction], patience: Patience) -> Seen:
-    """Lock the accounts of a group and read what its decisions rest on."""
+
+def look(group: Sequence[Instruction], patience: Patience, *, shared_first: bool) -> Seen:
+    """Lock the accounts of a group, or the shared rows as well, and read what decisions rest on."""
     user_ids = {instruction.user_id for instruction in group}
     tickets = [(one.user_id, t) for one in group if isinstance(one, Place) for t in one.tickets]
     symbols = {ticket.intent.symbol for _, ticket in tickets}
-    with connection.cursor() as locks, connection.cursor() as ids, connection.cursor() as states:
+    cancelled = [one.order_id for one in group if isinstance(one, Cancel)]
+    with ExitStack() as open_cursors:
+        locks, shared, ids, states = (
+            open_cursors.enter_context(connection.cursor()) for _ in range(4)
+        )
         with pipelined():
             limit_lock_waits(seconds=patience.accounts or patience.others)
             ask_for_locks(locks, user_ids=user_ids, skip_locked=not patience.accounts)
             if 0 < patience.accounts < patience.others:
                 limit_lock_waits(seconds=patience.others)
+            if shared_first:
+                ask_for_shared_rows(shared, symbols=symbols, cancelled=cancelled)
             ask_for_tickets(ids, tickets)
             ask_for_states(states, user_ids=user_ids, symbols=symbols)
         locked = {user_id: transaction for _, user_id, transaction in locks.fetchall()}
@@ -186,10 +197,11 @@ def look(group: Sequence[Instruction], patience: Patience) -> Seen:
                 if snapshot.account.user_id in locked
             },
             opened=opened_in(ids),
+            total=shared.fetchone()[0] if shared_first else None,
         )
 
 
-def decisions_of(seen: Seen, intake: Intake, headroom: Decimal | None) -> dict[int, Decisions]:
+def decisions_of(seen: Seen, intake: Intake) -> dict[int, Decisions]:
     """Return where the decisions on each locked account are made, by user id."""
     now, exposures = timezone.now(), ExposureChanges()
     return {
@@ -199,7 +211,7 @@ def decisions_of(seen: Seen, intake: Intake, headroom: Decimal | None) -> dict[i
             AccountChanges(snapshot.account, now, exposures),
             open_orders=seen.opened.open_orders.get(user_id, 0),
             earlier=seen.opened.earlier[user_id],
-            headroom=headroom,
+            headroom=seen.headroom,
         )
         for user_id, snapshot in seen.snapshots.items()
     }
@@ -222,11 +234,6 @@ def carry_out(
         else:
             results.append([own.take(ticket, next(order_ids)) for ticket in one.tickets])
     return results
-
-
-def is_away(error: Exception) -> bool:
-    """Tell whether the connection to the database was lost, or there was none."""
-    return isinstance(refusal_of(error), DatabaseUnavailable)
 
 
 def was_rolled_back(lost: FateUnknown) -> bool:

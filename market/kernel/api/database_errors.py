@@ -31,20 +31,33 @@ QUERY_CANCELED: Final = "57014"
 
 def refusal_of(error: Exception) -> ExchangeError | None:
     """Return the answer to a failure of the database, logged; None for what is a fault of ours."""
-    if not isinstance(error, OperationalError | InterfaceError | PoolTimeout):
-        return None
-    cause = error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
-    state: str | None = getattr(cause, "sqlstate", None)
-    refusal = meaning_of(state)
+    refusal, cause = meaning_of(state_of(error)) if is_failure(error) else None, cause_of(error)
     if refusal is not None:
         log.error(
             "database_failed",
             code=refusal.code,
             cause=type(cause).__name__,
-            sqlstate=state,
+            sqlstate=state_of(error),
             error=str(cause).strip(),
         )
     return refusal
+
+
+def is_lost(error: Exception) -> bool:
+    """Tell whether an error says that the connection was lost or not had."""
+    return is_failure(error) and isinstance(meaning_of(state_of(error)), DatabaseUnavailable)
+
+
+def is_failure(error: Exception) -> bool:
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeout)
+
+
+def cause_of(error: Exception) -> BaseException:
+    return error.__cause__ if isinstance(error.__cause__, psycopg.Error) else error
+
+
+def state_of(error: Exception) -> str | None:
+    return getattr(cause_of(error), "sqlstate", None)
 
 
 def meaning_of(state: str | None) -> ExchangeError | None:
