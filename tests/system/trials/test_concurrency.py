@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -170,7 +171,10 @@ def run_trial(environment: dict[str, str], user_ids: list[int]) -> Trial:
         repeatedly(lambda: totals.append(GlobalExposure.objects.get().total), pause=0.005),
         repeatedly(step, pause=0.1),
     ):
-        lines = [line for process in processes for line in process.communicate()[0].splitlines()]
+        # All are read at once: one that nobody reads from stands still, and the trial with it.
+        with ThreadPoolExecutor(PROCESSES) as readers:
+            texts = list(readers.map(lambda process: process.communicate()[0], processes))
+        lines = [line for text in texts for line in text.splitlines()]
     assert [process.returncode for process in processes] == [0] * PROCESSES
     answers = [json.loads(line) for line in lines]
     return Trial(answers, totals, steps, deadlocks() - before, time.perf_counter() - began)
