@@ -130,7 +130,8 @@ def seconds_of_statements(read: Callable[[], object]) -> float:
 
 def load(stage: Stage) -> None:
     """Load what the reads go through; no ledger would bear it out."""
-    from kpi.history.snapshots import take_snapshot
+    from kpi.history.snapshots import slot_of, take_snapshot
+    from kpi.models import KpiReading, KpiSnapshot
 
     listed = population.list_instruments(
         [(f"SYM{number:02}USDT", Decimal(10)) for number in range(INSTRUMENTS)]
@@ -147,7 +148,10 @@ def load(stage: Stage) -> None:
     population.add_portfolios(accounts=ACCOUNTS, per_account=10, instruments=listed[:10])
     population.execute(SNAPSHOTS_SQL.format(days=3 if stage.quick else 29))
     population.settle()
-    take_snapshot()
+    for _ in range(2):  # the second reading keeps what the first one saw
+        KpiReading.objects.update(read_at=None)
+        KpiSnapshot.objects.filter(slot__gte=slot_of(timezone.now())).delete()
+        take_snapshot()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
 
