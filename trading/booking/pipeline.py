@@ -5,7 +5,7 @@ pipeline ends. After one that fails the database runs none of those behind it, a
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from django.db import DatabaseError, connection, transaction
@@ -35,13 +35,15 @@ def guarded() -> Iterator[None]:
 
 
 @contextmanager
-def pipelined() -> Iterator[None]:
+def pipelined(*, commit: bool = False) -> Iterator[None]:
     """Send the statements of the block together and wait for them all at its end.
 
-    Raises MarkMoved, GlobalExposureExceeded.
+    With ``commit`` the COMMIT goes along. Raises MarkMoved, GlobalExposureExceeded.
     """
     with guarded(), connection.wrap_database_errors, connection.connection.pipeline():
         yield
+        if commit:
+            connection.connection.execute("COMMIT", prepare=False)
 
 
 @contextmanager
@@ -51,13 +53,8 @@ def committed_together() -> Iterator[Callable[[], None]]:
     That part must not look at row counts, which are known later. Inside another transaction, which
     goes on, the block waits for the answers instead. Raises MarkMoved, GlobalExposureExceeded.
     """
-    goes_on = connection.in_atomic_block
-    with guarded(), ExitStack() as last, transaction.atomic():
-        try:
-            yield lambda: last.enter_context(pipelined())
-            if goes_on:
-                last.close()
-        except BaseException:
-            with suppress(Exception):  # a transaction can only be rolled back outside of them
-                last.close()
-            raise
+    commit = not connection.in_atomic_block
+    # The pipeline ends before the transaction: where the COMMIT did not run, a ROLLBACK within the
+    # pipeline would stumble over the answers that are left in it.
+    with guarded(), transaction.atomic(), ExitStack() as last:
+        yield lambda: last.enter_context(pipelined(commit=commit))

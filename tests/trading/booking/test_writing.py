@@ -1,21 +1,23 @@
 """What is written is written whole: behind a guard that fails no COMMIT runs."""
 
+from contextlib import closing
 from decimal import Decimal
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
+from accounts.locks import lock_account
 from accounts.models import Account, Transfer, TransferKind, User
 from market.models import Instrument
 from risk.exposure import ExposureChange
 from risk.models import GlobalExposure, InstrumentExposure
 from risk.selectors import read_risk_state
-from tests.trading.conftest import Trader
+from tests.trading.conftest import Trader, order
 from trading.booking.changes import AccountChanges
 from trading.booking.pipeline import GlobalExposureExceeded, MarkMoved
 from trading.booking.writing import booking
-from trading.models import Liquidation
+from trading.models import Liquidation, Order
 
 D = Decimal
 
@@ -53,6 +55,30 @@ def test_nothing_is_kept_where_a_guard_fails(
     assert set(InstrumentExposure.objects.values_list("order_notional", flat=True)) == {0}
     with transaction.atomic():  # the connection is fit for the next one
         assert not connection.needs_rollback
+
+
+def test_a_refused_booking_locks_nothing_and_its_connection_is_fit(
+    trader: Trader, market: dict[str, Instrument]
+) -> None:
+    """What follows the refused statement, the COMMIT among it, is not left to the next booking."""
+    user = trader()
+    changes = changes_of(user, market, "65000")
+    changes.transfers[0]["credit_account_id"] = -1
+
+    def book() -> None:
+        with booking() as write:
+            lock_account(user_id=user.pk)
+            write(changes, threshold=D(10_000))
+
+    with pytest.raises(IntegrityError):
+        book()
+    assert connection.connection is None or not connection.connection.pgconn.pipeline_status
+    with closing(connection.copy()) as other, other.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM accounts_account WHERE user_id = %s FOR UPDATE NOWAIT", [user.pk]
+        )
+    order(user, "buy", "0.1")
+    assert Order.objects.count() == 1
 
 
 def test_foreign_keys_are_checked_before_others_have_to_wait(market: dict[str, Instrument]) -> None:
