@@ -32,7 +32,8 @@ def book_close_out(
     liquidation = changes.liquidation = new_liquidation(changes, limits, out, liquidation_id)
     for order in open_orders:
         cancel(changes, order)
-    changes.close(zip(out.closings, order_ids, strict=False), liquidation_id)
+    closings = [(closing, next(order_ids)) for closing in out.closings]
+    changes.close(closings, liquidation_id)
     changes.state = replace(changes.state, balance=out.balance, positions=left(changes.state, out))
     liquidation.insurance_paid, liquidation.bad_debt = fund.cover_deficit(changes, liquidation)
     return liquidation
