@@ -136,10 +136,17 @@ function accountRow({ name, href, tier, ratio, equity, margin, cushion }) {
   return row;
 }
 
+// What did not change stays in place, so that a click that has begun meets its link.
+function isShown(section, content) {
+  const [before, state] = [section.dataset.state, JSON.stringify(content)];
+  section.dataset.state = state;
+  return state === before;
+}
+
 function showAccounts(accounts) {
   const panel = document.getElementById("dashboard-accounts");
   panel.hidden = accounts === null;
-  if (accounts === null) return;
+  if (accounts === null || isShown(panel, accounts)) return;
   panel.querySelector("tbody").replaceChildren(...accounts.map(accountRow));
   panel.querySelector(".scroll").hidden = !accounts.length;
   panel.querySelector(".empty").hidden = accounts.length > 0;
@@ -161,9 +168,7 @@ function alert({ severity, title, text, opened, by, href }) {
 // The list is announced by screen readers, so it changes only when an alert did.
 function showAlerts(alerts) {
   const section = document.getElementById("dashboard-alerts");
-  const state = JSON.stringify(alerts);
-  if (section.dataset.state === state) return;
-  section.dataset.state = state;
+  if (isShown(section, alerts)) return;
   section.replaceChildren(...alerts.map(alert));
 }
 
