@@ -1,9 +1,11 @@
 """The web server's processes: started, replaced when one dies, stopped within seconds."""
 
+import os
 import socket
 import sys
 from collections.abc import Callable
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
@@ -21,22 +23,46 @@ STOP_SECONDS: Final = 10  # for the requests that run when a stop is asked for
 
 
 class Server(MPServer):
-    """Granian on one listening socket that its processes share.
+    """Granian on a port that the server holds, and on which each of its processes listens.
 
-    By itself each of them opens its own on the same port (SO_REUSEPORT), and so could another
-    server of the same user: two exchanges would answer in turns at one address.
+    The kernel spreads connections over the processes' sockets (SO_REUSEPORT); of one socket that
+    all share, whoever is awake takes all that arrive together. The server's own, bound before it
+    may be shared, keeps other servers of the same user out: two would answer in turns.
     """
 
     def _init_shared_socket(self) -> None:
-        family = socket.AF_INET6 if ":" in self.bind_addr else socket.AF_INET
+        holder = socket.socket(family_of(self.bind_addr))
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((self.bind_addr, self.bind_port))
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.set_inheritable(True)
+        self._sso, self.place = holder, holder.fileno()
+        self._shd = SocketHolder(self.place, False, BACKLOG)  # type: ignore
+
+    def _spawn_worker(  # type: ignore[override]
+        self, idx: int, target: Any, callback_loader: Callable[[], Gateway]
+    ) -> Any:
         address = (self.bind_addr, self.bind_port)
-        listener = socket.create_server(address, family=family, backlog=BACKLOG)
-        if sys.platform == "linux":  # connections inherit it; other systems have none
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_SECONDS * 1000)
-        listener.setblocking(False)
-        listener.set_inheritable(True)
-        self._sso = listener
-        self._shd = SocketHolder(listener.fileno(), False, BACKLOG)  # type: ignore
+        loader = partial(load_and_listen, callback_loader, address, self.place)
+        return super()._spawn_worker(idx, target, loader)
+
+
+def load_and_listen(load: Callable[[], Gateway], address: tuple[str, int], place: int) -> Gateway:
+    """Return what a process loads; only then it listens, where the server's own socket was."""
+    gateway = load()
+    listener = socket.create_server(
+        address, family=family_of(address[0]), backlog=BACKLOG, reuse_port=True
+    )
+    if sys.platform == "linux":  # connections inherit it; other systems have none
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_SECONDS * 1000)
+    listener.setblocking(False)
+    os.dup2(listener.fileno(), place)
+    listener.close()
+    return gateway
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def serve(load: Callable[[], Gateway], *, host: str, port: int, processes: int) -> None:

@@ -29,6 +29,12 @@ def both_of(master: psutil.Process) -> list[psutil.Process] | None:
     return children if len(children) == 2 else None
 
 
+def both_ready(master: psutil.Process) -> list[psutil.Process] | None:
+    """Return the server's two processes once both have loaded and listen."""
+    ready = [one for one in master.children() if connections_of(one, psutil.CONN_LISTEN)]
+    return ready if len(ready) == 2 else None
+
+
 def test_half_a_request_keeps_no_thread_and_is_closed_in_time(
     server: Server,
 ) -> None:
@@ -52,7 +58,7 @@ def test_a_killed_process_is_replaced_and_its_live_gauges_are_forgotten(
 ) -> None:
     process, address = server
     master = psutil.Process(process.pid)
-    dead, other = wait_for(lambda: both_of(master), what="two processes")
+    dead, other = wait_for(lambda: both_ready(master), what="two processes", seconds=60)
     gauges = {pid: metrics / f"gauge_livesum_{pid}.db" for pid in (dead.pid, other.pid)}
     for file in gauges.values():
         file.touch()
@@ -62,6 +68,28 @@ def test_a_killed_process_is_replaced_and_its_live_gauges_are_forgotten(
     assert len(master.children()) == 2
     assert other in master.children()
     assert health(address) == 200
+
+
+def test_connections_that_arrive_together_are_spread_over_its_processes(server: Server) -> None:
+    process, address = server
+    master = psutil.Process(process.pid)
+    both = wait_for(lambda: both_ready(master), what="two processes", seconds=60)
+    arrived = [opened(address, HEAD) for _ in range(60)]
+    assert health(address) == 200
+    wait_for(
+        lambda: sum(connections_of(one, psutil.CONN_ESTABLISHED) for one in both) >= len(arrived),
+        what="all connections",
+    )
+    assert min(connections_of(one, psutil.CONN_ESTABLISHED) for one in both) > 5
+    for connection in arrived:
+        connection.close()
+
+
+def connections_of(process: psutil.Process, status: str) -> int:
+    """Return how many connections of a state a process has at the port it serves."""
+    found = process.net_connections("tcp")
+    ports = {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
+    return sum(one.status == status and one.laddr.port in ports for one in found)
 
 
 def test_its_processes_end_with_it(server: Server) -> None:
