@@ -25,7 +25,7 @@ from market.kernel.console.figures import (
     signed_column,
     time_column,
 )
-from market.kernel.console.filters import DayFilter
+from market.kernel.console.filters import EndlessDayFilter
 from market.kernel.console.pages import (
     ConfigurationAdmin,
     LargeRecordAdmin,
@@ -155,7 +155,7 @@ class PositionAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
         ("status", ChoicesDropdownFilter),
         ("instrument", RelatedDropdownFilter),
         ("account", AutocompleteSelectFilter),
-        ("opened_at", DayFilter),
+        ("opened_at", EndlessDayFilter),
     )
     list_select_related = ("account__user", "instrument")
 

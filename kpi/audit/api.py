@@ -79,5 +79,10 @@ class AuditView(generics.ListAPIView[AuditRecord]):
     def get_queryset(self) -> QuerySet[Any]:
         query = AuditQuery(data=self.request.query_params)
         query.is_valid(raise_exception=True)
-        rows = filter_by(sealed_records(), time_field="occurred_at", **query.validated_data)
+        rows = filter_by(
+            sealed_records(),
+            time_field="occurred_at",
+            keys_rise=False,  # a fact has its own time, whenever it is captured
+            **query.validated_data,
+        )
         return rows.values(*EXPORTED)

@@ -2,8 +2,9 @@
 
 A reading keeps how many there are up to an id; the few rows after it are counted when somebody
 asks. What it counts is final: it goes no further than to the last row that an earlier reading saw,
-once every transaction that ran then has ended, for that alone could add a row of a smaller id,
-and it stops at an order that its venue has yet to answer.
+once every transaction that ran then has ended, for that alone could add a row of a smaller id (it
+locks an account, which numbers it, before it draws an id), and it stops at an order that its venue
+has yet to answer.
 """
 
 from collections.abc import Mapping

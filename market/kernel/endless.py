@@ -11,6 +11,8 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import BigIntegerField, BooleanField, F, Func, QuerySet
 from django.db.models.expressions import RawSQL
 
+# Only of tables that the exchange itself writes as things happen: a row whose time is not its own,
+# or is a past one, would be left out without a word.
 #: How much earlier than a row one of a higher id may be: clocks differ, transactions take time.
 DISORDER: Final = "interval '5 minutes'"
 # The first id from which on rows are no earlier than a moment, in some thirty looks at the key.

@@ -9,7 +9,7 @@ from unfold.enums import ActionVariant
 from market.kernel.console.actions import list_action
 from market.kernel.console.exports import ExportedAdmin
 from market.kernel.console.figures import money_column, plain_column, time_column
-from market.kernel.console.filters import DayFilter
+from market.kernel.console.filters import EndlessDayFilter
 from market.kernel.console.pages import LargeRecordAdmin
 from market.kernel.console.search import FoundByNumberOrOwner
 from trading.admin.exports import LiquidationResource
@@ -35,7 +35,7 @@ class LiquidationAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
     )
     list_filter = (
         ("account", AutocompleteSelectFilter),
-        ("created_at", DayFilter),
+        ("created_at", EndlessDayFilter),
     )
     list_select_related = ("account__user",)
     inlines = (TradeInline,)

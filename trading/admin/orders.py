@@ -29,7 +29,7 @@ from market.kernel.console.figures import (
     tidied,
     time_column,
 )
-from market.kernel.console.filters import DayFilter
+from market.kernel.console.filters import EndlessDayFilter
 from market.kernel.console.pages import LargeRecordAdmin
 from market.kernel.console.search import FoundByNumberOrOwner
 from market.selectors import instruments
@@ -131,7 +131,7 @@ class OrderAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
         "liquidation",
         ("venue", ChoicesDropdownFilter),
         ("account", AutocompleteSelectFilter),
-        ("created_at", DayFilter),
+        ("created_at", EndlessDayFilter),
     )
     list_select_related = ("account__user",)
     fieldsets = (
@@ -229,7 +229,7 @@ class TradeAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
         ("side", ChoicesDropdownFilter),
         ("liquidation", admin.EmptyFieldListFilter),
         ("account", AutocompleteSelectFilter),
-        ("created_at", DayFilter),
+        ("created_at", EndlessDayFilter),
     )
     list_select_related = ("account__user", "instrument")
     number_fields = ("pk", "order_id")

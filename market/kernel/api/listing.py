@@ -45,6 +45,7 @@ def filter_by(
     time_field: str,
     symbol_field: str = "",
     known_as: Callable[[str], Any] = str,
+    keys_rise: bool = True,
     symbol: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -52,14 +53,15 @@ def filter_by(
 ) -> QuerySet[M]:
     """Return the rows that match the filters which are not None.
 
-    ``known_as`` gives for a symbol what ``symbol_field`` holds. Times are found through ids.
+    ``known_as`` gives for a symbol what ``symbol_field`` holds. Times are found by key as
+    well, unless keys do not rise with them.
     """
     conditions: dict[str, Any] = {
         symbol_field: known_as(symbol.upper()) if symbol else None,
         f"{time_field}__gte": since,
         f"{time_field}__lt": until,
-        "pk__gte": since and not_before(rows, time_field, since),
-        "pk__lt": until and not_after(rows, time_field, until),
+        "pk__gte": not_before(rows, time_field, since) if since and keys_rise else None,
+        "pk__lt": not_after(rows, time_field, until) if until and keys_rise else None,
         **exact,
     }
     return rows.filter(**{name: value for name, value in conditions.items() if value is not None})
