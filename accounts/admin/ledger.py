@@ -11,7 +11,7 @@ from accounts.models import AccountPolicy, Transfer
 from accounts.services import change_account_policy
 from market.kernel.console.exports import ExportedAdmin, RecordResource, text_field
 from market.kernel.console.figures import money_column, time_column
-from market.kernel.console.filters import EndlessDayFilter
+from market.kernel.console.filters import DayFilter
 from market.kernel.console.pages import LargeRecordAdmin, PolicyAdmin
 from market.kernel.console.search import FoundByNumberOrOwner
 
@@ -65,7 +65,7 @@ class TransferAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
         ("kind", ChoicesDropdownFilter),
         ("debit_account", AutocompleteSelectFilter),
         ("credit_account", AutocompleteSelectFilter),
-        ("created_at", EndlessDayFilter),
+        ("created_at", DayFilter),
     )
     list_select_related = ("debit_account__user", "credit_account__user", "created_by")
     owner_fields = ("debit_account", "credit_account")

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import transaction
+from django.db.models import Model
+from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Account, Transfer, TransferKind
+from accounts.models import Account, Transfer, TransferKind, User
 from kpi.history.series import get_history
 from kpi.models import KpiSnapshot
+from market.kernel.api.listing import filter_by
 from market.models import PriceTick
 from risk.models import Position, PositionStatus
 from trading.history.ledger_check import ledger_differences
@@ -19,6 +22,13 @@ from trading.models import Liquidation, Order, OrderStatus, Trade
 
 pytestmark = pytest.mark.django_db
 
+#: What is found by key, as far as its times say.
+TIMES: dict[type[Model], str] = {
+    Order: "created_at",
+    Trade: "created_at",
+    Position: "opened_at",
+    Liquidation: "created_at",
+}
 Facts = tuple[list[Any], list[Any], list[Any]]
 
 
@@ -45,6 +55,7 @@ def test_a_history_is_lively_lies_in_the_past_and_repeats_by_its_seed() -> None:
     assert "4 traders" in seed("--traders", "4", "--seed", "7")
     check_facts_of_every_kind()
     check_times(before)
+    check_that_times_find_all()
     first = facts()
     transaction.savepoint_rollback(nothing)
     seed("--traders", "4", "--seed", "7")
@@ -72,6 +83,23 @@ def check_times(before: datetime) -> None:
     assert any(point.value for point in points)
     assert sum(KpiSnapshot.objects.values_list("trades", flat=True)) > 0
     assert sum(KpiSnapshot.objects.values_list("liquidations", flat=True)) > 0
+
+
+def check_that_times_find_all() -> None:
+    """Lists leave nothing out where a history lies between rows of now."""
+    for model, name in TIMES.items():
+        for moment in model.objects.values_list(name, flat=True):  # type: ignore[attr-defined]
+            rows = model.objects.all()  # type: ignore[attr-defined]
+            for side, lookup in (("since", "gte"), ("until", "lt")):
+                exact = rows.filter(**{f"{name}__{lookup}": moment}).count()
+                assert filter_by(rows, time_field=name, **{side: moment}).count() == exact
+    console = Client()
+    console.force_login(User.objects.create_superuser("head"))
+    for day in {moment.date() for moment in Transfer.objects.values_list("created_at", flat=True)}:
+        query = f"created_at_from={day}&created_at_to={day}"
+        page = console.get(f"/admin/accounts/transfer/?{query}").context["cl"]
+        found = Transfer.objects.filter(created_at__date=day).count()
+        assert len(page.result_list) == min(found, page.list_per_page)
 
 
 def test_a_history_without_snapshots(settings: Any) -> None:
