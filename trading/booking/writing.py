@@ -8,7 +8,7 @@ them only the orders whose answer says what global exposure was after them.
 """
 
 import json
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Final
@@ -173,16 +173,6 @@ def execute(statement: str, **parameters: Any) -> CursorWrapper:
 
 def as_json(rows: Sequence[Row]) -> str:
     return json.dumps(rows, default=str)
-
-
-def lock_exposures(instrument_ids: Iterable[int]) -> None:
-    """Lock exposure rows in the order in which ``write`` does."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT 1 FROM risk_instrumentexposure WHERE instrument_id = ANY(%s) "
-            "ORDER BY instrument_id FOR UPDATE",
-            [sorted(instrument_ids)],
-        )
 
 
 LOCK_EXPOSURES: Final = """

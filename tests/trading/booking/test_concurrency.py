@@ -26,9 +26,9 @@ from risk.bound_models import TouchedAccount
 from risk.bounds import renew_bounds
 from risk.engine import Intent
 from risk.models import GlobalExposure, Position, RiskPolicy
+from risk.services import lock_exposure
 from tests.system.deployment.processes import wait_for
 from tests.trading.conftest import Marks, Trader, order, state_of
-from trading.booking.writing import lock_exposures
 from trading.errors import ClientOrderIdConflict, OrderNotOpen
 from trading.liquidation.sweep import liquidate, sweep_liquidations
 from trading.models import Liquidation, Order, OrderStatus, Trade
@@ -312,7 +312,7 @@ def test_an_instrument_that_stays_locked_keeps_its_mark_alone(
 
     def step(**prices: str) -> StepResult:
         quotes = fixed_quotes({symbol: D(price) for symbol, price in prices.items()})
-        hold = partial(lock_exposures, [eth.pk])
+        hold = partial(lock_exposure, instrument_ids=[eth.pk])
         result = beside(together, hold, partial(run_market_step, quote_source=quotes))
         assert isinstance(result, StepResult)
         return result
@@ -335,7 +335,7 @@ def test_the_market_goes_on_while_a_step_waits_for_a_locked_instrument(
 
     def hold() -> None:
         with transaction.atomic():
-            lock_exposures([eth.pk])
+            lock_exposure(instrument_ids=[eth.pk])
             held.set()
             assert gone_on.wait(timeout=120)
 
@@ -395,7 +395,7 @@ def test_a_command_whose_mark_stays_locked_says_so_and_fails(
         with pytest.raises(CommandError, match=r"Not set .* mark price of ETHUSDT\."):
             call_command(*arguments, stdout=out)
 
-    beside(together, lambda: lock_exposures([market["ETH"].pk]), call)
+    beside(together, lambda: lock_exposure(instrument_ids=[market["ETH"].pk]), call)
     assert Instrument.objects.get(symbol="ETHUSDT").mark_price == 3200
     if command == ["replay"]:
         assert out.getvalue().startswith("2025-01-01 00:00 BTCUSDT 64000, ETHUSDT 3000")

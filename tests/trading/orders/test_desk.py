@@ -23,10 +23,9 @@ from market.services import halt_instrument, list_instrument
 from risk.denials import DENIALS
 from risk.engine import Intent
 from risk.models import GlobalExposure, RiskPolicy
-from risk.services import halt_trading
+from risk.services import halt_trading, lock_exposure
 from tests.system.deployment.processes import wait_for
 from tests.trading.conftest import Trader, order
-from trading.booking.writing import lock_exposures
 from trading.errors import ClientOrderIdConflict, OrderNotOpen
 from trading.models import Order, OrderStatus
 from trading.orders.desk import OrderDesk, Slip, _Process, close_desk, open_desk, serve
@@ -393,7 +392,7 @@ def test_what_waits_in_vain_is_withdrawn(
 
     def hold() -> bool:
         with transaction.atomic():
-            lock_exposures([market["BTC"].pk])
+            lock_exposure(instrument_ids=[market["BTC"].pk])
             held.set()
             return over.wait(timeout=120)
 
