@@ -9,7 +9,7 @@ INSTALL := $(PYTHON) -I exchange_poc/launcher/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo check test faults scale-trial image-trial mutants lint bench screenshots wheels clean-data
+.PHONY: help run demo check test faults scale-trial image-trial lab mutants lint bench screenshots wheels clean-data
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,8 @@ lint: $(VENV)/.dev ## Check style, types, import direction and missing migration
 bench: $(VENV)/.dev ## Measure on servers of its own; ARGS="--only orders" runs one part
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
+lab: $(VENV)/.lab ## Install what the policy lab needs besides
+
 screenshots: $(VENV)/.dev ## Take the pictures in docs/images with Chromium
 	@exec $(LAUNCHER) test -- tests/system/browser/screenshots.py
 
@@ -60,6 +62,9 @@ clean-data: $(VENV)/.run ## Delete the data of `make run`
 $(VENV)/.run: requirements.lock
 	@$(INSTALL) --stamp .run $^
 
-# The development lock holds all of requirements.lock.
-$(VENV)/.dev: requirements-dev.lock requirements.lock
-	@$(INSTALL) --stamp .run --stamp .dev $^
+$(VENV)/.lab: requirements-lab.lock requirements.lock
+	@$(INSTALL) --stamp .run --stamp .lab $^
+
+# The development lock holds all of the other two.
+$(VENV)/.dev: requirements-dev.lock requirements-lab.lock requirements.lock
+	@$(INSTALL) --stamp .run --stamp .lab --stamp .dev $^

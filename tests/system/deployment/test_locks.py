@@ -13,12 +13,11 @@ def entries(path: Path) -> set[str]:
     return {" ".join(line.split()) for line in text.splitlines() if re.match(r"[a-z0-9]", line)}
 
 
-def test_the_development_lock_holds_the_runtime_lock() -> None:
-    runtime, development = (
-        entries(ROOT / name) for name in ("requirements.lock", "requirements-dev.lock")
-    )
+def test_each_lock_holds_the_one_it_adds_to() -> None:
+    names = ("requirements.lock", "requirements-lab.lock", "requirements-dev.lock")
+    runtime, lab, development = (entries(ROOT / name) for name in names)
     assert len(runtime) > 50
-    assert runtime <= development
+    assert runtime < lab < development
 
 
 def test_every_locked_package_was_seen_as_a_wheel_for_all_that_the_readme_names() -> None:
