@@ -13,7 +13,9 @@ from market.kernel.amounts import ZERO
 from risk.margin import fee, is_in_breach, margin_ratio
 from risk.state import AccountState, Limits, OpenPosition
 
-#: The mode in which a close-out ends as soon as the ratio is back; any other closes everything.
+#: The mode in which a close-out closes everything.
+FULL: Final = "full"
+#: The mode in which it ends as soon as the ratio is back.
 LARGEST_LOSS_FIRST: Final = "largest_loss_first"
 
 

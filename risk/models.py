@@ -12,6 +12,7 @@ from market.kernel.amounts import AMOUNT_FIELD
 from market.kernel.constraints import are_numbers
 from market.models import RATE_FIELD, Instrument
 from risk.bound_models import AccountBound, BoundGeneration, ReferencePrice, TouchedAccount
+from risk.closing import FULL as WHOLLY
 from risk.closing import LARGEST_LOSS_FIRST as PARTLY
 
 #: What Django and all others find here, though it stands in a module of its own.
@@ -21,7 +22,7 @@ __all__ = ["AccountBound", "BoundGeneration", "ReferencePrice", "TouchedAccount"
 class LiquidationMode(models.TextChoices):
     """How far the close-out of an account in breach goes."""
 
-    FULL = "full", "Close every position"
+    FULL = WHOLLY, "Close every position"
     LARGEST_LOSS_FIRST = PARTLY, "Largest loss first, until the ratio is back"
 
 

@@ -1,1 +1,209 @@
-"""A risk policy as one frozen value, with a canonical text and a digest."""
+"""A risk policy as one frozen value, with a canonical text and a digest.
+
+It is what staff set in the console and what a study of the lab puts in its place. Decimals in USDT,
+rates and shares as shares of one.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from market.kernel.amounts import (
+    EXACT,
+    LARGEST_AMOUNT,
+    LARGEST_RATE,
+    UNIT,
+    ZERO,
+    plain,
+    round_half_even,
+)
+from market.kernel.errors import ExchangeError
+from risk.closing import FULL, LARGEST_LOSS_FIRST
+from risk.state import Limits
+
+#: The tiers that a policy has a leverage for, from the least experienced on.
+TIERS: Final = ("beginner", "intermediate", "advanced")
+MODES: Final = (FULL, LARGEST_LOSS_FIRST)
+#: The largest that the columns of whole numbers hold.
+LARGEST_COUNT: Final = 2**31 - 1
+LARGEST_LEVERAGE: Final = 2**15 - 1
+#: What a tier may use that the policy knows nothing of.
+NO_LEVERAGE: Final = 1
+
+
+class PolicyError(ExchangeError):
+    """What a policy cannot be; ``key`` is the field, or a part of it such as a tier."""
+
+    code = "invalid_policy"
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(f"{key}: {message}", key=key)
+        self.key = key
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Every column of the risk policy, and the highest leverage of each tier, sorted by tier."""
+
+    max_leverage: tuple[tuple[str, int], ...]
+    trading_halted: bool
+    max_mark_age_seconds: int
+    user_exposure_limit: Decimal
+    max_open_orders: int
+    global_exposure_threshold: Decimal
+    liquidation_threshold: Decimal
+    liquidation_mode: str
+    liquidation_fee_rate: Decimal
+    price_collar: Decimal
+
+    def limits(self, tier: str, suspended: bool = False) -> Limits:
+        """Return the rules in force for an account of a tier."""
+        common = {name: getattr(self, name) for name in COMMON}
+        highest = dict(self.max_leverage).get(tier, NO_LEVERAGE)
+        return Limits(suspended=suspended, max_leverage=highest, **common)
+
+    @property
+    def canonical(self) -> str:
+        """The same text for the same policy, in TOML: ``policy_from`` reads it back."""
+        return "".join(f"{name} = {as_toml(getattr(self, name))}\n" for name in sorted(NAMES))
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the canonical text."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()
+
+
+NAMES: Final = tuple(field.name for field in fields(Policy))
+#: What a policy and the limits of an account have in common.
+COMMON: Final = sorted({field.name for field in fields(Limits)} & set(NAMES) - {"max_leverage"})
+
+
+def policy_of(row: Any, *, limits: Mapping[str, int]) -> Policy:
+    """Return the policy whose columns ``row`` has as attributes, with leverage limits by tier."""
+    columns = {name: getattr(row, name) for name in NAMES if name != "max_leverage"}
+    return Policy(max_leverage=tuple(sorted(limits.items())), **columns)
+
+
+def as_toml(value: Any) -> str:
+    """Write a value of a policy as TOML has it."""
+    if isinstance(value, tuple):
+        return f"{{ {', '.join(f'{key} = {one}' for key, one in value)} }}"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Decimal):
+        return plain(EXACT.plus(value))  # no minus before a zero
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def policy_from(values: Mapping[str, Any], base: Policy) -> Policy:
+    """Return ``base`` with other values. Raises PolicyError at the first that cannot be.
+
+    What is bound by the database is bound here alike. ``max_leverage`` is one for all tiers, or
+    says it by tier; a tier that it leaves out keeps that of ``base``.
+    """
+    checked: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in CHECKS:
+            raise PolicyError(key, f"unknown; a policy has {', '.join(sorted(NAMES))}.")
+        checked[key] = CHECKS[key](key, value)
+    if "max_leverage" in checked:
+        by_tier = dict(base.max_leverage) | checked["max_leverage"]
+        checked["max_leverage"] = tuple(sorted(by_tier.items()))
+    return replace(base, **checked)
+
+
+def leverage_by_tier(key: str, value: Any) -> dict[str, int]:
+    """Return the highest leverages that were asked for, by tier."""
+    by_tier = value if isinstance(value, Mapping) else dict.fromkeys(TIERS, value)
+    for tier in by_tier:
+        if tier not in TIERS:
+            raise PolicyError(f"{key}.{tier}", f"unknown; the tiers are {', '.join(TIERS)}.")
+    check = whole_number(1, LARGEST_LEVERAGE)
+    return {
+        tier: check(key if by_tier is not value else f"{key}.{tier}", one)
+        for tier, one in by_tier.items()
+    }
+
+
+def whole_number(least: int, most: int) -> Callable[[str, Any], int]:
+    """Return the check of a whole number within bounds."""
+
+    def check(key: str, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise PolicyError(key, f"a whole number from {least} to {most}, not {value!r}.")
+        return value
+
+    return check
+
+
+def number(least: Decimal, most: Decimal) -> Callable[[str, Any], Decimal]:
+    """Return the check of a decimal within bounds, of eight places at most."""
+    allowed = f"a decimal from {plain(least)} to {plain(most)} with 8 places at most"
+
+    def check(key: str, value: Any) -> Decimal:
+        if not isinstance(value, int | Decimal) or isinstance(value, bool):
+            raise PolicyError(key, f"{allowed}, not {value!r}.")
+        asked = Decimal(value)
+        if not (asked.is_finite() and least <= asked <= most and round_half_even(asked) == asked):
+            raise PolicyError(key, f"{allowed}, not {value}.")
+        return round_half_even(asked)
+
+    return check
+
+
+def yes_or_no(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise PolicyError(key, f"true or false, not {value!r}.")
+    return value
+
+
+def close_out_mode(key: str, value: Any) -> str:
+    if value not in MODES:
+        raise PolicyError(key, f"one of {', '.join(MODES)}, not {value!r}.")
+    return str(value)
+
+
+amount: Final = number(ZERO, LARGEST_AMOUNT)
+count: Final = whole_number(0, LARGEST_COUNT)
+CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
+    "max_leverage": leverage_by_tier,
+    "trading_halted": yes_or_no,
+    "max_mark_age_seconds": count,
+    "user_exposure_limit": amount,
+    "max_open_orders": count,
+    "global_exposure_threshold": amount,
+    "liquidation_threshold": amount,
+    "liquidation_mode": close_out_mode,
+    "liquidation_fee_rate": number(ZERO, 1 - UNIT),
+    "price_collar": number(UNIT, LARGEST_RATE),
+}
+
+#: What an exchange starts with.
+SEED: Final = Policy(
+    max_leverage=(("advanced", 20), ("beginner", 5), ("intermediate", 10)),
+    trading_halted=False,
+    max_mark_age_seconds=3600,
+    user_exposure_limit=Decimal(5_000_000),
+    max_open_orders=200,
+    global_exposure_threshold=Decimal(10_000_000),
+    liquidation_threshold=Decimal("0.5"),
+    liquidation_mode=FULL,
+    liquidation_fee_rate=ZERO,
+    price_collar=Decimal("0.3"),
+)
+#: Retail leverage as ESMA's product intervention has it for crypto assets, closed out at half.
+ESMA: Final = policy_from({"max_leverage": 2, "liquidation_threshold": Decimal("0.5")}, SEED)
+#: Leverage as unregulated venues offer it, no limit that binds, closed out only below nothing.
+NONE: Final = policy_from(
+    {
+        "max_leverage": 125,
+        "user_exposure_limit": LARGEST_AMOUNT,
+        "global_exposure_threshold": LARGEST_AMOUNT,
+        "liquidation_threshold": 0,
+    },
+    SEED,
+)
+PRESETS: Final[Mapping[str, Policy]] = {"seed": SEED, "esma": ESMA, "none": NONE}

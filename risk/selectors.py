@@ -15,8 +15,10 @@ from django.db.models.expressions import RawSQL
 
 from accounts.selectors import account_of
 from market.kernel.amounts import ZERO
+from market.kernel.snapshot import consistent_read
 from market.models import Instrument
-from risk.models import GlobalExposure, Position, PositionStatus, RiskPolicy
+from risk.models import GlobalExposure, LeverageLimit, Position, PositionStatus, RiskPolicy
+from risk.policy import Policy, policy_of
 from risk.state import (
     AccountState,
     InstrumentState,
@@ -161,6 +163,13 @@ def as_open_position(row: Position) -> OpenPosition:
 def get_policy() -> RiskPolicy:
     """Return the one policy row."""
     return RiskPolicy.objects.get(id=1)
+
+
+def policy_in_force() -> Policy:
+    """Return the policy as one value, with the leverage limits, all as they are at one moment."""
+    with consistent_read():
+        limits = LeverageLimit.objects.values_list("tier", "max_leverage")
+        return policy_of(get_policy(), limits=dict(limits))
 
 
 def price_collar(*, instrument: Instrument) -> Decimal:

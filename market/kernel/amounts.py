@@ -23,6 +23,10 @@ EXACT: Final = Context(
 #: Keyword arguments of a model field that holds an amount, a price or a size.
 AMOUNT_FIELD: Final[dict[str, Any]] = {"max_digits": 28, "decimal_places": 8}
 
+#: The largest values of an ``AMOUNT_FIELD`` column and of one that holds a rate.
+LARGEST_AMOUNT: Final = Decimal("99999999999999999999.99999999")
+LARGEST_RATE: Final = Decimal("9999.99999999")
+
 #: Sizes and prices in requests stay below this bound, so that every notional fits its column.
 LARGEST_INPUT: Final = Decimal("1000000000")
 

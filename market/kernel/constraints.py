@@ -1,14 +1,12 @@
 """What check constraints of every app share: a stored amount is a number."""
 
 from decimal import Decimal
-from typing import Final
 
 from django.db.models import Q, Value
 from django.db.models.functions import Greatest
 from django.db.models.lookups import LessThanOrEqual
 
-#: The largest value of an ``AMOUNT_FIELD`` column.
-LARGEST_AMOUNT: Final = Decimal("99999999999999999999.99999999")
+from market.kernel.amounts import LARGEST_AMOUNT
 
 
 def are_numbers(*names: str, largest: Decimal = LARGEST_AMOUNT) -> Q:

@@ -1,0 +1,249 @@
+"""A policy is one value: the same text and digest for the same rules, another for any other."""
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.db import DataError, IntegrityError, transaction
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accounts.models import Tier
+from market.kernel.amounts import LARGEST_AMOUNT, UNIT
+from risk.models import LeverageLimit, LiquidationMode, RiskPolicy
+from risk.policy import MODES, PRESETS, TIERS, Policy, PolicyError, policy_from
+from risk.selectors import policy_in_force, read_risk_state
+from risk.services import change_policy, set_leverage_limit
+from risk.state import Limits
+from tests.trading.conftest import Trader
+
+D = Decimal
+SEED = PRESETS["seed"]
+COLUMNS = {field.name: field for field in RiskPolicy._meta.fields if field.name != "id"}
+#: Another value than the seed's, for each field.
+OTHER: dict[str, Any] = {
+    "max_leverage": {"beginner": 4},
+    "trading_halted": True,
+    "max_mark_age_seconds": 60,
+    "user_exposure_limit": D("0.00000001"),
+    "max_open_orders": 0,
+    "global_exposure_threshold": D(1),
+    "liquidation_threshold": D("0.50000001"),
+    "liquidation_mode": "largest_loss_first",
+    "liquidation_fee_rate": D("0.01"),
+    "price_collar": D("0.31"),
+}
+
+amounts = st.decimals(0, 10**12, places=8)
+counts = st.integers(0, 2**31 - 1)
+leverages = st.integers(1, 125)
+values = st.fixed_dictionaries(
+    {
+        "max_leverage": st.fixed_dictionaries(dict.fromkeys(TIERS, leverages)),
+        "trading_halted": st.booleans(),
+        "max_mark_age_seconds": counts,
+        "user_exposure_limit": amounts,
+        "max_open_orders": counts,
+        "global_exposure_threshold": amounts,
+        "liquidation_threshold": st.decimals(0, 2, places=8),
+        "liquidation_mode": st.sampled_from(MODES),
+        "liquidation_fee_rate": st.decimals(0, D("0.99999999"), places=8),
+        "price_collar": st.decimals(UNIT, 9999, places=8),
+    }
+)
+
+
+@given(values, st.randoms(use_true_random=False))
+def test_its_text_is_the_same_however_it_was_written(asked: dict[str, Any], chance: Any) -> None:
+    """In any order of keys, with any zeros behind a decimal's digits, or without."""
+    again = list(asked.items())
+    chance.shuffle(again)
+    spelled = {key: shorter(value) for key, value in again}
+    one, other = policy_from(asked, SEED), policy_from(spelled, PRESETS["none"])
+    assert one == other
+    assert one.canonical == other.canonical
+    assert one.digest == other.digest
+
+
+def shorter(value: Any) -> Any:
+    """Return a decimal without zeros at its end, and a mapping the other way round."""
+    if isinstance(value, dict):
+        return dict(reversed(value.items()))
+    return value.normalize() if isinstance(value, Decimal) else value
+
+
+@given(values)
+def test_its_text_says_all_of_it(asked: dict[str, Any]) -> None:
+    policy = policy_from(asked, SEED)
+    read = tomllib.loads(policy.canonical, parse_float=Decimal)
+    assert policy_from(read, PRESETS["none"]) == policy
+
+
+def test_its_text_reads_like_a_study() -> None:
+    assert SEED.canonical.splitlines() == [
+        "global_exposure_threshold = 10000000",
+        "liquidation_fee_rate = 0",
+        'liquidation_mode = "full"',
+        "liquidation_threshold = 0.5",
+        "max_leverage = { advanced = 20, beginner = 5, intermediate = 10 }",
+        "max_mark_age_seconds = 3600",
+        "max_open_orders = 200",
+        "price_collar = 0.3",
+        "trading_halted = false",
+        "user_exposure_limit = 5000000",
+    ]
+
+
+def test_a_zero_has_no_sign() -> None:
+    written = {"liquidation_fee_rate": D("-0")}
+    assert policy_from(written, SEED).digest == SEED.digest
+
+
+def test_a_change_of_any_field_changes_the_digest() -> None:
+    digests = {SEED.digest}
+    for field in fields(Policy):
+        digests.add(policy_from({field.name: OTHER[field.name]}, SEED).digest)
+    assert len(digests) == len(fields(Policy)) + 1
+    for tier in TIERS:
+        digests.add(policy_from({"max_leverage": {tier: 3}}, SEED).digest)
+    assert len(digests) == len(fields(Policy)) + 1 + len(TIERS)
+
+
+def test_every_column_is_part_of_it() -> None:
+    """Those of the leverage limits by their tier; that of the row is its one key."""
+    assert {field.name for field in fields(Policy)} == {*COLUMNS, "max_leverage"}
+    assert {field.name for field in LeverageLimit._meta.fields} == {"tier", "max_leverage"}
+    assert list(TIERS) == Tier.values
+    assert list(MODES) == LiquidationMode.values
+
+
+@pytest.mark.django_db
+def test_a_new_exchange_has_the_policy_seed() -> None:
+    assert policy_in_force() == SEED
+
+
+@pytest.mark.django_db
+def test_the_policy_in_force_is_what_staff_have_set() -> None:
+    for name, value in OTHER.items():
+        if name != "max_leverage":
+            change_policy(changes={name: value})
+    beginners = LeverageLimit.objects.get(tier="beginner")
+    set_leverage_limit(limit=beginners, max_leverage=4)
+    assert policy_in_force() == policy_from(OTHER, SEED)
+
+
+def test_the_limits_of_an_account_are_those_that_an_order_is_held_against(trader: Trader) -> None:
+    for tier in TIERS:
+        read = read_risk_state(account_id=trader(tier=tier).account.pk)
+        assert policy_in_force().limits(tier) == read.limits
+
+
+@pytest.mark.django_db
+def test_a_tier_without_a_row_has_no_leverage(trader: Trader) -> None:
+    user = trader(tier="advanced")
+    LeverageLimit.objects.filter(tier="advanced").delete()
+    read = read_risk_state(account_id=user.account.pk).limits
+    assert policy_in_force().limits("advanced") == read
+    assert read.max_leverage == 1
+
+
+def test_limits_know_who_is_suspended() -> None:
+    assert SEED.limits("beginner", suspended=True) == replace(
+        SEED.limits("beginner"), suspended=True
+    )
+    assert isinstance(SEED.limits("beginner"), Limits)
+
+
+def bounds() -> Iterator[tuple[str, Any, bool]]:
+    """Yield values at the bounds of each field and beyond, and whether they are taken."""
+    for name in ("max_mark_age_seconds", "max_open_orders"):
+        yield from ((name, value, True) for value in (0, 2**31 - 1))
+        yield from ((name, value, False) for value in (-1, 2**31))
+    for name in ("user_exposure_limit", "global_exposure_threshold", "liquidation_threshold"):
+        yield from ((name, value, True) for value in (D(0), LARGEST_AMOUNT))
+        yield from (
+            (name, value, False)
+            for value in (-UNIT, LARGEST_AMOUNT + UNIT, D("NaN"), D("Infinity"))
+        )
+    yield from (("liquidation_fee_rate", value, True) for value in (D(0), 1 - UNIT))
+    yield from (("liquidation_fee_rate", value, False) for value in (-UNIT, D(1), D("NaN")))
+    yield from (("price_collar", value, True) for value in (UNIT, D("9999.99999999")))
+    yield from (("price_collar", value, False) for value in (D(0), D(10_000), D("NaN")))
+    yield from (("liquidation_mode", value, True) for value in MODES)
+    yield "liquidation_mode", "half", False
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("name", "value", "taken"), bounds())
+def test_its_bounds_are_the_database_s(name: str, value: Any, taken: bool) -> None:
+    def stored() -> None:
+        RiskPolicy.objects.update(**{name: value})
+
+    assert is_taken(lambda: policy_from({name: value}, SEED)) is taken
+    assert is_taken(stored) is taken
+    if taken:
+        assert policy_in_force() == policy_from({name: value}, SEED)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("leverage", "taken"), [(0, False), (1, True), (32767, True), (32768, False)]
+)
+def test_the_bounds_of_leverage_are_the_database_s(leverage: int, taken: bool) -> None:
+    def stored() -> None:
+        LeverageLimit.objects.update(max_leverage=leverage)
+
+    assert is_taken(lambda: policy_from({"max_leverage": leverage}, SEED)) is taken
+    assert is_taken(stored) is taken
+
+
+def is_taken(call: Any) -> bool:
+    """Tell whether a call passes, where the alternative is a refusal."""
+    try:
+        with transaction.atomic():
+            call()
+    except (PolicyError, IntegrityError, DataError, ValidationError, ArithmeticError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "says"),
+    [
+        ({"liquidation_treshold": 1}, "liquidation_treshold", "unknown; a policy has global"),
+        ({"max_leverage": {"expert": 3}}, "max_leverage.expert", "the tiers are beginner,"),
+        ({"max_leverage": {"beginner": 0}}, "max_leverage.beginner", "from 1 to 32767, not 0"),
+        ({"max_leverage": D("2.5")}, "max_leverage", "a whole number from 1"),
+        ({"max_leverage": True}, "max_leverage", "a whole number from 1"),
+        ({"liquidation_threshold": 0.5}, "liquidation_threshold", "a decimal from 0 to"),
+        ({"liquidation_threshold": True}, "liquidation_threshold", "a decimal from 0 to"),
+        ({"liquidation_threshold": D("0.123456789")}, "liquidation_threshold", "8 places"),
+        ({"trading_halted": 1}, "trading_halted", "true or false, not 1"),
+        ({"liquidation_mode": ["full"]}, "liquidation_mode", "one of full, largest_loss_first"),
+    ],
+)
+def test_what_a_policy_cannot_be(values: dict[str, Any], key: str, says: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        policy_from(values, SEED)
+    assert refused.value.key == key
+    assert says in refused.value.message
+    assert str(refused.value).startswith(f"invalid_policy: {key}: ")
+
+
+def test_a_leverage_is_for_all_tiers_or_by_tier() -> None:
+    assert dict(policy_from({"max_leverage": 3}, SEED).max_leverage) == dict.fromkeys(TIERS, 3)
+    by_tier = policy_from({"max_leverage": {"advanced": 50}}, SEED)
+    assert dict(by_tier.max_leverage) == {"beginner": 5, "intermediate": 10, "advanced": 50}
+
+
+def test_the_presets() -> None:
+    esma, none = PRESETS["esma"], PRESETS["none"]
+    assert dict(esma.max_leverage) == dict.fromkeys(TIERS, 2)
+    assert esma.liquidation_threshold == D("0.5")
+    assert dict(none.max_leverage) == dict.fromkeys(TIERS, 125)
+    assert none.liquidation_threshold == 0
+    assert none.user_exposure_limit == none.global_exposure_threshold == LARGEST_AMOUNT
