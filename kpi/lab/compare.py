@@ -7,9 +7,11 @@ doing. Seeds speak of sampling, not of markets: variants are never pooled, but s
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 
+from kpi.lab.errors import LabNotInstalled
 from kpi.lab.metrics import METRICS
+from kpi.lab.specs import Study
 from market.kernel.amounts import EXACT, plain, round_half_even
 
 if TYPE_CHECKING:
@@ -97,10 +99,10 @@ class Comparison(TypedDict):
     tails: list[Tail]
 
 
-def compare(study: Any, results: Mapping[tuple[str, int, str], Metrics]) -> Comparison:
+def compare(study: Study, results: Mapping[tuple[str, int, str], Metrics]) -> Comparison:
     """Compare the policies of a study by the cells that there are.
 
-    A pair counts where both of its cells have the metric.
+    A pair counts where both of its cells have the metric. Raises LabNotInstalled.
     """
     cells = {Cell(*place): _whole(metrics) for place, metrics in results.items()}
     policies = [policy.name for policy in study.policies]
@@ -151,8 +153,10 @@ class _Table:
 
     def differences(self, policies: Sequence[str], variant: str) -> Iterator[Difference]:
         """Yield each metric's differences, those of one metric adjusted for their number."""
-        from kpi.lab.resampling import certainty, holm
-
+        try:
+            from kpi.lab.resampling import certainty, holm
+        except ImportError as error:
+            raise LabNotInstalled from error
         others = [policy for policy in policies if policy != self.baseline]
         for metric in METRICS:
             paired = {policy: self.pairs(metric, policy, variant) for policy in others}

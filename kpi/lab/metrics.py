@@ -7,11 +7,11 @@ Amounts and shares are exact decimals, counts whole numbers.
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from kpi.lab.keys import TIERS
 from risk.denials import DENIALS
 
 Better = Literal["less", "more", "neither"]
 
-TIERS: Final = ("beginner", "intermediate", "advanced")
 #: The moves of all marks, in percent, for which LaR is told.
 LAR_MOVES: Final = (1, 2, 3, 5, 10)
 #: Within this time a price that comes back says that closing out was early.
