@@ -1,0 +1,179 @@
+"""Many accounts at once: balances and positions in arrays, and what they are worth at marks.
+
+Amounts in units, sizes in lots (a short is negative), prices in ticks. Arrays by instrument are
+[I, N], so that one instrument of all accounts lies in one piece; ``rows`` picks accounts.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from decimal import Decimal
+from functools import cached_property
+from operator import mul
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from market.kernel.amounts import EXACT, LARGEST_INPUT
+from risk.arrays.units import (
+    LARGEST,
+    UNITS,
+    Flags,
+    OutOfRange,
+    Whole,
+    ceil_times_rate,
+    exact_units,
+    rate_units,
+    units,
+)
+from risk.state import InstrumentState
+
+
+@dataclass(frozen=True, eq=False)
+class Instruments:
+    """What can be traded. ``unit`` is what a lot is worth at a price of one tick, in units."""
+
+    symbols: tuple[str, ...]
+    tick: tuple[Decimal, ...]
+    lot: tuple[Decimal, ...]
+    unit: Whole
+    min_notional: Whole
+    taker_fee: Whole
+
+    @classmethod
+    def of(cls, states: Sequence[InstrumentState]) -> Self:
+        """Return instruments as the exchange lists them."""
+        return cls(
+            symbols=tuple(state.symbol for state in states),
+            tick=tuple(state.tick_size for state in states),
+            lot=tuple(state.lot_size for state in states),
+            unit=np.array([units(EXACT.multiply(s.tick_size, s.lot_size)) for s in states]),
+            min_notional=np.array([units(state.min_notional) for state in states]),
+            taker_fee=np.array([rate_units(state.taker_fee_rate) for state in states]),
+        )
+
+    @cached_property
+    def by_symbol(self) -> Whole:
+        """The instruments' indices in the order of their symbols."""
+        return np.array(sorted(range(len(self.symbols)), key=self.symbols.__getitem__))
+
+    @cached_property
+    def first_too_large(self) -> Whole:
+        """The least lots that are no size of an order any more."""
+        bounds = [-(-exact_units(LARGEST_INPUT) // exact_units(lot)) for lot in self.lot]
+        return np.array(bounds)
+
+    @cached_property
+    def _units(self) -> list[int]:
+        return list(self.unit.tolist())
+
+    def lot_values(self, marks: Whole) -> list[int]:
+        """Return what a lot of each is worth at marks [I], in units."""
+        values = list(map(mul, self._units, marks.tolist()))
+        if max(values) > LARGEST:
+            raise OutOfRange(f"A lot is worth more than {LARGEST // UNITS:,} USDT at a mark.")
+        return values
+
+
+@dataclass
+class Book:
+    """Accounts and what they hold. Only ``place`` and ``close_out`` change what is held.
+
+    Of each account the balance, and over its instruments the costs, the margins and the notional at
+    each marks asked for are at most ``LARGEST``: what is larger raises OutOfRange.
+    """
+
+    instruments: Instruments
+    tier: NDArray[np.int8]
+    balance: Whole
+    lots: Whole
+    cost: Whole
+    margin: Whole
+    reserved_margin: Whole
+    reserved_notional: Whole
+    suspended: Flags
+    #: Of each instrument, lots that nobody holds more of.
+    widest: list[int] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.widest = np.abs(self.lots).max(axis=1, initial=0).tolist()
+        for name in ("balance", "reserved_margin", "reserved_notional"):
+            refuse_above([getattr(self, name)], name)
+        refuse_above(np.abs(self.cost), "cost")
+        refuse_above(self.margin, "margin")
+
+    @classmethod
+    def empty(cls, instruments: Instruments, tier: NDArray[np.int8], balance: Whole) -> Self:
+        """Return accounts that hold nothing."""
+        held = (len(instruments.symbols), len(balance))
+        return cls(
+            instruments,
+            tier=tier,
+            balance=balance.copy(),
+            lots=np.zeros(held, np.int64),
+            cost=np.zeros(held, np.int64),
+            margin=np.zeros(held, np.int64),
+            reserved_margin=np.zeros_like(balance),
+            reserved_notional=np.zeros_like(balance),
+            suspended=np.zeros(len(balance), np.bool_),
+        )
+
+    def copy(self) -> Self:
+        """Return the same accounts, to be changed by themselves."""
+        arrays = {one.name: getattr(self, one.name) for one in fields(self)[1:] if one.init}
+        return replace(self, **{name: array.copy() for name, array in arrays.items()})
+
+    def lot_values(self, marks: Whole) -> Whole:
+        """Return what a lot of each instrument is worth at marks [I], in units.
+
+        Raises OutOfRange where an account's positions are worth too much there.
+        """
+        values = self.instruments.lot_values(marks)
+        if sum(map(mul, self.widest, values)) > LARGEST:
+            refuse_above(self._notionals(values), "notional")
+        return np.array(values)
+
+    def _notionals(self, values: list[int]) -> Iterable[Whole]:
+        for lots, value in zip(self.lots, values, strict=True):
+            size = np.abs(lots)
+            yield np.where(size > LARGEST // value, LARGEST + 1, size * value)
+
+    def equity(self, marks: Whole, rows: Whole | None = None) -> Whole:
+        """Return balance + unrealised P&L at marks [I]."""
+        worth = self.lot_values(marks) @ of(self.lots, rows)
+        return of(self.balance, rows) + worth - of(self.cost, rows).sum(axis=0)
+
+    def position_margin(self, rows: Whole | None = None) -> Whole:
+        return of(self.margin, rows).sum(axis=0)
+
+    def exposure(self, marks: Whole, rows: Whole | None = None) -> Whole:
+        """Return the notional of positions at marks [I] + that reserved by open orders."""
+        notional = self.lot_values(marks) @ np.abs(of(self.lots, rows))
+        return notional + of(self.reserved_notional, rows)
+
+    def needed(self, threshold: int, rows: Whole | None = None) -> Whole:
+        """Return the least equity that is not in breach: ``threshold × margin``, rounded up.
+
+        Equity is whole, so that it lies below the product where it lies below this.
+        """
+        return ceil_times_rate(self.position_margin(rows), threshold)
+
+    def slack(self, marks: Whole, threshold: int, rows: Whole | None = None) -> Whole:
+        """Return the equity above what is needed: below zero in breach."""
+        return self.equity(marks, rows) - self.needed(threshold, rows)
+
+
+def of(array: Whole, rows: Whole | None) -> Whole:
+    """Return the columns of accounts, or all of them."""
+    return array if rows is None else array.take(rows, axis=-1)
+
+
+def refuse_above(parts: Iterable[Whole], what: str, rows: Whole | None = None) -> None:
+    """Raise OutOfRange where parts of an account's amount come to more than ``LARGEST``."""
+    total: Whole | int = 0
+    for part in parts:
+        total = np.where(part > LARGEST, part, total + part)
+        if (total > LARGEST).any():
+            column = int(total.argmax())
+            row = column if rows is None else rows[column]
+            raise OutOfRange(f"Account {row}: its {what} is above {LARGEST // UNITS:,} USDT.")

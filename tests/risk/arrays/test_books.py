@@ -1,0 +1,127 @@
+"""What accounts in arrays are worth is what the exchange says of each of them."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from risk.arrays.books import Book, Instruments
+from risk.arrays.rules import Rules
+from risk.arrays.units import LARGEST, UNITS, OutOfRange
+from risk.policy import PRESETS, TIERS, policy_from
+from tests.risk.arrays.cases import HUGE, TINY, USUAL, Scale, cases, in_usdt
+
+D = Decimal
+
+
+def test_accounts_are_worth_what_the_exchange_says() -> None:
+    near, breaches = 0, 0
+    for _, case in cases(seed=1):
+        book, marks = case.book, case.marks
+        threshold = Rules.of(case.policy).threshold
+        states = [case.state(row) for row in range(len(book.balance))]
+        assert in_usdt(book.equity(marks)) == [state.equity for state in states]
+        assert in_usdt(book.exposure(marks)) == [state.exposure for state in states]
+        assert in_usdt(book.position_margin()) == [state.position_margin for state in states]
+        breach = [state.is_in_breach(case.policy.liquidation_threshold) for state in states]
+        slack = book.slack(marks, threshold)
+        assert (slack < 0).tolist() == breach
+        breaches, near = breaches + sum(breach), near + int((np.abs(slack) < 2).sum())
+    assert breaches > 100
+    assert near > 100
+
+
+def test_some_accounts_are_worth_the_same_as_among_all() -> None:
+    for rng, case in cases(seed=2, trials=1_000):
+        book, marks = case.book, case.marks
+        rows = np.flatnonzero(rng.random(len(book.balance)) < 0.3)
+        assert (book.equity(marks, rows) == book.equity(marks)[rows]).all()
+        assert (book.exposure(marks, rows) == book.exposure(marks)[rows]).all()
+        assert (book.position_margin(rows) == book.position_margin()[rows]).all()
+        assert (book.slack(marks, UNITS // 3, rows) == book.slack(marks, UNITS // 3)[rows]).all()
+
+
+def lone(scale: Scale, balance: int = 0) -> Book:
+    return Book.empty(Instruments.of(scale.listed), np.zeros(1, np.int8), np.array([balance]))
+
+
+def test_accounts_begin_flat_and_a_copy_is_changed_by_itself() -> None:
+    balance = np.array([5])
+    book = Book.empty(Instruments.of(TINY.listed), np.zeros(1, np.int8), balance)
+    copy = book.copy()
+    copy.balance[0], copy.lots[1, 0] = 7, 3
+    assert (book.balance[0], balance[0], book.lots.any()) == (5, 5, False)
+    assert book.slack(np.ones(3, np.int64), UNITS // 2).tolist() == [5]
+
+
+@pytest.mark.parametrize("column", ["balance", "reserved_margin", "reserved_notional"])
+def test_the_largest_amount_of_an_account_belongs_to_the_range(column: str) -> None:
+    book = lone(USUAL)
+    assert replace(book, **{column: np.array([LARGEST])})
+    with pytest.raises(OutOfRange, match="Account 0"):
+        replace(book, **{column: np.array([LARGEST + 1])})
+
+
+@pytest.mark.parametrize(("column", "sign"), [("cost", 1), ("cost", -1), ("margin", 1)])
+def test_the_sum_over_instruments_is_what_is_held_against_the_range(column: str, sign: int) -> None:
+    book, half = lone(HUGE), LARGEST // 2
+    assert replace(book, **{column: np.array([[half * sign], [half]])})
+    with pytest.raises(OutOfRange, match=column):
+        replace(book, **{column: np.array([[half * sign], [half + 1]])})
+
+
+def test_a_notional_is_held_against_the_range_at_the_marks_asked_for() -> None:
+    """9e9 USDT of two instruments, whose lots are 0.1 and 0.01 USDT at a mark of 10,000."""
+    book = lone(HUGE)
+    book = replace(book, lots=np.array([[-80_000_000_000], [100_000_000_000]]))
+    at_most = np.array([1_000_000, 10_000])
+    assert book.exposure(at_most).tolist() == [LARGEST]
+    assert book.equity(at_most).tolist() == [-7 * 10**9 * UNITS]
+    for beyond in ([1_000_001, 10_000], [1_000_000, 10_001], [2**40, 1], [1, 2**62 // 100]):
+        with pytest.raises(OutOfRange):
+            book.exposure(np.array(beyond))
+
+
+def test_one_wide_account_of_each_instrument_is_in_range() -> None:
+    """Each alone is within it, though the widest of both together are not."""
+    book = Book.empty(Instruments.of(HUGE.listed), np.zeros(2, np.int8), np.zeros(2, np.int64))
+    lots = np.array([[80_000_000_000, 0], [0, -600_000_000_000]])
+    book = replace(book, lots=lots)
+    marks = np.array([1_000_000, 10_000])
+    assert book.exposure(marks).tolist() == [8 * 10**9 * UNITS, 6 * 10**9 * UNITS]
+
+
+def test_an_instrument_is_one_whose_notionals_are_whole() -> None:
+    listed = Instruments.of(USUAL.listed)
+    assert listed.unit.tolist() == [10, 100, 1_000]
+    assert listed.min_notional.tolist() == [5 * UNITS, 5 * UNITS, UNITS]
+    assert listed.taker_fee.tolist() == [50_000, 45_679, 100_000]
+    assert [listed.symbols[index] for index in listed.by_symbol] == [
+        "BTCUSDT",
+        "DOGEUSDT",
+        "ETHUSDT",
+    ]
+    with pytest.raises(ValueError, match="eight decimal places"):
+        Instruments.of([replace(USUAL.listed[0], lot_size=D("0.0000001"))])
+
+
+def test_a_policy_becomes_whole_numbers() -> None:
+    values = {
+        "max_leverage": {"beginner": 2, "intermediate": 3, "advanced": 7},
+        "user_exposure_limit": D("20000000000"),
+        "global_exposure_threshold": D("1234.5"),
+        "liquidation_threshold": D("0.25"),
+        "liquidation_mode": "largest_loss_first",
+        "liquidation_fee_rate": D("0.01"),
+        "trading_halted": True,
+    }
+    rules = Rules.of(policy_from(values, base=PRESETS["seed"]))
+    assert dict(zip(TIERS, rules.max_leverage.tolist(), strict=True)) == values["max_leverage"]
+    assert (rules.user_exposure_limit, rules.threshold) == (2 * 10**18, UNITS // 4)
+    assert (rules.global_exposure_threshold, rules.fee_rate) == (123_450_000_000, 1_000_000)
+    assert (rules.partly, rules.halted) == (True, True)
+    seed = Rules.of(PRESETS["seed"])
+    assert (seed.partly, seed.halted, seed.max_leverage.tolist()) == (False, False, [5, 10, 20])
+    with pytest.raises(OutOfRange):
+        Rules.of(policy_from({"liquidation_threshold": D("5.1")}, base=PRESETS["seed"]))
