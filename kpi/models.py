@@ -1,6 +1,6 @@
 """What is watched and kept: heartbeats, KPI snapshots, ledger checks, alerts and their rules.
 
-The models of the audit trail stand in ``kpi.audit``.
+The models of the audit trail stand in ``kpi.audit``, those of the lab in ``kpi.lab``.
 """
 
 from django.contrib.postgres.fields import ArrayField
@@ -10,11 +10,21 @@ from simple_history.models import HistoricalRecords
 
 from accounts.models import User
 from kpi.audit.models import AuditCheck, AuditHead, AuditKind, AuditRecord
+from kpi.lab.models import CellState, LabCell, LabStudy, LabStudyCell
 from market.kernel.amounts import AMOUNT_FIELD
 from market.models import Instrument
 
 #: What Django and all others find here, though it stands in modules of its own.
-__all__ = ["AuditCheck", "AuditHead", "AuditKind", "AuditRecord"]
+__all__ = [
+    "AuditCheck",
+    "AuditHead",
+    "AuditKind",
+    "AuditRecord",
+    "CellState",
+    "LabCell",
+    "LabStudy",
+    "LabStudyCell",
+]
 
 
 class Heartbeat(models.Model):

@@ -61,11 +61,13 @@ def resume_trading() -> None:
 
 
 @transaction.atomic
-def change_policy(*, changes: Mapping[str, Any], version: str | None = None) -> None:
+def change_policy(
+    *, changes: Mapping[str, Any], version: str | None = None, reason: str = ""
+) -> None:
     """Change fields of the risk policy, with history; what is as asked for already stays as it is.
 
-    A limit below what is at stake closes nothing: it holds back what would open more.
-    Raises StaleVersion as ``lock_row`` does.
+    A limit below what is at stake closes nothing: it holds back what would open more. History and
+    audit trail keep the ``reason``. Raises StaleVersion as ``lock_row`` does.
     """
     policy = RiskPolicy.objects.get(id=1)
     lock_row(policy, version=version)
@@ -74,17 +76,19 @@ def change_policy(*, changes: Mapping[str, Any], version: str | None = None) -> 
         return
     for field in changed:
         setattr(policy, field, changes[field])
+    policy._change_reason = reason  # type: ignore[attr-defined]
     policy.save(update_fields=changed)
 
 
 @transaction.atomic
 def set_leverage_limit(
-    *, limit: LeverageLimit, max_leverage: int, version: str | None = None
+    *, limit: LeverageLimit, max_leverage: int, version: str | None = None, reason: str = ""
 ) -> None:
     """Set the highest leverage of a tier's new orders, with history.
 
-    Raises StaleVersion as ``lock_row`` does.
+    History and audit trail keep the ``reason``. Raises StaleVersion as ``lock_row`` does.
     """
     lock_row(limit, version=version)
     limit.max_leverage = max_leverage
+    limit._change_reason = reason  # type: ignore[attr-defined]
     limit.save(update_fields=["max_leverage"])

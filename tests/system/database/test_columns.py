@@ -22,6 +22,8 @@ BY_FILL = "moves with fills until the end"
 BY_END = "written with the end"
 BY_SETTLING = "written when staff settle it"
 BY_RELEASE = "written when staff release it"
+BY_CLAIM = "written when a process claims it"
+BY_RESULT = "written with the result, and then final"
 PRIVATE = "a person's own, no right and no limit"
 OF_MARKET = "moves with the market, by no person's choice"
 
@@ -43,6 +45,28 @@ UNGUARDED: Reasons = {
     "kpi_auditrecord": {
         "previous_hash": "written by sealing, with the sequence",
         "hash": "written by sealing, with the sequence",
+    },
+    "kpi_labcell": {
+        "state": "moves on until it is done, and then never",
+        "metrics": BY_RESULT,
+        "series": BY_RESULT,
+        "digest": BY_RESULT,
+        "cpu_seconds": BY_RESULT,
+        "error": "written when it fails, emptied when it is tried again",
+        "claimed_by": BY_CLAIM,
+        "claimed_at": BY_CLAIM,
+        "finished_at": BY_RESULT,
+    },
+    "kpi_labstudy": {
+        "name": "a name for people",
+        "question": "for people",
+        "source": "the digest tells what matters in it",
+        "path": "files may move",
+        "tapes": "files may move",
+        "created_at": "only shown, in no rule",
+        "created_by_id": "only shown, in no rule",
+        "manifest": "follows its cells",
+        "comparison": "follows its cells",
     },
     "market_pricehalt": {
         "released_at": BY_RELEASE,

@@ -1,0 +1,116 @@
+"""What is read of the lab: studies with their progress, cells, results."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, FloatField, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
+
+from kpi.lab.models import CellState, LabCell, LabStudy, LabStudyCell
+from market.kernel.errors import NotFound
+
+#: A digest is named by its beginning, of this length at least.
+SHORTEST_DIGEST = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many cells of a study are in which state, and the processor seconds of the done."""
+
+    queued: int
+    running: int
+    done: int
+    failed: int
+    cpu_seconds: float
+
+    @property
+    def total(self) -> int:
+        return self.queued + self.running + self.done + self.failed
+
+    @property
+    def missing(self) -> int:
+        return self.total - self.done
+
+    @property
+    def state(self) -> str:
+        """One word for all of them: done, failed, running or queued."""
+        if self.total == self.done:
+            return "done"
+        if self.running:
+            return "running"
+        return "failed" if self.failed else "queued"
+
+
+def counts() -> dict[str, Any]:
+    """Return the aggregates of ``Progress`` over cells."""
+    by_state = {
+        state.value: Count("pk", filter=Q(state=state), distinct=True) for state in CellState
+    }
+    seconds = Coalesce(Sum("cpu_seconds"), 0.0, output_field=FloatField())
+    return {**by_state, "cpu_seconds": seconds}
+
+
+def progress_of(study: LabStudy) -> Progress:
+    """Return how far a study is; a cell that two of its policies share counts once."""
+    cells = LabCell.objects.filter(pk__in=study.places.values("cell"))
+    return Progress(**cells.aggregate(**counts()))
+
+
+def progress_by_study(studies: list[LabStudy]) -> dict[int, Progress]:
+    """Return how far each of some studies is, in one statement."""
+    places = LabStudyCell.objects.filter(study__in=studies).order_by()
+    by_state = {
+        state.value: Count("cell", filter=Q(cell__state=state), distinct=True)
+        for state in CellState
+    }
+    rows: Any = places.values("study").annotate(**by_state)
+    found = {row.pop("study"): Progress(**row, cpu_seconds=0.0) for row in rows}
+    return {study.pk: found.get(study.pk, Progress(0, 0, 0, 0, 0.0)) for study in studies}
+
+
+def find_study(*, named: str) -> LabStudy:
+    """Return the study of a number, a digest's beginning, or a name, of which the latest.
+
+    Raises NotFound.
+    """
+    found = LabStudy.objects.filter(name=named)
+    if named.isdecimal() and named.isascii() and len(named) < 19:
+        found = found | LabStudy.objects.filter(pk=int(named))
+    if len(named) >= SHORTEST_DIGEST:
+        found = found | LabStudy.objects.filter(digest__startswith=named.lower())
+    study = found.order_by("-id").first()
+    if study is None:
+        raise NotFound(f"There is no study {named!r}. lab list names those that there are.")
+    return study
+
+
+def places_of(study: LabStudy) -> QuerySet[LabStudyCell]:
+    """Return the cells of a study in their order, without their series, which are large."""
+    rows = LabStudyCell.objects.filter(study=study).select_related("cell")
+    return rows.defer("cell__series").order_by("ordinal")
+
+
+Results = Mapping[tuple[str, int, str], Mapping[str, Any]]
+
+
+def results_of(study: LabStudy) -> Results:
+    """Return the metrics of the finished cells, by policy, seed and variant."""
+    done = places_of(study).filter(cell__state=CellState.DONE)
+    rows = done.values_list("policy", "seed", "variant", "cell__metrics")
+    return {(policy, seed, variant): metrics or {} for policy, seed, variant, metrics in rows}
+
+
+def series_of(study: LabStudy, *, seed: int, variant: str) -> Mapping[str, Mapping[str, Any]]:
+    """Return the series of the finished cells of a seed and a variant, by policy."""
+    done = LabStudyCell.objects.filter(
+        study=study, seed=seed, variant=variant, cell__state=CellState.DONE
+    )
+    rows = done.order_by("ordinal").values_list("policy", "cell__series")
+    return {policy: series or {} for policy, series in rows}
+
+
+def digests_of(study: LabStudy) -> Mapping[str, str]:
+    """Return the digest of each finished cell, by the cell's key."""
+    done = study.places.filter(cell__state=CellState.DONE)
+    return dict(done.values_list("cell__key", "cell__digest"))
