@@ -139,8 +139,8 @@ EXPOSURE: Final = (
         usdt(
             f"lar_{move}",
             f"LaR({move} %)",
-            f"Notional of the accounts that a move of all marks by {move} % puts in breach, down or"
-            " up, whichever is more; of the sampled step where it is largest",
+            f"Notional of the accounts in breach once all marks have moved by {move} %, down or up,"
+            " whichever is more; of the sampled step where it is largest",
         )
         for move in LAR_MOVES
     ),
