@@ -1,10 +1,14 @@
 """Policy, positions and exposure in the staff console."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from simple_history.models import SIMPLE_HISTORY_REVERSE_ATTR_NAME
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     ChoicesDropdownFilter,
@@ -43,15 +47,38 @@ from risk.models import (
     Reservation,
     RiskPolicy,
 )
-from risk.selectors import as_open_position, get_policy
+from risk.policy_history import policies_after
+from risk.selectors import as_open_position, get_policy, policy_in_force
 from risk.services import change_policy, halt_trading, resume_trading, set_leverage_limit
 from risk.statement import entry_price
 
 STATUS_LABELS = {"OPEN": "info", "CLOSED": "default", "LIQUIDATED": "danger"}
+#: django-simple-history takes one word for a column's title and the attribute that it shows.
+DIGEST: Final = "Policy digest"
+
+
+def as_code(digest: str) -> SafeString:
+    """Write the beginning of a digest; the whole of it shows under the pointer."""
+    return format_html('<code title="{}">{}…</code>', digest, digest[:12])
+
+
+class PartOfPolicyAdmin(ConfigurationAdmin):
+    """A part of the policy: its history shows the digest of the whole after each change."""
+
+    history_list_display = (DIGEST,)
+
+    def set_history_delta_changes(
+        self, request: HttpRequest, historical_records: Sequence[Any], **options: Any
+    ) -> None:
+        records = list(historical_records)
+        policies = policies_after([record.history_date for record in records])
+        for record in records:
+            setattr(record, DIGEST, as_code(policies[record.history_date].digest))
+        super().set_history_delta_changes(request, records, **options)
 
 
 @admin.register(RiskPolicy)
-class RiskPolicyAdmin(PolicyAdmin):
+class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
     """Halt trading and set the limits; every change stands in the history."""
 
     fieldsets = (
@@ -74,9 +101,18 @@ class RiskPolicyAdmin(PolicyAdmin):
                 )
             },
         ),
+        ("Policy as one value", {"fields": ("digest",)}),
     )
-    readonly_fields = ("trading_halted",)
+    readonly_fields = ("trading_halted", "digest")
     actions_detail = ("halt", "resume")
+
+    @admin.display(description="Digest")
+    def digest(self, row: RiskPolicy) -> str:
+        """Return that of the policy in force, of a former state that of the policy by then."""
+        former = getattr(row, SIMPLE_HISTORY_REVERSE_ATTR_NAME, None)
+        if former is None:
+            return policy_in_force().digest
+        return policies_after([former.history_date])[former.history_date].digest
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
         """Offer the one of halt and resume that changes something."""
@@ -117,7 +153,7 @@ class RiskPolicyAdmin(PolicyAdmin):
 
 
 @admin.register(LeverageLimit)
-class LeverageLimitAdmin(ConfigurationAdmin):
+class LeverageLimitAdmin(PartOfPolicyAdmin):
     """One row per tier, made by migration: changed, never added."""
 
     list_display = ("tier", "max_leverage")

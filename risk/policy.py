@@ -77,13 +77,14 @@ class Policy:
 
 
 NAMES: Final = tuple(field.name for field in fields(Policy))
-#: What a policy and the limits of an account have in common.
-COMMON: Final = sorted({field.name for field in fields(Limits)} & set(NAMES) - {"max_leverage"})
+#: Those of the risk policy's row, and those that the limits of an account have in common with it.
+COLUMNS: Final = tuple(name for name in NAMES if name != "max_leverage")
+COMMON: Final = sorted({field.name for field in fields(Limits)} & set(COLUMNS))
 
 
 def policy_of(row: Any, *, limits: Mapping[str, int]) -> Policy:
     """Return the policy whose columns ``row`` has as attributes, with leverage limits by tier."""
-    columns = {name: getattr(row, name) for name in NAMES if name != "max_leverage"}
+    columns = {name: getattr(row, name) for name in COLUMNS}
     return Policy(max_leverage=tuple(sorted(limits.items())), **columns)
 
 

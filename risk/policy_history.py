@@ -1,0 +1,49 @@
+"""What the policy was after each change, leverage limits included: both histories put together."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from django.db import connection
+
+from risk.policy import COLUMNS, SEED, Policy
+from risk.selectors import columns
+
+# Of each history the last change until a moment, one look into an index however long it is.
+POLICIES_AFTER: Final = """
+SELECT moment, leverage.by_tier, {policy}
+FROM unnest(%s::timestamptz[]) AS moment
+LEFT JOIN LATERAL (
+    SELECT * FROM risk_historicalriskpolicy WHERE history_date <= moment
+    ORDER BY history_date DESC, history_id DESC LIMIT 1
+) AS policy ON true
+CROSS JOIN LATERAL (
+    SELECT coalesce(jsonb_object_agg(present.tier, past.max_leverage), '{}') AS by_tier
+    FROM risk_leveragelimit AS present
+    CROSS JOIN LATERAL (
+        SELECT max_leverage FROM risk_historicalleveragelimit
+        WHERE tier = present.tier AND history_date <= moment
+        ORDER BY history_date DESC, history_id DESC LIMIT 1
+    ) AS past
+) AS leverage
+""".replace("{policy}", columns({name: f"policy.{name}" for name in COLUMNS}))
+
+
+def policies_after(moments: Sequence[datetime]) -> dict[datetime, Policy]:
+    """Return the policy as it was right after each moment.
+
+    What had not been changed until then was as a new exchange has it: migrations make the rows,
+    without a history, and services write one with every change. What changed past them is not seen.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(POLICIES_AFTER, [list(moments)])
+        return {moment: policy_then(leverage, row) for moment, leverage, *row in cursor.fetchall()}
+
+
+def policy_then(leverage: str, changed: Sequence[Any]) -> Policy:
+    """Return the policy of a row: changed leverage limits by tier, and columns if ever changed."""
+    by_tier = dict(SEED.max_leverage) | json.loads(leverage)
+    columns = {} if changed[0] is None else dict(zip(COLUMNS, changed, strict=True))
+    return replace(SEED, max_leverage=tuple(sorted(by_tier.items())), **columns)
