@@ -4,7 +4,7 @@ Amounts in units, sizes in lots (a short is negative), prices in ticks. Arrays b
 [I, N], so that one instrument of all accounts lies in one piece; ``rows`` picks accounts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import cached_property
@@ -98,7 +98,7 @@ class Book:
     def __post_init__(self) -> None:
         self.widest = np.abs(self.lots).max(axis=1, initial=0).tolist()
         for name in ("balance", "reserved_margin", "reserved_notional"):
-            refuse_above([getattr(self, name)], name)
+            refuse_above(getattr(self, name), name)
         refuse_above(np.abs(self.cost), "cost")
         refuse_above(self.margin, "margin")
 
@@ -128,15 +128,15 @@ class Book:
 
         Raises OutOfRange where an account's positions are worth too much there.
         """
-        values = self.instruments.lot_values(marks)
-        if sum(map(mul, self.widest, values)) > LARGEST:
+        worth = self.instruments.lot_values(marks)
+        values = np.array(worth)
+        if sum(map(mul, self.widest, worth)) > LARGEST:
             refuse_above(self._notionals(values), "notional")
-        return np.array(values)
+        return values
 
-    def _notionals(self, values: list[int]) -> Iterable[Whole]:
-        for lots, value in zip(self.lots, values, strict=True):
-            size = np.abs(lots)
-            yield np.where(size > LARGEST // value, LARGEST + 1, size * value)
+    def _notionals(self, values: Whole) -> Whole:
+        size, worth = np.abs(self.lots), values[:, None]
+        return np.where(size > LARGEST // worth, LARGEST + 1, size * worth)
 
     def equity(self, marks: Whole, rows: Whole | None = None) -> Whole:
         """Return balance + unrealised P&L at marks [I]."""
@@ -168,12 +168,10 @@ def of(array: Whole, rows: Whole | None) -> Whole:
     return array if rows is None else array.take(rows, axis=-1)
 
 
-def refuse_above(parts: Iterable[Whole], what: str, rows: Whole | None = None) -> None:
-    """Raise OutOfRange where parts of an account's amount come to more than ``LARGEST``."""
-    total: Whole | int = 0
-    for part in parts:
-        total = np.where(part > LARGEST, part, total + part)
-        if (total > LARGEST).any():
-            column = int(total.argmax())
+def refuse_above(amounts: Whole, what: str, rows: Whole | None = None) -> None:
+    """Raise OutOfRange where an account's amount, or its sum over [I, N], is above ``LARGEST``."""
+    for each in (amounts, np.add.accumulate(amounts)) if amounts.ndim > 1 else (amounts,):
+        if each.max(initial=0) > LARGEST:
+            column = int(each.argmax()) % each.shape[-1]
             row = column if rows is None else rows[column]
             raise OutOfRange(f"Account {row}: its {what} is above {LARGEST // UNITS:,} USDT.")

@@ -1,0 +1,153 @@
+"""Close-outs of many accounts are those of the exchange, leg by leg and to the last digit."""
+
+from dataclasses import fields, replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from risk import closing
+from risk.arrays.books import Book
+from risk.arrays.closing import CloseOuts, Legs, close_out, cover
+from risk.arrays.rules import Rules
+from risk.arrays.units import LARGEST, UNITS, OutOfRange, amount
+from risk.policy import TIERS
+from tests.risk.arrays.cases import USUAL, Case, cases, in_usdt, random_case
+
+D = Decimal
+
+
+def expected(case: Case, row: int) -> closing.CloseOut:
+    tier, suspended = TIERS[case.book.tier[row]], bool(case.book.suspended[row])
+    return closing.close_out(case.state(row), case.policy.limits(tier, suspended))
+
+
+def legs_of(out: closing.CloseOut, case: Case, row: int, index: int) -> list[dict[str, object]]:
+    """Return the legs of a close-out of the exchange, as the arrays name their columns."""
+    legs, balance = list[dict[str, object]](), amount(case.book.balance[row])
+    equity, margin = out.before.equity, out.before.margin
+    for one in out.closings:
+        number = one.position.instrument_id - 1
+        legs.append(
+            {
+                "close_out": index,
+                "row": row,
+                "instrument": number,
+                "lots": int(one.position.holding.quantity / case.scale.listed[number].lot_size),
+                "mark": int(case.marks[number]),
+                "realized": one.realized_pnl,
+                "fee": one.fee,
+                "balance_before": balance,
+                "equity_before": equity,
+                "margin_before": margin,
+            }
+        )
+        balance += one.realized_pnl - one.fee
+        equity -= one.fee
+        margin -= one.position.holding.margin
+    return legs
+
+
+#: What of a leg is an amount.
+AMOUNTS = ("realized", "fee", "balance_before", "equity_before", "margin_before")
+
+
+def columns(legs: Legs) -> list[dict[str, object]]:
+    names = [field.name for field in fields(Legs)]
+    rows = zip(*(getattr(legs, name).tolist() for name in names), strict=True)
+    return [
+        {k: amount(v) if k in AMOUNTS else v for k, v in zip(names, row, strict=True)}
+        for row in rows
+    ]
+
+
+def held_by(book: Book, row: int) -> list[object]:
+    return [book.balance[row], *book.lots[:, row], *book.cost[:, row], *book.margin[:, row]]
+
+
+def test_close_outs_are_those_of_the_exchange() -> None:
+    done = deficits = fees = 0
+    for rng, case in cases(seed=3):
+        after = case.book.copy()
+        rows = np.flatnonzero(rng.random(len(after.balance)) < 0.8)
+        out = close_out(after, Rules.of(case.policy), rows, case.marks)
+        wanted = [expected(case, row) for row in rows.tolist()]
+        check_accounts(out, wanted, case)
+        check_book(after, case, out, wanted)
+        done += len(out.legs.row)
+        deficits += int((out.deficit > 0).sum())
+        fees += int((out.fee > 0).sum())
+    assert min(done, deficits, fees) > 100
+
+
+def check_accounts(out: CloseOuts, wanted: list[closing.CloseOut], case: Case) -> None:
+    assert in_usdt(out.equity_before) == [one.before.equity for one in wanted]
+    assert in_usdt(out.margin_before) == [one.before.margin for one in wanted]
+    assert in_usdt(out.deficit) == [max(-one.balance, D(0)) for one in wanted]
+    assert in_usdt(out.balance_after) == [max(one.balance, D(0)) for one in wanted]
+    fees = [sum((leg.fee for leg in one.closings), D(0)) for one in wanted]
+    assert in_usdt(out.fee) == fees
+    assert (out.balance_before == case.book.balance[out.rows]).all()
+    numbered = enumerate(zip(wanted, out.rows.tolist(), strict=True))
+    legs = [leg for index, (one, row) in numbered for leg in legs_of(one, case, row, index)]
+    assert columns(out.legs) == legs
+
+
+def check_book(after: Book, case: Case, out: CloseOuts, wanted: list[closing.CloseOut]) -> None:
+    """What closed is gone, with all that open orders reserved; the rest stands as it was."""
+    left = case.book.copy()
+    for row, one in zip(out.rows.tolist(), wanted, strict=True):
+        for leg in one.closings:
+            for held in (left.lots, left.cost, left.margin):
+                held[leg.position.instrument_id - 1, row] = 0
+        left.reserved_margin[row] = left.reserved_notional[row] = 0
+    left.balance[out.rows] = out.balance_after
+    for name in ("balance", "lots", "cost", "margin", "reserved_margin", "reserved_notional"):
+        assert (getattr(after, name) == getattr(left, name)).all(), name
+
+
+def test_a_fund_pays_one_account_after_the_other_once_its_fee_has_come() -> None:
+    deficit, fee = np.array([0, 30, 25, 0, 10]), np.array([5, 0, 10, 7, 0])
+    paid, bad_debt, fund = cover(deficit, fee, 20)
+    assert paid.tolist() == [0, 25, 10, 0, 7]
+    assert bad_debt.tolist() == [0, 5, 15, 0, 3]
+    assert fund == 0
+    assert cover(deficit[:0], fee[:0], -3)[2] == -3
+
+
+@pytest.mark.parametrize("fund", [-(10**20), 0, 10**4, 10**20])
+def test_a_fund_pays_what_the_exchange_says(fund: int) -> None:
+    rng = np.random.default_rng(4)
+    deficit = rng.integers(0, 1_000, 200) * (rng.random(200) < 0.5)
+    fee = rng.integers(0, 100, 200)
+    paid, bad_debt, left = cover(deficit, fee, fund)
+    available = D(fund)
+    for index in range(200):
+        available += int(fee[index])
+        pays = closing.cover(D(int(deficit[index])), available)
+        assert (paid[index], bad_debt[index]) == pays
+        available -= pays[0]
+    assert left == available
+
+
+def test_closing_out_nobody_changes_nothing() -> None:
+    case = random_case(np.random.default_rng(5), USUAL)
+    before = case.book.copy()
+    out = close_out(case.book, Rules.of(case.policy), np.empty(0, np.int64), case.marks)
+    assert len(out.rows) == len(out.legs.row) == len(out.deficit) == 0
+    assert all(held_by(case.book, row) == held_by(before, row) for row in range(10))
+
+
+def test_a_balance_above_the_range_is_refused_with_the_book_as_it_was() -> None:
+    """A gain of 10 lots of 10,000 USDT lifts a balance to the largest, or a unit above it."""
+    book = random_case(np.random.default_rng(6), USUAL, accounts=1).book
+    lots = np.array([[1_000_000], [0], [0]])
+    book = replace(book, lots=lots, cost=lots * 0, balance=np.array([LARGEST - 100_000 * UNITS]))
+    rules = Rules.of(random_case(np.random.default_rng(6), USUAL).policy)
+    rules = replace(rules, partly=False, fee_rate=0)
+    marks, beyond = np.array([1_000_000, 1, 1]), book.copy()
+    beyond.balance[0] += 1
+    assert close_out(book, rules, np.zeros(1, np.int64), marks).balance_after.tolist() == [LARGEST]
+    with pytest.raises(OutOfRange, match="balance"):
+        close_out(beyond, rules, np.zeros(1, np.int64), marks)
+    assert (beyond.lots[0, 0], beyond.balance[0]) == (1_000_000, LARGEST - 100_000 * UNITS + 1)
