@@ -11,6 +11,7 @@ from kpi.api import (
     TradingKpisView,
 )
 from kpi.audit.api import AuditView
+from kpi.lab.api import CellListView, StudyListView, StudyView
 
 urlpatterns = [
     path("audit", AuditView.as_view(), name="audit"),
@@ -18,6 +19,9 @@ urlpatterns = [
     path("kpi/trading", TradingKpisView.as_view(), name="kpi-trading"),
     path("kpi/security", SecurityKpisView.as_view(), name="kpi-security"),
     path("kpi/history", HistoryView.as_view(), name="kpi-history"),
+    path("lab/studies", StudyListView.as_view(), name="lab-studies"),
+    path("lab/studies/<int:study_id>", StudyView.as_view(), name="lab-study"),
+    path("lab/studies/<int:study_id>/cells", CellListView.as_view(), name="lab-cells"),
     path("metrics", MetricsView.as_view(), name="metrics"),
     path("health", HealthView.as_view(), name="health"),
 ]

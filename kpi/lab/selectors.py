@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import Count, FloatField, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
+from kpi.lab.answer import answer_sentence
 from kpi.lab.models import CellState, LabCell, LabStudy, LabStudyCell
 from market.kernel.errors import NotFound
 
@@ -69,6 +70,14 @@ def progress_by_study(studies: list[LabStudy]) -> dict[int, Progress]:
     return {study.pk: found.get(study.pk, Progress(0, 0, 0, 0, 0.0)) for study in studies}
 
 
+def get_study(*, study_id: int) -> LabStudy:
+    """Return a study. Raises NotFound."""
+    study = LabStudy.objects.filter(pk=study_id).first()
+    if study is None:
+        raise NotFound("There is no such study.")
+    return study
+
+
 def find_study(*, named: str) -> LabStudy:
     """Return the study of a number, a digest's beginning, or a name, of which the latest.
 
@@ -83,6 +92,11 @@ def find_study(*, named: str) -> LabStudy:
     if study is None:
         raise NotFound(f"There is no study {named!r}. lab list names those that there are.")
     return study
+
+
+def answer_of(study: LabStudy) -> str | None:
+    """Return what a study says in one sentence; None before there is a comparison."""
+    return None if study.comparison is None else answer_sentence(study.comparison)
 
 
 def places_of(study: LabStudy) -> QuerySet[LabStudyCell]:
