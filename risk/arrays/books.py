@@ -140,8 +140,10 @@ class Book:
 
     def equity(self, marks: Whole, rows: Whole | None = None) -> Whole:
         """Return balance + unrealised P&L at marks [I]."""
-        worth = self.lot_values(marks) @ of(self.lots, rows)
-        return of(self.balance, rows) + worth - of(self.cost, rows).sum(axis=0)
+        equity = self.lot_values(marks) @ of(self.lots, rows)
+        equity += of(self.balance, rows)
+        equity -= of(self.cost, rows).sum(axis=0)
+        return equity
 
     def position_margin(self, rows: Whole | None = None) -> Whole:
         return of(self.margin, rows).sum(axis=0)

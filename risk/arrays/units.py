@@ -72,7 +72,12 @@ def times_rate(amounts: Amounts, rate: int | Amounts) -> Amounts:
 def ceil_times_rate(amounts: Amounts, rate: int | Amounts) -> Amounts:
     """Return ``amounts × rate``, rounded up."""
     high = amounts // UNITS
-    return high * rate - (amounts - high * UNITS) * rate // -UNITS
+    below = amounts - high * UNITS
+    below *= rate
+    below //= -UNITS
+    high *= rate
+    high -= below
+    return high
 
 
 def ceil_div(amounts: Amounts, whole_numbers: int | Amounts) -> Amounts:
