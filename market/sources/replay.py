@@ -1,49 +1,14 @@
-"""Recorded candles as prices: reads CSV files and lines several symbols up in time.
+"""Recorded candles as prices: lines the candles of several symbols up in time."""
 
-A file has a header, or is one of Binance's public files (data.binance.vision), which have none,
-begin with the columns read here, and count time in milliseconds, since 2025 in microseconds.
-"""
-
-import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
+from decimal import Decimal
 from heapq import merge
 from itertools import groupby
 from pathlib import Path
-from typing import Final, TextIO
 
-from market.errors import ReplayError
-from market.kernel.amounts import LARGEST_INPUT, UNIT, is_valid_multiple, plain
-
-COLUMNS: Final = ("open_time", "open", "high", "low", "close")
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: Where the first number of a file ends at the latest.
-LONGEST_NUMBER: Final = 100
-#: From here on a number of open_time means microseconds: as milliseconds it were the year 5138.
-FIRST_MICROSECONDS: Final = 10**14
-
-
-@dataclass(frozen=True, slots=True)
-class Candle:
-    """Prices of one symbol over one interval that begins at ``open_time``."""
-
-    symbol: str
-    open_time: datetime
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-
-    def path(self) -> tuple[Decimal, ...]:
-        """Return the usual guess of the way: O-L-H-C of a rising candle, O-H-L-C of a falling one.
-
-        One that closes where it opened counts as rising.
-        """
-        rising = self.close >= self.open
-        inner = (self.low, self.high) if rising else (self.high, self.low)
-        return (self.open, *inner, self.close)
+from market.candle_files import read_candles
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,92 +46,3 @@ def check_files(files: Mapping[str, Path], *, tick_sizes: Mapping[str, Decimal])
     for symbol, file in files.items():
         for _ in read_candles(symbol, file, tick_size=tick_sizes[symbol]):
             pass
-
-
-def read_candles(symbol: str, file: Path, *, tick_size: Decimal = UNIT) -> Iterator[Candle]:
-    """Yield the candles of a CSV file with the columns open_time, open, high, low and close.
-
-    ``open_time`` is ISO 8601, or milli- or microseconds since 1970, in UTC, and must increase.
-    Raises ReplayError, with the file and the line.
-    """
-    last: datetime | None = None
-    for where, row in read_rows(file):
-        candle = parse_candle(symbol, row, where, tick_size)
-        if last is not None and candle.open_time <= last:
-            raise ReplayError(f"{where}: time does not increase.")
-        last = candle.open_time
-        yield candle
-
-
-def read_rows(file: Path) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Yield the rows of a CSV file, each after the words that say where it stands.
-
-    Raises ReplayError.
-    """
-    line = 1
-    try:
-        # Spreadsheets put a byte order mark in front.
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            names = None if has_header(lines) else COLUMNS
-            reader = csv.DictReader(lines, names, restval="", strict=True)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise ReplayError(f"{file}, line {line}: no column {', '.join(missing)}.")
-            for row in reader:
-                line = reader.line_num
-                yield f"{file}, line {line}", row
-    except OSError as error:
-        raise ReplayError(f"{file} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise ReplayError(f"{file} is not in UTF-8.") from error
-    except csv.Error as error:
-        raise ReplayError(f"{file}, after line {line}: {error}.") from error
-
-
-def has_header(lines: TextIO) -> bool:
-    """Tell whether a file begins with names; a row of a candle begins with a number."""
-    first, _, _ = lines.readline(LONGEST_NUMBER).partition(",")
-    lines.seek(0)
-    return not first.strip().isdecimal()
-
-
-def parse_candle(symbol: str, row: Mapping[str, str], where: str, tick_size: Decimal) -> Candle:
-    """Return the candle of a row. Raises ReplayError, saying where."""
-    try:
-        open_time = parse_time(row["open_time"])
-    except (ValueError, OverflowError):
-        raise ReplayError(
-            f"{where}: open_time {row['open_time']!r} is neither ISO 8601 nor milli- or "
-            "microseconds."
-        ) from None
-    prices = {name: parse_price(name, row[name], where, tick_size) for name in COLUMNS[1:]}
-    candle = Candle(symbol, open_time, **prices)
-    if candle.low != min(prices.values()) or candle.high != max(prices.values()):
-        raise ReplayError(f"{where}: open and close must lie between low and high.")
-    return candle
-
-
-def parse_price(name: str, text: str, where: str, tick_size: Decimal) -> Decimal:
-    """Return a price that may become a mark. Raises ReplayError, saying where."""
-    try:
-        price = Decimal(text)
-    except InvalidOperation:
-        raise ReplayError(f"{where}: {name} {text!r} is no number.") from None
-    if not price.is_finite() or price <= 0:
-        raise ReplayError(f"{where}: {name} must be positive, not {text}.")
-    if not is_valid_multiple(price, tick_size):
-        raise ReplayError(
-            f"{where}: {name} {text} is no multiple of the tick size {plain(tick_size)} below "
-            f"{LARGEST_INPUT:,}."
-        )
-    return price
-
-
-def parse_time(text: str) -> datetime:
-    """Read ISO 8601, or milli- or microseconds since 1970; a time without a zone is UTC."""
-    if text.isdecimal():
-        number = int(text)
-        unit = "milliseconds" if number < FIRST_MICROSECONDS else "microseconds"
-        return EPOCH + timedelta(**{unit: number})
-    time = datetime.fromisoformat(text)
-    return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from market.candle_files import read_candles
 from market.errors import ReplayError
-from market.sources.replay import check_files, merged_steps, read_candles
+from market.sources.replay import check_files, merged_steps
 
 HEADER = "open_time,open,high,low,close,volume\n"
 FIRST = "2025-10-10T21:00:00Z,100,110,90,105,1\n"
