@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, Final, get_type_hints
 
-from market.kernel.amounts import UNIT, is_multiple, plain
+from market.kernel.amounts import EXACT, UNIT, is_multiple, plain
+from risk.policy import TIERS
 
-TIERS: Final = ("beginner", "intermediate", "advanced")
 #: What no key gives a source for.
 ASSUMPTION: Final = "assumption"
 #: An account's amounts stay within this bound, in USDT.
@@ -66,8 +66,8 @@ class Whole(Key):
 
 
 @dataclass(frozen=True, slots=True)
-class Number(Key):
-    """A decimal from ``low`` to ``high``, of eight places at most."""
+class Bounded(Key):
+    """Decimals from ``low`` to ``high``, of eight places at most."""
 
     low: Decimal = field(default=Decimal(0), kw_only=True)
     high: Decimal = field(default=Decimal(1), kw_only=True)
@@ -76,7 +76,8 @@ class Number(Key):
     def allowed(self) -> str:
         return f"a number from {plain(self.low)} to {plain(self.high)} with 8 places at most"
 
-    def read(self, value: Any) -> Decimal:
+    def number(self, value: Any) -> Decimal:
+        """Return a number within the bounds. Raises NotAllowed."""
         if not isinstance(value, int | Decimal) or isinstance(value, bool):
             raise self.refuse(value)
         number = Decimal(value)
@@ -84,37 +85,48 @@ class Number(Key):
             raise self.refuse(value)
         if not is_multiple(number, UNIT):
             raise self.refuse(value)
-        return number
+        return EXACT.plus(number)  # no minus before a zero
 
 
 @dataclass(frozen=True, slots=True)
-class ByTier(Number):
-    """A number for each tier: one for all, or a table by tier."""
+class Number(Bounded):
+    """A decimal."""
+
+    def read(self, value: Any) -> Decimal:
+        return self.number(value)
+
+
+@dataclass(frozen=True, slots=True)
+class ByTier(Bounded):
+    """A decimal for each tier: one for all, or a table by tier."""
 
     @property
     def allowed(self) -> str:
-        return f"{Number.allowed.fget(self)}, or a table of {', '.join(TIERS)}"  # type: ignore[attr-defined]
+        return (
+            f"a number from {plain(self.low)} to {plain(self.high)} with 8 places at most, or a "
+            f"table of one for each of {', '.join(TIERS)}"
+        )
 
-    def read(self, value: Any) -> Pairs:  # type: ignore[override]
+    def read(self, value: Any) -> Pairs:
         by_tier = value if isinstance(value, Mapping) else dict.fromkeys(TIERS, value)
         if set(by_tier) != set(TIERS):
             raise self.refuse(value)
-        return tuple((tier, Number.read(self, by_tier[tier])) for tier in TIERS)
+        return tuple((tier, self.number(by_tier[tier])) for tier in TIERS)
 
 
 @dataclass(frozen=True, slots=True)
-class Weights(Number):
+class Weights(Bounded):
     """A table of weights by symbol, such as ``{BTCUSDT = 2, ETHUSDT = 1}``."""
 
     @property
     def allowed(self) -> str:
-        return "a table of positive weights by symbol"
+        return f"a table of weights by symbol, from 0 to {plain(self.high)}, not all of them 0"
 
-    def read(self, value: Any) -> Pairs:  # type: ignore[override]
-        if not isinstance(value, Mapping) or not value:
+    def read(self, value: Any) -> Pairs:
+        if not isinstance(value, Mapping):
             raise self.refuse(value)
-        weights = tuple((symbol, Number.read(self, one)) for symbol, one in sorted(value.items()))
-        if not sum(weight for _, weight in weights):
+        weights = tuple((symbol, self.number(one)) for symbol, one in sorted(value.items()))
+        if not any(weight for _, weight in weights):
             raise self.refuse(value)
         return weights
 

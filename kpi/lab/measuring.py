@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kpi.lab.keys import TIERS
 from kpi.lab.metrics import BURST_SECONDS, LAR_MOVES, METRICS, RECOVERY_SECONDS
 from kpi.lab.outcome import Outcome, Sample
 from kpi.lab.population import Population
@@ -21,6 +20,7 @@ from kpi.lab.tape import Tape
 from market.kernel.amounts import EXACT, plain, round_half_even
 from risk.arrays.units import amount, ceil_times_rate, rate_units
 from risk.denials import DENIALS
+from risk.policy import TIERS
 
 Whole = NDArray[np.int64]
 Value = str | int | None

@@ -7,8 +7,8 @@ Amounts and shares are exact decimals, counts whole numbers.
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from kpi.lab.keys import TIERS
 from risk.denials import DENIALS
+from risk.policy import TIERS
 
 Better = Literal["less", "more", "neither"]
 

@@ -8,11 +8,10 @@ of assumptions go by these declarations. Money in USDT, shares as parts of one.
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal as D
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from kpi.lab.keys import (
     LARGEST,
-    TIERS,
     ByTier,
     Choice,
     Moment,
@@ -23,6 +22,7 @@ from kpi.lab.keys import (
     Weights,
     Whole,
 )
+from risk.policy import TIERS, Policy
 
 
 def by_tier(*values: str) -> Pairs:
@@ -91,7 +91,7 @@ class CrashSpec:
         "ETHUSDT",
     )
     seed: Annotated[int, Whole("Another seed makes other candles.", high=2**32)] = 1
-    bars: Annotated[int, Whole("Length of the tape.", unit="bars", low=20, high=100_000)] = 576
+    bars: Annotated[int, Whole("Length of the tape.", unit="bars", low=100, high=100_000)] = 576
     bar_minutes: Annotated[int, Whole("Length of a bar.", unit="minutes", low=1, high=1440)] = 5
     fall: Annotated[D, Number("Share of the price that is lost.", high=D("0.9"))] = D("0.16")
 
@@ -124,13 +124,13 @@ class TapeSpec:
 class PopulationSpec:
     """Who trades: drawn by seed, read from a file, or taken from the running exchange.
 
-    Below ``stickiness`` all keys concern a drawn population alone.
+    ``sha256`` names the content of the file. Below ``stickiness`` all keys concern a drawn
+    population alone.
     """
 
-    kind: Annotated[str, Choice("Where accounts come from.", ("seeded", "file", "exchange"))] = (
-        "seeded"
-    )
+    kind: Annotated[str, Choice("Where accounts come from.", ("seeded", "file"))] = "seeded"
     file: Annotated[str, Text("Accounts and their entries as CSV.")] = ""
+    sha256: str = ""
     stickiness: Annotated[
         D,
         Number(
@@ -236,7 +236,7 @@ class LabPolicy:
     """A policy under its name in the study, and how often the exchange looks at accounts."""
 
     name: Annotated[str, Text("Name of the policy.")]
-    policy: Any
+    policy: Policy
     cadence: Annotated[
         int, Whole("Steps from one look to the next.", unit="steps", low=1, high=100_000)
     ] = 1
@@ -262,11 +262,11 @@ class Study:
     baseline: str
     seeds: tuple[int, ...]
     variants: tuple[Variant, ...]
-    canonical: str
-    digest: str
     source: str
     file: str
     overrides: tuple[tuple[str, str], ...]
+    canonical: str = ""
+    digest: str = ""
 
     def policy(self, name: str) -> LabPolicy:
         """Return a policy by its name. Raises KeyError."""
