@@ -1,51 +1,19 @@
-"""Who trades: accounts with what they own and hold, what they will do, and how they react."""
+"""Where the accounts of a study come from: drawn by seed, a file, or the running exchange."""
 
-from dataclasses import dataclass
+from kpi.lab.accounts import Entries, Population
+from kpi.lab.population_drawn import draw_population
+from kpi.lab.population_file import read_population
+from kpi.lab.specs import Study
+from kpi.lab.tape import Tape
 
-import numpy as np
-from numpy.typing import NDArray
-
-Whole = NDArray[np.int64]
+__all__ = ["Entries", "Population", "make_population"]
 
 
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """What accounts will order, sorted by time and row [E]; made before any policy is known.
+def make_population(study: Study, seed: int, tape: Tape) -> Population:
+    """Return the accounts of a study: the same under every policy, on every variant of its tape.
 
-    ``lots`` is signed, 0 where ``budget``, the margin to tie up in units, and ``leverage`` say how
-    much; ``leverage`` is the one wanted, 0 for the highest that the tier may use. Times are seconds
-    since 1970, ``exit_time`` −1 where an entry stays.
+    Raises StudyError.
     """
-
-    row: NDArray[np.int32]
-    instrument: NDArray[np.int8]
-    time: Whole
-    lots: Whole
-    long: NDArray[np.bool_]
-    leverage: Whole
-    budget: Whole
-    exit_time: Whole
-
-
-@dataclass(frozen=True, slots=True)
-class Population:
-    """Accounts by row [N], what they hold at the start [I, N], and what they will do.
-
-    Money in units of 1e-8 USDT; ``names`` is None where an account is called by its row. ``stop``
-    and ``top_up`` are levels of equity as shares of the opening balance, in 1e-8, 0 for none.
-    """
-
-    names: tuple[str, ...] | None
-    tier: NDArray[np.int8]
-    balance: Whole
-    suspended: NDArray[np.bool_]
-    lots: Whole
-    cost: Whole
-    margin: Whole
-    reserved_margin: Whole
-    reserved_notional: Whole
-    entries: Entries
-    stop: Whole
-    top_up: Whole
-    top_up_amount: Whole
-    sha256: str
+    if study.population.kind == "file":
+        return read_population(study.population.file, tape)
+    return draw_population(study.population, seed, tape)

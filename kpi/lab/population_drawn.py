@@ -1,0 +1,159 @@
+"""A population drawn by seed.
+
+Each kind of draw has a stream of its own, whose nth number is the nth account's: more accounts, or
+another parameter, leave the other draws alone. What went through a logarithm is rounded so coarsely
+that the last bit of a machine's mathematics makes no difference.
+"""
+
+from decimal import Decimal
+from enum import IntEnum, auto
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kpi.lab.accounts import Entries, Population, Whole
+from kpi.lab.errors import StudyError
+from kpi.lab.keys import Pairs
+from kpi.lab.specs import PopulationSpec
+from kpi.lab.tape import Tape
+from risk.arrays.units import LARGEST, UNITS, times_rate
+
+Floats = NDArray[np.float64]
+
+SECONDS: Final = 3600
+#: The highest leverage that anybody wants.
+MOST_WANTED: Final = 1000
+#: Shares are drawn to so many parts of one.
+PARTS: Final = 10_000
+
+
+class Draw(IntEnum):
+    """The kinds of draws, by the number of their stream; a new one is added at the end."""
+
+    TIER = auto()
+    WEALTH = auto()
+    LEVERAGE = auto()
+    USED = auto()
+    SYMBOL = auto()
+    SIDE = auto()
+    ENTRY = auto()
+    HOLDING = auto()
+    STOP = auto()
+    STOP_LEVEL = auto()
+    TOP_UP = auto()
+    TOP_UP_LEVEL = auto()
+
+
+class Draws:
+    """The draws of one seed, a number of each kind for every account."""
+
+    def __init__(self, seed: int, accounts: int) -> None:
+        self.seed, self.accounts = seed, accounts
+
+    def stream(self, kind: Draw) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=[self.seed, kind]))
+
+    def uniform(self, kind: Draw) -> Floats:
+        """Return numbers from 0 to below 1."""
+        return self.stream(kind).random(self.accounts)
+
+    def lognormal(self, kind: Draw, sigma: Decimal) -> Floats:
+        """Return numbers whose median is 1."""
+        return np.exp(float(sigma) * self.stream(kind).standard_normal(self.accounts))
+
+    def share(self, kind: Draw, least: Decimal, most: Decimal) -> Whole:
+        """Return shares between two, in 1e-8."""
+        parts = float(least) + self.uniform(kind) * float(most - least)
+        return np.floor(parts * PARTS).astype(np.int64) * (UNITS // PARTS)
+
+    def chosen(self, kind: Draw, weights: list[Decimal]) -> NDArray[np.int8]:
+        """Return which of several each account got."""
+        total = sum(weights)
+        bounds = [float(sum(weights[: n + 1]) / total) for n in range(len(weights) - 1)]
+        return np.searchsorted(bounds, self.uniform(kind), side="right").astype(np.int8)
+
+
+def draw_population(spec: PopulationSpec, seed: int, tape: Tape) -> Population:
+    """Return the accounts of a seed, each with one entry. Raises StudyError."""
+    draws = Draws(seed, spec.accounts)
+    tier = draws.chosen(Draw.TIER, values(spec.tiers))
+    balance = opening_balances(spec, draws, tier)
+    return Population.of(
+        tier=tier,
+        balance=balance,
+        entries=draw_entries(spec, draws, balance, tape),
+        instruments=len(tape.instruments.symbols),
+        **reactions(spec, draws, balance),
+    )
+
+
+def opening_balances(spec: PopulationSpec, draws: Draws, tier: NDArray[np.int8]) -> Whole:
+    """Return balances in whole USDT, one at least."""
+    medians = np.array([float(median) for median in values(spec.wealth_median)])
+    wealth = np.rint(medians[tier] * draws.lognormal(Draw.WEALTH, spec.wealth_sigma))
+    if wealth.max() > LARGEST // UNITS:
+        raise too_large("wealth_median or wealth_sigma", "an account would own")
+    return np.maximum(wealth, 1).astype(np.int64) * UNITS
+
+
+def draw_entries(spec: PopulationSpec, draws: Draws, balance: Whole, tape: Tape) -> Entries:
+    """Return one entry per account: when, what, how much margin at which leverage, how long."""
+    wanted = np.rint(
+        float(spec.leverage_median) * draws.lognormal(Draw.LEVERAGE, spec.leverage_sigma)
+    )
+    leverage = np.clip(wanted, 1, MOST_WANTED).astype(np.int64)
+    used = float(spec.used_least) + float(spec.used_span) * draws.uniform(Draw.USED) ** 2
+    budget = times_rate(balance, np.floor(used * PARTS).astype(np.int64) * (UNITS // PARTS))
+    if (budget > LARGEST // leverage).any():
+        raise too_large("wealth_median or leverage_median", "an entry would be")
+    time = entry_times(spec, draws, tape)
+    holding = (
+        SECONDS * float(spec.holding_median) * draws.lognormal(Draw.HOLDING, spec.holding_sigma)
+    )
+    return Entries(
+        row=np.arange(len(balance), dtype=np.int32),
+        instrument=draws.chosen(Draw.SYMBOL, weights_of(spec, tape)),
+        time=time,
+        lots=np.zeros(len(balance), dtype=np.int64),
+        long=draws.uniform(Draw.SIDE) < float(spec.long_share),
+        leverage=leverage,
+        budget=budget,
+        exit_time=time + np.maximum(np.rint(holding), 1).astype(np.int64),
+    )
+
+
+def entry_times(spec: PopulationSpec, draws: Draws, tape: Tape) -> Whole:
+    """Return whole seconds within the part of the tape in which accounts enter."""
+    start, end = int(tape.start.timestamp()), int(tape.end.timestamp())
+    first, last = float(spec.entry_from), float(spec.entry_until)
+    passed = first + (last - first) * draws.uniform(Draw.ENTRY)
+    return start + np.floor((end - start) * passed).astype(np.int64)
+
+
+def weights_of(spec: PopulationSpec, tape: Tape) -> list[Decimal]:
+    """Return the weights of the tape's instruments, in their order."""
+    weights = dict(spec.symbols) or dict.fromkeys(tape.instruments.symbols, Decimal(1))
+    return [weights.get(symbol, Decimal(0)) for symbol in tape.instruments.symbols]
+
+
+def reactions(spec: PopulationSpec, draws: Draws, balance: Whole) -> dict[str, Any]:
+    """Return who stops and who tops up, and at which equity."""
+    stops = draws.uniform(Draw.STOP) < float(spec.stop_share)
+    top_ups = draws.uniform(Draw.TOP_UP) < float(spec.top_up_share)
+    brought = times_rate(balance, int(spec.top_up_amount.scaleb(8)))
+    return {
+        "stop": stops * draws.share(Draw.STOP_LEVEL, spec.stop_least, spec.stop_most),
+        "top_up": top_ups * draws.share(Draw.TOP_UP_LEVEL, spec.top_up_least, spec.top_up_most),
+        "top_up_amount": top_ups * brought,
+    }
+
+
+def values(pairs: Pairs) -> list[Decimal]:
+    return [value for _, value in pairs]
+
+
+def too_large(keys: str, what: str) -> StudyError:
+    return StudyError(
+        "", f"[population] {keys}", f"{what} more than {LARGEST // UNITS:,} USDT; make it smaller."
+    )
