@@ -13,12 +13,9 @@ from django.db.backends.utils import CursorWrapper
 from accounts.errors import AccountNotFound
 from accounts.ledger import system_account_id
 from accounts.models import Account, AccountKind
+from market.kernel.rows import as_array
 
-LOCK_ALL: Final = (
-    "SELECT id, user_id, pg_current_xact_id()::text FROM accounts_account "
-    "WHERE user_id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
-)
-LOCK_FREE: Final = f"{LOCK_ALL} SKIP LOCKED"
+LOCK: Final = "SELECT id, user_id, transaction FROM lock_accounts(%s::bigint[], %s, %s)"
 
 
 def lock_account(*, user_id: int) -> int:
@@ -37,20 +34,23 @@ def lock_account(*, user_id: int) -> int:
     return int(row[0])
 
 
-def lock_accounts(*, user_ids: Collection[int], skip_locked: bool = False) -> list[int]:
+def lock_accounts(*, user_ids: Collection[int], patience: float, afterwards: float) -> list[int]:
     """Lock the accounts of several users, as ``lock_account`` does, and return their ids in order.
 
-    By id, so that two callers cannot wait for each other. With ``skip_locked`` those that another
-    transaction has locked are left out.
+    It waits ``patience`` seconds for one that another transaction has locked; without any it leaves
+    those out. For any other locked row the transaction then waits ``afterwards`` seconds.
     """
     with connection.cursor() as cursor:
-        ask_for_locks(cursor, user_ids=user_ids, skip_locked=skip_locked)
+        ask_for_locks(cursor, user_ids=user_ids, patience=patience, afterwards=afterwards)
         return [row[0] for row in cursor.fetchall()]
 
 
-def ask_for_locks(cursor: CursorWrapper, *, user_ids: Collection[int], skip_locked: bool) -> None:
+def ask_for_locks(
+    cursor: CursorWrapper, *, user_ids: Collection[int], patience: float, afterwards: float
+) -> None:
     """Send the same; the answer has a row each: account, user, and the transaction's id."""
-    cursor.execute(LOCK_FREE if skip_locked else LOCK_ALL, [list(user_ids)])
+    waits = [round(seconds * 1000) for seconds in (patience, afterwards)]
+    cursor.execute(LOCK, [as_array(user_ids), *waits])
 
 
 def lock_insurance_fund() -> None:

@@ -15,6 +15,7 @@ from django.db.models.expressions import RawSQL
 
 from accounts.selectors import account_of
 from market.kernel.amounts import ZERO
+from market.kernel.rows import as_array
 from market.kernel.snapshot import consistent_read
 from market.models import Instrument
 from risk.models import GlobalExposure, LeverageLimit, Position, PositionStatus, RiskPolicy
@@ -87,7 +88,7 @@ def columns(sources: Mapping[str, str]) -> str:
 STATE_OF_ONE: Final = risk_states("= %(account)s")
 STATES_OF_MANY: Final = risk_states("= ANY(%(accounts)s)")
 STATES_OF_OWNERS: Final = risk_states(
-    "= ANY(ARRAY(SELECT id FROM accounts_account WHERE user_id = ANY(%(owners)s)))"
+    "= ANY(ARRAY(SELECT id FROM accounts_account WHERE user_id = ANY(%(owners)s::bigint[])))"
 )
 NAMES: Final = [*ACCOUNT, *LIMITS, *INSTRUMENT, *POSITION]
 StateRow: Any = namedtuple("StateRow", NAMES)  # type: ignore[misc]  # names known at import only
@@ -115,7 +116,7 @@ def ask_for_states(
     cursor: CursorWrapper, *, user_ids: Collection[int], symbols: Collection[str]
 ) -> None:
     """Send the same question for the accounts of users; ``snapshots_in`` reads the answer."""
-    cursor.execute(STATES_OF_OWNERS, {"owners": list(user_ids), "symbols": list(symbols)})
+    cursor.execute(STATES_OF_OWNERS, {"owners": as_array(user_ids), "symbols": list(symbols)})
 
 
 def snapshots_in(cursor: CursorWrapper) -> list[RiskSnapshot]:

@@ -1,6 +1,6 @@
 """A row by a statement that is written out: what runs on every request is not compiled anew."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 from django.db import connection
@@ -12,6 +12,11 @@ M = TypeVar("M", bound=Model)
 def columns_of(model: type[Model]) -> list[str]:
     """Return the columns of a model in the order in which a row is read."""
     return [field.attname for field in model._meta.concrete_fields]
+
+
+def as_array(ids: Collection[int]) -> str:
+    """Return ids as PostgreSQL writes an array, which psycopg needs longer for than for a text."""
+    return f"{{{','.join(map(str, ids))}}}"
 
 
 def find(

@@ -61,15 +61,16 @@ FROM json_populate_recordset(NULL::risk_reservation, %(rows)s::json)
 ON CONFLICT (account_id) DO UPDATE
     SET reserved_margin = excluded.reserved_margin,
         reserved_notional = excluded.reserved_notional"""
-MOVE_EXPOSURE: Final = "SELECT move_exposure(%(moves)s, %(added)s, %(peak)s, %(threshold)s)"
+MOVE_EXPOSURE: Final = (
+    "SELECT move_exposure(%(moves)s, %(added)s, %(peak)s, %(threshold)s) AS total"
+)
 # Until the total is known, an order knows only what its group had added to it by its turn.
-TOTAL_THEN: Final = (
-    "(SELECT total FROM risk_globalexposure) - %(added)s::numeric + global_exposure_after"
-)
-ANSWERED_ORDERS: Final = (
-    f"WITH answered AS ({insert(Order, global_exposure_after=TOTAL_THEN)}) "
-    f"{insert(Trade, rows='trades', leave_out=['id'])}"
-)
+TOTAL_THEN: Final = "(SELECT total FROM moved) - %(added)s::numeric + global_exposure_after"
+MOVE_AND_ANSWER: Final = f"""
+WITH moved AS MATERIALIZED ({MOVE_EXPOSURE}),
+    answered AS ({insert(Order, global_exposure_after=TOTAL_THEN)}),
+    traded AS ({insert(Trade, rows="trades", leave_out=["id"])})
+SELECT total FROM moved"""
 
 
 def write(*group: AccountChanges, threshold: Decimal = ZERO) -> None:
@@ -107,28 +108,29 @@ def send(group: Sequence[AccountChanges], threshold: Decimal) -> Callable[[], No
     exposures = group[0].exposures
     new_orders = [order for one in group for order in one.new_orders]
     answered = {o.pk: o for o in new_orders if o.global_exposure_after is not None}
+    cursor = connection.cursor()
     for statement, rows in own_rows(group, answered):
         if rows:
-            execute(statement, rows=as_json(rows))
+            cursor.execute(statement, {"rows": as_json(rows)})
     if not exposures.by_instrument:
         return lambda: None
-    moved = execute(
-        MOVE_EXPOSURE,
-        moves=as_json(exposure_rows(exposures)),
-        added=exposures.value,
-        peak=exposures.peak,
-        threshold=threshold,
-    )
+    moves: dict[str, Any] = {
+        "moves": as_json(exposure_rows(exposures)),
+        "added": exposures.value,
+        "peak": exposures.peak,
+        "threshold": threshold,
+    }
     if answered:
-        execute(
-            ANSWERED_ORDERS,
-            rows=as_json([stored(order) for order in answered.values()]),
-            trades=as_json([t for one in group for t in one.trades if t["order_id"] in answered]),
-            added=exposures.value,
+        trades = [t for one in group for t in one.trades if t["order_id"] in answered]
+        orders = [stored(order) for order in answered.values()]
+        cursor.execute(
+            MOVE_AND_ANSWER, moves | {"rows": as_json(orders), "trades": as_json(trades)}
         )
+    else:
+        cursor.execute(MOVE_EXPOSURE, moves)
 
     def complete() -> None:
-        before = moved.fetchone()[0] - exposures.value
+        before = cursor.fetchone()[0] - exposures.value
         for order in answered.values():
             order.global_exposure_after += before
 
@@ -162,13 +164,6 @@ def own_rows(
         (NEW_TRANSFERS, [transfer for one in group for transfer in one.transfers]),
         (RESERVATIONS, [reservation(one) for one in group if one.reservation_changed]),
     ]
-
-
-def execute(statement: str, **parameters: Any) -> CursorWrapper:
-    """Send a statement and return where its answer will be."""
-    cursor = connection.cursor()
-    cursor.execute(statement, parameters)
-    return cursor
 
 
 def as_json(rows: Sequence[Row]) -> str:

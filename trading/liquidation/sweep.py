@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from accounts.locks import lock_accounts
 from accounts.services import fold_free_movements
-from market.kernel.locks import limit_lock_waits
 from risk.bounds import users_in_breach
 from risk.exposure import ExposureChanges
 from risk.selectors import read_risk_states
@@ -85,8 +84,10 @@ def liquidate(*, user_ids: Sequence[int], patience: float = PATIENCE) -> list[Li
     for its own row: of several, one that is in use raises AccountInUse at once.
     """
     with booking() as write:
-        limit_lock_waits(seconds=patience)
-        account_ids = lock_accounts(user_ids=user_ids, skip_locked=len(user_ids) > 1)
+        alone = len(user_ids) == 1
+        account_ids = lock_accounts(
+            user_ids=user_ids, patience=patience if alone else 0, afterwards=patience
+        )
         if len(account_ids) < len(user_ids):
             raise AccountInUse
         states = read_risk_states(account_ids=account_ids)

@@ -20,7 +20,6 @@ from accounts.errors import AccountNotFound
 from accounts.locks import ask_for_locks
 from market.kernel.api.database_errors import is_lost
 from market.kernel.errors import DatabaseUnavailable
-from market.kernel.locks import limit_lock_waits
 from risk.exposure import ExposureChanges
 from risk.selectors import ask_for_states, snapshots_in
 from risk.state import RiskSnapshot
@@ -180,10 +179,9 @@ def look(group: Sequence[Instruction], patience: Patience, *, shared_first: bool
             open_cursors.enter_context(connection.cursor()) for _ in range(4)
         )
         with pipelined():
-            limit_lock_waits(seconds=patience.accounts or patience.others)
-            ask_for_locks(locks, user_ids=user_ids, skip_locked=not patience.accounts)
-            if 0 < patience.accounts < patience.others:
-                limit_lock_waits(seconds=patience.others)
+            ask_for_locks(
+                locks, user_ids=user_ids, patience=patience.accounts, afterwards=patience.others
+            )
             if shared_first:
                 ask_for_shared_rows(shared, symbols=symbols, cancelled=cancelled)
             ask_for_tickets(ids, tickets)
@@ -221,9 +219,7 @@ def carry_out(
     group: Sequence[Instruction], decisions: Mapping[int, Decisions], order_ids: Iterator[int]
 ) -> list[Result | None]:
     """Decide on instructions in their order; None where an account is not locked."""
-    cancelled = Order.objects.select_related("account").in_bulk(
-        [one.order_id for one in group if isinstance(one, Cancel)]
-    )
+    cancelled = stored_orders([one.order_id for one in group if isinstance(one, Cancel)])
     results: list[Result | None] = []
     for one in group:
         own = decisions.get(one.user_id)
@@ -234,6 +230,11 @@ def carry_out(
         else:
             results.append([own.take(ticket, next(order_ids)) for ticket in one.tickets])
     return results
+
+
+def stored_orders(order_ids: Sequence[int]) -> Mapping[int, Order]:
+    """Return orders by id, each with its account; asking for none asks nothing."""
+    return Order.objects.select_related("account").in_bulk(order_ids) if order_ids else {}
 
 
 def was_rolled_back(lost: FateUnknown) -> bool:

@@ -63,21 +63,24 @@ Outcome = Placement | ExchangeError
 # One row per ticket: an id for its order, and the earlier order of the same name if there is one;
 # and in each row how many orders the account has open.
 # Subqueries, since a join would be planned as one pass over all orders of the account; and the
-# statuses stand in the text, so that a plan kept for any account knows the partial index.
+# statuses stand in the text, so that a plan kept for any account knows the partial index. Tickets
+# come as JSON: of arrays PostgreSQL counts the elements, and plans anew each time.
 OPEN_TICKETS: Final = f"""
-WITH account AS MATERIALIZED (
+WITH ticket AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(tickets)s::json)
+        AS ticket(user_id bigint, client_order_id text)
+), account AS MATERIALIZED (
     SELECT user_id, id, (
         SELECT count(*) FROM trading_order AS own WHERE own.account_id = account.id
         AND own.status IN ({", ".join(f"'{s}'" for s in OPEN_STATUSES)})
     ) AS open_orders
-    FROM accounts_account AS account WHERE user_id = ANY(%(owners)s)
+    FROM accounts_account AS account WHERE user_id = ANY(ARRAY(SELECT user_id FROM ticket))
 )
 SELECT nextval('trading_order_id_seq'), user_id, open_orders, (
     SELECT earlier.id FROM trading_order AS earlier WHERE earlier.account_id = account.id
     AND earlier.client_order_id = ticket.client_order_id
 )
-FROM unnest(%(owners)s::bigint[], %(names)s::text[]) AS ticket(user_id, client_order_id)
-JOIN account USING (user_id)
+FROM ticket JOIN account USING (user_id)
 """  # noqa: S608
 
 
@@ -92,9 +95,11 @@ class OpenedTickets:
 
 def ask_for_tickets(cursor: CursorWrapper, tickets: Sequence[tuple[int, Ticket]]) -> None:
     """Send what tickets, each with its user's id, need besides the accounts' states."""
-    owners = [user_id for user_id, _ in tickets]
-    names = [ticket.client_order_id for _, ticket in tickets]
-    cursor.execute(OPEN_TICKETS, {"owners": owners, "names": names})
+    asked = [
+        {"user_id": user_id, "client_order_id": ticket.client_order_id}
+        for user_id, ticket in tickets
+    ]
+    cursor.execute(OPEN_TICKETS, {"tickets": json.dumps(asked)})
 
 
 def opened_in(cursor: CursorWrapper) -> OpenedTickets:

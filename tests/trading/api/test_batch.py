@@ -152,14 +152,14 @@ def test_a_malformed_batch_places_nothing(api: APIClient, body: Any) -> None:
 def test_one_order_and_fifty_need_the_same_few_statements(
     api: APIClient, user: User, django_assert_num_queries: Any
 ) -> None:
-    """The user, then within a transaction: deadline, lock, order ids, state, and what is written.
+    """The user, then within a transaction: lock, order ids, state, and what is written.
 
-    That is a changed position, the exposure and the orders with their trades.
+    That is a changed position, then the exposure with the orders and their trades.
     """
     order(user, "buy", "0.01")
     savepoints = 2
-    with django_assert_num_queries(8 + savepoints):
+    with django_assert_num_queries(6 + savepoints):
         api.post("/orders", entry("buy", "0.001", client_order_id="one"), format="json")
-    with django_assert_num_queries(8 + savepoints):
+    with django_assert_num_queries(6 + savepoints):
         place(api, *[entry("buy", "0.001")] * 50)
     assert state_of(user).positions.popitem()[1].holding.quantity == D("0.061")

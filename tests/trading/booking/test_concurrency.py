@@ -271,7 +271,7 @@ def test_an_account_that_stays_locked_holds_up_neither_fills_nor_close_outs(
         order(user, "buy", "1")
     step = beside(
         together,
-        lambda: lock_accounts(user_ids=[locked.pk, locked_weak.pk]),
+        lambda: lock_accounts(user_ids=[locked.pk, locked_weak.pk], patience=10, afterwards=10),
         lambda: marks(BTCUSDT="58000"),
     )
     assert [done.account_id for done in step.ended_orders] == [filled.account.pk]
@@ -484,7 +484,7 @@ def test_what_others_note_about_a_locked_account_waits_for_nobody(
 
     locks: list[Callable[[], object]] = [
         lambda: lock_account(user_id=user.pk),
-        lambda: lock_accounts(user_ids=[user.pk]),
+        lambda: lock_accounts(user_ids=[user.pk], patience=10, afterwards=10),
         lambda: deposit(account=user.account, amount=D(1)),
     ]
     for lock in locks:

@@ -102,9 +102,8 @@ def test_ended_orders_are_not_read_to_count_the_open_ones(user: User) -> None:
         cursor.execute(ENDED)
         cursor.execute("ANALYZE trading_order")
         cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-        query = OPEN_TICKETS.replace("%(names)s", "$1").replace("%(owners)s", "$2")
-        cursor.execute(f"PREPARE opening (text[], bigint[]) AS {query}")
-        cursor.execute(f"EXPLAIN EXECUTE opening ('{{NULL}}', '{{{user.pk}}}')")
+        cursor.execute(f"PREPARE opening AS {OPEN_TICKETS.replace('%(tickets)s', '$1')}")
+        cursor.execute(f"""EXPLAIN EXECUTE opening ('[{{"user_id": {user.pk}}}]')""")
         plan = "\n".join(line for (line,) in cursor.fetchall())
         cursor.execute("DEALLOCATE opening")
     assert "order_open_by_account" in plan, plan
