@@ -124,6 +124,7 @@ def others(trader: User) -> None:
     users = User.objects.bulk_create(User(username=f"other{n}") for n in range(2_000))
     Account.objects.bulk_create(Account(user=user) for user in users)
     write((ORDERS_OF_OTHERS,))
+    analyze("accounts_user", "accounts_account")
 
 
 def write(*statements: tuple[Any, ...]) -> None:
@@ -137,10 +138,15 @@ def write(*statements: tuple[Any, ...]) -> None:
 
 def add_history(first: int, last: int) -> None:
     write((CLOSED_POSITIONS, [first, last]), (ENDED_ORDERS, [first, last]))
+    analyze("risk_position", "trading_order")
+
+
+def analyze(*tables: str) -> None:
+    """Let plans know how many rows there are, whatever autovacuum has seen of other tests."""
     with connection.cursor() as cursor:
         # Autovacuum may hold a table for a moment; the deadline of an order placed above is short.
         cursor.execute("SET LOCAL lock_timeout = '60s'")
-        for table in ("risk_position", "trading_order"):
+        for table in tables:
             cursor.execute(f"ANALYZE {table}")
 
 
