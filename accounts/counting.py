@@ -1,8 +1,10 @@
 """The cache that the rate limits count in: one round trip a count, however it is asked for."""
 
+from functools import cached_property
 from typing import Any, Final
 
 from django_redis.cache import RedisCache
+from redis.exceptions import RedisError
 
 #: Adds ARGV[1] to a count, which lives for ARGV[2] seconds from its beginning.
 ADD: Final = """
@@ -33,10 +35,21 @@ class CountingCache(RedisCache):
 
         Past the client's own ``eval``, whose retries are not wanted here and take half its time.
         """
-        connections = self.client.get_client().connection_pool
-        connection = connections.get_connection()
+        connection = self.live_connection()
+        connection.send_command("EVAL", script, 1, self.client.make_key(key), *arguments)
+        return connection.read_response()
+
+    def live_connection(self) -> Any:
+        """Return the cache's own connection, opened anew where the server ended it meanwhile."""
         try:
-            connection.send_command("EVAL", script, 1, self.client.make_key(key), *arguments)
-            return connection.read_response()
-        finally:
-            connections.release(connection)
+            if not self.connection.can_read():
+                return self.connection
+        except (RedisError, OSError):
+            pass
+        self.connection.disconnect()
+        return self.connection
+
+    @cached_property
+    def connection(self) -> Any:
+        """A connection for this thread alone: lending one from a pool is a third of a count."""
+        return self.client.get_client().connection_pool.make_connection()
