@@ -25,7 +25,7 @@ FALL_AT: Final = 0.6
 FALL_FOR: Final = 0.02
 RECOVERED_FOR: Final = 0.05
 #: Standard deviation of the way from one bar to the next, and within the fall.
-QUIET: Final = 0.002
+QUIET: Final = 0.003
 WILD: Final = 0.02
 #: Points of a bar's own path, and how much of a bar's way all symbols have in common.
 POINTS: Final = 6

@@ -16,6 +16,8 @@ from risk.policy import NAMES, PRESETS, PolicyError, policy_from
 
 #: A study has no more policies than this.
 MOST_POLICIES: Final = 1000
+#: Thresholds above it are wider than the whole numbers of the lab.
+HIGHEST_THRESHOLD: Final = 5
 #: Sampled shares have so many places.
 PLACES: Final = Decimal("0.0001")
 
@@ -86,9 +88,12 @@ def policy_of(table: Table, name: str, preset: str, values: Values) -> LabPolicy
         cadence = Table(table.file, table.title, values).read("cadence", CADENCE)
     changed = {key: value for key, value in values.items() if key != "cadence"}
     try:
-        return LabPolicy(name, policy_from(changed, PRESETS[preset]), cadence)
+        policy = policy_from(changed, PRESETS[preset])
     except PolicyError as error:
         raise table.error(error.key, error.message) from None
+    if policy.liquidation_threshold > HIGHEST_THRESHOLD:
+        raise table.error("liquidation_threshold", f"the lab goes up to {HIGHEST_THRESHOLD}.")
+    return LabPolicy(name, policy, cadence)
 
 
 def grid_of(grid: Table) -> list[tuple[str, Values]]:
@@ -150,7 +155,8 @@ def sampled(spec: SweepSpec, dimensions: int) -> Iterable[Iterable[float]]:
 
 def named(values: Values) -> tuple[str, Values]:
     """Return values after a name that says them."""
-    return " ".join(f"{key}={name_of(value)}" for key, value in values.items()), values
+    words = (f"{key.removeprefix('liquidation_')}={name_of(one)}" for key, one in values.items())
+    return " ".join(words), values
 
 
 def name_of(value: Any) -> str:

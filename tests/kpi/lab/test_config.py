@@ -130,6 +130,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ("[[policy]]\npreset = 'esme'", r"\[\[policy\]\] 1 preset: one of seed, esma, none, not"),
         ("[[policy]]\nname = ''", r"\[\[policy\]\] 1 name: a text that is not empty"),
         ("[[policy]]\nmax_leverage = 0", r"\[\[policy\]\] 1 max_leverage: a whole number from 1"),
+        ("[[policy]]\nliquidation_threshold = 6", r"liquidation_threshold: the lab goes up to 5"),
         ("[[policy]]\ncadence = 0", r"\[\[policy\]\] 1 cadence: a whole number from 1 to 100000"),
         ("[[policy]]\n[[policy]]", r"policy: two are called 'seed'; give each a name"),
         ("[[policy]]\nfixed = 1", r"\[\[policy\]\] 1 fixed: true or false, not 1"),
@@ -189,10 +190,10 @@ def test_a_grid_makes_each_combination_of_every_policy_that_is_not_fixed(tmp_pat
     )
     assert [policy.name for policy in study.policies] == [
         "today",
-        "caps liquidation_threshold=0.25 liquidation_mode=full",
-        "caps liquidation_threshold=0.25 liquidation_mode=largest_loss_first",
-        "caps liquidation_threshold=0.5 liquidation_mode=full",
-        "caps liquidation_threshold=0.5 liquidation_mode=largest_loss_first",
+        "caps threshold=0.25 mode=full",
+        "caps threshold=0.25 mode=largest_loss_first",
+        "caps threshold=0.5 mode=full",
+        "caps threshold=0.5 mode=largest_loss_first",
     ]
     last = study.policies[-1].policy
     assert last.liquidation_mode == "largest_loss_first"
