@@ -95,6 +95,11 @@ UNFOLD: dict[str, Any] = {
                 link("Ledger checks", "fact_check", "kpi_ledgercheck"),
             ),
             section(
+                "Policy lab",
+                link("Studies", "science", "kpi_labstudy"),
+                link("Cells", "grid_view", "kpi_labcell"),
+            ),
+            section(
                 "System",
                 link("Groups", "groups", "auth_group"),
                 link("Staff log", "history", "admin_logentry"),

@@ -14,6 +14,7 @@ from kpi.alerts.measures import MEASURES
 from kpi.alerts.rules import acknowledge_alert, change_rule, create_rule
 from kpi.audit.admin import AuditCheckAdmin, AuditRecordAdmin
 from kpi.history.figures import COLUMNS
+from kpi.lab.admin import LabCellAdmin, LabStudyAdmin
 from kpi.models import Alert, AlertDelivery, AlertRule, Heartbeat, KpiSnapshot, LedgerCheck
 from market.kernel.console.actions import for_each, row_action
 from market.kernel.console.exports import ExportedAdmin, RecordResource
@@ -21,7 +22,7 @@ from market.kernel.console.figures import aligned, column, label_column, money_c
 from market.kernel.console.filters import DayFilter
 from market.kernel.console.pages import ConfigurationAdmin, LargeRecordAdmin
 
-__all__ = ["AuditCheckAdmin", "AuditRecordAdmin"]
+__all__ = ["AuditCheckAdmin", "AuditRecordAdmin", "LabCellAdmin", "LabStudyAdmin"]
 
 SEVERITY_LABELS = {"info": "info", "warning": "warning", "critical": "danger"}
 

@@ -24,6 +24,7 @@ from market.quotes import Quote
 from market.services import resume_instrument
 from risk.engine import Intent
 from tests.conftest import HASHER, undone
+from tests.kpi.lab.stored import compute, store
 from tests.trading.conftest import doubt
 from trading.demo.data import seed_demo
 from trading.models import Order
@@ -74,7 +75,7 @@ def exchange(db: None, seeded: str) -> None:
 
 
 def seed() -> None:
-    """Orders, trades, positions, a resting and a refused one, a liquidation and a price halt."""
+    """Orders, trades, positions, a resting and a refused one, a liquidation, a halt, a study."""
     seed_demo()
     record_heartbeat()
     beginner, intermediate, advanced = User.objects.order_by("id").values_list("pk", flat=True)[:3]
@@ -92,6 +93,7 @@ def seed() -> None:
     resume_instrument(instrument=Instrument.objects.get(symbol="BTCUSDT"))
     doubt(Order.objects.filter(account__user_id=beginner, status="FILLED").latest("id"))
     watch()
+    compute(store(), most=4)
 
 
 def quoted(symbol: str, price: str) -> None:
@@ -150,8 +152,13 @@ def press(client: Client, button: str, *keys: int, **fields: str) -> str:
 
 def shown_version(client: Client, button: str, key: int) -> str:
     """Open the dialog of an action and return the version that it carries."""
+    return shown_field(client, button, key, "version")
+
+
+def shown_field(client: Client, button: str, key: int, name: str) -> str:
+    """Open the dialog of an action and return a field that it carries."""
     dialog = client.get(reverse(f"admin:{button}", args=[key])).content.decode()
-    found = re.search(r'name="version" value="([^"]+)"', dialog)
+    found = re.search(rf'name="{name}" value="([^"]+)"', dialog)
     assert found is not None
     return found[1]
 

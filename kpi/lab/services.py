@@ -1,9 +1,7 @@
-"""What is written of the lab: studies, claims of cells, their results, a policy put in force."""
+"""What is written of the lab: studies, claims of cells, their results."""
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from django.db import transaction
@@ -15,18 +13,11 @@ from kpi.lab.claims import LASTS, is_gone
 from kpi.lab.errors import LabError
 from kpi.lab.models import CellState, LabCell, LabStudy, LabStudyCell
 from kpi.lab.specs import CellPlan, LabPolicy, Study
-from market.kernel.errors import NotFound
-from risk.models import LeverageLimit
-from risk.policy import NAMES, SEED, Policy, policy_from
-from risk.services import change_policy, set_leverage_limit
 
 #: Of an error, which may be a whole traceback, its end is kept.
 LONGEST_ERROR: Final = 4_000
-#: As long as the columns of names, and the one for the reason of a change.
+#: As long as the columns of names.
 LONGEST_NAME: Final = 200
-LONGEST_REASON: Final = 100
-#: What is put in force of a policy; who halted trading resumes it, no study does.
-IN_FORCE: Final = sorted({*NAMES} - {"max_leverage", "trading_halted"})
 
 
 class ResultDiffers(LabError):
@@ -203,28 +194,3 @@ def store_answer(
 ) -> None:
     """Keep what the finished cells of a study say, and what is needed to repeat it."""
     LabStudy.objects.filter(pk=study.pk).update(comparison=comparison, manifest=manifest)
-
-
-def policy_of(study: LabStudy, name: str) -> Policy:
-    """Return a policy of a study. Raises NotFound."""
-    for facts in study.policies:
-        if facts["name"] == name:
-            values = tomllib.loads(facts["canonical"], parse_float=Decimal)
-            return policy_from(values, SEED)
-    names = ", ".join(facts["name"] for facts in study.policies)
-    raise NotFound(f"The study has no policy {name!r}; it has {names}.")
-
-
-@transaction.atomic
-def put_in_force(*, study: LabStudy, name: str) -> None:
-    """Give the exchange a policy of a study, its leverage limits too; halts stay as they are.
-
-    History and audit trail name the study by its digest. Raises NotFound.
-    """
-    policy = policy_of(study, name)
-    reason = f"lab study {study.digest}: {name}"[:LONGEST_REASON]
-    change_policy(changes={key: getattr(policy, key) for key in IN_FORCE}, reason=reason)
-    highest = dict(policy.max_leverage)
-    for limit in LeverageLimit.objects.order_by("tier"):
-        if highest.get(limit.tier, limit.max_leverage) != limit.max_leverage:
-            set_leverage_limit(limit=limit, max_leverage=highest[limit.tier], reason=reason)

@@ -156,6 +156,28 @@ export function byCategory(labels, sets, { horizontal = false, unit = "", signed
   return config;
 }
 
+// A bar from low to high for each category, and a point on it where there is one.
+export function spans(labels, ends, points, { unit = "" } = {}) {
+  const between = ([low, high]) => `${full.format(low)} to ${full.format(high)} ${unit}`;
+  const bars = { type: "bar", label: "From, to", data: ends, backgroundColor: `${color("series-1")}80`, maxBarThickness: 18, minBarLength: 2, order: 2 };
+  const dots = { type: "scatter", label: "Mean", data: points.map((x, y) => ({ x, y: labels[y] })), backgroundColor: color("series-2"), pointRadius: 5, order: 1 };
+  const x = valueAxis({ signed: ends.some(([low]) => low < 0) });
+  const y = { type: "category", labels, grid: { display: false }, border: { color: color("chart-grid") }, ticks: { color: color("chart-text"), autoSkip: false } };
+  return {
+    type: "bar",
+    data: { labels, datasets: points.length ? [dots, bars] : [bars] },
+    options: frame({
+      horizontal: true,
+      scales: { x, y },
+      legend: points.length > 0,
+      tooltip: {
+        title: ([item]) => (item ? labels[item.dataIndex] : ""),
+        label: (item) => (item.dataset.type === "scatter" ? `Mean: ${full.format(item.parsed.x)} ${unit}` : between(item.raw)),
+      },
+    }),
+  };
+}
+
 // A dashed line between two bars with a word beside it.
 function markLine({ before, text }) {
   return {

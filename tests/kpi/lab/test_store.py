@@ -11,6 +11,7 @@ from kpi.audit.models import AuditRecord
 from kpi.lab.claims import LASTS, this_process
 from kpi.lab.errors import LabError
 from kpi.lab.models import LabCell, LabStudy
+from kpi.lab.policies import put_in_force
 from kpi.lab.selectors import find_study, progress_by_study, progress_of, results_of
 from kpi.lab.services import (
     Near,
@@ -18,12 +19,11 @@ from kpi.lab.services import (
     claim_cell,
     fail_cell,
     finish_cell,
-    put_in_force,
     release_cells,
     requeue_cells,
     store_study,
 )
-from market.kernel.errors import NotFound
+from market.kernel.errors import NotFound, StaleVersion
 from risk.models import LeverageLimit, RiskPolicy
 from risk.policy import PRESETS
 from risk.selectors import policy_in_force
@@ -237,6 +237,14 @@ def test_a_policy_is_put_in_force_and_the_trail_names_the_study() -> None:
     records = AuditRecord.objects.filter(kind="configuration_change")
     assert {record.details["reason"] for record in records} == {f"lab study {stored.digest}: esma"}
     assert {record.reference.split(":")[0] for record in records} >= {"risk.leveragelimit"}
+
+
+def test_a_policy_changed_meanwhile_is_not_undone() -> None:
+    stored, seen = store(), policy_in_force().digest
+    put_in_force(study=stored, name="none", seen=seen)
+    with pytest.raises(StaleVersion):
+        put_in_force(study=stored, name="esma", seen=seen)
+    assert policy_in_force() == PRESETS["none"]
 
 
 def test_no_study_resumes_trading() -> None:

@@ -13,6 +13,7 @@ from django.urls import reverse
 
 from accounts.models import Account, Transfer, User
 from accounts.selectors import insurance_fund_balance
+from kpi.lab.models import LabStudy
 from market.models import Instrument, MarketClock
 from risk.models import RiskPolicy
 from risk.services import change_policy, lock_exposure
@@ -33,6 +34,7 @@ ROW_ACTIONS = {
         "market_instrument_release",
     ],
     "order": ["trading_order_cancel"],
+    "study": ["kpi_labstudy_put_in_force"],
     "parked": [f"trading_parkedanswer_{action}" for action in ("book", "release", "adjust")],
 }
 LIST_ACTIONS = [
@@ -61,6 +63,7 @@ def addresses(trader: User) -> list[str]:
         "instrument": Instrument.objects.get(symbol="BTCUSDT").pk,
         "order": Order.objects.get(client_order_id="grid-7").pk,
         "parked": ParkedAnswer.objects.get().pk,
+        "study": LabStudy.objects.get().pk,
     }
     of_rows = [
         reverse(f"admin:{action}", args=[keys[row]])

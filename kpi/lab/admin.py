@@ -1,0 +1,157 @@
+"""Studies of the policy lab in the staff console: progress, comparison, a policy put in force."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminSelectWidget
+
+from kpi.lab.console import comparison_context, described, study_context
+from kpi.lab.models import CellState, LabCell, LabStudy
+from kpi.lab.policies import changes_of, policy_names, put_in_force
+from market.kernel.console.actions import link_action, row_action, row_of
+from market.kernel.console.figures import aligned, column, label_column, time_column
+from market.kernel.console.pages import LargeRecordAdmin, RecordAdmin
+from market.kernel.console.search import number_of
+from risk.selectors import policy_in_force
+
+STATE_LABELS = {"queued": "default", "running": "info", "done": "success", "failed": "danger"}
+
+
+def short(digest: str) -> str:
+    return aligned(f"{digest[:12]}…") if digest else ""
+
+
+class PolicyForm(BaseDialogForm):
+    """Asks which policy of a study is put in force, in the place of the one that it showed."""
+
+    seen = forms.CharField(widget=forms.HiddenInput)
+    policy = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
+
+    def __init__(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, object_id, *args, **kwargs)
+        present = policy_in_force()
+        self.fields["seen"].initial = present.digest
+        key = number_of(object_id)
+        for study in LabStudy.objects.filter(pk=key) if key is not None else []:
+            self.fields["policy"].choices = [
+                (name, f"{name}: {described(changes_of(study, name, present))}")
+                for name in policy_names(study)
+            ]
+
+
+@admin.register(LabStudy)
+class LabStudyAdmin(RecordAdmin):
+    """A study with its cells; what it says stands on a page of its own."""
+
+    list_display = (
+        "name",
+        "state",
+        "progress",
+        "baseline",
+        column("digest", "Digest", short),
+        time_column("created_at"),
+        "created_by",
+    )
+    list_select_related = ("created_by",)
+    search_fields = ("name", "digest")
+    fieldsets = (
+        (None, {"fields": (("name", "baseline"), "question", ("digest", "created_at"))}),
+        ("All that determines it", {"fields": ("canonical",), "classes": ("collapse",)}),
+    )
+    change_form_after_template = "lab/study.html"
+    actions_detail = ("comparison", "put_in_force")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LabStudy]:
+        def cells(*states: CellState) -> Count:
+            return Count("places__cell", filter=Q(places__cell__state__in=states), distinct=True)
+
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                cells=cells(*CellState),
+                done=cells(CellState.DONE),
+                running=cells(CellState.RUNNING),
+                failed=cells(CellState.FAILED),
+            )
+        )
+
+    @admin.display(description="State")
+    def state(self, study: Any) -> str:
+        if study.cells == study.done:
+            return "done"
+        if study.running:
+            return "running"
+        return "failed" if study.failed else "queued"
+
+    state.label = STATE_LABELS  # type: ignore[attr-defined]
+
+    @admin.display(description="Cells done")
+    def progress(self, study: Any) -> str:
+        return aligned(f"{study.done:,} of {study.cells:,}")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        study = self.get_object(request, object_id)
+        shown = study_context(study) if study else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
+
+    @link_action(title="Comparison", permission="view", icon="query_stats")
+    def comparison(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show what a study says."""
+        study: Any = row_of(self, request, object_id)
+        context = {
+            **self.admin_site.each_context(request),
+            **comparison_context(study, metric=request.GET.get("metric", "")),
+            "opts": self.opts,
+            "title": str(study),
+        }
+        return TemplateResponse(request, "lab/comparison.html", context)
+
+    def has_force_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perms(("risk.change_riskpolicy", "risk.change_leveragelimit"))
+
+    @row_action(
+        title="Put in force",
+        question="The exchange goes by this policy at once, its leverage limits included. A halt "
+        "of trading stays as it is, and positions stay open. The audit trail names the study.",
+        permission="force",
+        icon="gavel",
+        form_class=PolicyForm,
+        variant=ActionVariant.DANGER,
+    )
+    def put_in_force(self, request: HttpRequest, form: forms.Form, study: LabStudy) -> str:
+        name = form.cleaned_data["policy"]
+        put_in_force(study=study, name=name, seen=form.cleaned_data["seen"])
+        return f"The policy {name} of the study {study.digest} is in force."
+
+
+@admin.register(LabCell)
+class LabCellAdmin(LargeRecordAdmin):
+    """Every cell, whatever studies have it; a failed one says why."""
+
+    list_display = (
+        "__str__",
+        label_column("state", STATE_LABELS),
+        column("cpu_seconds", "Processor, s", lambda value: aligned(f"{value:.2f}")),
+        column("key", "Key", short),
+        column("digest", "Digest", short),
+        time_column("finished_at"),
+    )
+    list_filter = (("state", ChoicesDropdownFilter),)
+    exclude = ("series",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LabCell]:
+        return super().get_queryset(request).defer("series")

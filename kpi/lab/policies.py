@@ -1,0 +1,91 @@
+"""The policies of a stored study: read back, held against the one in force, put in force."""
+
+import tomllib
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final, NamedTuple
+
+from django.db import transaction
+
+from kpi.lab.models import LabStudy
+from market.kernel.amounts import plain
+from market.kernel.errors import NotFound, StaleVersion
+from market.kernel.versions import lock_row
+from risk.models import LeverageLimit
+from risk.policy import NAMES, SEED, Policy, policy_from
+from risk.selectors import get_policy, policy_in_force
+from risk.services import change_policy, set_leverage_limit
+
+#: As long as the column for the reason of a change.
+LONGEST_REASON: Final = 100
+#: What is put in force of a policy: who halted trading resumes it, no study does.
+IN_FORCE: Final = sorted({*NAMES} - {"max_leverage", "trading_halted"})
+
+
+class Change(NamedTuple):
+    """A field that one policy has otherwise than another, as text; of leverage one by tier."""
+
+    field: str
+    before: str
+    after: str
+
+
+def policy_names(study: LabStudy) -> list[str]:
+    return [facts["name"] for facts in study.policies]
+
+
+def policy_of(study: LabStudy, name: str) -> Policy:
+    """Return a policy of a study. Raises NotFound."""
+    for facts in study.policies:
+        if facts["name"] == name:
+            return policy_from(tomllib.loads(facts["canonical"], parse_float=Decimal), SEED)
+    names = ", ".join(policy_names(study))
+    raise NotFound(f"The study has no policy {name!r}; it has {names}.")
+
+
+def changes_of(study: LabStudy, name: str, before: Policy) -> list[Change]:
+    """Return what putting a policy in force would change of ``before``. Raises NotFound."""
+    return differences(before, policy_of(study, name))
+
+
+def differences(before: Policy, after: Policy) -> list[Change]:
+    """Return where two policies differ, in what is put in force."""
+    held, asked = values_of(before), values_of(after)
+    return [
+        Change(key, held.get(key, "–"), asked[key]) for key in asked if held.get(key) != asked[key]
+    ]
+
+
+def values_of(policy: Policy) -> dict[str, str]:
+    """Return what is put in force of a policy as text, leverage by tier first."""
+    leverage = {f"max_leverage of {tier}s": f"{highest}x" for tier, highest in policy.max_leverage}
+    return leverage | {key: as_text(getattr(policy, key)) for key in IN_FORCE}
+
+
+def as_text(value: Any) -> str:
+    return plain(value) if isinstance(value, Decimal) else str(value)
+
+
+@transaction.atomic
+def put_in_force(*, study: LabStudy, name: str, seen: str | None = None) -> None:
+    """Give the exchange a policy of a study, its leverage limits too; halts stay as they are.
+
+    History and audit trail name the study by its digest. Raises NotFound, and StaleVersion where
+    the policy in force is not the one with the digest ``seen``, if given.
+    """
+    policy = policy_of(study, name)
+    limits = lock_policy()
+    if seen is not None and seen != policy_in_force().digest:
+        raise StaleVersion
+    reason = f"lab study {study.digest}: {name}"[:LONGEST_REASON]
+    change_policy(changes={key: getattr(policy, key) for key in IN_FORCE}, reason=reason)
+    highest = dict(policy.max_leverage)
+    for limit in limits:
+        if highest.get(limit.tier, limit.max_leverage) != limit.max_leverage:
+            set_leverage_limit(limit=limit, max_leverage=highest[limit.tier], reason=reason)
+
+
+def lock_policy() -> Sequence[LeverageLimit]:
+    """Hold the policy and its leverage limits as they are until the transaction ends."""
+    lock_row(get_policy())
+    return list(LeverageLimit.objects.select_for_update(no_key=True).order_by("tier"))
