@@ -11,7 +11,7 @@ from kpi.lab.canonical import cells, sha256, study_text
 from kpi.lab.errors import StudyError
 from kpi.lab.keys import Whole, shown
 from kpi.lab.specs import CellPlan, FundSpec, ImpactSpec, LabPolicy, Study, TapeSpec, Variant
-from kpi.lab.surroundings import read_instruments, read_population_spec, read_tape_spec
+from kpi.lab.surroundings import Take, read_instruments, read_population_spec, read_tape_spec
 from kpi.lab.sweeps import read_policies
 from kpi.lab.tables import Table
 
@@ -33,10 +33,16 @@ class SeedsSpec:
     count: Annotated[int, Whole("Number of seeds.", low=1, high=10_000)] = 20
 
 
-def read_study(path: str | Path, tapes: Mapping[str, str | Path] | None = None) -> Study:
+def read_study(
+    path: str | Path,
+    tapes: Mapping[str, str | Path] | None = None,
+    *,
+    take: Take | None = None,
+) -> Study:
     """Return the study of a file, with other files of candles for some symbols.
 
-    Raises StudyError.
+    ``take`` is asked for the accounts of the exchange where a study that begins with them has none
+    yet. Raises StudyError.
     """
     try:
         source = Path(path).read_text(encoding="utf-8")
@@ -45,10 +51,12 @@ def read_study(path: str | Path, tapes: Mapping[str, str | Path] | None = None) 
     except UnicodeDecodeError as error:
         raise StudyError(str(path), "", "it is not in UTF-8.") from error
     overrides = {symbol: str(Path(file).absolute()) for symbol, file in (tapes or {}).items()}
-    return study_of(source, file=str(Path(path).absolute()), overrides=overrides)
+    return study_of(source, file=str(Path(path).absolute()), overrides=overrides, take=take)
 
 
-def study_of(source: str, *, file: str, overrides: Mapping[str, str]) -> Study:
+def study_of(
+    source: str, *, file: str, overrides: Mapping[str, str], take: Take | None = None
+) -> Study:
     """Return the study of a text, whose relative paths stand beside ``file``. Raises StudyError."""
     try:
         document = Table(file, "", tomllib.loads(source, parse_float=Decimal))
@@ -61,7 +69,7 @@ def study_of(source: str, *, file: str, overrides: Mapping[str, str]) -> Study:
         name=text_of(document, "name", Path(file).stem),
         question=text_of(document, "question", ""),
         tape=tape,
-        population=read_population_spec(document.table("population"), tape),
+        population=read_population_spec(document.table("population"), tape, take),
         impact=ImpactSpec(**document.table("impact").read_keys(ImpactSpec)),
         fund=FundSpec(**document.table("fund").read_keys(FundSpec)).opening,
         instruments=read_instruments(document, tape),

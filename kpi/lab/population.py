@@ -2,6 +2,7 @@
 
 from kpi.lab.accounts import Entries, Population
 from kpi.lab.population_drawn import draw_population
+from kpi.lab.population_exchange import taken_population
 from kpi.lab.population_file import read_population
 from kpi.lab.specs import Study
 from kpi.lab.tape import Tape
@@ -16,4 +17,6 @@ def make_population(study: Study, seed: int, tape: Tape) -> Population:
     """
     if study.population.kind == "file":
         return read_population(study.population.file, tape)
+    if study.population.kind == "exchange":
+        return taken_population(study.population.file, tape)
     return draw_population(study.population, seed, tape)

@@ -124,12 +124,16 @@ class TapeSpec:
 class PopulationSpec:
     """Who trades: drawn by seed, read from a file, or taken from the running exchange.
 
-    ``sha256`` names the content of the file. Below ``stickiness`` all keys concern a drawn
-    population alone.
+    Accounts of the exchange are taken into a file once. ``sha256`` names the content of the file.
+    Below ``stickiness`` all keys concern a drawn population alone.
     """
 
-    kind: Annotated[str, Choice("Where accounts come from.", ("seeded", "file"))] = "seeded"
-    file: Annotated[str, Text("Accounts and their entries as CSV.")] = ""
+    kind: Annotated[str, Choice("Where accounts come from.", ("seeded", "file", "exchange"))] = (
+        "seeded"
+    )
+    file: Annotated[
+        str, Text("Accounts and their entries as CSV; or where those of the exchange are kept.")
+    ] = ""
     sha256: str = ""
     stickiness: Annotated[
         D,

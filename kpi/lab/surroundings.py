@@ -1,7 +1,8 @@
 """The parts of a study file that say where and with whom: tape, instruments, population."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from kpi.lab.canonical import file_digest, tape_digest
@@ -10,6 +11,9 @@ from kpi.lab.keys import shown
 from kpi.lab.specs import INSTRUMENTS, CrashSpec, InstrumentSpec, PopulationSpec, TapeSpec
 from kpi.lab.tables import Table
 from market.kernel.amounts import UNIT, is_multiple
+
+#: Takes the exchange's accounts into a file.
+Take = Callable[[Path], None]
 
 #: What these keys may not be below.
 ORDERED: Final = (
@@ -91,7 +95,7 @@ def read_instrument(table: Table) -> InstrumentSpec:
     return spec
 
 
-def read_population_spec(table: Table, tape: TapeSpec) -> PopulationSpec:
+def read_population_spec(table: Table, tape: TapeSpec, take: Take | None) -> PopulationSpec:
     """Return who trades. Raises StudyError."""
     values = table.read_keys(PopulationSpec)
     if "file" in values:
@@ -99,11 +103,24 @@ def read_population_spec(table: Table, tape: TapeSpec) -> PopulationSpec:
     spec = PopulationSpec(**values)
     if spec.kind == "file":
         table.needed("file", "a CSV file, since kind is file")
-        spec = replace(spec, sha256=file_digest(spec.file))
+    elif spec.kind == "exchange":
+        spec = replace(spec, file=spec.file or str(Path(table.file).with_suffix(".book.jsonl")))
+        take_once(table, spec.file, take)
     elif spec.file:
-        raise table.error("file", 'only a population of kind = "file" has one.')
+        raise table.error("file", 'only a population of kind "file" or "exchange" has one.')
+    if spec.file:
+        spec = replace(spec, sha256=file_digest(spec.file))
     check_population(table, spec, tape)
     return spec
+
+
+def take_once(table: Table, file: str, take: Take | None) -> None:
+    """Take the exchange's accounts into a file, unless it is there. Raises StudyError."""
+    if Path(file).exists():
+        return
+    if take is None:
+        raise table.error("kind", f"{file} has no accounts yet; lab check takes them.")
+    take(Path(file))
 
 
 def check_population(table: Table, spec: PopulationSpec, tape: TapeSpec) -> None:

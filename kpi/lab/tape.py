@@ -1,20 +1,22 @@
 """Recorded prices as a table of marks: one row a step, one column an instrument."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kpi.lab.book_file import read_header
 from kpi.lab.candles import Bars, aggregated, read_bars
 from kpi.lab.canonical import tape_digest
 from kpi.lab.crash import make_bars
 from kpi.lab.errors import StudyError
 from kpi.lab.specs import InstrumentSpec, Study, TapeSpec, Variant
-from market.kernel.amounts import EXACT
+from market.kernel.amounts import EXACT, is_multiple, plain
 from risk.arrays.books import Instruments
 from risk.arrays.units import LARGEST, units
 from risk.state import InstrumentState
@@ -50,9 +52,38 @@ class Tape:
 def read_tape(study: Study, variant: Variant) -> Tape:
     """Return the tape of a study in one of its variants; kept for the next cell of this process.
 
-    Raises StudyError, with file and line.
+    For accounts of the exchange it begins at the marks that they were taken at. Raises StudyError,
+    with file and line.
     """
-    return tape_of(study.tape, study.instruments, variant)
+    tape = tape_of(study.tape, study.instruments, variant)
+    if study.population.kind != "exchange":
+        return tape
+    return begun_at(tape, read_header(Path(study.population.file)).marks, study.population.file)
+
+
+def begun_at(tape: Tape, marks: Mapping[str, Decimal], file: str) -> Tape:
+    """Return the same way of prices, in proportion, from other marks on; to the nearest tick.
+
+    Volumes stay what was traded, in USDT. A symbol without a mark keeps its prices. Raises
+    StudyError, which calls ``file`` by its name.
+    """
+    ways = []
+    for number, symbol in enumerate(tape.instruments.symbols):
+        way, mark = tape.marks[:, number], marks.get(symbol)
+        if mark is not None:
+            tick = tape.instruments.tick[number]
+            if not is_multiple(mark, tick):
+                raise StudyError(file, "", f"{symbol} at {mark} is between ticks of {plain(tick)}.")
+            way = in_proportion(way.tolist(), int(EXACT.divide_int(mark, tick)))
+        if int(tape.instruments.unit[number]) * int(max(way)) > LARGEST:
+            raise StudyError(file, "", f"a lot of {symbol} is worth too much for the lab.")
+        ways.append(way)
+    return replace(tape, marks=read_only(np.stack(ways, axis=1)))
+
+
+def in_proportion(ticks: list[int], first: int) -> Whole:
+    """Return a way of prices that begins at ``first``; no price falls below a tick."""
+    return np.array([max((2 * n * first + ticks[0]) // (2 * ticks[0]), 1) for n in ticks])
 
 
 @lru_cache(maxsize=16)

@@ -1,0 +1,79 @@
+"""A population taken from the running exchange: what its accounts own and hold, and no more orders.
+
+It begins at the exchange's marks: the tape goes its recorded way from there on.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+
+from kpi.lab.accounts import Population, Whole
+from kpi.lab.book_file import AccountLine, read_accounts
+from kpi.lab.errors import StudyError
+from kpi.lab.population_file import columns_of
+from kpi.lab.tape import Tape
+from market.kernel.amounts import EXACT, is_multiple, plain
+from risk.arrays.books import Instruments
+from risk.arrays.units import OutOfRange, units
+from risk.policy import TIERS
+
+#: What an account has in USDT beside its positions, and what a position has.
+OWN = ("balance", "reserved_margin", "reserved_notional")
+HELD = ("cost", "margin")
+
+
+def taken_population(file: str, tape: Tape) -> Population:
+    """Return the accounts of a book, called by their numbers. Raises StudyError."""
+    accounts = list(read_accounts(Path(file)))
+    if not accounts:
+        raise StudyError(file, "", "the exchange had no account when this was taken.")
+    try:
+        own = {name: amounts(getattr(one, name) for one in accounts) for name in OWN}
+        held = columns_held(accounts, tape.instruments)
+    except (Refused, OutOfRange) as refused:
+        raise StudyError(file, "", str(refused)) from None
+    return Population.of(
+        names=tuple(str(one.account) for one in accounts),
+        tier=np.array([TIERS.index(one.tier) for one in accounts], dtype=np.int8),
+        suspended=np.array([one.suspended for one in accounts]),
+        entries=columns_of([]),
+        instruments=len(tape.instruments.symbols),
+        **own,
+        **held,
+    )
+
+
+class Refused(ValueError):
+    """What a study cannot take over of an account."""
+
+
+def columns_held(accounts: list[AccountLine], instruments: Instruments) -> dict[str, Whole]:
+    """Return lots, costs and margins [I, N]. Raises Refused."""
+    shape = (len(instruments.symbols), len(accounts))
+    columns = {name: np.zeros(shape, dtype=np.int64) for name in ("lots", *HELD)}
+    places = {symbol: number for number, symbol in enumerate(instruments.symbols)}
+    for row, account in enumerate(accounts):
+        for symbol, held in account.positions.items():
+            if symbol not in places:
+                raise Refused(f"the exchange holds {symbol}; add candles: {symbol}=candles.csv.")
+            place = places[symbol]
+            columns["lots"][place, row] = lots_of(held.quantity, instruments.lot[place], symbol)
+            for name in HELD:
+                columns[name][place, row] = units(getattr(held, name))
+    return columns
+
+
+def lots_of(quantity: Decimal, lot: Decimal, symbol: str) -> int:
+    """Return a signed size in lots. Raises Refused."""
+    if not is_multiple(quantity, lot):
+        raise Refused(
+            f"a position of {plain(quantity)} {symbol} is no multiple of the study's lot_size; "
+            f"give the exchange's under [[instrument]]."
+        )
+    return int(EXACT.divide_int(quantity, lot))
+
+
+def amounts(values: Iterable[Decimal]) -> Whole:
+    return np.array([units(value) for value in values], dtype=np.int64)
