@@ -92,11 +92,11 @@ class Book:
     reserved_margin: Whole
     reserved_notional: Whole
     suspended: Flags
-    #: Of each instrument, lots that nobody holds more of.
-    widest: list[int] = field(init=False, repr=False)
+    #: Lots that nobody holds more of, by instrument.
+    widest: Whole = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.widest = np.abs(self.lots).max(axis=1, initial=0).tolist()
+        self.widest = np.abs(self.lots).max(axis=1, initial=0)
         for name in ("balance", "reserved_margin", "reserved_notional"):
             refuse_above(getattr(self, name), name)
         refuse_above(np.abs(self.cost), "cost")
@@ -130,7 +130,7 @@ class Book:
         """
         worth = self.instruments.lot_values(marks)
         values = np.array(worth)
-        if sum(map(mul, self.widest, worth)) > LARGEST:
+        if sum(map(mul, self.widest.tolist(), worth)) > LARGEST:
             refuse_above(self._notionals(values), "notional")
         return values
 

@@ -105,17 +105,14 @@ def random_case(rng: Generator, scale: Scale, accounts: int = PER_BOOK) -> Case:
 
 
 def random_policy(rng: Generator, scale: Scale) -> Policy:
-    """Return a policy that hardly ever halts trading and whose limits are met sometimes."""
+    """Return a policy that seldom halts trading, with no limit of exposure."""
     values = {
         "max_leverage": {tier: int(rng.integers(1, scale.leverage + 1)) for tier in TIERS},
-        "trading_halted": bool(rng.random() < 0.02),
+        "trading_halted": bool(rng.random() < 0.08),
         "liquidation_threshold": D(str(rng.choice(["0", "0.33333333", "0.5", "1", "1.5"]))),
         "liquidation_mode": str(rng.choice(["full", "largest_loss_first"])),
         "liquidation_fee_rate": D(str(rng.choice(scale.fee_rates))),
     }
-    if rng.random() < 0.7:
-        limit = int(rng.integers(1, 10 ** (scale.balance + 1)))
-        values["user_exposure_limit"] = amount(min(limit, LARGEST))
     return policy_from(values, base=PRESETS["none"])
 
 

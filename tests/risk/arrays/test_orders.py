@@ -1,0 +1,267 @@
+"""Orders of many accounts are refused, filled and booked as the exchange does one by one."""
+
+from collections import Counter
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+from numpy.random import Generator
+
+from risk.arrays.books import Book, Instruments
+from risk.arrays.orders import CODES, Orders, Placed, place
+from risk.arrays.rules import Rules
+from risk.arrays.units import LARGEST, UNITS, OutOfRange, amount, exact_units
+from risk.denials import DENIALS, Denial
+from risk.engine import Approval, Intent, check_order
+from risk.policy import PRESETS, TIERS, policy_from
+from risk.state import RiskState
+from tests.risk.arrays.cases import NOW, USUAL, Case, cases
+
+D = Decimal
+#: What a market order on a listed instrument at a fresh mark can be refused with.
+POSSIBLE = {
+    *("trading_halted", "account_suspended", "invalid_size", "below_min_notional"),
+    *("leverage_exceeds_tier", "reduce_only_rejected", "insufficient_margin"),
+    *("user_exposure_exceeded", "global_exposure_exceeded"),
+}
+
+
+def random_orders(rng: Generator, case: Case) -> Orders:
+    """Return orders that close, turn, reduce and open, many as large as the margin just allows."""
+    book = case.book
+    rows = np.flatnonzero(rng.random(len(book.balance)) < 0.8)
+    n = len(rows)
+    instrument = rng.integers(0, len(book.lots), n, dtype=np.int8)
+    held, value = book.lots[instrument, rows], (book.instruments.unit * case.marks)[instrument]
+    free = book.equity(case.marks, rows) - book.position_margin(rows) - book.reserved_margin[rows]
+    highest = Rules.of(case.policy).max_leverage[book.tier[rows]]
+    leverage = np.where(rng.random(n) < 0.04, highest + 1, rng.integers(0, highest + 1))
+    just = np.clip(free, 0, LARGEST // 1_000) * np.where(leverage, leverage, highest) // value
+    side = rng.choice([-1, 1], n)
+    kinds = [
+        side * np.maximum(just + rng.integers(-2, 3, n), 0),
+        side * rng.integers(0, 10 ** rng.integers(1, case.scale.lots + 2, n)),
+        -held,
+        -held * rng.integers(0, 1_001, n) // 1_000,
+        -2 * held + side,
+        rng.integers(-1, 2, n),
+    ]
+    lots = np.choose(rng.choice(6, n, p=[0.25, 0.1, 0.1, 0.2, 0.32, 0.03]), kinds)
+    lots = np.where((lots == 0) & (rng.random(n) < 0.9), kinds[0], lots)
+    most = LARGEST // 4 // value
+    reduce_only = rng.random(n) < 0.2
+    return Orders(rows, instrument, np.clip(lots, -most, most), leverage, reduce_only)
+
+
+def fund(rng: Generator, case: Case) -> None:
+    """Give most accounts the means to trade beside what they hold."""
+    means = case.book.exposure(case.marks) * 2 // rng.integers(1, 9, len(case.book.balance))
+    case.book.balance += means * (rng.random(len(means)) < 0.7)
+
+
+def with_limits(rng: Generator, case: Case, total: int) -> Case:
+    """Return a case of which the exposure of an account, and of all, may be near its limit."""
+    values = {}
+    if rng.random() < 0.6:
+        exposure = rng.choice(case.book.exposure(case.marks)) * rng.integers(1, 9)
+        values["user_exposure_limit"] = amount(exposure)
+    if rng.random() < 0.6:
+        room = int(rng.integers(0, 10 ** rng.integers(1, case.scale.balance + 2)))
+        values["global_exposure_threshold"] = amount(total + room)
+    return replace(case, policy=policy_from(values, base=case.policy))
+
+
+class Exchange:
+    """Decides orders one after the other, as the exchange does, in Decimals."""
+
+    def __init__(self, case: Case, total: int) -> None:
+        self.case, self.total = case, amount(total)
+
+    def decide(self, row: int, number: int, lots: int, leverage: int, reduce_only: bool) -> object:
+        """Return a code, or what an order did: its fill, its fee and its signed size in lots."""
+        case, one = self.case, self.case.listed[number]
+        limits = case.policy.limits(TIERS[case.book.tier[row]], bool(case.book.suspended[row]))
+        intent = Intent(
+            one.symbol,
+            is_buy=lots > 0,
+            size=abs(lots) * one.lot_size,
+            leverage=leverage or None,
+            reduce_only=reduce_only,
+        )
+        answer = check_order(intent, RiskState(case.state(row), limits, one, 0), NOW)
+        if isinstance(answer, Denial):
+            return answer.code
+        assert answer.execution is not None
+        assert one.mark_price is not None
+        change = answer.change.valued_at(one.mark_price)
+        if answer.opens and self.total + change > limits.global_exposure_threshold:
+            return "global_exposure_exceeded"
+        self.total += change
+        return answer
+
+
+def test_orders_do_what_they_do_at_the_exchange() -> None:
+    seen, kinds = Counter[str | None](), Counter[str]()
+    for rng, drawn in cases(seed=13):
+        fund(rng, drawn)
+        total = int(drawn.book.exposure(drawn.marks).sum())
+        case = with_limits(rng, drawn, total)
+        orders, after = random_orders(rng, case), case.book.copy()
+        placed = place(after, Rules.of(case.policy), orders, case.marks, total)
+        exchange = Exchange(case, total)
+        columns = (orders.rows, orders.instrument, orders.lots, orders.leverage, orders.reduce_only)
+        lists = zip(*(column.tolist() for column in columns), strict=True)
+        answers = [exchange.decide(*order) for order in lists]
+        check_answers(placed, answers, orders, case)
+        check_books(after, answers, orders, case)
+        assert amount(placed.total_exposure) == exchange.total
+        assert placed.total_exposure == after.exposure(case.marks).sum()
+        seen.update(CODES[code] for code in placed.code.tolist())
+        kinds.update(flips=int(((placed.closed > 0) & (placed.opened > 0)).sum()))
+        part = (placed.closed > 0) & (after.lots[orders.instrument, orders.rows] != 0)
+        kinds.update(parts=int((part & (placed.opened == 0)).sum()))
+    assert seen.keys() == {None, *POSSIBLE}
+    assert min(kinds["flips"], kinds["parts"], seen[None]) > 40
+
+
+def check_answers(placed: Placed, answers: list[object], orders: Orders, case: Case) -> None:
+    codes = [one if isinstance(one, str) else None for one in answers]
+    assert [CODES[code] for code in placed.code.tolist()] == codes
+    for at, answer in enumerate(answers):
+        did = [getattr(placed, name)[at] for name in ("filled", "closed", "opened")]
+        money = [amount(placed.realized[at]), amount(placed.fee[at])]
+        if not isinstance(answer, Approval):
+            assert [*did, *money] == [0, 0, 0, 0, 0]
+            continue
+        execution = answer.execution
+        assert execution is not None
+        fill, lot = execution.fill, case.listed[orders.instrument[at]].lot_size
+        sizes = [execution.size, fill.closed_size, fill.opened_size]
+        assert [int(one) * lot for one in did] == sizes
+        assert money == [fill.realized_pnl, execution.fee]
+
+
+def check_books(after: Book, answers: list[object], orders: Orders, case: Case) -> None:
+    wanted = case.book.copy()
+    for answer, row, number in zip(
+        answers, orders.rows.tolist(), orders.instrument.tolist(), strict=True
+    ):
+        if isinstance(answer, Approval):
+            assert answer.execution is not None
+            fill, lot = answer.execution.fill, case.listed[number].lot_size
+            wanted.lots[number, row] = int(fill.holding.quantity / lot)
+            wanted.cost[number, row] = exact_units(fill.holding.cost)
+            wanted.margin[number, row] = exact_units(fill.holding.margin)
+            wanted.balance[row] += exact_units(fill.realized_pnl - answer.execution.fee)
+    for name in ("balance", "lots", "cost", "margin", "reserved_margin", "reserved_notional"):
+        assert (getattr(after, name) == getattr(wanted, name)).all(), name
+    assert (np.abs(after.lots).max(axis=1) <= after.widest).all()
+
+
+def test_codes_are_the_denials_in_the_order_in_which_checks_answer() -> None:
+    assert list(CODES) == [None, *DENIALS]
+
+
+def lone(balance: int, **held: int) -> Book:
+    """Return an account with lots of the first instrument, each worth 0.1 USDT at ``MARKS``."""
+    listed = Instruments.of([replace(one, taker_fee_rate=D(0)) for one in USUAL.listed])
+    book = Book.empty(listed, np.zeros(1, np.int8), np.array([balance]))
+    columns = {name: getattr(book, name).copy() for name in held}
+    for name, value in held.items():
+        columns[name][0, 0] = value
+    return replace(book, **columns)
+
+
+MARKS = np.array([1_000_000, 100_000, 100])
+LOT = UNITS // 10
+FREE = Rules.of(PRESETS["none"])
+
+
+def order(
+    lots: int, *, instrument: int = 0, leverage: int = 1, reduce_only: bool = False
+) -> Orders:
+    one = np.zeros(1, np.int64)
+    return Orders(one, np.int8([instrument]), one + lots, one + leverage, np.array([reduce_only]))
+
+
+def code_of(book: Book, asked: Orders, rules: Rules = FREE, total: int = 0) -> str | None:
+    return CODES[place(book, rules, asked, MARKS, total).code[0]]
+
+
+@pytest.mark.parametrize(("lots", "code"), [(999_999_999, None), (10**9, "invalid_size")])
+def test_the_largest_size_is_that_of_the_exchange(lots: int, code: str | None) -> None:
+    """Of lots of one that are worth 0.001 USDT."""
+    assert code_of(lone(10**15), order(lots, instrument=2)) == code
+    assert code_of(lone(10**15), order(-lots, instrument=2)) == code
+
+
+@pytest.mark.parametrize(("room", "code"), [(0, None), (-1, "global_exposure_exceeded")])
+def test_the_threshold_of_all_belongs_to_what_it_allows(room: int, code: str | None) -> None:
+    rules = replace(FREE, global_exposure_threshold=10**30 + 100 * LOT)
+    assert code_of(lone(1_000 * UNITS), order(100), rules, 10**30 - room) == code
+    # What only reduces is not asked, and makes room.
+    held = lone(1_000 * UNITS, lots=300, cost=300 * LOT, margin=300 * LOT)
+    placed = place(held, rules, order(-100), MARKS, 10**31)
+    assert (placed.code[0], placed.total_exposure) == (0, 10**31 - 100 * LOT)
+
+
+def test_an_order_that_is_refused_makes_no_room_and_takes_none() -> None:
+    """Of three for 10, 30 and 20 USDT with 30 of room the second is refused."""
+    rows, none = np.arange(3), np.zeros(3, np.int64)
+    listed = lone(0).instruments
+    book = Book.empty(listed, np.zeros(3, np.int8), none + 1_000 * UNITS)
+    asked = Orders(rows, none.astype(np.int8), np.array([100, -300, 200]), none, none > 0)
+    placed = place(book, replace(FREE, global_exposure_threshold=300 * LOT), asked, MARKS, 0)
+    assert [CODES[code] for code in placed.code] == [None, "global_exposure_exceeded", None]
+    assert (placed.total_exposure, book.lots[0].tolist()) == (300 * LOT, [100, 0, 200])
+
+
+def test_placing_nothing_changes_nothing() -> None:
+    none = np.empty(0, np.int64)
+    placed = place(
+        lone(5), FREE, Orders(none, none.astype(np.int8), none, none, none > 0), MARKS, 7
+    )
+    assert (len(placed.code), len(placed.filled), placed.total_exposure) == (0, 0, 7)
+
+
+MOST = LARGEST // LOT
+
+
+def test_an_order_of_the_largest_amount_is_placed_and_one_lot_more_is_refused() -> None:
+    for lots in (MOST, -MOST):
+        book = lone(LARGEST)
+        assert code_of(book, order(lots)) is None
+        assert (book.lots[0, 0], abs(book.cost[0, 0]), book.margin[0, 0]) == (
+            lots,
+            LARGEST,
+            LARGEST,
+        )
+        with pytest.raises(OutOfRange):
+            code_of(lone(LARGEST), order(lots + (1 if lots > 0 else -1)))
+
+
+@pytest.mark.parametrize(
+    ("held", "lots"),
+    [
+        # Exposure: the largest and a lot that was held before.
+        ({"lots": 1, "cost": LOT}, MOST),
+        # Cost: the largest exposure, of which a lot was bought at twice the mark.
+        ({"lots": 1, "cost": 2 * LOT}, MOST - 1),
+        # Margin: a third and a unit are tied up, and a third of gains pays for two thirds more.
+        ({"lots": MOST // 3, "margin": LARGEST // 3 + 1}, MOST // 3 * 2),
+        # Balance: the gain of a third comes to it.
+        ({"lots": MOST // 3}, -100),
+    ],
+)
+def test_an_account_that_would_become_too_large_is_left_as_it_was(
+    held: dict[str, int], lots: int
+) -> None:
+    book = lone(LARGEST, **held)
+    before = book.copy()
+    with pytest.raises(OutOfRange, match="Account 0"):
+        code_of(book, order(lots))
+    for name in ("balance", "lots", "cost", "margin"):
+        assert (getattr(book, name) == getattr(before, name)).all()
+    at_most = {"lots": 0, "cost": 0, "margin": held.get("margin", 0) and LARGEST // 3}
+    assert code_of(lone(LARGEST, **at_most), order(MOST // 3 * 2)) is None
