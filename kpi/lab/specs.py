@@ -147,7 +147,7 @@ class PopulationSpec:
     ] = 20_000
     tiers: Annotated[Pairs, ByTier("Share of accounts; adds up to 1.")] = TIER_SHARES
     wealth_median: Annotated[
-        Pairs, ByTier("Median opening balance.", unit="USDT", low=D("0.01"), high=D(LARGEST))
+        Pairs, ByTier("Median opening balance.", unit="USDT", low=D(1), high=D(LARGEST))
     ] = MEDIANS
     wealth_sigma: Annotated[D, Number("Standard deviation of its logarithm.", high=D(5))] = D("1.2")
     leverage_median: Annotated[

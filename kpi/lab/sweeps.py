@@ -119,11 +119,13 @@ def sample_of(document: Table) -> list[tuple[str, Values]]:
     bounds = {key: range_of(ranges, key) for key in ranges.values}
     if not bounds:
         raise sweep.error("ranges", "missing; it is a table such as max_leverage = [2, 20].")
-    points = sampled(spec, len(bounds))
-    return [
+    if spec.kind == "sobol" and spec.samples.bit_count() > 1:
+        raise sweep.error("samples", f"a power of two for Sobol, not {spec.samples}.")
+    made = [
         named({key: between(*bounds[key], at) for key, at in zip(bounds, point, strict=True)})
-        for point in points
+        for point in sampled(spec, len(bounds))
     ]
+    return list(dict(made).items())  # whole numbers of a short range come more than once
 
 
 def range_of(ranges: Table, key: str) -> tuple[Any, Any]:

@@ -141,6 +141,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ("[grid]\ncadence = [1]\n[[policy]]\nfixed = true", r"grid: it makes nothing of policies"),
         ("[sweep]\nkind = 'lhs'", r"\[sweep\] ranges: missing"),
         ("[sweep]\nranges = { cadence = [3, 1] }", r"\[sweep.ranges\] cadence: \[lowest, highest"),
+        ("[sweep]\nkind = 'sobol'\nsamples = 3\nranges = { cadence = [1, 3] }", r"a power of two"),
         ("seeds = 3", r"seeds: a list such as \[1, 2, 3\], not 3"),
         ("seeds = [1, 1]", r"seeds: each once"),
         ("seeds = ['a']", r"seeds: a whole number from 0 to 9223372036854775807, not 'a'"),
@@ -302,3 +303,9 @@ def test_a_sample_is_spread_over_its_ranges(tmp_path: Path, kind: str) -> None:
     highest = sorted(dict(one.policy.max_leverage)["beginner"] for one in study.policies)
     assert highest == list(range(2, 10))
     assert all(one.policy.liquidation_threshold >= Decimal("0.2") for one in study.policies)
+
+
+def test_a_sample_of_few_whole_numbers_has_each_once(tmp_path: Path) -> None:
+    pytest.importorskip("scipy.stats.qmc")
+    study = study_in(tmp_path, "[sweep]\nsamples = 20\nranges = { cadence = [1, 3] }")
+    assert sorted(one.cadence for one in study.policies) == [1, 2, 3]
