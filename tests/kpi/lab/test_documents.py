@@ -34,7 +34,7 @@ TABLES = (
 #: Whose default the reading gives, not the declaration.
 LEFT_OUT = {
     (PolicySpec, "name"): "its preset",
-    (PopulationSpec, "file"): "",
+    (PopulationSpec, "file"): "the study's name and `.book.jsonl` for the exchange",
     (PopulationSpec, "symbols"): "equal",
     (Variant, "name"): "what it does",
     (Variant, "path"): "the tape's",
