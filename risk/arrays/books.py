@@ -140,7 +140,11 @@ class Book:
 
     def equity(self, marks: Whole, rows: Whole | None = None) -> Whole:
         """Return balance + unrealised P&L at marks [I]."""
-        equity = self.lot_values(marks) @ of(self.lots, rows)
+        return self.equity_at(self.lot_values(marks), rows)
+
+    def equity_at(self, lot_values: Whole, rows: Whole | None = None) -> Whole:
+        """Return the same at what a lot of each instrument is worth."""
+        equity = lot_values @ of(self.lots, rows)
         equity += of(self.balance, rows)
         equity -= of(self.cost, rows).sum(axis=0)
         return equity
@@ -150,8 +154,11 @@ class Book:
 
     def exposure(self, marks: Whole, rows: Whole | None = None) -> Whole:
         """Return the notional of positions at marks [I] + that reserved by open orders."""
-        notional = self.lot_values(marks) @ np.abs(of(self.lots, rows))
-        return notional + of(self.reserved_notional, rows)
+        return self.exposure_at(self.lot_values(marks), rows)
+
+    def exposure_at(self, lot_values: Whole, rows: Whole | None = None) -> Whole:
+        """Return the same at what a lot of each instrument is worth."""
+        return lot_values @ np.abs(of(self.lots, rows)) + of(self.reserved_notional, rows)
 
     def needed(self, threshold: int, rows: Whole | None = None) -> Whole:
         """Return the least equity that is not in breach: ``threshold × margin``, rounded up.

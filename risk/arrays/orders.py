@@ -5,6 +5,7 @@ the other. An order fills at the mark, at once.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -59,7 +60,7 @@ class Placed:
 
 
 class Fills(NamedTuple):
-    """What fills do: lots that close and open, what is realised, and changes of cost and margin."""
+    """What fills do: lots that close and open, what is realised, and how all else changes."""
 
     closed: Whole
     opened: Whole
@@ -67,6 +68,7 @@ class Fills(NamedTuple):
     fee: Whole
     cost: Whole
     margin: Whole
+    exposure: Whole
 
 
 def place(book: Book, rules: Rules, orders: Orders, marks: Whole, total_exposure: int) -> Placed:
@@ -80,11 +82,12 @@ def place(book: Book, rules: Rules, orders: Orders, marks: Whole, total_exposure
     code, refused = np.zeros(len(orders.rows), np.int8), refusals(facing, fills)
     for denial in reversed(refused):
         code[refused[denial]] = NUMBERS[denial]
-    total = hold_to_threshold(code, facing, fills, total_exposure)
+    total = hold_to_threshold(code, rules, fills, total_exposure)
     if code.any():
-        fills = Fills(*(column * (code == 0) for column in fills))
+        passed = code == 0
+        fills = Fills(*(column * passed for column in fills))
     book_fills(facing, fills)
-    closed, opened, realized, fee, _, _ = fills
+    closed, opened, realized, fee, *_ = fills
     return Placed(code, facing.side * (closed + opened), closed, opened, realized, fee, total)
 
 
@@ -96,9 +99,10 @@ class Facing:
     """
 
     def __init__(self, book: Book, rules: Rules, orders: Orders, marks: Whole) -> None:
-        self.book, self.rules, self.orders, self.marks = book, rules, orders, marks
-        rows, instrument = orders.rows, orders.instrument.astype(np.intp)
-        self.instrument, self.value = instrument, book.lot_values(marks)[instrument]
+        self.book, self.rules, self.orders = book, rules, orders
+        self.values, rows = book.lot_values(marks), orders.rows
+        instrument = self.instrument = orders.instrument.astype(np.intp)
+        self.value = self.values[instrument]
         self.side, self.asked = np.sign(orders.lots), np.abs(orders.lots)
         if (self.asked > LARGEST // self.value).any():
             raise OutOfRange(f"An order is for more than {LARGEST // UNITS:,} USDT.")
@@ -106,8 +110,21 @@ class Facing:
         self.balance, self.held = book.balance[rows], book.lots[instrument, rows]
         self.cost, self.margin = book.cost[instrument, rows], book.margin[instrument, rows]
         self.reducible = np.maximum(-self.side * self.held, 0)
-        self.margins = book.position_margin(rows)
-        self.exposure = book.exposure(marks, rows)
+
+    @cached_property
+    def margins(self) -> Whole:
+        return self.book.position_margin(self.orders.rows)
+
+    @cached_property
+    def exposure(self) -> Whole:
+        return self.book.exposure_at(self.values, self.orders.rows)
+
+    @property
+    def available(self) -> Whole:
+        """The margin that is available before the fill."""
+        rows = self.orders.rows
+        used = self.margins + self.book.reserved_margin[rows]
+        return self.book.equity_at(self.values, rows) - used
 
 
 def fill(facing: Facing) -> Fills:
@@ -118,14 +135,15 @@ def fill(facing: Facing) -> Fills:
     cost_part, margin_part = closed_parts(facing, closed)
     leverage = np.where(orders.leverage == 0, facing.highest, orders.leverage)
     fee_rate = facing.book.instruments.taker_fee[facing.instrument]
-    opened_notional = opened * value
+    closed_notional, opened_notional = closed * value, opened * value
     return Fills(
         closed=closed,
         opened=opened,
-        realized=-side * closed * value - cost_part,
-        fee=times_rate((closed + opened) * value, fee_rate),
+        realized=-side * closed_notional - cost_part,
+        fee=times_rate(closed_notional + opened_notional, fee_rate),
         cost=side * opened_notional - cost_part,
         margin=ceil_div(opened_notional, leverage) - margin_part,
+        exposure=opened_notional - closed_notional,
     )
 
 
@@ -133,7 +151,7 @@ def closed_parts(facing: Facing, closed: Whole) -> tuple[Whole, Whole]:
     """Return what leaves of cost and margin with what closes."""
     closes, whole = closed > 0, np.abs(facing.held)
     cost, margin = facing.cost * closes, facing.margin * closes
-    for at in np.flatnonzero(closes & (closed < whole)).tolist():
+    for at in (closes & (closed < whole)).nonzero()[0].tolist():
         part = int(closed[at]), int(whole[at])
         cost[at], margin[at] = share(int(cost[at]), *part), share(int(margin[at]), *part)
     return cost, margin
@@ -141,43 +159,36 @@ def closed_parts(facing: Facing, closed: Whole) -> tuple[Whole, Whole]:
 
 def refusals(facing: Facing, fills: Fills) -> dict[str, Flags | bool]:
     """Tell which orders each denial is due to, in their order, but for the global threshold's."""
-    book, rules, orders, asked = facing.book, facing.rules, facing.orders, facing.asked
-    listed, instrument = book.instruments, facing.instrument
-    opens = fills.opened > 0
-    exposure = facing.exposure + (fills.opened - fills.closed) * facing.value
-    return {
-        "trading_halted": rules.halted,
+    book, orders, asked, instrument = facing.book, facing.orders, facing.asked, facing.instrument
+    too_large = book.instruments.first_too_large[instrument]
+    refused = {
+        "trading_halted": facing.rules.halted,
         "account_suspended": book.suspended[orders.rows],
-        "invalid_size": (asked == 0) | (asked >= listed.first_too_large[instrument]),
-        "below_min_notional": asked * facing.value < listed.min_notional[instrument],
+        "invalid_size": (asked == 0) | (asked >= too_large),
+        "below_min_notional": asked * facing.value < book.instruments.min_notional[instrument],
         "leverage_exceeds_tier": orders.leverage > facing.highest,
         "reduce_only_rejected": orders.reduce_only & (facing.reducible == 0),
-        "insufficient_margin": ~is_affordable(facing, fills),
-        "user_exposure_exceeded": opens & (exposure > rules.user_exposure_limit),
+        "insufficient_margin": facing.balance + fills.realized < fills.fee,
     }
+    opens = fills.opened > 0
+    if opens.any():
+        exposure = facing.exposure + fills.exposure
+        refused["insufficient_margin"] |= opens & (facing.available - fills.fee < fills.margin)
+        refused["user_exposure_exceeded"] = opens & (exposure > facing.rules.user_exposure_limit)
+    return refused
 
 
-def is_affordable(facing: Facing, fills: Fills) -> Flags:
-    """Tell which accounts can settle their fill and have the margin for what it opens."""
-    book, rows = facing.book, facing.orders.rows
-    settled = facing.balance + fills.realized >= fills.fee
-    used = facing.margins + book.reserved_margin[rows]
-    available = book.equity(facing.marks, rows) - used - fills.fee
-    return settled & ((fills.opened == 0) | (available >= fills.margin))
-
-
-def hold_to_threshold(code: Codes, facing: Facing, fills: Fills, total: int) -> int:
+def hold_to_threshold(code: Codes, rules: Rules, fills: Fills, total: int) -> int:
     """Refuse what lifts the exposure of all above the threshold, and return it after all orders.
 
     In Python's own whole numbers: all accounts together may have more exposure than 64 bits hold.
     """
-    threshold, refused = facing.rules.global_exposure_threshold, list[int]()
-    changes = ((fills.opened - fills.closed) * facing.value).tolist()
-    orders = zip((code == 0).tolist(), (fills.opened > 0).tolist(), changes, strict=True)
-    for at, (passed, opens, change) in enumerate(orders):
-        if passed and opens and total + change > threshold:
+    threshold, refused = rules.global_exposure_threshold, list[int]()
+    orders = zip(code.tolist(), fills.opened.tolist(), fills.exposure.tolist(), strict=True)
+    for at, (denial, opened, change) in enumerate(orders):
+        if not denial and opened and total + change > threshold:
             refused.append(at)
-        elif passed:
+        elif not denial:
             total += change
     code[refused] = NUMBERS["global_exposure_exceeded"]
     return total
@@ -185,13 +196,23 @@ def hold_to_threshold(code: Codes, facing: Facing, fills: Fills, total: int) -> 
 
 def book_fills(facing: Facing, fills: Fills) -> None:
     """Write down what accounts are after their fills."""
-    book, rows, place = facing.book, facing.orders.rows, (facing.instrument, facing.orders.rows)
-    lots = facing.held + facing.side * (fills.closed + fills.opened)
-    cost, balance = facing.cost + fills.cost, facing.balance + fills.realized - fills.fee
-    costs = np.abs(of(book.cost, rows)).sum(axis=0) - np.abs(facing.cost) + np.abs(cost)
-    exposure = facing.exposure + (fills.opened - fills.closed) * facing.value
-    totals = (balance, costs, facing.margins + fills.margin, exposure)
-    refuse_above(np.maximum.reduce(totals), "balance, cost, margin or exposure", rows)
-    book.balance[rows], book.lots[place], book.cost[place] = balance, lots, cost
-    book.margin[place] = facing.margin + fills.margin
+    book, rows = facing.book, facing.orders.rows
+    balance = facing.balance + fills.realized - fills.fee
+    refuse_above(balance, "balance", rows)
+    if fills.opened.any():
+        refuse_too_large(facing, fills)
+    lots, held = (
+        facing.held + facing.side * (fills.closed + fills.opened),
+        (facing.instrument, rows),
+    )
+    book.balance[rows], book.lots[held] = balance, lots
+    book.cost[held], book.margin[held] = facing.cost + fills.cost, facing.margin + fills.margin
     np.maximum.at(book.widest, facing.instrument, np.abs(lots))
+
+
+def refuse_too_large(facing: Facing, fills: Fills) -> None:
+    """Raise OutOfRange where an account would hold more than is computed here."""
+    rows, cost = facing.orders.rows, np.abs(facing.cost + fills.cost) - np.abs(facing.cost)
+    costs = np.abs(of(facing.book.cost, rows)).sum(axis=0) + cost
+    margins, exposure = facing.margins + fills.margin, facing.exposure + fills.exposure
+    refuse_above(np.maximum.reduce((costs, margins, exposure)), "cost, margin or exposure", rows)
