@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kpi.lab.accounts import Population
 from kpi.lab.metrics import BURST_SECONDS, LAR_MOVES, METRICS, RECOVERY_SECONDS
 from kpi.lab.outcome import Outcome, Sample
-from kpi.lab.population import Population
 from kpi.lab.specs import LabPolicy
 from kpi.lab.tape import Tape
 from market.kernel.amounts import EXACT, plain, round_half_even

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kpi.lab.accounts import Population
 from kpi.lab.errors import StudyError
-from kpi.lab.population import Population, make_population
+from kpi.lab.population import make_population
 from kpi.lab.tape import read_tape
 from risk.policy import TIERS
 from tests.kpi.lab.files import START, candle_file, study_in, write_rows

@@ -1,0 +1,123 @@
+"""Which accounts must be looked at: those that can reach a level within a block of steps.
+
+An account's equity is linear in the marks, so that its least value over a box of marks stands at a
+corner. A block of steps is tested by its box once; only accounts that may fall below a level within
+it are valued at each of its steps, exactly.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk.arrays.books import Book
+from risk.arrays.search import may_fall_below
+
+Whole = NDArray[np.int64]
+
+#: A level that no equity falls below.
+NEVER = -(2**62)
+
+
+class Reached(NamedTuple):
+    """The first step, counted from the first looked at, at which accounts fell below a level."""
+
+    offset: int
+    in_breach: Whole
+    at_own_level: Whole
+
+
+class Levels:
+    """What each account's equity is held against: the close-out's level and those of its agent."""
+
+    def __init__(self, book: Book, threshold: int, stop: Whole, top_up: Whole) -> None:
+        self.book, self.threshold = book, threshold
+        self.stop, self.top_up = stop, top_up
+        self.need = book.needed(threshold)
+        self.own = np.maximum(stop, top_up)
+        self.any = np.maximum(self.need, self.own)
+
+    def update(self, rows: Whole) -> None:
+        """Follow what changed of accounts: their margin, or the levels of their agents."""
+        self.need[rows] = self.book.needed(self.threshold, rows)
+        self.own[rows] = np.maximum(self.stop[rows], self.top_up[rows])
+        self.any[rows] = np.maximum(self.need[rows], self.own[rows])
+
+
+class Watch:
+    """The accounts of one block that may fall below a level, ready to be valued."""
+
+    def __init__(self, levels: Levels) -> None:
+        self.levels, self.book = levels, levels.book
+        self.rows = np.empty(0, dtype=np.int64)
+        self._is_watched = np.zeros(len(self.book.balance), dtype=bool)
+        self._unit = self.book.instruments.unit[:, None]
+
+    def search(self, low: Whole, high: Whole) -> None:
+        """Find the accounts to watch while marks [I] stay within a box."""
+        self._low, self._high = low, high
+        self._low_value, self._high_value = self._unit * low[:, None], self._unit * high[:, None]
+        self._is_watched[self.rows] = False
+        self.rows = may_fall_below(self.book, self.levels.any, low, high)
+        self._is_watched[self.rows] = True
+        self._is_stale = True
+
+    def holds(self, marks: Whole) -> bool:
+        """Tell whether marks [n, I] lie in the box that was searched."""
+        return bool((marks >= self._low).all() and (marks <= self._high).all())
+
+    def changed(self, rows: Whole) -> None:
+        """Follow a change of accounts: watch what of them now may fall below a level."""
+        self.levels.update(rows)
+        known = self._is_watched[rows]
+        if known.any():
+            self._is_stale = True
+            rows = rows[~known]
+        new = rows[self._may_fall(rows)]
+        if len(new):
+            self.rows = np.concatenate([self.rows, new])
+            self._is_watched[new] = True
+            self._is_stale = True
+
+    def first(self, marks: Whole, looks: NDArray[np.bool_]) -> Reached | None:
+        """Return what the first of the steps does whose marks [n, I] bring anybody below a level.
+
+        The exchange looks at steps where ``looks`` is set, agents at every one.
+        """
+        if not len(self.rows):
+            return None
+        if self._is_stale:
+            self._value()
+        equity = self._base + self._value_of_a_tick[0] * marks[:, 0]
+        for value, path in zip(self._value_of_a_tick[1:], marks.T[1:], strict=True):
+            equity += value * path
+        if not (equity < self._any).any():
+            return None
+        breach = (equity < self._need) & looks
+        own = equity < self._own
+        steps = (breach | own).any(axis=0)
+        if not steps.any():
+            return None
+        offset = int(steps.argmax())
+        return Reached(
+            offset, np.sort(self.rows[breach[:, offset]]), np.sort(self.rows[own[:, offset]])
+        )
+
+    def _may_fall(self, rows: Whole) -> NDArray[np.bool_]:
+        book = self.book
+        lots = book.lots[:, rows]
+        worst = np.minimum(lots * self._low_value, lots * self._high_value)
+        least = book.balance[rows] + (worst - book.cost[:, rows]).sum(axis=0)
+        return (least < self.levels.any[rows]) & lots.any(axis=0)
+
+    def _value(self) -> None:
+        rows, book, levels = self.rows, self.book, self.levels
+        lots = book.lots[:, rows]
+        held = lots.any(axis=0)
+        self._base = (book.balance[rows] - book.cost[:, rows].sum(axis=0))[:, None]
+        self._value_of_a_tick = (lots * self._unit)[:, :, None]
+        # Whoever holds nothing any more cannot fall.
+        self._any = np.where(held, levels.any[rows], NEVER)[:, None]
+        self._need = np.where(held, levels.need[rows], NEVER)[:, None]
+        self._own = np.where(held, levels.own[rows], NEVER)[:, None]
+        self._is_stale = False
