@@ -325,7 +325,7 @@ POSITIONS = [
     ),
     Break(
         "a position keeps its number",
-        "UPDATE risk_position SET id = id + 1000",
+        "UPDATE risk_position SET id = id + 1000 WHERE status = 'OPEN'",
         "position_is_fixed",
     ),
     Break(
