@@ -7,6 +7,7 @@ import shutil
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,9 @@ def door(tmp_path: Path) -> Iterator[Door]:
         assert checked.returncode == 0, checked.stderr
         assert "warn" not in checked.stderr.replace('"user" directive', "")
         running.append(subprocess.Popen(command(conf)))
-        wait_for(lambda: accepts(("127.0.0.1", up)), what="nginx")
+        # It takes its ports one after another.
+        for port in (plain, up, *([tls] if kind == "tls" else [])):
+            wait_for(partial(accepts, ("127.0.0.1", port)), what="nginx")
         return ("127.0.0.1", plain), ("127.0.0.1", tls)
 
     yield start
