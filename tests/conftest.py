@@ -17,7 +17,7 @@ from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.db import connection, transaction
 from django.test import TransactionTestCase
-from pytest_django import DjangoDbBlocker, Settings
+from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 from whitenoise.middleware import WhiteNoiseMiddleware
 
@@ -35,14 +35,16 @@ class ApiClient(APIClient):
 
 ClientOf = Callable[[User], ApiClient]
 Restore = Callable[..., None]
-#: A slow hash protects passwords; a test has none to protect.
-HASHER = "django.contrib.auth.hashers.MD5PasswordHasher"
 #: Whose tests coverage follows.
 MEASURED = {"risk", "trading", "model", "demo", "console"}
 
 # On a busy machine an example, an answer of Redis, or a connection may wait long for its turn.
 django_settings.CACHES["default"]["OPTIONS"]["SOCKET_TIMEOUT"] = 5
 django_settings.DATABASES["default"]["OPTIONS"]["pool"]["timeout"] = 60
+# Prices are simulated; a test of a price source names its own.
+django_settings.PRICE_SOURCES = ["simulation"]
+# A slow hash protects passwords; a test has none to protect.
+django_settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 hypothesis.settings.register_profile(
     "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
@@ -156,18 +158,6 @@ def list_static_files_once() -> Iterator[None]:
 def forget_rate_limits() -> None:
     """Let no test inherit the requests that another one counted."""
     cache.delete_pattern("rl:*")
-
-
-@pytest.fixture(autouse=True)
-def stay_off_the_network(settings: Settings) -> None:
-    """Simulate prices; a test of a price source names its own."""
-    settings.PRICE_SOURCES = ["simulation"]
-
-
-@pytest.fixture(autouse=True)
-def hash_passwords_fast(settings: Settings) -> None:
-    """A slow hash protects passwords; a test has none to protect."""
-    settings.PASSWORD_HASHERS = [HASHER]
 
 
 @pytest.fixture

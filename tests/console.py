@@ -23,7 +23,7 @@ from market.models import Instrument, PriceOrigin
 from market.quotes import Quote
 from market.services import resume_instrument
 from risk.engine import Intent
-from tests.conftest import HASHER, undone
+from tests.conftest import undone
 from tests.kpi.lab.stored import compute, store
 from tests.trading.conftest import doubt
 from trading.demo.data import seed_demo
@@ -39,8 +39,7 @@ Clerk = Callable[..., Client]
 @pytest.fixture(scope="session")
 def seeded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> str:
     """The statement that makes an empty exchange a seeded one, from rows kept beside the tables."""
-    settings = {"PRICE_SOURCES": ["simulation"], "PASSWORD_HASHERS": [HASHER]}
-    with undone(django_db_blocker), connection.cursor() as cursor, override_settings(**settings):
+    with undone(django_db_blocker), connection.cursor() as cursor:
         empty = contents(cursor)
         seed()
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")

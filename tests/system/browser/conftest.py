@@ -9,7 +9,6 @@ import pytest
 from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.db import connection
-from django.test import override_settings
 from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
@@ -18,7 +17,7 @@ from accounts.models import User
 from kpi.history.snapshots import take_snapshot
 from kpi.services import record_heartbeat
 from risk.engine import Intent
-from tests.conftest import HASHER, Restore
+from tests.conftest import Restore
 from tests.console import D
 from trading.services import place_order
 from trading.steps.by_hand import set_price
@@ -59,8 +58,7 @@ def exchange(
     """A server of a seeded exchange with something on every page, one for all tests of a file."""
     with django_db_blocker.unblock():
         # These tests read inside a transaction; what the server sees is committed here.
-        with override_settings(PASSWORD_HASHERS=[HASHER]):
-            seed()
+        seed()
         server = serve()
         yield server
         server.stop()
@@ -123,12 +121,11 @@ class Complaints(list[str]):
 def sessions(chromium: Browser, exchange: LiveServer) -> dict[str, StorageState]:
     """The cookies of the demo's superuser and regulator, who have logged in with the form."""
     states = {}
-    with override_settings(PASSWORD_HASHERS=[HASHER]):
-        for username in ("admin", "regulator"):
-            context = chromium.new_context(base_url=exchange.url)
-            log_in(context.new_page(), username)
-            states[username] = context.storage_state()
-            context.close()
+    for username in ("admin", "regulator"):
+        context = chromium.new_context(base_url=exchange.url)
+        log_in(context.new_page(), username)
+        states[username] = context.storage_state()
+        context.close()
     return states
 
 
