@@ -7,6 +7,7 @@ and a Redis database of its own.
 import gc
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from django.core.cache import cache
 from django.db import connection, transaction
 from django.test import TransactionTestCase
 from pytest_django import DjangoDbBlocker
+from pytest_django.plugin import blocking_manager_key
 from rest_framework.test import APIClient
 from whitenoise.middleware import WhiteNoiseMiddleware
 
@@ -25,6 +27,7 @@ from accounts.authentication import issue_token
 from accounts.keys import issue_api_key
 from accounts.models import User
 from accounts.services import create_user
+from tests import template
 
 
 class ApiClient(APIClient):
@@ -33,6 +36,8 @@ class ApiClient(APIClient):
     default_format = "json"
 
 
+#: Of the database to copy, in the process that the others of a parallel run report to.
+MIGRATION = pytest.StashKey[Future[None]]()
 ClientOf = Callable[[User], ApiClient]
 Restore = Callable[..., None]
 #: Whose tests coverage follows.
@@ -67,11 +72,32 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_setupnodes(specs: list[Any]) -> None:
-    """Give each process of a parallel run a Redis database, as pytest-django gives it one."""
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Give each process of a parallel run a Redis database, as pytest-django gives it one.
+
+    That one is a copy of a database which is migrated while the processes load the tests.
+    """
     url = urlsplit(os.environ["REDIS_URL"])
     for number, spec in enumerate(specs, start=1):
         spec.env["REDIS_URL"] = url._replace(path=f"/{number}").geturl()
+    if not config.option.reuse_db:
+        blocker = config.stash[blocking_manager_key]
+        config.stash[MIGRATION] = ThreadPoolExecutor(1).submit(template.make, blocker)
+        config.add_cleanup(lambda: template.drop(blocker))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of a parallel run what to copy."""
+    if MIGRATION in node.config.stash:
+        node.workerinput["template"] = template.NAME
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    """Let no test begin before there is the database to copy."""
+    if migration := node.config.stash.get(MIGRATION, None):
+        migration.result()
 
 
 def pytest_collection() -> None:
@@ -97,6 +123,15 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     gc.enable()
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    request: pytest.FixtureRequest, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
+    """Copy the template, where there is one, in place of migrating."""
+    if name := getattr(request.config, "workerinput", {}).get("template"):
+        connection.settings_dict["TEST"] |= {"TEMPLATE": name, "MIGRATE": False}
 
 
 @pytest.fixture(scope="session")
