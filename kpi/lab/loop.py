@@ -90,10 +90,9 @@ class Cell:
     def run_bar(self, bar: int) -> None:
         """Go through the steps of a bar, from one that does something to the next."""
         first, last = self.bar_start[bar], self.bar_start[bar + 1]
-        step, waiting, now = first, True, self.tape.marks[first]
+        step, waiting = first, True
+        marks = self._marks(bar, step)
         while step < last:
-            marks = self.impact.marks(step, last)
-            self._search_if_needed(bar, step, marks)
             reached = self.watch.first(marks, self.looks[step:last])
             now = marks[-1]
             if reached is None and not waiting:
@@ -101,20 +100,27 @@ class Cell:
             offset = 0 if waiting or reached is None else reached.offset
             if reached is not None and reached.offset > offset:
                 reached = None
-            self._act(step + offset, marks[offset], reached, bar if waiting else None)
+            forced = self._act(step + offset, marks[offset], reached, bar if waiting else None)
             step, waiting = step + offset + 1, False
+            marks = self._marks(bar, step) if forced and step < last else marks[offset + 1 :]
         open_interest = (self.gross + self.net) // 2, (self.gross - self.net) // 2
         self.record.bar_ends(bar, last - 1, now, open_interest, self.fund)
 
-    def _search_if_needed(self, bar: int, step: int, marks: Whole) -> None:
-        if step < self.block_end and (not self.impact.moves_marks or self.watch.holds(marks)):
-            return
-        self.block_end = self.bar_start[min(bar + BLOCK, len(self.bar_start) - 1)]
-        low, high = self.impact.box(step, self.block_end)
-        self.watch.search(np.minimum(low, marks.min(axis=0)), np.maximum(high, marks.max(axis=0)))
+    def _marks(self, bar: int, step: int) -> Whole:
+        """Return the marks of the bar from a step on, and watch who may fall at them."""
+        marks = self.impact.marks(step, self.bar_start[bar + 1])
+        if step >= self.block_end or (self.impact.moves_marks and not self.watch.holds(marks)):
+            self.block_end = self.bar_start[min(bar + BLOCK, len(self.bar_start) - 1)]
+            low, high = self.impact.box(step, self.block_end)
+            low, high = np.minimum(low, marks.min(axis=0)), np.maximum(high, marks.max(axis=0))
+            self.watch.search(low, high)
+        return marks
 
-    def _act(self, step: int, marks: Whole, reached: Reached | None, bar: int | None) -> None:
-        """Do what one step does: close-outs, then agents; those due where a bar begins too."""
+    def _act(self, step: int, marks: Whole, reached: Reached | None, bar: int | None) -> bool:
+        """Do what one step does: close-outs, then agents; those due where a bar begins too.
+
+        Return whether trades were forced, which move the marks to come.
+        """
         stopped = NOBODY
         if reached is not None:
             if len(reached.in_breach):
@@ -126,6 +132,7 @@ class Cell:
         if self.touched:
             self.watch.changed(distinct(self.touched))
             self.touched = []
+        return reached is not None
 
     def _close_out(self, step: int, marks: Whole, rows: Whole) -> None:
         before = self.book.lots[:, rows]

@@ -56,7 +56,6 @@ class Watch:
     def search(self, low: Whole, high: Whole) -> None:
         """Find the accounts to watch while marks [I] stay within a box."""
         self._low, self._high = low, high
-        self._low_value, self._high_value = self._unit * low[:, None], self._unit * high[:, None]
         self._is_watched[self.rows] = False
         self.rows = may_fall_below(self.book, self.levels.any, low, high)
         self._is_watched[self.rows] = True
@@ -73,7 +72,7 @@ class Watch:
         if known.any():
             self._is_stale = True
             rows = rows[~known]
-        new = rows[self._may_fall(rows)]
+        new = may_fall_below(self.book, self.levels.any, self._low, self._high, rows)
         if len(new):
             self.rows = np.concatenate([self.rows, new])
             self._is_watched[new] = True
@@ -102,13 +101,6 @@ class Watch:
         return Reached(
             offset, np.sort(self.rows[breach[:, offset]]), np.sort(self.rows[own[:, offset]])
         )
-
-    def _may_fall(self, rows: Whole) -> NDArray[np.bool_]:
-        book = self.book
-        lots = book.lots[:, rows]
-        worst = np.minimum(lots * self._low_value, lots * self._high_value)
-        least = book.balance[rows] + (worst - book.cost[:, rows]).sum(axis=0)
-        return (least < self.levels.any[rows]) & lots.any(axis=0)
 
     def _value(self) -> None:
         rows, book, levels = self.rows, self.book, self.levels

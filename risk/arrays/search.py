@@ -6,28 +6,29 @@ a block of steps is tested by its box once, and only who may fall is valued at e
 
 import numpy as np
 
-from risk.arrays.books import Book
+from risk.arrays.books import Book, of
 from risk.arrays.units import Whole
 
 #: Values that are computed at a time, so that few steps and many accounts take little memory.
 CHUNK = 1 << 18
 
 
-def may_fall_below(book: Book, level: Whole, lows: Whole, highs: Whole) -> Whole:
+def may_fall_below(
+    book: Book, level: Whole, lows: Whole, highs: Whole, rows: Whole | None = None
+) -> Whole:
     """Return the rows that hold something and may have less equity than their ``level`` [N].
 
-    That is while marks [I] lie within ``lows`` and ``highs``, both included.
+    That is while marks [I] lie within ``lows`` and ``highs``, both included. Only ``rows`` are
+    looked at, if given.
     """
-    least = book.balance - level
-    at_low, at_high = np.empty_like(least), np.empty_like(least)
-    bounds = zip(book.lot_values(lows), book.lot_values(highs), strict=True)
-    for lots, cost, (low, high) in zip(book.lots, book.cost, bounds, strict=True):
-        np.multiply(lots, low, out=at_low)
-        np.multiply(lots, high, out=at_high)
-        least += np.minimum(at_low, at_high, out=at_low)
-        least -= cost
-    rows = np.flatnonzero(least < 0)
-    return rows[book.lots.take(rows, axis=1).any(axis=0)]
+    if rows is None:
+        rows = np.flatnonzero(book.lots.any(axis=0))
+    lots, bounds = of(book.lots, rows), (book.lot_values(lows), book.lot_values(highs))
+    at_low, at_high = (lots * values[:, None] for values in bounds)
+    gain = np.minimum(at_low, at_high, out=at_low)
+    gain -= of(book.cost, rows)
+    least = gain.sum(axis=0) + of(book.balance, rows)
+    return rows[(least < level[rows]) & lots.any(axis=0)]
 
 
 def first_below(book: Book, rows: Whole, level: Whole, marks: Whole) -> Whole:
