@@ -23,12 +23,12 @@ def test_the_answer_names_interval_seeds_and_range() -> None:
         {"seed": [1_270_000, 1_270_000], "esma": [0, 0]},
         "close",
     )
-    made |= both({}, {}, "ohlc") | cells("shortfall", {"seed": [300_000], "esma": [0]}, "ohlc")
+    made |= cells("shortfall", {"seed": [300_000], "esma": [0]}, "ohlc")
     answer = answer_sentence(compare(study(seeds=2, variants=("close", "ohlc")), made))
     assert answer == (
-        "Compared with seed, esma would have liquidated 1.75 M USDT less (95 % interval"
-        " 1.50 M USDT to 2.00 M USDT less, 2 seeds) and left others to pay 300,000 USDT to"
-        " 1.27 M USDT less, by the resolution of the candles."
+        "Compared with seed, over 2 seeds, esma would have liquidated 1.75 M USDT less (95 %"
+        " interval 1.50 M to 2.00 M USDT) and left others to pay 300,000 to 1.27 M USDT less, over"
+        " 2 resolutions of the candles."
     )
 
 
@@ -37,7 +37,7 @@ def test_a_difference_that_may_be_none_says_so_by_its_interval() -> None:
         {"seed": [5000, 5000], "esma": [4000, 5500]}, {"seed": [1, 1], "esma": [1, 1]}, "ohlc"
     )
     answer = answer_sentence(compare(study(seeds=2, variants=("ohlc",)), made))
-    assert "250 USDT less (95 % interval 1,000 USDT less to 500 USDT more, 2 seeds)" in answer
+    assert "250 USDT less (95 % interval 1,000 less to 500 USDT more)" in answer
     assert answer.endswith("and left others to pay exactly as much.")
 
 
@@ -46,8 +46,8 @@ def test_the_same_policy_twice_liquidates_exactly_as_much() -> None:
     made = both(same, same, "ohlc")
     asked = study(policies=("seed", "again"), seeds=2, variants=("ohlc",))
     assert answer_sentence(compare(asked, made)) == (
-        "Compared with seed, again would have liquidated exactly as much (2 seeds) and left others"
-        " to pay exactly as much."
+        "Compared with seed, over 2 seeds, again would have liquidated exactly as much and left"
+        " others to pay exactly as much."
     )
 
 
@@ -55,17 +55,16 @@ def test_of_many_policies_the_two_ends_are_named() -> None:
     values = {name: [n * 1000, n * 1000] for n, name in enumerate("abcdef", start=1)}
     asked = study(policies=tuple("cabdef"), seeds=2, variants=("ohlc",))
     answer = answer_sentence(compare(asked, both(values, values, "ohlc")))
-    assert answer.startswith("Compared with c, a would have liquidated 2,000 USDT less")
+    assert answer.startswith("Compared with c, over 2 seeds, a would have liquidated 2,000 USDT")
     assert "; f would have liquidated 3,000 USDT more" in answer
     assert " b " not in answer
 
 
 def test_one_seed_has_no_interval() -> None:
     values = {"seed": [3000], "esma": [1000]}
-    answer = answer_sentence(
-        compare(study(seeds=1, variants=("ohlc",)), both(values, values, "ohlc"))
-    )
-    assert "2,000 USDT less (one seed, hence no interval)" in answer
+    asked = study(seeds=1, variants=("ohlc",))
+    answer = answer_sentence(compare(asked, both(values, values, "ohlc")))
+    assert "over one seed, esma would have liquidated 2,000 USDT less (no interval)" in answer
 
 
 def test_without_pairs_there_is_no_answer() -> None:
@@ -80,7 +79,8 @@ def test_without_pairs_there_is_no_answer() -> None:
         ("0.128", "0.13 USDT"),
         ("12.345", "12.3 USDT"),
         ("-999.6", "-1,000 USDT"),
-        ("123456.7", "123,457 USDT"),
+        ("123456.7", "123,000 USDT"),
+        ("999999", "1.00 M USDT"),
         ("1270000", "1.27 M USDT"),
         ("-12345678", "-12.3 M USDT"),
         ("7654321000", "7.65 bn USDT"),
@@ -93,11 +93,11 @@ def test_amounts_are_said_in_three_digits(value: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("low", "high", "said"),
     [
-        ("-2000", "-1000", "1,000 USDT to 2,000 USDT less"),
-        ("1000", "2000", "1,000 USDT to 2,000 USDT more"),
-        ("-1000", "2000", "1,000 USDT less to 2,000 USDT more"),
+        ("-2000", "-1000", "1,000 to 2,000 USDT less"),
+        ("1000", "2000", "1,000 to 2,000 USDT more"),
+        ("-1000", "2000", "1,000 less to 2,000 USDT more"),
         ("-1000", "-1000", "1,000 USDT less"),
-        ("0", "1000", "0.00 USDT to 1,000 USDT more"),
+        ("0", "1000", "0.00 to 1,000 USDT more"),
     ],
 )
 def test_a_change_is_less_or_more(low: str, high: str, said: str) -> None:

@@ -1,0 +1,44 @@
+"""Puts a report together: one HTML file that begins with the question and its answer."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.template.loader import render_to_string
+
+from kpi.lab.answer import answer_sentence
+from kpi.lab.compare import Comparison
+from kpi.lab.report import facts
+from kpi.lab.report.findings import Findings
+from kpi.lab.report.section import Material, Series
+from kpi.lab.report.sections import sections
+from kpi.lab.specs import Study
+
+
+def page(study: Study, comparison: Comparison, manifest: Mapping[str, Any], series: Series) -> str:
+    """Return the report as HTML without a script and without a request to anywhere."""
+    findings = Findings(comparison)
+    return render_to_string(
+        "lab/report.html",
+        {
+            "study": study,
+            "answer": answer_sentence(comparison),
+            "findings": findings,
+            "key_figures": facts.key_figures(findings),
+            "sections": sections(Material(study, findings, series)),
+            "tails": facts.tails(findings),
+            "policies": facts.policies(study),
+            "resolutions": facts.resolutions(study),
+            "assumptions": facts.assumptions(study),
+            "every_metric": facts.every_metric(findings),
+            "manifest": [("Fact", "Value"), *facts.manifest_rows(manifest)],
+            "command": command(study),
+        },
+    )
+
+
+def command(study: Study) -> str:
+    """Return what computes the study again, with its files by their names."""
+    tapes = (f"{symbol}={Path(file).name}" for symbol, file in study.overrides)
+    return shlex.join(["python", "manage.py", "lab", "run", Path(study.file).name, *tapes])
