@@ -101,9 +101,10 @@ def file_digest(file: str) -> str:
     """Return the SHA-256 of a file. Raises StudyError."""
     try:
         return hashlib.sha256(Path(file).read_bytes()).hexdigest()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter for a name that no file has
+        why = getattr(error, "strerror", None) or error
         raise StudyError(
-            file, "", f"it cannot be read: {error.strerror}. Name another behind the study."
+            file, "", f"it cannot be read: {why}. Name another behind the study."
         ) from error
 
 

@@ -45,7 +45,7 @@ def read_study(
     yet. Raises StudyError.
     """
     try:
-        source = Path(path).read_text(encoding="utf-8")
+        source = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise StudyError(str(path), "", f"it cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:

@@ -186,14 +186,20 @@ class Moment(Key):
 
     def read(self, value: Any) -> datetime:
         try:
-            moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-        except ValueError:
+            return moment_of(value)
+        except (ValueError, OverflowError):
             raise self.refuse(value) from None
-        if isinstance(moment, date) and not isinstance(moment, datetime):
-            moment = datetime.combine(moment, time(tzinfo=UTC))
-        if not isinstance(moment, datetime):
-            raise self.refuse(value)
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def moment_of(value: Any) -> datetime:
+    """Return a moment in UTC. Raises ValueError or OverflowError where there is none."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time(tzinfo=UTC))
+    if not isinstance(value, datetime):
+        raise ValueError(value)
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def keys_of(spec: Any) -> dict[str, Key]:

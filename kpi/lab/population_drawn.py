@@ -17,7 +17,7 @@ from kpi.lab.errors import StudyError
 from kpi.lab.keys import Pairs
 from kpi.lab.specs import PopulationSpec
 from kpi.lab.tape import Tape
-from risk.arrays.units import LARGEST, UNITS, times_rate
+from risk.arrays.units import LARGEST, UNITS, rate_units, times_rate
 
 Floats = NDArray[np.float64]
 
@@ -141,7 +141,9 @@ def reactions(spec: PopulationSpec, draws: Draws, balance: Whole) -> dict[str, A
     """Return who stops and who tops up, and at which equity."""
     stops = draws.uniform(Draw.STOP) < float(spec.stop_share)
     top_ups = draws.uniform(Draw.TOP_UP) < float(spec.top_up_share)
-    brought = times_rate(balance, int(spec.top_up_amount.scaleb(8)))
+    brought = times_rate(balance, rate_units(spec.top_up_amount))
+    if (brought > LARGEST - balance).any():
+        raise too_large("wealth_median or top_up_amount", "an account would own")
     return {
         "stop": stops * draws.share(Draw.STOP_LEVEL, spec.stop_least, spec.stop_most),
         "top_up": top_ups * draws.share(Draw.TOP_UP_LEVEL, spec.top_up_least, spec.top_up_most),

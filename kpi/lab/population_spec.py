@@ -90,5 +90,5 @@ class PopulationSpec:
         "0.7"
     )
     top_up_amount: Annotated[
-        D, Number("What a top-up brings, over the opening balance.", high=D(10))
+        D, Number("What a top-up brings, over the opening balance.", high=D(5))
     ] = D("0.25")

@@ -33,11 +33,11 @@ def read_tape_spec(document: Table, overrides: Mapping[str, str]) -> TapeSpec:
     files = table.table("files")
     if overrides:
         values["kind"] = "files"
+    crash = CrashSpec(**table.table("crash").read_keys(CrashSpec))
     if values.get("kind") == "crash":
         if files.values:
             raise table.error("files", 'a tape of kind = "crash" has no files.')
-        crash = table.table("crash")
-        spec = TapeSpec(**values, crash=CrashSpec(**crash.read_keys(CrashSpec)))
+        spec = TapeSpec(**values, crash=crash)
     else:
         spec = TapeSpec(**values, files=read_files(files, overrides))
     if spec.start and spec.end and spec.start >= spec.end:

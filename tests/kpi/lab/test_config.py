@@ -13,6 +13,10 @@ from risk.policy import PRESETS
 from tests.kpi.lab.files import candle_file, study_in
 
 CRASH = '[tape]\nkind = "crash"\n'
+#: More combinations than anybody has memory for.
+MANY = "[grid]\n" + "\n".join(
+    f"{key} = {list(range(1, 101))}" for key in ("cadence", "max_leverage", "max_open_orders")
+)
 
 
 def test_a_study_of_nothing_but_candles_has_all_defaults(tmp_path: Path) -> None:
@@ -105,6 +109,9 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         (f"{CRASH}sub_steps = 0", r"\[tape\] sub_steps: a whole number from 1 to 100, not 0"),
         (f"{CRASH}sub_steps = true", r"sub_steps: a whole number from 1 to 100, not true"),
         (f"{CRASH}start = 'noon'", r"\[tape\] start: a time such as 2025-10-10T00:00:00Z, not 'n"),
+        (f"{CRASH}start = 0001-01-01T00:00:00+05:00", r"\[tape\] start: a time such as"),
+        ("[tape]\nfiles = { BTCUSDT = 'BTCUSDT.csv' }\ncrash = { bar = 1 }", r"crash\] bar: unk"),
+        ('[tape]\nfiles = { BTCUSDT = "\\u0000" }', r"it cannot be read: embedded null byte"),
         (f"{CRASH}crash = {{ fall = 1 }}", r"\[tape.crash\] fall: a number from 0 to 0.9 with"),
         (f"{CRASH}crash = {{ symbols = [] }}", r"\[tape.crash\] symbols: a list of symbols, each"),
         (
@@ -137,10 +144,17 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ("baseline = 'b'\n[[policy]]\nname = 'a'", r"baseline: one of a, not 'b'"),
         ("[grid]\nlever = [1]", r"\[grid\] lever: unknown; allowed are cadence, global_exposure"),
         ("[grid]\ncadence = 1", r"\[grid\] cadence: a list of values, not 1"),
-        ("[grid]\ncadence = [0]", r"\[\[policy\]\] 1 cadence: a whole number from 1 to 100000"),
-        ("[grid]\ncadence = [1]\n[[policy]]\nfixed = true", r"grid: it makes nothing of policies"),
+        ("[grid]\ncadence = [0]", r"\[grid\] cadence: a whole number from 1 to 100000, not 0"),
+        (
+            "[grid]\nliquidation_mode = ['half']",
+            r"\[grid\] liquidation_mode: one of full, ",
+        ),
+        ("[grid]\ncadence = [1]\n[[policy]]\nfixed = true", r"policy: all are fixed, so that"),
+        (MANY, r"\[grid\]: more than 1000 combinations; shorten a list"),
         ("[sweep]\nkind = 'lhs'", r"\[sweep\] ranges: missing"),
         ("[sweep]\nranges = { cadence = [3, 1] }", r"\[sweep.ranges\] cadence: \[lowest, highest"),
+        ("[sweep]\nranges = { price_collar = [nan, 1] }", r"price_collar: \[lowest, highest"),
+        ("[sweep]\nranges = { cadence = [true, 3] }", r"cadence: \[lowest, highest\] of numbers"),
         ("[sweep]\nkind = 'sobol'\nsamples = 3\nranges = { cadence = [1, 3] }", r"a power of two"),
         ("seeds = 3", r"seeds: a list such as \[1, 2, 3\], not 3"),
         ("seeds = [1, 1]", r"seeds: each once"),

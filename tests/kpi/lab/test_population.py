@@ -116,6 +116,9 @@ def test_what_an_account_cannot_hold_is_refused(tmp_path: Path) -> None:
         drawn(tmp_path, "wealth_median = 9_000_000_000")
     with pytest.raises(StudyError, match=r"\[population\] wealth_median or leverage_median: an"):
         drawn(tmp_path, "wealth_median = 900_000_000\nwealth_sigma = 0\nleverage_median = 1000")
+    with pytest.raises(StudyError, match=r"\[population\] wealth_median or top_up_amount: an"):
+        drawn(tmp_path, "wealth_median = 8_000_000_000\nwealth_sigma = 0\nleverage_median = 1\n"
+              "leverage_sigma = 0")  # fmt: skip
 
 
 def test_nobody_can_change_a_population_that_cells_share(tmp_path: Path) -> None:
