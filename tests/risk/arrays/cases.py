@@ -9,6 +9,7 @@ from decimal import Decimal
 import numpy as np
 from numpy.random import Generator
 
+from market.kernel.amounts import ZERO
 from risk.arrays.books import Book, Instruments
 from risk.arrays.units import LARGEST, UNITS, Whole, amount, ceil_div
 from risk.fills import Holding
@@ -87,9 +88,6 @@ class Case:
     def listed(self) -> list[InstrumentState]:
         return marked(self.scale.listed, self.marks)
 
-    def state(self, row: int, book: Book | None = None) -> AccountState:
-        return account_state(book or self.book, row, self.listed)
-
 
 def cases(seed: int, trials: int = TRIALS) -> Iterator[tuple[Generator, Case]]:
     """Yield books of random accounts, ``trials`` accounts in all."""
@@ -121,9 +119,9 @@ def random_book(rng: Generator, scale: Scale, marks: Whole, policy: Policy, acco
     listed = Instruments.of(scale.listed)
     shape = (len(listed.symbols), accounts)
     held = rng.integers(0, 10 ** rng.integers(0, scale.lots + 1, shape)) * (rng.random(shape) < 0.6)
-    # Together they stay in range at the highest prices.
+    # At the highest prices half of the range is left for what is traded.
     highest = listed.unit * [high for _, high in scale.prices]
-    held = np.minimum(held, (LARGEST // len(highest) // highest)[:, None])
+    held = np.minimum(held, (LARGEST // 2 // len(highest) // highest)[:, None])
     entry = np.array([rng.integers(lo, hi + 1, accounts) for lo, hi in scale.prices])
     cost = held * entry * listed.unit[:, None]
     margin = np.where(held > 0, ceil_div(cost, rng.integers(1, scale.leverage + 1, shape)), 0)
@@ -160,6 +158,11 @@ def marked(listed: Sequence[InstrumentState], marks: Whole) -> list[InstrumentSt
     ]
 
 
+def position(one: InstrumentState, holding: Holding) -> OpenPosition:
+    assert one.mark_price is not None
+    return OpenPosition(None, one.id, one.symbol, holding, 1, ZERO, one.mark_price)
+
+
 def account_state(book: Book, row: int, listed: Sequence[InstrumentState]) -> AccountState:
     """Return an account of a book as the Decimal functions take it."""
     positions = {}
@@ -167,11 +170,7 @@ def account_state(book: Book, row: int, listed: Sequence[InstrumentState]) -> Ac
         lots = int(book.lots[index, row])
         if lots:
             cost, margin = amount(book.cost[index, row]), amount(book.margin[index, row])
-            holding = Holding(lots * one.lot_size, cost, margin)
-            assert one.mark_price is not None
-            positions[one.id] = OpenPosition(
-                None, one.id, one.symbol, holding, 1, D(0), one.mark_price
-            )
+            positions[one.id] = position(one, Holding(lots * one.lot_size, cost, margin))
     return AccountState(
         account_id=row,
         user_id=row,
@@ -180,6 +179,10 @@ def account_state(book: Book, row: int, listed: Sequence[InstrumentState]) -> Ac
         reserved_margin=amount(book.reserved_margin[row]),
         reserved_notional=amount(book.reserved_notional[row]),
     )
+
+
+def account_states(book: Book, listed: Sequence[InstrumentState]) -> list[AccountState]:
+    return [account_state(book, row, listed) for row in range(len(book.tier))]
 
 
 def in_usdt(wholes: Whole) -> list[Decimal]:

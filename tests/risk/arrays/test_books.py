@@ -10,7 +10,7 @@ from risk.arrays.books import Book, Instruments
 from risk.arrays.rules import Rules
 from risk.arrays.units import LARGEST, UNITS, OutOfRange
 from risk.policy import PRESETS, TIERS, policy_from
-from tests.risk.arrays.cases import HUGE, TINY, USUAL, Scale, cases, in_usdt
+from tests.risk.arrays.cases import HUGE, TINY, USUAL, Scale, account_states, cases, in_usdt
 
 D = Decimal
 
@@ -20,7 +20,7 @@ def test_accounts_are_worth_what_the_exchange_says() -> None:
     for _, case in cases(seed=1):
         book, marks = case.book, case.marks
         threshold = Rules.of(case.policy).threshold
-        states = [case.state(row) for row in range(len(book.balance))]
+        states = account_states(book, case.listed)
         assert in_usdt(book.equity(marks)) == [state.equity for state in states]
         assert in_usdt(book.exposure(marks)) == [state.exposure for state in states]
         assert in_usdt(book.position_margin()) == [state.position_margin for state in states]

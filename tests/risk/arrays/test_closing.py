@@ -6,20 +6,15 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from market.kernel.amounts import ZERO
 from risk import closing
-from risk.arrays.books import Book
 from risk.arrays.closing import CloseOuts, Legs, close_out, cover
 from risk.arrays.rules import Rules
 from risk.arrays.units import LARGEST, UNITS, OutOfRange, amount
-from risk.policy import TIERS
-from tests.risk.arrays.cases import USUAL, Case, cases, in_usdt, random_case
+from tests.risk.arrays.cases import USUAL, Case, account_states, cases, in_usdt, random_case
+from tests.risk.arrays.exchange import Exchange
 
 D = Decimal
-
-
-def expected(case: Case, row: int) -> closing.CloseOut:
-    tier, suspended = TIERS[case.book.tier[row]], bool(case.book.suspended[row])
-    return closing.close_out(case.state(row), case.policy.limits(tier, suspended))
 
 
 def legs_of(out: closing.CloseOut, case: Case, row: int, index: int) -> list[dict[str, object]]:
@@ -61,49 +56,32 @@ def columns(legs: Legs) -> list[dict[str, object]]:
     ]
 
 
-def held_by(book: Book, row: int) -> list[object]:
-    return [book.balance[row], *book.lots[:, row], *book.cost[:, row], *book.margin[:, row]]
-
-
 def test_close_outs_are_those_of_the_exchange() -> None:
     done = deficits = fees = 0
     for rng, case in cases(seed=3):
         after = case.book.copy()
+        exchange = Exchange(case.book, case.scale.listed, case.marks, case.policy)
         rows = np.flatnonzero(rng.random(len(after.balance)) < 0.8)
         out = close_out(after, Rules.of(case.policy), rows, case.marks)
-        wanted = [expected(case, row) for row in rows.tolist()]
-        check_accounts(out, wanted, case)
-        check_book(after, case, out, wanted)
+        check(out, [exchange.close_out(row)[0] for row in rows.tolist()], case)
+        assert account_states(after, case.listed) == exchange.states
         done += len(out.legs.row)
         deficits += int((out.deficit > 0).sum())
         fees += int((out.fee > 0).sum())
     assert min(done, deficits, fees) > 100
 
 
-def check_accounts(out: CloseOuts, wanted: list[closing.CloseOut], case: Case) -> None:
+def check(out: CloseOuts, wanted: list[closing.CloseOut], case: Case) -> None:
     assert in_usdt(out.equity_before) == [one.before.equity for one in wanted]
     assert in_usdt(out.margin_before) == [one.before.margin for one in wanted]
-    assert in_usdt(out.deficit) == [max(-one.balance, D(0)) for one in wanted]
-    assert in_usdt(out.balance_after) == [max(one.balance, D(0)) for one in wanted]
-    fees = [sum((leg.fee for leg in one.closings), D(0)) for one in wanted]
+    assert in_usdt(out.deficit) == [max(-one.balance, ZERO) for one in wanted]
+    assert in_usdt(out.balance_after) == [max(one.balance, ZERO) for one in wanted]
+    fees = [sum((leg.fee for leg in one.closings), ZERO) for one in wanted]
     assert in_usdt(out.fee) == fees
     assert (out.balance_before == case.book.balance[out.rows]).all()
     numbered = enumerate(zip(wanted, out.rows.tolist(), strict=True))
     legs = [leg for index, (one, row) in numbered for leg in legs_of(one, case, row, index)]
     assert columns(out.legs) == legs
-
-
-def check_book(after: Book, case: Case, out: CloseOuts, wanted: list[closing.CloseOut]) -> None:
-    """What closed is gone, with all that open orders reserved; the rest stands as it was."""
-    left = case.book.copy()
-    for row, one in zip(out.rows.tolist(), wanted, strict=True):
-        for leg in one.closings:
-            for held in (left.lots, left.cost, left.margin):
-                held[leg.position.instrument_id - 1, row] = 0
-        left.reserved_margin[row] = left.reserved_notional[row] = 0
-    left.balance[out.rows] = out.balance_after
-    for name in ("balance", "lots", "cost", "margin", "reserved_margin", "reserved_notional"):
-        assert (getattr(after, name) == getattr(left, name)).all(), name
 
 
 def test_a_fund_pays_one_account_after_the_other_once_its_fee_has_come() -> None:
@@ -135,7 +113,7 @@ def test_closing_out_nobody_changes_nothing() -> None:
     before = case.book.copy()
     out = close_out(case.book, Rules.of(case.policy), np.empty(0, np.int64), case.marks)
     assert len(out.rows) == len(out.legs.row) == len(out.deficit) == 0
-    assert all(held_by(case.book, row) == held_by(before, row) for row in range(10))
+    assert account_states(case.book, case.listed) == account_states(before, case.listed)
 
 
 def test_a_balance_above_the_range_is_refused_with_the_book_as_it_was() -> None:

@@ -1,0 +1,119 @@
+"""The exchange's own decisions on the accounts of a book, one after the other, in Decimals."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from market.kernel.amounts import ZERO
+from risk import closing
+from risk.arrays.books import Book
+from risk.arrays.orders import Orders
+from risk.arrays.units import Whole
+from risk.denials import Denial
+from risk.engine import Approval, Intent, check_order
+from risk.fills import Holding
+from risk.policy import TIERS, Policy
+from risk.state import AccountState, InstrumentState, RiskState
+from tests.risk.arrays.cases import NOW, account_states, marked, position
+
+
+class Exchange:
+    """Accounts as Decimals, the insurance fund, and the exposure of all."""
+
+    def __init__(
+        self,
+        book: Book,
+        listed: Sequence[InstrumentState],
+        marks: Whole,
+        policy: Policy,
+        fund: Decimal = ZERO,
+    ) -> None:
+        self.listed = marked(listed, marks)
+        self.limits = [
+            policy.limits(TIERS[tier], suspended)
+            for tier, suspended in zip(book.tier.tolist(), book.suspended.tolist(), strict=True)
+        ]
+        self.states = account_states(book, self.listed)
+        self.fund, self.house, self.bad_debt = fund, ZERO, ZERO
+        self.total = sum((state.exposure for state in self.states), ZERO)
+
+    @property
+    def money(self) -> Decimal:
+        """What all own together: nothing that happens here changes it."""
+        balances = sum((state.balance for state in self.states), ZERO)
+        return balances + self.fund + self.house - self.bad_debt
+
+    def mark(self, marks: Whole) -> None:
+        """Let all be worth what it is at marks."""
+        self.listed = marked(self.listed, marks)
+        prices = {one.id: one.mark_price for one in self.listed}
+        for row, state in enumerate(self.states):
+            positions = {
+                key: replace(held, mark_price=prices[key]) for key, held in state.positions.items()
+            }
+            self.states[row] = replace(state, positions=positions)
+        self.total = sum((state.exposure for state in self.states), ZERO)
+
+    def place(self, orders: Orders) -> list[str | Approval]:
+        """Decide orders and book them; return what each was refused with, or how it passed."""
+        columns = (orders.rows, orders.instrument, orders.lots, orders.leverage, orders.reduce_only)
+        lists = zip(*(column.tolist() for column in columns), strict=True)
+        return [self.place_one(*order) for order in lists]
+
+    def place_one(
+        self, row: int, number: int, lots: int, leverage: int, reduce_only: bool
+    ) -> str | Approval:
+        one, state = self.listed[number], self.states[row]
+        intent = Intent(
+            one.symbol,
+            is_buy=lots > 0,
+            size=abs(lots) * one.lot_size,
+            leverage=leverage or None,
+            reduce_only=reduce_only,
+        )
+        answer = check_order(intent, RiskState(state, self.limits[row], one, 0), NOW)
+        if isinstance(answer, Denial):
+            return answer.code
+        assert one.mark_price is not None
+        change = answer.change.valued_at(one.mark_price)
+        # As the statement that books it asks.
+        if answer.opens and self.total + change > self.limits[row].global_exposure_threshold:
+            return "global_exposure_exceeded"
+        self.total += change
+        self.book(row, one, answer)
+        return answer
+
+    def book(self, row: int, one: InstrumentState, approval: Approval) -> None:
+        execution, state = approval.execution, self.states[row]
+        assert execution is not None
+        paid = execution.fill.realized_pnl - execution.fee
+        positions = dict(state.positions)
+        positions[one.id] = position(one, execution.fill.holding)
+        if execution.fill.holding == Holding():
+            del positions[one.id]
+        self.states[row] = replace(state, balance=state.balance + paid, positions=positions)
+        self.house -= paid
+
+    def in_breach(self) -> list[int]:
+        both = enumerate(zip(self.states, self.limits, strict=True))
+        return [
+            row for row, (one, limits) in both if one.is_in_breach(limits.liquidation_threshold)
+        ]
+
+    def close_out(self, row: int) -> tuple[closing.CloseOut, Decimal, Decimal]:
+        """Close out an account; return what that does, and what fund and nobody pay."""
+        state = self.states[row]
+        out = closing.close_out(state, self.limits[row])
+        self.fund += sum((leg.fee for leg in out.closings), ZERO)
+        self.house -= sum((leg.realized_pnl for leg in out.closings), ZERO)
+        paid, bad_debt = closing.cover(max(-out.balance, ZERO), self.fund)
+        self.fund, self.bad_debt = self.fund - paid, self.bad_debt + bad_debt
+        closed = {leg.position.instrument_id for leg in out.closings}
+        self.total -= sum((leg.position.notional for leg in out.closings), state.reserved_notional)
+        self.states[row] = AccountState(
+            account_id=row,
+            user_id=row,
+            balance=max(out.balance, ZERO),
+            positions={key: held for key, held in state.positions.items() if key not in closed},
+        )
+        return out, paid, bad_debt
