@@ -1,0 +1,181 @@
+"""``lab verify``: accounts of a study through the lab and through the real services agree."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+
+from accounts.models import User
+from accounts.services import create_user
+from kpi.lab.config import Study, read_study
+from kpi.lab.errors import LabError
+from kpi.lab.scratch import NoScratchDatabase
+from kpi.lab.verify import Differs, verify
+from tests.kpi.lab.files import START, candle_file, write_rows
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+D = Decimal
+ACCOUNTS, BARS, BAR = 40, 15, timedelta(minutes=5)
+HEADER = "account,tier,balance,symbol,side,size,leverage,entered_at"
+PRICES = {"BTCUSDT": 100_000, "ETHUSDT": 4_000}
+HIGHEST = {"beginner": 5, "intermediate": 25, "advanced": 100}
+POLICIES = """
+[[policy]]
+name = "partly"
+max_leverage = { beginner = 5, intermediate = 25, advanced = 100 }
+liquidation_mode = "largest_loss_first"
+liquidation_fee_rate = 0.002
+global_exposure_threshold = 9_000_000
+[[policy]]
+name = "rarely"
+max_leverage = 100
+liquidation_threshold = 0
+cadence = 6
+[[instrument]]
+symbol = "BTCUSDT"
+taker_fee_rate = 0.0005
+"""
+
+
+def falling(rng: Random, price: int) -> list[str]:
+    """Bars of a fall by a fifth that goes up and down on its way, and comes back a little."""
+    bars = []
+    for number in range(BARS):
+        after = price * (D("0.975") if 3 < number < 12 else D("1.004"))
+        inner = sorted((price, after))
+        wide = price * D(rng.randrange(1, 12)) / 1000
+        row = [D(price), inner[1] + wide, inner[0] - wide, after]
+        bars.append(",".join(f"{one:.2f}" for one in row))
+        price = D(bars[-1].split(",")[-1])
+    return bars
+
+
+def entries(rng: Random) -> Iterator[str]:
+    """Two entries an account at most, many at the highest leverage, some too large, some short."""
+    for number in range(ACCOUNTS):
+        tier = rng.choice(("beginner", "intermediate", "advanced"))
+        balance = rng.randrange(1_000, 90_000_000) / D(1000)
+        highest = HIGHEST[tier]
+        for symbol in rng.sample(sorted(PRICES), rng.randrange(1, 3)):
+            leverage = rng.choice((highest, highest, rng.randrange(1, highest + 1), highest + 1))
+            share = D(rng.randrange(20, 110)) / 200
+            size = f"{balance * leverage * share / PRICES[symbol]:.4f}"
+            side = "short" if rng.randrange(4) == 0 else "long"
+            at = START + timedelta(minutes=rng.randrange(40))
+            if D(size):
+                yield (
+                    f"trader-{number:02},{tier},{balance},{symbol},{side},{size},"
+                    f"{rng.choice((leverage, ''))},{at:%Y-%m-%dT%H:%M:%SZ}"
+                )
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """A study of 40 accounts and 60 steps."""
+    return study_of(tmp_path, 'kind = "file", file = "accounts.csv"')
+
+
+def study_of(folder: Path, population: str) -> Study:
+    rng = Random(11)
+    for symbol, price in PRICES.items():
+        candle_file(folder, symbol, bars=falling(rng, price))
+    write_rows(folder / "accounts.csv", list(entries(rng)), HEADER)
+    file = folder / "study.toml"
+    file.write_text(
+        f"population = {{ {population} }}\nfund = {{ opening = 3_000 }}\n"
+        '[tape.files]\nBTCUSDT = "BTCUSDT.csv"\nETHUSDT = "ETHUSDT.csv"\n' + POLICIES
+    )
+    return read_study(file)
+
+
+def databases() -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT datname FROM pg_database")
+        return [name for (name,) in cursor.fetchall()]
+
+
+def counts(line: str) -> list[int]:
+    """Close-outs, those insured, those with bad debt, orders, those refused, and differences."""
+    return [int(number) for number in re.findall(r"\d+", line)]
+
+
+def test_lab_and_services_agree_to_the_last_digit(study: Study) -> None:
+    """With fees, a part-close, insurance, bad debt and orders refused, beside a running exchange.
+
+    A database that a killed process left behind is in nobody's way.
+    """
+    alice, before = create_user(username="alice"), databases()
+    scratch = f"{connection.settings_dict['NAME']}_lab_verify"
+    with connection.cursor() as cursor:
+        cursor.execute(f'CREATE DATABASE "{scratch}"')
+    first, second, last = verify(study)
+    assert first == "40 accounts, 60 steps, policy 'partly'."
+    assert scratch in second
+    *happened, differences = counts(last)
+    assert all(happened), last
+    assert differences == 0
+    assert list(User.objects.all()) == [alice]
+    assert databases() == before
+
+
+def test_they_agree_where_the_exchange_looks_rarely(tmp_path: Path) -> None:
+    """Of a seeded population the first accounts, between two times, with leverage up to 100."""
+    study = study_of(tmp_path, 'kind = "seeded", accounts = 50, leverage_median = 60')
+    asked = {"accounts": 40, "start": START + 2 * BAR, "end": START + 14 * BAR}
+    first, _, last = verify(study, policy="rarely", seed=7, **asked)
+    assert first == "40 accounts, 48 steps, policy 'rarely'."
+    assert counts(last)[0] > 0, last
+    assert counts(last)[-1] == 0
+
+
+def test_another_threshold_is_found_out_with_step_and_account(study: Study) -> None:
+    said, before = list[str](), databases()
+    with pytest.raises(Differs, match=r"The lab and the exchange differ \d+ times"):
+        said.extend(verify(study, threshold=D("0.25")))
+    named = re.compile(r"step \d+ \(2025-10-10T00:\d\d:00Z\), account trader-\d\d: ")
+    assert named.match(said[2]), said[2]
+    assert counts(said[-1])[-1] > 0
+    assert databases() == before
+
+
+def test_what_interrupts_it_leaves_no_database(study: Study) -> None:
+    before, lines = databases(), verify(study)
+    first, second = next(lines), next(lines)
+    assert len(databases()) == len(before) + 1, (first, second)
+    with pytest.raises(KeyboardInterrupt):
+        lines.throw(KeyboardInterrupt)
+    assert databases() == before
+    assert not User.objects.exists()
+
+
+def test_two_at_once_are_refused(study: Study) -> None:
+    scratch = f"{connection.settings_dict['NAME']}_lab_verify"
+    with connection.cursor() as cursor:
+        cursor.execute(f'CREATE DATABASE "{scratch}"')
+        with psycopg.connect(**{**connection.get_connection_params(), "dbname": scratch}):
+            lines = verify(study)
+            next(lines)
+            with pytest.raises(NoScratchDatabase, match="no other verification runs"):
+                next(lines)
+        cursor.execute(f'DROP DATABASE "{scratch}" WITH (FORCE)')
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"policy": "none"}, "has no policy 'none'; it has partly, rarely"),
+        ({"accounts": 0}, "one account at least"),
+        ({"start": START + 15 * BAR}, "no bar is in all files"),
+    ],
+)
+def test_what_cannot_be_replayed_is_refused(study: Study, asked: dict[str, Any], says: str) -> None:
+    with pytest.raises(LabError, match=says):
+        next(verify(study, **asked))
