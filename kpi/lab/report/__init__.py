@@ -7,17 +7,20 @@ from typing import Any
 
 from kpi.lab.compare import Comparison
 from kpi.lab.errors import LabNotInstalled
+from kpi.lab.export import Results, export
 from kpi.lab.specs import Study
 
 
 def report(
     study: Study,
+    results: Results,
     comparison: Comparison,
     manifest: Mapping[str, Any],
-    series: Mapping[str, Mapping[str, Any]],
     out: Path,
-) -> Path:
-    """Write report.html and manifest.json into a directory; return the report's path.
+    *,
+    series: Mapping[str, Mapping[str, Any]],
+) -> list[Path]:
+    """Write report.html into a directory, and manifest and tables beside it; return their paths.
 
     ``series`` are those of the study's first seed and first variant, by policy. Raises
     LabNotInstalled.
@@ -28,8 +31,8 @@ def report(
         raise LabNotInstalled from error
     text = page(study, comparison, manifest, series)
     out.mkdir(parents=True, exist_ok=True)
-    facts = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
-    (out / "manifest.json").write_text(f"{facts}\n", encoding="utf-8")
-    path = out / "report.html"
+    path, facts = out / "report.html", out / "manifest.json"
     path.write_text(text, encoding="utf-8")
-    return path
+    written = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
+    facts.write_text(f"{written}\n", encoding="utf-8")
+    return [path, facts, *export(results, comparison, out)]

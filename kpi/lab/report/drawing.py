@@ -107,7 +107,7 @@ def legend(axes: Axes, names: Sequence[str], title: str = "") -> None:
 
 def legend_size(names: Sequence[str]) -> tuple[int, int]:
     """Return into how many rows and columns names fit."""
-    columns = max(1, min(len(names), 64 // (max(map(len, names)) + 8)))
+    columns = max(1, min(len(names), 72 // (max(map(len, names)) + 8)))
     return -(-len(names) // columns), columns
 
 

@@ -107,7 +107,9 @@ def spans(points: Lines, names: Sequence[str], label: str) -> str:
             axes.hlines(place, min(found), max(found), color=GRID, linewidth=7)
         for n, name in enumerate(names):
             values = [found[n] for found in points.values()]
-            axes.plot(values, range(len(values)), linestyle="none", label=name, **point(n))
+            axes.plot(
+                values, range(len(values)), linestyle="none", label=name, clip_on=False, **point(n)
+            )
         name_rows(axes, list(points))
         axes.set_xlim(left=0)
         value_axis(axes.xaxis, label)

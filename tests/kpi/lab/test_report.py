@@ -86,8 +86,16 @@ MANIFEST = {
 
 
 def write(study: Study, out: Path) -> Path:
-    comparison = compare(study, results_of(study))
-    return report(study, comparison, MANIFEST, series_of(study), out)
+    results = results_of(study)
+    comparison, series = compare(study, results), series_of(study)
+    path, *beside = report(study, results, comparison, MANIFEST, out, series=series)
+    assert {one.name for one in beside} == {
+        "manifest.json",
+        "cells.csv",
+        "comparison.csv",
+        "cells.parquet",
+    }
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +197,7 @@ def test_crossed_policies_have_a_heat_map_and_a_curve_by_cadence(tmp_path: Path)
 
 def test_without_cells_it_says_that_there_is_no_answer_yet(tmp_path: Path) -> None:
     study = study_from(ASKED)
-    path = report(study, compare(study, {}), {}, {}, tmp_path)
+    path, *_ = report(study, {}, compare(study, {}), {}, tmp_path, series={})
     text = text_of(path.read_text(encoding="utf-8"))
     assert "There is nothing to compare yet" in text
     assert "Insurance fund" not in text
