@@ -8,6 +8,7 @@ from django.db import connection, transaction
 
 from market.kernel.versions import lock_row
 from risk.models import LeverageLimit, RiskPolicy
+from risk.policy import COLUMNS, Policy
 
 # Locks in the order in which every other writer does: instruments by id, then the total.
 SET_MARKS = """
@@ -92,3 +93,16 @@ def set_leverage_limit(
     limit.max_leverage = max_leverage
     limit._change_reason = reason  # type: ignore[attr-defined]
     limit.save(update_fields=["max_leverage"])
+
+
+@transaction.atomic
+def set_policy(*, policy: Policy, reason: str = "") -> None:
+    """Put a policy in force, its leverage limits too, with history where something changes.
+
+    Limits go first, so that the history of the policy's row shows the digest of the whole.
+    """
+    highest = dict(policy.max_leverage)
+    for limit in LeverageLimit.objects.order_by("tier"):
+        if highest.get(limit.tier, limit.max_leverage) != limit.max_leverage:
+            set_leverage_limit(limit=limit, max_leverage=highest[limit.tier], reason=reason)
+    change_policy(changes={name: getattr(policy, name) for name in COLUMNS}, reason=reason)

@@ -19,10 +19,9 @@ from market.kernel.amounts import ZERO
 from market.models import Instrument
 from market.services import list_instrument
 from risk.engine import Intent
-from risk.models import LeverageLimit
-from risk.policy import COLUMNS, Policy
+from risk.policy import Policy
 from risk.selectors import account_states
-from risk.services import change_policy, set_leverage_limit
+from risk.services import set_policy
 from trading.models import Liquidation, Trade
 from trading.orders.placement import place_orders
 from trading.orders.tickets import Placement, Ticket
@@ -81,7 +80,7 @@ class Exchange:
 
         In a database that is as migrated.
         """
-        set_policy(policy)
+        set_policy(policy=policy)
         for spec in instruments:
             list_instrument(
                 symbol=spec.symbol,
@@ -127,14 +126,6 @@ class Exchange:
         """Return balance and equity at present marks, by row."""
         states = account_states(self.accounts)
         return [(states[key].balance, states[key].equity) for key in self.accounts]
-
-
-def set_policy(policy: Policy) -> None:
-    """Put a policy in force."""
-    change_policy(changes={name: getattr(policy, name) for name in COLUMNS})
-    highest = dict(policy.max_leverage)
-    for limit in LeverageLimit.objects.order_by("tier"):
-        set_leverage_limit(limit=limit, max_leverage=highest[limit.tier])
 
 
 def close_out_of(liquidation: Liquidation) -> CloseOut:

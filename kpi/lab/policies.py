@@ -1,7 +1,7 @@
 """The policies of a stored study: read back, held against the one in force, put in force."""
 
 import tomllib
-from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +14,7 @@ from market.kernel.versions import lock_row
 from risk.models import LeverageLimit
 from risk.policy import NAMES, SEED, Policy, policy_from
 from risk.selectors import get_policy, policy_in_force
-from risk.services import change_policy, set_leverage_limit
+from risk.services import set_policy
 
 #: As long as the column for the reason of a change.
 LONGEST_REASON: Final = 100
@@ -74,18 +74,15 @@ def put_in_force(*, study: LabStudy, name: str, seen: str | None = None) -> None
     the policy in force is not the one with the digest ``seen``, if given.
     """
     policy = policy_of(study, name)
-    limits = lock_policy()
-    if seen is not None and seen != policy_in_force().digest:
+    lock_policy()
+    present = policy_in_force()
+    if seen is not None and seen != present.digest:
         raise StaleVersion
     reason = f"lab study {study.digest}: {name}"[:LONGEST_REASON]
-    change_policy(changes={key: getattr(policy, key) for key in IN_FORCE}, reason=reason)
-    highest = dict(policy.max_leverage)
-    for limit in limits:
-        if highest.get(limit.tier, limit.max_leverage) != limit.max_leverage:
-            set_leverage_limit(limit=limit, max_leverage=highest[limit.tier], reason=reason)
+    set_policy(policy=replace(policy, trading_halted=present.trading_halted), reason=reason)
 
 
-def lock_policy() -> Sequence[LeverageLimit]:
+def lock_policy() -> None:
     """Hold the policy and its leverage limits as they are until the transaction ends."""
     lock_row(get_policy())
-    return list(LeverageLimit.objects.select_for_update(no_key=True).order_by("tier"))
+    list(LeverageLimit.objects.select_for_update(no_key=True).order_by("tier"))

@@ -11,7 +11,7 @@ from risk.models import LeverageLimit, RiskPolicy
 from risk.policy import PRESETS, Policy, policy_from
 from risk.policy_history import policies_after
 from risk.selectors import policy_in_force
-from risk.services import change_policy, set_leverage_limit
+from risk.services import change_policy, set_leverage_limit, set_policy
 
 pytestmark = pytest.mark.django_db
 
@@ -57,6 +57,17 @@ def test_after_each_change_it_is_what_was_in_force_then() -> None:
         },
         SEED,
     )
+
+
+def test_a_policy_put_in_force_as_a_whole_has_one_digest_in_the_history() -> None:
+    """Whoever looks at the policy's own history there finds the one that was put in force."""
+    set_policy(policy=PRESETS["none"], reason="A trial")
+    last = RiskPolicy.objects.get().history.latest()
+    assert policies_after([last.history_date]) == {last.history_date: PRESETS["none"]}
+    assert policy_in_force() == PRESETS["none"]
+    set_policy(policy=PRESETS["none"])
+    assert [one.history_change_reason for one in RiskPolicy.history.all()] == ["A trial"]
+    assert LeverageLimit.history.count() == 3
 
 
 def test_between_two_changes_the_earlier_one_counts() -> None:
