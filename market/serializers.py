@@ -5,11 +5,12 @@ from typing import Any
 from rest_framework import serializers
 
 from market.candles import INTERVALS, Candle
+from market.kernel.api.answers import AnswerSerializer
 from market.kernel.api.fields import AmountField
 from market.models import Instrument, PriceOrigin
 
 
-class PriceSerializer(serializers.Serializer[Instrument]):
+class PriceSerializer(AnswerSerializer[Instrument]):
     """A mark price, in the instrument's quote asset."""
 
     symbol = serializers.CharField()
@@ -18,7 +19,7 @@ class PriceSerializer(serializers.Serializer[Instrument]):
     source = serializers.ChoiceField(choices=PriceOrigin.choices, source="mark_source")  # type: ignore[assignment]
 
 
-class InstrumentSerializer(serializers.Serializer[Instrument]):
+class InstrumentSerializer(AnswerSerializer[Instrument]):
     """The rules of an instrument."""
 
     symbol = serializers.CharField()
@@ -37,7 +38,7 @@ class CandleQuery(serializers.Serializer[dict[str, Any]]):
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
 
 
-class CandleSerializer(serializers.Serializer[Candle]):
+class CandleSerializer(AnswerSerializer[Candle]):
     """Mark prices of one interval; an interval without a tick has no candle."""
 
     open_time = serializers.DateTimeField()

@@ -2,12 +2,13 @@
 
 from rest_framework import serializers
 
+from market.kernel.api.answers import AnswerSerializer
 from market.kernel.api.fields import AmountField
 from risk.models import PositionStatus
 from risk.statement import PositionLine, Statement
 
 
-class PositionSerializer(serializers.Serializer[PositionLine]):
+class PositionSerializer(AnswerSerializer[PositionLine]):
     """A position at its present mark price; amounts in USDT."""
 
     position_id = serializers.IntegerField()
@@ -32,7 +33,7 @@ class PositionSerializer(serializers.Serializer[PositionLine]):
     closed_at = serializers.DateTimeField(allow_null=True)
 
 
-class StatementSerializer(serializers.Serializer[Statement]):
+class StatementSerializer(AnswerSerializer[Statement]):
     """An account at present mark prices; amounts in USDT."""
 
     user_id = serializers.IntegerField()

@@ -32,6 +32,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection.used_at = time.monotonic()
         return connection
 
+    def cursor(self) -> Any:
+        """Return a cursor; an open connection is not looked at again for each statement."""
+        if self.connection is None or self.queries_logged:
+            return super().cursor()
+        self.validate_thread_sharing()
+        return self.make_cursor(self.create_cursor())
+
     def chunked_cursor(self) -> Any:
         """Return a cursor of the server in a transaction, else one that fetches all at once."""
         return super().chunked_cursor() if self.in_atomic_block else self.cursor()

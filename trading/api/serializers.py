@@ -6,6 +6,7 @@ from typing import Any, Final
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
+from market.kernel.api.answers import AnswerSerializer
 from market.kernel.api.fields import AmountField, AmountInputField
 from risk.engine import Intent
 from trading.models import Liquidation, Order, OrderStatus, OrderType, Side, Trade
@@ -101,7 +102,7 @@ def ticket_of(asked: Mapping[str, Any]) -> Ticket:
     return Ticket(intent, asked.get("client_order_id"), idle_price=None if is_limit else price)
 
 
-class OrderSerializer(serializers.Serializer[Order]):
+class OrderSerializer(AnswerSerializer[Order]):
     """An order. ``price`` is its limit, or what a market order was filled at on average."""
 
     order_id = serializers.IntegerField(source="pk")
@@ -123,7 +124,7 @@ class OrderSerializer(serializers.Serializer[Order]):
     created_at = serializers.DateTimeField()
 
 
-class PlacementSerializer(serializers.Serializer[Order]):
+class PlacementSerializer(AnswerSerializer[Order]):
     """The answer to an accepted order; amounts in USDT."""
 
     order = OrderSerializer(source="*")
@@ -136,7 +137,7 @@ class PlacementSerializer(serializers.Serializer[Order]):
 PLACEMENT: Final = PlacementSerializer()
 
 
-class CancelSerializer(serializers.Serializer[Order]):
+class CancelSerializer(AnswerSerializer[Order]):
     """The answer to a cancel."""
 
     order_id = serializers.IntegerField(source="pk")
@@ -147,7 +148,7 @@ class CancelSerializer(serializers.Serializer[Order]):
         return f"Order {order.pk} is canceled."
 
 
-class TradeSerializer(serializers.Serializer[Trade]):
+class TradeSerializer(AnswerSerializer[Trade]):
     """One fill; amounts in USDT."""
 
     trade_id = serializers.IntegerField(source="pk")
@@ -168,7 +169,7 @@ class TradeSerializer(serializers.Serializer[Trade]):
         return trade.liquidation_id is not None
 
 
-class LiquidationSerializer(serializers.Serializer[Liquidation]):
+class LiquidationSerializer(AnswerSerializer[Liquidation]):
     """One close-out of an account; amounts in USDT."""
 
     liquidation_id = serializers.IntegerField(source="pk")
