@@ -42,7 +42,8 @@ class CountingCache(RedisCache):
     def live_connection(self) -> Any:
         """Return the cache's own connection, opened anew where the server ended it meanwhile."""
         try:
-            if not self.connection.can_read():
+            # One that is closed would be opened by looking, and once more by asking.
+            if not (self.connection.is_connected and self.connection.can_read()):
                 return self.connection
         except (RedisError, OSError):
             pass
