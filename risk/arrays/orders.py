@@ -183,14 +183,13 @@ def hold_to_threshold(code: Codes, rules: Rules, fills: Fills, total: int) -> in
 
     In Python's own whole numbers: all accounts together may have more exposure than 64 bits hold.
     """
-    threshold, refused = rules.global_exposure_threshold, list[int]()
+    threshold = rules.global_exposure_threshold
     orders = zip(code.tolist(), fills.opened.tolist(), fills.exposure.tolist(), strict=True)
     for at, (denial, opened, change) in enumerate(orders):
         if not denial and opened and total + change > threshold:
-            refused.append(at)
+            code[at] = NUMBERS["global_exposure_exceeded"]
         elif not denial:
             total += change
-    code[refused] = NUMBERS["global_exposure_exceeded"]
     return total
 
 
