@@ -43,6 +43,10 @@ class Draw(IntEnum):
     STOP_LEVEL = auto()
     TOP_UP = auto()
     TOP_UP_LEVEL = auto()
+    SECOND = auto()
+    SECOND_SIDE = auto()
+    SECOND_ENTRY = auto()
+    SECOND_HOLDING = auto()
 
 
 class Draws:
@@ -75,7 +79,7 @@ class Draws:
 
 
 def draw_population(spec: PopulationSpec, seed: int, tape: Tape) -> Population:
-    """Return the accounts of a seed, each with one entry. Raises StudyError."""
+    """Return the accounts of a seed with their entries. Raises StudyError."""
     draws = Draws(seed, spec.accounts)
     tier = draws.chosen(Draw.TIER, values(spec.tiers))
     balance = opening_balances(spec, draws, tier)
@@ -98,7 +102,45 @@ def opening_balances(spec: PopulationSpec, draws: Draws, tier: NDArray[np.int8])
 
 
 def draw_entries(spec: PopulationSpec, draws: Draws, balance: Whole, tape: Tape) -> Entries:
-    """Return one entry per account: when, what, how much margin at which leverage, how long."""
+    """Return an entry per account and, of some, one in a second symbol. Raises StudyError."""
+    leverage, budget = draw_margins(spec, draws, balance)
+    weights = weights_of(spec, tape)
+    symbol = draws.chosen(Draw.SYMBOL, weights)
+    other = next_traded(symbol, weights)
+    two = (draws.uniform(Draw.SECOND) < float(spec.second_share)) & (other != symbol)
+    budget = np.where(two, budget // 2, budget)
+    row = np.concatenate([np.arange(len(balance)), np.flatnonzero(two)])
+    side = [draws.uniform(kind) for kind in (Draw.SIDE, Draw.SECOND_SIDE)]
+    time = [
+        entry_times(spec, draws.uniform(kind), tape) for kind in (Draw.ENTRY, Draw.SECOND_ENTRY)
+    ]
+    holding = [
+        draws.lognormal(kind, spec.holding_sigma) for kind in (Draw.HOLDING, Draw.SECOND_HOLDING)
+    ]
+    held = SECONDS * float(spec.holding_median) * of_both(holding, two)
+    return Entries(
+        row=row.astype(np.int32),
+        instrument=of_both([symbol, other], two),
+        time=of_both(time, two),
+        lots=np.zeros(len(row), dtype=np.int64),
+        long=of_both(side, two) < float(spec.long_share),
+        leverage=leverage[row],
+        budget=budget[row],
+        exit_time=of_both(time, two) + np.maximum(np.rint(held), 1).astype(np.int64),
+    )
+
+
+def of_both(first_and_second: list[NDArray[Any]], two: NDArray[np.bool_]) -> NDArray[Any]:
+    """Return a column of all first entries, then of the second ones that there are."""
+    first, second = first_and_second
+    return np.concatenate([first, second[two]])
+
+
+def draw_margins(spec: PopulationSpec, draws: Draws, balance: Whole) -> tuple[Whole, Whole]:
+    """Return the leverage that each account wants, and the margin that it ties up in all.
+
+    Raises StudyError.
+    """
     wanted = np.rint(
         float(spec.leverage_median) * draws.lognormal(Draw.LEVERAGE, spec.leverage_sigma)
     )
@@ -107,28 +149,23 @@ def draw_entries(spec: PopulationSpec, draws: Draws, balance: Whole, tape: Tape)
     budget = times_rate(balance, np.floor(used * PARTS).astype(np.int64) * (UNITS // PARTS))
     if (budget > LARGEST // leverage).any():
         raise too_large("wealth_median or leverage_median", "an entry would be")
-    time = entry_times(spec, draws, tape)
-    holding = (
-        SECONDS * float(spec.holding_median) * draws.lognormal(Draw.HOLDING, spec.holding_sigma)
-    )
-    return Entries(
-        row=np.arange(len(balance), dtype=np.int32),
-        instrument=draws.chosen(Draw.SYMBOL, weights_of(spec, tape)),
-        time=time,
-        lots=np.zeros(len(balance), dtype=np.int64),
-        long=draws.uniform(Draw.SIDE) < float(spec.long_share),
-        leverage=leverage,
-        budget=budget,
-        exit_time=time + np.maximum(np.rint(holding), 1).astype(np.int64),
-    )
+    return leverage, budget
 
 
-def entry_times(spec: PopulationSpec, draws: Draws, tape: Tape) -> Whole:
+def entry_times(spec: PopulationSpec, draw: Floats, tape: Tape) -> Whole:
     """Return whole seconds within the part of the tape in which accounts enter."""
     start, end = int(tape.start.timestamp()), int(tape.end.timestamp())
     first, last = float(spec.entry_from), float(spec.entry_until)
-    passed = first + (last - first) * draws.uniform(Draw.ENTRY)
+    passed = first + (last - first) * draw
     return start + np.floor((end - start) * passed).astype(np.int64)
+
+
+def next_traded(instrument: NDArray[np.int8], weights: list[Decimal]) -> NDArray[np.int8]:
+    """Return for each instrument the next one that is entered at all, after the last the first."""
+    traded = [number for number, weight in enumerate(weights) if weight]
+    following = np.zeros(len(weights), dtype=np.int8)
+    following[traded] = traded[1:] + traded[:1]
+    return following[instrument]
 
 
 def weights_of(spec: PopulationSpec, tape: Tape) -> list[Decimal]:

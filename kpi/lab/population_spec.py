@@ -66,6 +66,9 @@ class PopulationSpec:
     symbols: Annotated[
         Pairs, Weights("Weights of symbols among entries; equal if left out.", high=D(10**6))
     ] = ()
+    second_share: Annotated[
+        D, Number("Share of accounts that enter a second symbol too, each with half the margin.")
+    ] = D(0)
     long_share: Annotated[
         D,
         Number(

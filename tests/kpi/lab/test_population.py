@@ -111,6 +111,22 @@ def test_weights_say_what_is_traded(tmp_path: Path) -> None:
     assert (drawn(tmp_path, "symbols = { ETHUSDT = 1 }").entries.instrument == 1).all()
 
 
+def test_some_accounts_enter_a_second_symbol_with_half_of_their_margin(tmp_path: Path) -> None:
+    plain, people = drawn(tmp_path), drawn(tmp_path, "second_share = 0.5")
+    rows, counts = np.unique(people.entries.row, return_counts=True)
+    assert len(rows) == len(people.balance)
+    assert counts.max() == 2
+    assert (counts == 2).mean() == pytest.approx(0.5, abs=0.02)
+    used, alone = (
+        np.bincount(some.entries.row, weights=some.entries.budget) for some in (people, plain)
+    )
+    assert (np.abs(used - alone) <= 1).all()
+    symbols = np.bincount(people.entries.row, weights=people.entries.instrument)
+    assert (symbols[counts == 2] == 1).all()
+    one = drawn(tmp_path, "second_share = 1\nsymbols = { ETHUSDT = 1 }").entries
+    assert len(one.row) == len(people.balance)
+
+
 def test_what_an_account_cannot_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"\[population\] wealth_median .* more than 9,000,"):
         drawn(tmp_path, "wealth_median = 9_000_000_000")
