@@ -25,12 +25,13 @@ from market.models import Instrument  # noqa: E402
 from risk.engine import Intent  # noqa: E402
 from trading.api.serializers import PLACEMENT  # noqa: E402
 from trading.errors import ClientOrderIdConflict, OrderNotOpen  # noqa: E402
-from trading.orders.desk import close_desk, open_desk  # noqa: E402
+from trading.orders import desk  # noqa: E402
 from trading.orders.tickets import Outcome, Placement, Ticket  # noqa: E402
 from trading.services import cancel_order, place_orders  # noqa: E402
 
-# The locks are on trial, not how fast a busy machine opens this many connections.
+# The locks are on trial, not how fast a busy machine opens this many connections and books.
 settings.DATABASES["default"]["OPTIONS"]["pool"]["timeout"] = 60
+desk.LONGEST_WAIT = 60.0
 
 #: Where marks start; they only fall.
 MARKS = {"BTCUSDT": 65_000, "ETHUSDT": 3_200}
@@ -142,13 +143,13 @@ def main() -> None:
         finally:
             connection.close()
 
-    open_desk()
+    desk.open_desk()
     workers = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    close_desk()
+    desk.close_desk()
 
 
 if __name__ == "__main__":
