@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpi.lab.accounts import Population
-from kpi.lab.metrics import BURST_SECONDS, LAR_MOVES, METRICS, RECOVERY_SECONDS
+from kpi.lab.metrics import ABOUT_BURST_SECONDS, BURST_SECONDS, LAR_MOVES, METRICS, RECOVERY_SECONDS
 from kpi.lab.outcome import Outcome, Sample
 from kpi.lab.specs import LabPolicy
 from kpi.lab.tape import Tape
@@ -65,7 +65,7 @@ class _Cell:
         yield "liquidated_short", usdt(whole - long)
         yield "liquidated_share", ratio(whole, max(self.open_interest))
         yield "liquidated_long_share", ratio(long, whole)
-        yield "liquidated_burst_share", ratio(self._burst(), whole)
+        yield "liquidated_burst_share", self._burst_share()
         yield "cascade_depth", self._longest_run()
         yield "impact_largest", _largest_move(self.outcome.impact)
 
@@ -122,20 +122,25 @@ class _Cell:
         for tier, count in zip(TIERS, counts.tolist(), strict=True):
             yield f"{name}_{tier}", count
 
-    def _burst(self) -> int:
-        """Return what the worst BURST_SECONDS liquidated."""
-        bars = self.outcome.bars
-        ends = np.searchsorted(self.opens, self.opens + BURST_SECONDS)
+    def _burst_share(self) -> str | None:
+        """Return what the worst BURST_SECONDS liquidated, as a share of the hours about them."""
+        bars, opens = self.outcome.bars, self.opens
         sums = np.append(0, np.cumsum((bars.closed_long + bars.closed_short).astype(object)))
-        return int((sums[ends] - sums[:-1]).max())
+        bursts = sums[np.searchsorted(opens, opens + BURST_SECONDS)] - sums[:-1]
+        worst = int(bursts.argmax())
+        before = (ABOUT_BURST_SECONDS - BURST_SECONDS) // 2
+        about = opens[worst] - before, opens[worst] - before + ABOUT_BURST_SECONDS
+        first, last = np.searchsorted(opens, about)
+        return ratio(int(bursts[worst]), int(sums[last] - sums[first]))
 
     def _longest_run(self) -> int:
-        """Return the most looks in succession that each closed somebody out."""
-        looks = np.unique(self.outcome.close_outs.step)
-        if not len(looks):
+        """Return the most bars, or looks, in succession that each closed somebody out."""
+        bars = np.unique(self.tape.bar[self.outcome.close_outs.step])
+        if not len(bars):
             return 0
-        breaks = np.flatnonzero(np.diff(looks) > self.policy.cadence)
-        return int(np.diff(np.concatenate(([-1], breaks, [len(looks) - 1]))).max())
+        steps_a_bar = len(self.tape.marks) // len(self.opens)
+        breaks = np.flatnonzero(np.diff(bars) > max(1, -(-self.policy.cadence // steps_a_bar)))
+        return int(np.diff(np.concatenate(([-1], breaks, [len(bars) - 1]))).max())
 
     def _at_risk(self) -> list[int]:
         """Return LaR for each of LAR_MOVES, each of the sample where it is largest."""

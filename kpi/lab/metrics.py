@@ -16,8 +16,10 @@ Better = Literal["less", "more", "neither"]
 LAR_MOVES: Final = (1, 2, 3, 5, 10)
 #: Within this time a price that comes back says that closing out was early.
 RECOVERY_SECONDS: Final = 24 * 3600
-#: The span of a burst: how much of all that was liquidated fell into the worst one.
+#: A burst, and the span about it whose liquidations it is a share of: as those of October 2025 were
+#: published.
 BURST_SECONDS: Final = 40 * 60
+ABOUT_BURST_SECONDS: Final = 14 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +94,14 @@ CLOSE_OUTS: Final = (
     share(
         "liquidated_burst_share",
         "Share of the worst 40 minutes",
-        "Liquidated notional of the 40 minutes that had most of it ÷ all of it",
+        "Liquidated notional of the 40 minutes that had most of it ÷ that of the 14 hours about"
+        " them",
     ),
     count(
         "cascade_depth",
         "Cascade depth",
-        "The longest run of consecutive steps that each closed somebody out",
+        "The longest run of consecutive bars that each closed somebody out; of looks, where the"
+        " exchange looks less often than once a bar",
     ),
     Metric(
         "impact_largest",

@@ -147,16 +147,17 @@ def test_a_gain_that_was_closed_is_no_loss() -> None:
     ("steps", "cadence", "depth"),
     [([], 1, 0), ([5], 1, 1), ([1, 3, 4, 5, 5, 9, 10], 1, 3), ([0, 6, 12, 24], 6, 3)],
 )
-def test_a_cascade_is_a_run_of_looks_that_close_somebody_out(
+def test_a_cascade_is_a_run_of_bars_or_looks_that_close_somebody_out(
     steps: list[int], cadence: int, depth: int
 ) -> None:
     closed = [Closed(step=step) for step in steps]
     assert Made(closed=closed, cadence=cadence).metrics()["cascade_depth"] == depth
 
 
-def test_the_worst_40_minutes_are_a_share_of_all() -> None:
-    closed = [Closed(step=step, lots=lots * BTC) for step, lots in ((0, 1), (4, 2), (5, -1))]
-    assert Made(closed=closed).metrics()["liquidated_burst_share"] == "0.5"
+def test_the_worst_40_minutes_are_a_share_of_the_14_hours_about_them() -> None:
+    lots = {12: 4, 13: 1, 19: 8, 26: -3, 27: 4}
+    closed = [Closed(step=step, lots=lots * BTC) for step, lots in lots.items()]
+    assert Made(closed=closed).metrics()["liquidated_burst_share"] == "0.66666667"
 
 
 def test_open_interest_falls_from_a_day_s_highest_to_its_lowest() -> None:
