@@ -96,5 +96,7 @@ def _shortfall(comparison: Comparison, policy: str) -> str:
 
 def _short(value: Decimal) -> str:
     """Write a number with three digits, and never fewer than stand before its point."""
+    if not value:
+        return "0"
     whole = len(str(abs(int(value))))
     return f"{value:,.{max(0, 3 - whole)}f}"

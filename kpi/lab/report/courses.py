@@ -59,7 +59,7 @@ def _course(
     panels: list[tuple[str, str, plots.Lines]] = []
     if with_prices:
         panels.append(("Prices", "% of the first", _indexed(first["price"])))
-    panels += [(name, "USDT", found) for name, found in lines.items()]
+    panels += [("" if name == title else name, "USDT", found) for name, found in lines.items()]
     few = f" The first {MOST_LINES} policies." if len(material.series) > MOST_LINES else ""
     return Section(
         title,

@@ -53,7 +53,7 @@ def figure(value: Decimal | str | int | None, unit: str) -> str:
         return moment(int(value))
     if unit == "share":
         return f"{_number(100 * value, 2)} %"
-    if unit in ("count", "s") and value == int(value):
+    if not value or (unit in ("count", "s") and value == int(value)):
         return _number(value, 0)
     places = 0 if abs(value) >= 10_000 else 1 if unit == "count" else 2
     return f"{_number(value, places)}{f' {unit}' if unit in ('%', 'x', 's') else ''}"

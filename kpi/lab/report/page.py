@@ -1,5 +1,6 @@
 """Puts a report together: one HTML file that begins with the question and its answer."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ def page(study: Study, comparison: Comparison, manifest: Mapping[str, Any], seri
         "lab/report.html",
         {
             "study": study,
-            "answer": answer_sentence(comparison),
+            "answer": unbroken(answer_sentence(comparison)),
             "findings": findings,
             "key_figures": facts.key_figures(findings),
             "sections": sections(Material(study, findings, series)),
@@ -36,6 +37,11 @@ def page(study: Study, comparison: Comparison, manifest: Mapping[str, Any], seri
             "command": command(study),
         },
     )
+
+
+def unbroken(text: str) -> str:
+    """Keep a number and its word on one line."""
+    return re.sub(r"(?<=\d) (?=M|bn|%|USDT)", "\N{NO-BREAK SPACE}", text)
 
 
 def command(study: Study) -> str:

@@ -111,7 +111,7 @@ def spans(points: Lines, names: Sequence[str], label: str) -> str:
                 values, range(len(values)), linestyle="none", label=name, clip_on=False, **point(n)
             )
         name_rows(axes, list(points))
-        axes.set_xlim(left=0)
+        axes.set_xlim(left=-0.02 * axes.get_xlim()[1])
         value_axis(axes.xaxis, label)
         legend(axes, names)
 

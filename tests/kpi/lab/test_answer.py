@@ -75,7 +75,7 @@ def test_without_pairs_there_is_no_answer() -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("0", "0.00 USDT"),
+        ("0", "0 USDT"),
         ("0.128", "0.13 USDT"),
         ("12.345", "12.3 USDT"),
         ("-999.6", "-1,000 USDT"),
@@ -97,7 +97,7 @@ def test_amounts_are_said_in_three_digits(value: str, said: str) -> None:
         ("1000", "2000", "1,000 to 2,000 USDT more"),
         ("-1000", "2000", "1,000 less to 2,000 USDT more"),
         ("-1000", "-1000", "1,000 USDT less"),
-        ("0", "1000", "0.00 to 1,000 USDT more"),
+        ("0", "1000", "0 to 1,000 USDT more"),
     ],
 )
 def test_a_change_is_less_or_more(low: str, high: str, said: str) -> None:
