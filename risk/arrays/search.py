@@ -1,16 +1,13 @@
-"""Which accounts can fall below a level, and at which step each first does.
+"""Which accounts can fall below a level while marks stay in a box.
 
-Equity is linear in the marks, so that its least value while marks stay in a box stands at a corner:
-a block of steps is tested by its box once, and only who may fall is valued at each of its steps.
+Equity is linear in the marks, so that its least value there stands at a corner: a block of steps is
+tested by its box once, and only who may fall is valued at each of its steps.
 """
 
 import numpy as np
 
 from risk.arrays.books import Book, of
 from risk.arrays.units import Whole
-
-#: Values that are computed at a time, so that few steps and many accounts take little memory.
-CHUNK = 1 << 18
 
 
 def may_fall_below(
@@ -29,24 +26,3 @@ def may_fall_below(
     gain -= of(book.cost, rows)
     least = gain.sum(axis=0) + of(book.balance, rows)
     return rows[(least < level[rows]) & lots.any(axis=0)]
-
-
-def first_below(book: Book, rows: Whole, level: Whole, marks: Whole) -> Whole:
-    """Return for each of ``rows`` the first of the steps [T, I] that brings it below ``level`` [N].
-
-    −1 where none does. What is held stays as it is meanwhile.
-    """
-    book.lot_values(marks.max(axis=0))
-    size = max(CHUNK // len(marks), 1)
-    chunks = (rows[start : start + size] for start in range(0, len(rows), size))
-    return np.concatenate([rows[:0], *(first_of(book, chunk, level, marks) for chunk in chunks)])
-
-
-def first_of(book: Book, rows: Whole, level: Whole, marks: Whole) -> Whole:
-    worth = book.lots[:, rows] * book.instruments.unit[:, None]
-    spare = book.balance[rows] - book.cost[:, rows].sum(axis=0) - level[rows]
-    slack = np.multiply.outer(worth[0], marks[:, 0])
-    for value, path in zip(worth[1:], marks.T[1:], strict=True):
-        slack += np.multiply.outer(value, path)
-    below = slack < -spare[:, None]
-    return np.where(below.any(axis=1), below.argmax(axis=1), -1)

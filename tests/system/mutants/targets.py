@@ -12,6 +12,8 @@ ARITHMETIC: Final = (
     *("tests/risk/test_execution.py", "tests/risk/test_collar.py", "tests/risk/test_margin.py"),
     *("tests/risk/test_fills.py", "tests/risk/test_closing.py"),
 )
+#: Those of the same rules over many accounts.
+ARRAYS: Final = "tests/risk/arrays"
 ORDERS: Final = ("tests/trading/orders",)
 LIQUIDATION: Final = ("tests/trading/liquidation", "tests/risk/test_bounds.py")
 #: What looks at more than one of these.
@@ -36,12 +38,19 @@ class Target:
     pure: bool = False
 
 
-PURE: Final = tuple(
-    Target(f"risk/{name}.py", ARITHMETIC, pure=True)
-    for name in (
-        *("margin", "collar", "fills", "leverage", "exposure", "state", "execution", "engine"),
-        "closing",
-    )
+PURE: Final = (
+    *(
+        Target(f"risk/{name}.py", ARITHMETIC, pure=True)
+        for name in (
+            *("margin", "collar", "fills", "leverage", "exposure", "state", "execution", "engine"),
+            "closing",
+        )
+    ),
+    *(
+        Target(f"risk/arrays/{name}.py", (f"{ARRAYS}/test_{name}.py",), (ARRAYS,), pure=True)
+        for name in ("units", "books", "closing", "search", "orders")
+    ),
+    Target("risk/arrays/rules.py", (f"{ARRAYS}/test_books.py",), pure=True),
 )
 SAMPLED: Final = (
     *(
