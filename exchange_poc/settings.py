@@ -243,14 +243,15 @@ CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
-# What may take minutes has a worker of its own, so that no market step waits for it.
+# What may take minutes has a worker of its own, so that no market step waits for it, and so has
+# the policy lab, which takes whatever processor it is given.
 CELERY_TASK_ROUTES = {
     f"kpi.tasks.{task}": {"queue": "slow"}
     for task in (
         *("check_ledger", "check_audit", "thin_snapshots"),
         *("deliver_alert", "deliver_due_alerts"),
     )
-}
+} | {"kpi.tasks.compute_lab_cell": {"queue": "lab"}}
 # A new connection costs more than a market step: the tasks of a process share its pool.
 CELERY_DB_REUSE_MAX = 1_000_000
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

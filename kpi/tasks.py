@@ -11,6 +11,7 @@ from kpi.alerts import rules, webhook
 from kpi.audit import checks, sealing
 from kpi.checks import ledger
 from kpi.history import snapshots, thinning
+from kpi.lab import queue
 
 
 @shared_task
@@ -65,3 +66,9 @@ def deliver_alert(delivery_id: int) -> None:
 def deliver_due_alerts() -> None:
     """Try again what the webhook has not received."""
     webhook.deliver_due()
+
+
+@shared_task
+def compute_lab_cell(study_id: int) -> None:
+    """Compute a cell of a study of the policy lab, whichever is next."""
+    queue.compute_cell(study_id=study_id)

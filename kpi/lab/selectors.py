@@ -128,3 +128,9 @@ def digests_of(study: LabStudy) -> Mapping[str, str]:
     """Return the digest of each finished cell, by the cell's key."""
     done = study.places.filter(cell__state=CellState.DONE)
     return dict(done.values_list("cell__key", "cell__digest"))
+
+
+def failed_cells(study: LabStudy) -> list[LabCell]:
+    """Return the cells of a study that failed, in order."""
+    failed = places_of(study).filter(cell__state=CellState.FAILED)
+    return [place.cell for place in failed.defer("cell__series", "cell__metrics")]

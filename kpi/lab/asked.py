@@ -1,0 +1,44 @@
+"""Which study somebody means: one of a file, or one that is stored."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kpi.lab.config import read_study
+from kpi.lab.errors import LabError
+from kpi.lab.models import LabStudy
+from kpi.lab.runs import study_again
+from kpi.lab.selectors import find_study
+from kpi.lab.specs import Study
+
+
+def asked_study(named: str, tapes: Sequence[str]) -> Study:
+    """Return the study of a file, or a stored one as it was asked. Raises ExchangeError."""
+    if is_file(named):
+        return read_study(named, tapes_of(tapes))
+    if tapes:
+        raise LabError("Candles are named beside a study file; a stored study has its own.")
+    return study_again(find_study(named=named))
+
+
+def stored_study(named: str, tapes: Sequence[str]) -> LabStudy:
+    """Return a stored study by its file, name, number or digest. Raises ExchangeError."""
+    if not is_file(named):
+        return find_study(named=named)
+    return find_study(named=read_study(named, tapes_of(tapes)).digest)
+
+
+def is_file(named: str) -> bool:
+    return named.endswith(".toml") or Path(named).is_file()
+
+
+def tapes_of(arguments: Sequence[str]) -> dict[str, str]:
+    """Read SYMBOL=FILE, each symbol once."""
+    tapes: dict[str, str] = {}
+    for argument in arguments:
+        symbol, _, name = argument.partition("=")
+        if not symbol or not name:
+            raise LabError(f"{argument!r} is not of the form SYMBOL=FILE.")
+        if symbol.upper() in tapes:
+            raise LabError(f"{symbol.upper()} is given twice; a symbol has one file.")
+        tapes[symbol.upper()] = name
+    return tapes

@@ -1,0 +1,296 @@
+"""``lab``: run studies of the policy lab, look at them, write their reports and events."""
+
+import csv
+import sys
+import time
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+from tqdm import tqdm
+
+from kpi.lab import queue, runs
+from kpi.lab.asked import asked_study, stored_study
+from kpi.lab.config import cells
+from kpi.lab.console import OFFERED, said
+from kpi.lab.crew import computer_of
+from kpi.lab.export import export
+from kpi.lab.extra import needs_the_extra
+from kpi.lab.metrics import METRICS
+from kpi.lab.models import LabCell, LabStudy
+from kpi.lab.report import report
+from kpi.lab.selectors import (
+    Progress,
+    answer_of,
+    failed_cells,
+    progress_by_study,
+    progress_of,
+    results_of,
+    series_of,
+)
+from kpi.lab.services import requeue_cells, store_study
+from kpi.lab.specs import Study
+from market.kernel.errors import ExchangeError
+
+#: A list shows so many studies, the newest.
+MOST_LISTED: Final = 50
+MOST_PROCESSES: Final = 64
+#: Seconds that ``--celery`` waits for the workers.
+PATIENCE: Final = 3600
+VERBS: Final = {
+    "check": "Read a study and its tapes, and say what would be computed.",
+    "run": "Compute the cells of a study that nobody has computed yet, then its answer.",
+    "resume": "The same for a stored study; computes only what is missing.",
+    "list": "List the stored studies, the newest first.",
+    "show": "Show a stored study: its cells, its answer, why a cell failed.",
+    "compare": "Compare the policies of a study by the cells that are done.",
+    "report": "Write a study's report, one HTML file, and its tables beside it.",
+    "export": "Write a study's cells and comparison as CSV and Parquet.",
+    "events": "Print the close-outs of a study's cells as CSV.",
+}
+NAMED: Final = "A study file, or a stored study's name, number or digest."
+
+
+class Command(BaseCommand):
+    help = "The policy lab: what would another policy have done on these prices?"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+        parsers = {verb: verbs.add_parser(verb, help=text) for verb, text in VERBS.items()}
+        for verb in set(VERBS) - {"list"}:
+            parsers[verb].add_argument("study", metavar="STUDY", help=NAMED)
+            parsers[verb].add_argument(
+                "tapes", nargs="*", metavar="SYMBOL=FILE", help="Candles besides the study's own."
+            )
+        for verb in ("run", "resume"):
+            add_run_arguments(parsers[verb])
+        parsers["run"].add_argument("--quick", action="store_true", help="Few accounts and seeds.")
+        for verb in ("report", "export"):
+            parsers[verb].add_argument("--out", type=Path, default=Path("lab-report"))
+        parsers["events"].add_argument("--policy", help="One policy; all by default.")
+        parsers["events"].add_argument("--seed", type=int, help="The first by default.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            getattr(self, f"do_{options['verb']}")(**options)
+        except ExchangeError as error:
+            raise CommandError(error.detail) from error
+        except OSError as error:
+            raise CommandError(f"{error.filename or 'A file'}: {error.strerror}.") from error
+
+    def do_check(self, study: str, tapes: Sequence[str] = (), **_: Any) -> None:
+        asked = asked_study(study, tapes)
+        computer = computer_of(asked)
+        self.say(f"{asked.name}: {shape(asked)}, {len(cells(asked)):,} cells.")
+        for variant in asked.variants:
+            tape = computer.tape(variant)
+            self.say(f"  {variant.name}: {tape.rows:,} rows, {len(tape.times):,} steps.")
+        self.say(f"Digest {asked.digest}. Nothing is computed yet.")
+
+    def do_run(self, study: str, tapes: Sequence[str], **options: Any) -> None:
+        asked = asked_study(study, tapes)
+        self.compute(runs.quick(asked) if options["quick"] else asked, **options)
+
+    def do_resume(self, study: str, tapes: Sequence[str], **options: Any) -> None:
+        asked = asked_study(study, tapes)
+        if not LabStudy.objects.filter(digest=asked.digest).exists():
+            raise CommandError(f"{study} has not been run yet: lab run {study}")
+        self.compute(asked, **options)
+
+    def compute(self, asked: Study, *, out: Path | None, celery: bool, **options: Any) -> None:
+        """Compute what is missing, and say what was computed and what reused."""
+        computer_of(asked)
+        stored = store_study(study=asked, plans=cells(asked))
+        requeue_cells(study=stored, failed=True)
+        before, started = progress_of(stored), time.monotonic()
+        self.say(
+            f"{stored}: {before.total:,} cells, {before.done:,} done already, "
+            f"{before.missing:,} to compute."
+        )
+        try:
+            by_queue = self.by_workers if celery else self.by_processes
+            by_queue(stored, asked, before, **options)
+        except KeyboardInterrupt:
+            raise CommandError(left(stored, "Stopped"), returncode=130) from None
+        except DatabaseError as error:
+            reason = f"The database took no more ({str(error).strip().splitlines()[0]})"
+            raise CommandError(f"{reason}. lab resume computes what is missing.") from error
+        now = progress_of(stored)
+        self.say(
+            f"Computed {now.done - before.done:,}, reused {before.done:,}, "
+            f"in {time.monotonic() - started:.1f} s."
+        )
+        must_be_done(stored, now)
+        self.tell_answer(stored, asked, out)
+
+    def by_processes(
+        self, stored: LabStudy, asked: Study, before: Progress, *, processes: int, **_: Any
+    ) -> None:
+        with bar(before) as shown:
+
+            def tell(cell: LabCell, error: str) -> None:
+                shown.update()
+                if error:
+                    shown.write(f"{cell}: {last_line(error)}", file=sys.stderr)
+
+            runs.compute_missing(stored, asked, processes=processes, tell=tell)
+
+    def by_workers(
+        self, stored: LabStudy, asked: Study, before: Progress, *, wait: int, **_: Any
+    ) -> None:
+        queue.send_tasks(stored, before.missing)
+        with bar(before) as shown:
+            queue.watch(
+                stored, patience=wait, tell=lambda now: shown.update(done(now, before, shown))
+            )
+
+    def tell_answer(self, stored: LabStudy, asked: Study, out: Path | None) -> None:
+        runs.conclude(stored, asked)
+        stored.refresh_from_db()
+        self.say(answer_of(stored) or "")
+        if out is not None:
+            for path in write_files(stored, asked, out):
+                self.say(str(path))
+
+    def do_list(self, **_: Any) -> None:
+        studies = list(LabStudy.objects.defer("comparison", "manifest")[:MOST_LISTED])
+        progress = progress_by_study(studies)
+        for study in studies:
+            now = progress[study.pk]
+            self.say(
+                f"{study.pk:>6}  {study.digest[:12]}  {study.created_at:%Y-%m-%d %H:%M}  "
+                f"{now.done:>5} of {now.total:<5} {now.state:<8} {study.name}"
+            )
+        if not studies:
+            self.say("No study yet: lab run STUDY.toml")
+
+    def do_show(self, study: str, tapes: Sequence[str] = (), **_: Any) -> None:
+        stored = stored_study(study, tapes)
+        now = progress_of(stored)
+        self.say(f"{stored.name}\nDigest {stored.digest}\n{stored.question}".strip())
+        for facts in stored.policies:
+            mark = " (baseline)" if facts["name"] == stored.baseline else ""
+            self.say(f"  {facts['name']}{mark}: policy {facts['digest'][:12]}")
+        self.say(
+            f"{now.done:,} of {now.total:,} cells done, {now.running:,} running, "
+            f"{now.failed:,} failed, {now.cpu_seconds:.1f} s of processor."
+        )
+        for cell in failed_cells(stored):
+            self.say(f"  {cell}: {last_line(cell.error)}")
+        self.say(answer_of(stored) or "No answer yet.")
+
+    def do_compare(self, study: str, tapes: Sequence[str] = (), **_: Any) -> None:
+        stored = stored_study(study, tapes)
+        runs.conclude(stored, runs.study_again(stored))
+        stored.refresh_from_db()
+        self.say(answer_of(stored) or "")
+        for line in lines_of(stored.comparison):
+            self.say(line)
+
+    def do_report(self, study: str, tapes: Sequence[str], out: Path, **_: Any) -> None:
+        stored = stored_study(study, tapes)
+        asked = runs.study_again(stored)
+        self.tell_answer(stored, asked, out)
+
+    def do_export(self, study: str, tapes: Sequence[str], out: Path, **_: Any) -> None:
+        stored = stored_study(study, tapes)
+        runs.conclude(stored, runs.study_again(stored))
+        stored.refresh_from_db()
+        answer: Any = stored.comparison
+        for path in export(results_of(stored), answer, out):
+            self.say(str(path))
+
+    def do_events(
+        self, study: str, tapes: Sequence[str], policy: str | None, seed: int | None, **_: Any
+    ) -> None:
+        with needs_the_extra():
+            from kpi.lab.cells import EVENT_COLUMNS, events
+        asked = asked_study(study, tapes)
+        names = [one.name for one in asked.policies]
+        if policy is not None and policy not in names:
+            raise CommandError(f"The study has no policy {policy!r}; it has {', '.join(names)}.")
+        writer = csv.writer(self.stdout, lineterminator="\n")
+        writer.writerow(EVENT_COLUMNS)
+        for name in [policy] if policy else names:
+            writer.writerows(events(asked, name, asked.seeds[0] if seed is None else seed))
+
+    def say(self, text: str) -> None:
+        if text:
+            self.stdout.write(text)
+
+
+def add_run_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--processes", type=process_count, default=2, help="Processes that compute (2)."
+    )
+    parser.add_argument("--celery", action="store_true", help="Let workers of the queue lab do it.")
+    parser.add_argument(
+        "--wait", type=int, default=PATIENCE, help=f"With --celery: seconds at most ({PATIENCE})."
+    )
+    parser.add_argument("--out", type=Path, help="Write the report into this directory.")
+
+
+def process_count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_PROCESSES:
+        raise ArgumentTypeError(f"{text!r} is no whole number from 1 to {MOST_PROCESSES}.")
+    return int(text)
+
+
+def shape(study: Study) -> str:
+    counts = (study.policies, study.seeds, study.variants)
+    names = ("policies", "seeds", "variants")
+    return " × ".join(f"{len(some)} {name}" for some, name in zip(counts, names, strict=True))
+
+
+def bar(before: Progress) -> Any:
+    """Return a bar with an estimate of what is left; none where nobody looks."""
+    return tqdm(total=before.missing, unit="cell", disable=None)
+
+
+def done(now: Progress, before: Progress, shown: Any) -> int:
+    """Return how many cells were done or failed since the bar was moved last."""
+    return now.done + now.failed - before.done - int(shown.n)
+
+
+def last_line(error: str) -> str:
+    return error.strip().splitlines()[-1] if error.strip() else ""
+
+
+def left(stored: LabStudy, why: str) -> str:
+    now = progress_of(stored)
+    rest = f"lab resume {stored.pk} computes the rest."
+    return f"{why}: {now.done:,} of {now.total:,} cells are done. {rest}"
+
+
+def must_be_done(stored: LabStudy, now: Progress) -> None:
+    """Raise CommandError where a cell failed or is not done."""
+    if now.failed:
+        cell = failed_cells(stored)[0]
+        raise CommandError(f"{now.failed:,} cells failed; {cell}: {last_line(cell.error)}")
+    if now.missing:
+        raise CommandError(left(stored, "Others are still at it"))
+
+
+def lines_of(comparison: Any) -> Iterator[str]:
+    """Yield a line for each difference of the metrics that people ask for first."""
+    main = comparison["variants"][0]
+    for one in comparison["differences"]:
+        if one["metric"] in OFFERED and one["variant"] == main:
+            metric = METRICS[one["metric"]]
+            mean, low, high = (
+                said(one[name], metric.difference_unit) for name in ("mean", "low", "high")
+            )
+            yield (
+                f"{metric.title:<24} {one['policy']:<16} {mean} {metric.difference_unit} "
+                f"[{low}, {high}]  p {said(one['p_holm'], 'p')}"
+            )
+
+
+def write_files(stored: LabStudy, asked: Study, out: Path) -> list[Path]:
+    """Write the report and the tables of a study that is concluded; return their paths."""
+    answer: Any = stored.comparison
+    series = series_of(stored, seed=asked.seeds[0], variant=asked.variants[0].name)
+    return report(asked, results_of(stored), answer, stored.manifest or {}, out, series=series)
