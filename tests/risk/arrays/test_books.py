@@ -1,6 +1,6 @@
 """What accounts in arrays are worth is what the exchange says of each of them."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 
 import numpy as np
@@ -9,7 +9,7 @@ import pytest
 from risk.arrays.books import Book, Instruments
 from risk.arrays.rules import Rules
 from risk.arrays.units import LARGEST, UNITS, OutOfRange
-from risk.policy import PRESETS, TIERS, policy_from
+from risk.policy import PRESETS, TIERS, Policy, policy_from
 from tests.risk.arrays.cases import HUGE, TINY, USUAL, Scale, account_states, cases, in_usdt
 
 D = Decimal
@@ -125,3 +125,11 @@ def test_a_policy_becomes_whole_numbers() -> None:
     assert (seed.partly, seed.halted, seed.max_leverage.tolist()) == (False, False, [5, 10, 20])
     with pytest.raises(OutOfRange):
         Rules.of(policy_from({"liquidation_threshold": D("5.1")}, base=PRESETS["seed"]))
+
+
+def test_every_field_of_a_policy_is_a_rule_or_named_as_without_effect_on_market_orders() -> None:
+    """A study's marks are never old, nothing rests, and prices beyond the collar are its own."""
+    read = {"max_leverage", "user_exposure_limit", "global_exposure_threshold", "trading_halted"}
+    read |= {"liquidation_threshold", "liquidation_mode", "liquidation_fee_rate"}
+    without_effect = {"max_mark_age_seconds", "max_open_orders", "price_collar"}
+    assert {field.name for field in fields(Policy)} == read | without_effect

@@ -26,6 +26,11 @@ POSSIBLE = {
     *("leverage_exceeds_tier", "reduce_only_rejected", "insufficient_margin"),
     *("user_exposure_exceeded", "global_exposure_exceeded"),
 }
+#: What only other orders, symbols or marks can.
+NEVER = {
+    *("stale_price", "unknown_symbol", "instrument_halted", "invalid_price"),
+    "too_many_open_orders",
+}
 
 
 def random_orders(rng: Generator, case: Case) -> Orders:
@@ -114,6 +119,7 @@ def check_answers(placed: Placed, answers: Answers, orders: Orders, case: Case) 
 
 def test_codes_are_the_denials_in_the_order_in_which_checks_answer() -> None:
     assert list(CODES) == [None, *DENIALS]
+    assert DENIALS.keys() == POSSIBLE | NEVER
 
 
 def lone(balance: int, **held: int) -> Book:
