@@ -9,7 +9,7 @@ INSTALL := $(PYTHON) -I exchange_poc/launcher/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo check test faults scale-trial image-trial lab lab-trials mutants lint bench screenshots wheels clean-data
+.PHONY: help run demo check test faults scale-trial image-trial lab lab-demo lab-trials mutants lint bench screenshots wheels clean-data
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ bench: $(VENV)/.dev ## Measure on servers of its own; ARGS="--only orders" runs 
 	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 lab: $(VENV)/.lab ## Install what the policy lab needs besides
+
+lab-demo: $(VENV)/.lab ## Run the lab's example on a made-up crash, and print where its report is
+	@$(BIN)/python manage.py migrate --noinput --verbosity 0
+	@$(BIN)/python manage.py lab run docs/studies/demo.toml --out "$(CURDIR)/.local/lab-demo"
 
 lab-trials: $(VENV)/.dev ## Hold the rules in arrays against the exchange's own in 100,000 random cases
 	@LAB_TRIALS=100000 exec $(LAUNCHER) test -- tests/risk/arrays $(ARGS)
