@@ -5,6 +5,7 @@ from pathlib import Path
 
 from kpi.lab.config import read_study
 from kpi.lab.errors import LabError
+from kpi.lab.exchange_book import take_book
 from kpi.lab.models import LabStudy
 from kpi.lab.runs import study_again
 from kpi.lab.selectors import find_study
@@ -14,7 +15,7 @@ from kpi.lab.specs import Study
 def asked_study(named: str, tapes: Sequence[str]) -> Study:
     """Return the study of a file, or a stored one as it was asked. Raises ExchangeError."""
     if is_file(named):
-        return read_study(named, tapes_of(tapes))
+        return read_study(named, tapes_of(tapes), take=take_book)
     if tapes:
         raise LabError("Candles are named beside a study file; a stored study has its own.")
     return study_again(find_study(named=named))

@@ -1,0 +1,110 @@
+"""The verbs of ``lab``: what they print, what they refuse, and that no digit hangs on a process."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from kpi.lab.models import CellState, LabCell
+from tests.system.lab.conftest import Written, study
+
+__all__ = ["study"]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def lab(*arguments: str | Path) -> str:
+    """Run the command and return what it printed."""
+    out = io.StringIO()
+    call_command("lab", *map(str, arguments), stdout=out)
+    return out.getvalue()
+
+
+def digests() -> Mapping[str, str]:
+    return dict(LabCell.objects.filter(state=CellState.DONE).values_list("key", "digest"))
+
+
+def forget() -> None:
+    """Delete what the lab keeps, past its guards."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SET session_replication_role = replica;"
+            "DELETE FROM kpi_labstudycell; DELETE FROM kpi_labstudy; DELETE FROM kpi_labcell;"
+            "SET session_replication_role = origin"
+        )
+
+
+def test_cells_are_the_same_with_one_process_and_two(study: Written) -> None:
+    path = study()
+    told = lab("run", path, "--processes", "1")
+    assert "6 cells, 0 done already, 6 to compute" in told
+    assert "Computed 6, reused 0" in told
+    assert "Compared with seed" in told
+    one = digests()
+    assert len(one) == 6
+    assert "Computed 0, reused 6" in lab("run", path)
+    forget()
+    lab("run", path, "--processes", "2")
+    assert digests() == one
+
+
+def test_a_study_is_listed_shown_and_its_events_printed(study: Written, tmp_path: Path) -> None:
+    path = study(seeds=1)
+    assert "No study yet" in lab("list")
+    assert "3 cells" in lab("check", path)
+    written = lab("run", path, "--processes", "1", "--out", tmp_path / "out")
+    assert str(tmp_path / "out" / "report.html") in written
+    assert (tmp_path / "out" / "cells.parquet").exists()
+    assert "crash" in lab("list")
+    shown = lab("show", path)
+    assert "3 of 3 cells done" in shown
+    assert "seed (baseline)" in shown
+    assert "Liquidated notional" in lab("compare", "crash")
+    assert "cells.csv" in lab("export", "crash", "--out", tmp_path / "tables")
+    assert "report.html" in lab("report", "crash", "--out", tmp_path / "again")
+    header, *rows = lab("events", path, "--policy", "none").splitlines()
+    assert header == (
+        "policy,seed,account,step,time,symbol,side,size,mark,balance_before,equity_before,"
+        "margin_before,fee,insurance_paid,bad_debt,balance_after"
+    )
+    assert {row.split(",")[0] for row in rows} <= {"none"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("run", "nothing.toml"), "nothing.toml: it cannot be read"),
+        (("show", "nothing"), "There is no study 'nothing'"),
+        (("resume", "STUDY"), "has not been run yet"),
+        (("run", "STUDY", "BTCUSDT"), "is not of the form SYMBOL=FILE"),
+        (("run", "nothing", "BTCUSDT=x.csv"), "a stored study has its own"),
+        (("events", "STUDY", "--policy", "other"), "it has seed, esma, none"),
+        (("run", "STUDY", "--processes", "0"), "no whole number from 1 to 64"),
+    ],
+)
+def test_bad_input_is_one_line(study: Written, arguments: tuple[str, ...], complaint: str) -> None:
+    path = study()
+    with pytest.raises(CommandError) as refusal:
+        lab(*(path if one == "STUDY" else one for one in arguments))
+    assert complaint in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert not LabCell.objects.exists()
+
+
+def test_a_quick_run_is_a_small_study_of_its_own(study: Written) -> None:
+    path = study(seeds=4)
+    assert "6 cells" in lab("run", path, "--quick", "--processes", "1")
+    assert "6 of 6" in lab("list")
+    assert "6 done already" in lab("resume", "crash (quick)")
+
+
+def test_a_study_whose_tape_changed_is_not_resumed(study: Written) -> None:
+    path = study(seeds=1)
+    lab("run", path, "--processes", "1")
+    path.write_text(path.read_text().replace("bars = 288", "bars = 300"))
+    with pytest.raises(CommandError, match="has not been run yet"):
+        lab("resume", path)
+    assert "3 done already" in lab("resume", "crash")
