@@ -97,9 +97,11 @@ def study_of(folder: Path, population: str) -> Study:
 
 
 def databases() -> list[str]:
+    """Return this process's databases: those of others come and go."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT datname FROM pg_database")
-        return [name for (name,) in cursor.fetchall()]
+        names = [name for (name,) in cursor.fetchall()]
+    return sorted(name for name in names if name.startswith(connection.settings_dict["NAME"]))
 
 
 def counts(line: str) -> list[int]:
