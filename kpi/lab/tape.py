@@ -94,7 +94,6 @@ def tape_of(spec: TapeSpec, instruments: tuple[InstrumentSpec, ...], variant: Va
     by_symbol = {one.symbol: one for one in instruments}
     listed = [by_symbol[symbol] for symbol in sorted(spec.symbols)]
     recorded = lined_up([bars_of(spec, one) for one in listed], since=spec.start, until=spec.end)
-    end = min(bars.end for bars in recorded)
     merged = [aggregated(bars, variant.aggregate) for bars in recorded]
     paths = [path_of(bars, one, variant) for bars, one in zip(merged, listed, strict=True)]
     opens = np.array([int(bar.time.timestamp()) for bar in merged[0].bars], dtype=np.int64)
@@ -108,7 +107,7 @@ def tape_of(spec: TapeSpec, instruments: tuple[InstrumentSpec, ...], variant: Va
         sha256=spec.sha256,
         rows=len(opens),
         start=merged[0].bars[0].time,
-        end=end,
+        end=recorded[0].end,
     )
 
 

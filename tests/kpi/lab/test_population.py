@@ -151,19 +151,21 @@ def test_a_file_has_accounts_in_their_order_and_an_entry_a_row(tmp_path: Path) -
             LONG,
             "idle,intermediate,7,,,,,",
             "zoe,advanced,500,BTCUSDT,long,0.00001,,2025-10-10",
+            "zoe,advanced,500,BTCUSDT,long,0.00002,,2025-10-10T02:05:00+02:00",
+            "idle,intermediate,7,BTCUSDT,long,0.00003,,2025-10-10T00:05:00.5",
         ],
     )
     assert people.names == ("zoe", "a", "idle")
     assert [TIERS[tier] for tier in people.tier] == ["advanced", "beginner", "intermediate"]
     assert people.balance.tolist() == [500 * UNITS, 100050 * UNITS // 100, 7 * UNITS]
     entries = people.entries
-    assert entries.row.tolist() == [0, 1, 0]
-    assert entries.lots.tolist() == [1, 10_000, -20_000]
-    assert entries.long.tolist() == [True, True, False]
-    assert entries.leverage.tolist() == [0, 5, 20]
+    assert entries.row.tolist() == [0, 0, 1, 2, 0]
+    assert entries.lots.tolist() == [1, 2, 10_000, 3, -20_000]
+    assert entries.long.tolist() == [True] * 4 + [False]
+    assert entries.leverage.tolist() == [0, 0, 5, 0, 20]
     start = int(START.timestamp())
-    assert entries.time.tolist() == [start, start + 300, start + 600]
-    assert entries.exit_time.tolist() == [-1, -1, -1]
+    assert entries.time.tolist() == [start, start + 300, start + 300, start + 301, start + 600]
+    assert entries.exit_time.tolist() == [-1] * 5
     assert not people.stop.any()
     assert not people.lots.any()
 
