@@ -9,7 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 
-from kpi.lab.errors import LabNotInstalled
+from kpi.lab.extra import needs_the_extra
 from kpi.lab.metrics import METRICS
 from kpi.lab.specs import Study
 from market.kernel.amounts import EXACT, plain, round_half_even
@@ -153,10 +153,8 @@ class _Table:
 
     def differences(self, policies: Sequence[str], variant: str) -> Iterator[Difference]:
         """Yield each metric's differences, those of one metric adjusted for their number."""
-        try:
+        with needs_the_extra():
             from kpi.lab.resampling import certainty, holm
-        except ImportError as error:
-            raise LabNotInstalled from error
         others = [policy for policy in policies if policy != self.baseline]
         for metric in METRICS:
             paired = {policy: self.pairs(metric, policy, variant) for policy in others}

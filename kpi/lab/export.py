@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kpi.lab.compare import Comparison, Metrics
-from kpi.lab.errors import LabNotInstalled
+from kpi.lab.extra import needs_the_extra
 from kpi.lab.metrics import METRICS
 from market.kernel.console.exports import harmless
 
@@ -35,10 +35,8 @@ def export(results: Results, comparison: Comparison, out: Path) -> list[Path]:
 
     Raises LabNotInstalled before anything is written.
     """
-    try:
+    with needs_the_extra():
         import duckdb
-    except ImportError as error:
-        raise LabNotInstalled from error
     out.mkdir(parents=True, exist_ok=True)
     cells, differences, parquet = (
         out / name for name in ("cells.csv", "comparison.csv", "cells.parquet")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kpi.lab.compare import Comparison
-from kpi.lab.errors import LabNotInstalled
 from kpi.lab.export import Results, export
+from kpi.lab.extra import needs_the_extra
 from kpi.lab.specs import Study
 
 
@@ -25,10 +25,8 @@ def report(
     ``series`` are those of the study's first seed and first variant, by policy. Raises
     LabNotInstalled.
     """
-    try:
+    with needs_the_extra():
         from kpi.lab.report.page import page
-    except ImportError as error:
-        raise LabNotInstalled from error
     text = page(study, comparison, manifest, series)
     out.mkdir(parents=True, exist_ok=True)
     path, facts = out / "report.html", out / "manifest.json"
