@@ -51,7 +51,8 @@ def _course(
     summed: bool = False,
 ) -> Section | None:
     """Draw policies over time, of the first seed; a table sums their values up by span, or not."""
-    shown = dict(list(material.series.items())[:MOST_LINES])
+    found = {p: material.series[p] for p in material.findings.policies if p in material.series}
+    shown = dict(list(found.items())[:MOST_LINES])
     if not shown:
         return None
     first = next(iter(shown.values()))
@@ -59,8 +60,8 @@ def _course(
     panels: list[tuple[str, str, plots.Lines]] = []
     if with_prices:
         panels.append(("Prices", "% of the first", _indexed(first["price"])))
-    panels += [("" if name == title else name, "USDT", found) for name, found in lines.items()]
-    few = f" The first {MOST_LINES} policies." if len(material.series) > MOST_LINES else ""
+    panels += [("" if name == title else name, "USDT", each) for name, each in lines.items()]
+    few = f" The first {MOST_LINES} policies." if len(found) > len(shown) else ""
     return Section(
         title,
         f"{says} Seed {material.study.seeds[0]}, {material.findings.main}.{few}",

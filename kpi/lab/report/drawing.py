@@ -76,7 +76,9 @@ def point(place: int) -> dict[str, Any]:
 
 
 def short(value: float, _place: int = 0) -> str:
-    """Write a number of an axis: 1.5 M."""
+    """Write a number of an axis: 1.5 M; a dash where there is none."""
+    if value != value:
+        return "–"
     for size, word in ((1e9, " bn"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= size:
             return f"{value / size:g}{word}".replace("-", "−")

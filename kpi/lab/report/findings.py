@@ -12,13 +12,14 @@ NOTHING: Final = "–"
 
 
 class Findings:
-    """A comparison, and the order of its policies; ``main`` is the tape's own variant."""
+    """A comparison; ``policies`` begin with the baseline, ``main`` is the tape's own variant."""
 
     def __init__(self, comparison: Comparison) -> None:
         self.comparison = comparison
-        self.baseline, self.policies = comparison["baseline"], comparison["policies"]
+        self.baseline = comparison["baseline"]
+        self.others = [one for one in comparison["policies"] if one != self.baseline]
+        self.policies = [self.baseline, *self.others]
         self.variants, self.main = comparison["variants"], comparison["variants"][0]
-        self.others = [policy for policy in self.policies if policy != self.baseline]
         self._levels = _by_place(comparison["levels"])
         self._differences = _by_place(comparison["differences"])
         self._ranges = {(one["metric"], one["policy"]): one for one in comparison["ranges"]}

@@ -41,7 +41,7 @@ def page(study: Study, comparison: Comparison, manifest: Mapping[str, Any], seri
 
 def unbroken(text: str) -> str:
     """Keep a number and its word on one line."""
-    return re.sub(r"(?<=\d) (?=M|bn|%|USDT)", "\N{NO-BREAK SPACE}", text)
+    return re.sub(r"(?<=[\dMn]) (?=M\b|bn\b|%|USDT)", "\N{NO-BREAK SPACE}", text)
 
 
 def command(study: Study) -> str:

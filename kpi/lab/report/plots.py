@@ -1,7 +1,6 @@
-"""The plots of a report, as SVG; each function draws one question, and ``report.py`` says what.
+"""The kinds of plots that a report has, as SVG; the sections say what is drawn.
 
-They are given numbers and names alone. Amounts are floats here, and nowhere else: a plot shows
-three digits, its table beside it all of them.
+They are given numbers and names alone. Amounts are floats here, since a plot shows three digits.
 """
 
 from collections.abc import Mapping, Sequence
@@ -107,9 +106,7 @@ def spans(points: Lines, names: Sequence[str], label: str) -> str:
             axes.hlines(place, min(found), max(found), color=GRID, linewidth=7)
         for n, name in enumerate(names):
             values = [found[n] for found in points.values()]
-            axes.plot(
-                values, range(len(values)), linestyle="none", label=name, clip_on=False, **point(n)
-            )
+            axes.plot(values, range(len(values)), linestyle="none", label=name, **point(n))
         name_rows(axes, list(points))
         axes.set_xlim(left=-0.02 * axes.get_xlim()[1])
         value_axis(axes.xaxis, label)

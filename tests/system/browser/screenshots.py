@@ -1,4 +1,5 @@
-"""``make screenshots``: pictures of the console and the API docs, of a few hours of trading."""
+"""``make screenshots``: pictures of the console and the API docs, of a few hours of trading, and of
+the policy lab's report on a made-up crash."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +11,18 @@ from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import Account
+from kpi.lab.cells import Computer
+from kpi.lab.compare import compare
+from kpi.lab.config import cells, read_study
+from kpi.lab.manifest import manifest
+from kpi.lab.report import report
 from kpi.services import record_heartbeat
 from risk.models import Position, PositionStatus
 from tests.system.browser.conftest import log_in, serve, set_staff_password
 from tests.system.browser.scenario import play
 
-IMAGES = Path(__file__).resolve().parents[3] / "docs" / "images"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+IMAGES, STUDY = DOCS / "images", DOCS / "studies" / "demo.toml"
 LARGEST = 300 * 1024
 MINUTES = 360
 DESK, PHONE = (1440, 900), (390, 844)
@@ -45,6 +52,21 @@ def test_take_screenshots(chromium: Browser, live_server: LiveServer) -> None:
     show_dashboard(page)
     save(page, "dashboard-phone", height=1800)
     api_docs(window(chromium, live_server, DESK, "light"))
+
+
+def test_take_the_lab_s_report(chromium: Browser, tmp_path: Path) -> None:
+    study = read_study(STUDY)
+    computer, plans = Computer(study), cells(study)
+    made = {plan: computer.result(plan) for plan in plans}
+    results = {(p.policy.name, p.seed, p.variant.name): made[p].metrics for p in plans}
+    first = (study.seeds[0], study.variants[0].name)
+    series = {p.policy.name: made[p].series for p in plans if (p.seed, p.variant.name) == first}
+    facts = manifest(study, {plan.key: made[plan].digest for plan in plans})
+    path, *_ = report(study, results, compare(study, results), facts, tmp_path, series=series)
+    for name, (width, height) in {"lab-report": DESK, "lab-report-phone": PHONE}.items():
+        page = chromium.new_page(viewport={"width": width, "height": height})
+        page.goto(path.as_uri())
+        save(page, name, height=2000)
 
 
 def window(chromium: Browser, server: LiveServer, size: tuple[int, int], theme: str) -> Page:
