@@ -7,23 +7,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.core.exceptions import ValidationError
-from django.db import DataError, IntegrityError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.models import Tier
 from market.kernel.amounts import LARGEST_AMOUNT, UNIT
-from risk.models import LeverageLimit, LiquidationMode, RiskPolicy
 from risk.policy import MODES, PRESETS, TIERS, Policy, PolicyError, policy_from
-from risk.selectors import policy_in_force, read_risk_state
-from risk.services import change_policy, set_leverage_limit
 from risk.state import Limits
-from tests.trading.conftest import Trader
 
 D = Decimal
 SEED = PRESETS["seed"]
-COLUMNS = {field.name: field for field in RiskPolicy._meta.fields if field.name != "id"}
 #: Another value than the seed's, for each field.
 OTHER: dict[str, Any] = {
     "max_leverage": {"beginner": 4},
@@ -113,44 +105,6 @@ def test_a_change_of_any_field_changes_the_digest() -> None:
     assert len(digests) == len(fields(Policy)) + 1 + len(TIERS)
 
 
-def test_every_column_is_part_of_it() -> None:
-    """Those of the leverage limits by their tier; that of the row is its one key."""
-    assert {field.name for field in fields(Policy)} == {*COLUMNS, "max_leverage"}
-    assert {field.name for field in LeverageLimit._meta.fields} == {"tier", "max_leverage"}
-    assert list(TIERS) == Tier.values
-    assert list(MODES) == LiquidationMode.values
-
-
-@pytest.mark.django_db
-def test_a_new_exchange_has_the_policy_seed() -> None:
-    assert policy_in_force() == SEED
-
-
-@pytest.mark.django_db
-def test_the_policy_in_force_is_what_staff_have_set() -> None:
-    for name, value in OTHER.items():
-        if name != "max_leverage":
-            change_policy(changes={name: value})
-    beginners = LeverageLimit.objects.get(tier="beginner")
-    set_leverage_limit(limit=beginners, max_leverage=4)
-    assert policy_in_force() == policy_from(OTHER, SEED)
-
-
-def test_the_limits_of_an_account_are_those_that_an_order_is_held_against(trader: Trader) -> None:
-    for tier in TIERS:
-        read = read_risk_state(account_id=trader(tier=tier).account.pk)
-        assert policy_in_force().limits(tier) == read.limits
-
-
-@pytest.mark.django_db
-def test_a_tier_without_a_row_has_no_leverage(trader: Trader) -> None:
-    user = trader(tier="advanced")
-    LeverageLimit.objects.filter(tier="advanced").delete()
-    read = read_risk_state(account_id=user.account.pk).limits
-    assert policy_in_force().limits("advanced") == read
-    assert read.max_leverage == 1
-
-
 def test_limits_know_who_is_suspended() -> None:
     assert SEED.limits("beginner", suspended=True) == replace(
         SEED.limits("beginner"), suspended=True
@@ -175,40 +129,19 @@ def bounds() -> Iterator[tuple[str, Any, bool]]:
     yield from (("price_collar", value, False) for value in (D(0), D(10_000), D("NaN")))
     yield from (("liquidation_mode", value, True) for value in MODES)
     yield "liquidation_mode", "half", False
+    yield from (("max_leverage", value, True) for value in (1, 32767))
+    yield from (("max_leverage", value, False) for value in (0, 32768))
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize(("name", "value", "taken"), bounds())
-def test_its_bounds_are_the_database_s(name: str, value: Any, taken: bool) -> None:
-    def stored() -> None:
-        RiskPolicy.objects.update(**{name: value})
-
-    assert is_taken(lambda: policy_from({name: value}, SEED)) is taken
-    assert is_taken(stored) is taken
+def test_its_bounds(name: str, value: Any, taken: bool) -> None:
     if taken:
-        assert policy_in_force() == policy_from({name: value}, SEED)
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    ("leverage", "taken"), [(0, False), (1, True), (32767, True), (32768, False)]
-)
-def test_the_bounds_of_leverage_are_the_database_s(leverage: int, taken: bool) -> None:
-    def stored() -> None:
-        LeverageLimit.objects.update(max_leverage=leverage)
-
-    assert is_taken(lambda: policy_from({"max_leverage": leverage}, SEED)) is taken
-    assert is_taken(stored) is taken
-
-
-def is_taken(call: Any) -> bool:
-    """Tell whether a call passes, where the alternative is a refusal."""
-    try:
-        with transaction.atomic():
-            call()
-    except (PolicyError, IntegrityError, DataError, ValidationError, ArithmeticError):
-        return False
-    return True
+        policy = policy_from({name: value}, SEED)
+        by_tier = tuple((tier, value) for tier in sorted(TIERS))
+        assert getattr(policy, name) == (by_tier if name == "max_leverage" else value)
+    else:
+        with pytest.raises(PolicyError):
+            policy_from({name: value}, SEED)
 
 
 @pytest.mark.parametrize(
