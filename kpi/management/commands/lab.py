@@ -5,6 +5,8 @@ import sys
 import time
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +35,7 @@ from kpi.lab.selectors import (
 )
 from kpi.lab.services import requeue_cells, store_study
 from kpi.lab.specs import Study
+from market.candle_files import parse_time
 from market.kernel.errors import ExchangeError
 
 #: A list shows so many studies, the newest.
@@ -50,6 +53,7 @@ VERBS: Final = {
     "report": "Write a study's report, one HTML file, and its tables beside it.",
     "export": "Write a study's cells and comparison as CSV and Parquet.",
     "events": "Print the close-outs of a study's cells as CSV.",
+    "verify": "Replay a study's first accounts through the real services, to the last digit.",
 }
 NAMED: Final = "A study file, or a stored study's name, number or digest."
 
@@ -71,7 +75,10 @@ class Command(BaseCommand):
         for verb in ("report", "export"):
             parsers[verb].add_argument("--out", type=Path, default=Path("lab-report"))
         parsers["events"].add_argument("--policy", help="One policy; all by default.")
-        parsers["events"].add_argument("--seed", type=int, help="The first by default.")
+        parsers["verify"].add_argument("--policy", help="The baseline by default.")
+        for verb in ("events", "verify"):
+            parsers[verb].add_argument("--seed", type=int, help="The first by default.")
+        add_verify_arguments(parsers["verify"])
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -217,6 +224,18 @@ class Command(BaseCommand):
         for name in [policy] if policy else names:
             writer.writerows(events(asked, name, asked.seeds[0] if seed is None else seed))
 
+    def do_verify(self, study: str, tapes: Sequence[str], **options: Any) -> None:
+        with needs_the_extra():
+            from kpi.lab.verify import verify
+        asked = asked_study(study, tapes)
+        names = ("accounts", "start", "end", "policy", "seed", "threshold")
+        try:
+            for line in verify(asked, **{name: options[name] for name in names}):
+                self.say(line)
+                self.stdout.flush()
+        except KeyboardInterrupt:
+            raise CommandError("Stopped; the database is dropped.", returncode=130) from None
+
     def say(self, text: str) -> None:
         if text:
             self.stdout.write(text)
@@ -231,6 +250,29 @@ def add_run_arguments(parser: ArgumentParser) -> None:
         "--wait", type=int, default=PATIENCE, help=f"With --celery: seconds at most ({PATIENCE})."
     )
     parser.add_argument("--out", type=Path, help="Write the report into this directory.")
+
+
+def add_verify_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--accounts", type=int, default=300, help="The first so many (300).")
+    for name, which in (("--start", "First open time"), ("--end", "First open time no longer")):
+        parser.add_argument(name, type=moment, metavar="TIME", help=f"{which} that is replayed.")
+    parser.add_argument(
+        "--threshold", type=share, help="Another threshold for the exchange, to see it differ."
+    )
+
+
+def moment(text: str) -> datetime:
+    try:
+        return parse_time(text)
+    except (ValueError, OverflowError):
+        raise ArgumentTypeError(f"{text!r} is no time such as 2025-10-10T00:00:00Z.") from None
+
+
+def share(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ArgumentTypeError(f"{text!r} is no number.") from None
 
 
 def process_count(text: str) -> int:

@@ -1,6 +1,7 @@
 """``lab verify``: accounts of a study through the lab and through the real services agree."""
 
 import re
+import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
@@ -17,8 +18,9 @@ from accounts.services import create_user
 from kpi.lab.config import Study, read_study
 from kpi.lab.errors import LabError
 from kpi.lab.scratch import NoScratchDatabase
-from kpi.lab.verify import Differs, verify
+from kpi.lab.verify import verify
 from tests.kpi.lab.files import START, candle_file, write_rows
+from tests.system.lab.conftest import Lab, said
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -138,22 +140,24 @@ def test_they_agree_where_the_exchange_looks_rarely(tmp_path: Path) -> None:
     assert counts(last)[-1] == 0
 
 
-def test_another_threshold_is_found_out_with_step_and_account(study: Study) -> None:
-    said, before = list[str](), databases()
-    with pytest.raises(Differs, match=r"The lab and the exchange differ \d+ times"):
-        said.extend(verify(study, threshold=D("0.25")))
-    named = re.compile(r"step \d+ \(2025-10-10T00:\d\d:00Z\), account trader-\d\d: ")
-    assert named.match(said[2]), said[2]
-    assert counts(said[-1])[-1] > 0
+def test_another_threshold_is_found_out_with_step_and_account(study: Study, lab: Lab) -> None:
+    """The command prints what differs, exits 1, and says how often."""
+    before = databases()
+    told = said(lab("verify", study.file, "--threshold", "0.25"), status=1)
+    where = r"^step \d+ \(2025-10-10T00:\d\d:00Z\), account trader-\d\d: .* in the lab"
+    assert re.search(where, told, re.MULTILINE), told
+    assert re.search(r"The lab and the exchange differ \d+ times", told), told
     assert databases() == before
 
 
-def test_what_interrupts_it_leaves_no_database(study: Study) -> None:
-    before, lines = databases(), verify(study)
-    first, second = next(lines), next(lines)
-    assert len(databases()) == len(before) + 1, (first, second)
-    with pytest.raises(KeyboardInterrupt):
-        lines.throw(KeyboardInterrupt)
+def test_who_interrupts_it_leaves_no_database(study: Study, lab: Lab) -> None:
+    before, stopped = databases(), lab("verify", study.file)
+    assert stopped.stdout is not None
+    assert "40 accounts" in stopped.stdout.readline()
+    assert "_lab_verify" in stopped.stdout.readline()
+    assert len(databases()) == len(before) + 1
+    stopped.send_signal(signal.SIGINT)
+    assert "Stopped; the database is dropped." in said(stopped, status=130)
     assert databases() == before
     assert not User.objects.exists()
 
