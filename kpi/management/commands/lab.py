@@ -18,7 +18,6 @@ from kpi.lab import queue, runs
 from kpi.lab.asked import asked_study, stored_study
 from kpi.lab.config import cells
 from kpi.lab.console import OFFERED, said
-from kpi.lab.crew import computer_of
 from kpi.lab.export import export
 from kpi.lab.extra import needs_the_extra
 from kpi.lab.metrics import METRICS
@@ -90,10 +89,8 @@ class Command(BaseCommand):
 
     def do_check(self, study: str, tapes: Sequence[str] = (), **_: Any) -> None:
         asked = asked_study(study, tapes)
-        computer = computer_of(asked)
         self.say(f"{asked.name}: {shape(asked)}, {len(cells(asked)):,} cells.")
-        for variant in asked.variants:
-            tape = computer.tape(variant)
+        for variant, tape in inputs_of(asked):
             self.say(f"  {variant.name}: {tape.rows:,} rows, {len(tape.times):,} steps.")
         self.say(f"Digest {asked.digest}. Nothing is computed yet.")
 
@@ -109,7 +106,7 @@ class Command(BaseCommand):
 
     def compute(self, asked: Study, *, out: Path | None, celery: bool, **options: Any) -> None:
         """Compute what is missing, and say what was computed and what reused."""
-        computer_of(asked)
+        inputs_of(asked)
         stored = store_study(study=asked, plans=cells(asked))
         requeue_cells(study=stored, failed=True)
         before, started = progress_of(stored), time.monotonic()
@@ -279,6 +276,13 @@ def process_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST_PROCESSES:
         raise ArgumentTypeError(f"{text!r} is no whole number from 1 to {MOST_PROCESSES}.")
     return int(text)
+
+
+def inputs_of(study: Study) -> list[tuple[Any, Any]]:
+    """Return variants and tapes, once all that a study reads is read. Raises LabError."""
+    with needs_the_extra():
+        from kpi.lab.inputs import read_inputs
+    return [*read_inputs(study)]
 
 
 def shape(study: Study) -> str:

@@ -8,7 +8,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from kpi.lab.models import CellState, LabCell
+from kpi.lab.models import CellState, LabCell, LabStudy
+from tests.kpi.lab.files import candle_rows, write_rows
 from tests.system.lab.conftest import Written, study
 
 __all__ = ["study"]
@@ -91,6 +92,18 @@ def test_bad_input_is_one_line(study: Written, arguments: tuple[str, ...], compl
         lab(*(path if one == "STUDY" else one for one in arguments))
     assert complaint in str(refusal.value)
     assert "\n" not in str(refusal.value)
+    assert not LabCell.objects.exists()
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_a_file_of_candles_with_a_gap_starts_nothing(
+    study: Written, tmp_path: Path, verb: str
+) -> None:
+    rows = candle_rows()
+    file = write_rows(tmp_path / "btc.csv", [*rows[:2], rows[3]])
+    with pytest.raises(CommandError, match=r"btc.csv, line 4: a gap: .*; add what is missing.$"):
+        lab(verb, study(), f"BTCUSDT={file}")
+    assert not LabStudy.objects.exists()
     assert not LabCell.objects.exists()
 
 
