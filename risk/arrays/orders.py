@@ -62,6 +62,7 @@ class Placed:
 class Fills(NamedTuple):
     """What fills do: lots that close and open, what is realised, and how all else changes."""
 
+    filled: Whole
     closed: Whole
     opened: Whole
     realized: Whole
@@ -87,8 +88,7 @@ def place(book: Book, rules: Rules, orders: Orders, marks: Whole, total_exposure
         passed = code == 0
         fills = Fills(*(column * passed for column in fills))
     book_fills(facing, fills)
-    closed, opened, realized, fee, *_ = fills
-    return Placed(code, facing.side * (closed + opened), closed, opened, realized, fee, total)
+    return Placed(code, *fills[:5], total_exposure=total)
 
 
 class Facing:
@@ -137,6 +137,7 @@ def fill(facing: Facing) -> Fills:
     fee_rate = facing.book.instruments.taker_fee[facing.instrument]
     closed_notional, opened_notional = closed * value, opened * value
     return Fills(
+        filled=side * (closed + opened),
         closed=closed,
         opened=opened,
         realized=-side * closed_notional - cost_part,
@@ -200,12 +201,9 @@ def book_fills(facing: Facing, fills: Fills) -> None:
     refuse_above(balance, "balance", rows)
     if fills.opened.any():
         refuse_too_large(facing, fills)
-    lots, held = (
-        facing.held + facing.side * (fills.closed + fills.opened),
-        (facing.instrument, rows),
-    )
-    book.balance[rows], book.lots[held] = balance, lots
-    book.cost[held], book.margin[held] = facing.cost + fills.cost, facing.margin + fills.margin
+    at, lots = (facing.instrument, rows), facing.held + fills.filled
+    book.balance[rows], book.lots[at] = balance, lots
+    book.cost[at], book.margin[at] = facing.cost + fills.cost, facing.margin + fills.margin
     np.maximum.at(book.widest, facing.instrument, np.abs(lots))
 
 
