@@ -11,6 +11,8 @@ from risk import closing
 from risk.arrays.closing import CloseOuts, Legs, close_out, cover
 from risk.arrays.rules import Rules
 from risk.arrays.units import LARGEST, UNITS, OutOfRange, amount
+from risk.closing import LARGEST_LOSS_FIRST
+from risk.policy import PRESETS, policy_from
 from tests.risk.arrays.cases import USUAL, Case, account_states, cases, in_usdt, random_case
 from tests.risk.arrays.exchange import Exchange
 
@@ -114,6 +116,22 @@ def test_closing_out_nobody_changes_nothing() -> None:
     out = close_out(case.book, Rules.of(case.policy), np.empty(0, np.int64), case.marks)
     assert len(out.rows) == len(out.legs.row) == len(out.deficit) == 0
     assert account_states(case.book, case.listed) == account_states(before, case.listed)
+
+
+@pytest.mark.parametrize(("balance", "legs"), [(-1, 2), (0, 1)])
+def test_a_partial_close_out_goes_on_until_the_last_unit_of_loss_is_paid(
+    balance: int, legs: int
+) -> None:
+    """What is left is margin enough; the balance is what the first loss of 100 USDT leaves."""
+    book = random_case(np.random.default_rng(6), USUAL, accounts=1).book
+    lots = np.array([[1_000_000], [0], [1]])
+    cost = lots * np.array([[10_000_000], [0], [0]]) + np.array([[100 * UNITS], [0], [0]])
+    margin, before = np.array([[100 * UNITS], [0], [0]]), np.array([100 * UNITS + balance])
+    book = replace(book, lots=lots, cost=cost, margin=margin, balance=before)
+    book.reserved_margin[:] = book.reserved_notional[:] = 0
+    rules = Rules.of(policy_from({"liquidation_mode": LARGEST_LOSS_FIRST}, base=PRESETS["seed"]))
+    out = close_out(book, rules, np.zeros(1, np.int64), np.array([1_000_000, 1, 1_000]))
+    assert len(out.legs.row) == legs
 
 
 def test_a_balance_above_the_range_is_refused_with_the_book_as_it_was() -> None:

@@ -200,11 +200,18 @@ def test_an_order_of_the_largest_amount_is_placed_and_one_lot_more_is_refused() 
             code_of(lone(LARGEST), order(lots + (1 if lots > 0 else -1)))
 
 
+def test_an_account_may_come_to_hold_the_largest_amount() -> None:
+    half = {"lots": MOST // 2, "cost": LARGEST // 2, "margin": LARGEST // 2}
+    book = lone(LARGEST, **half)
+    assert code_of(book, order(MOST // 2)) is None
+    assert (book.lots[0, 0], book.cost[0, 0], book.margin[0, 0]) == (MOST, LARGEST, LARGEST)
+
+
 @pytest.mark.parametrize(
     ("held", "lots"),
     [
-        # Exposure: the largest and a lot that was held before.
-        ({"lots": 1, "cost": LOT}, MOST),
+        # Exposure: the largest and a lot that was held before, and had cost nothing.
+        ({"lots": 1}, MOST),
         # Cost: the largest exposure, of which a lot was bought at twice the mark.
         ({"lots": 1, "cost": 2 * LOT}, MOST - 1),
         # Margin: a third and a unit are tied up, and a third of gains pays for two thirds more.
