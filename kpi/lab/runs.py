@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from kpi.lab.canonical import sha256, study_text
 from kpi.lab.claims import this_process
@@ -55,6 +55,13 @@ def study_again(stored: LabStudy) -> Study:
         if one.digest == stored.digest:
             return one
     raise StudyChanged
+
+
+def inputs_of(study: Study) -> list[tuple[Any, Any]]:
+    """Return variants and tapes, once all that a study reads is read. Raises LabError."""
+    with needs_the_extra():
+        from kpi.lab.inputs import read_inputs
+    return [*read_inputs(study)]
 
 
 def compute_missing(stored: LabStudy, study: Study, *, processes: int, tell: Tell) -> None:

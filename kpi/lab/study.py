@@ -46,7 +46,8 @@ class Study:
         return f"<Study {self.stored}: {progress.done} of {progress.total} cells done>"
 
     def run(self, *, processes: int = 2) -> "Study":
-        """Compute what nobody has computed yet, then the answer. Raises LabNotInstalled."""
+        """Compute what nobody has computed yet, then the answer. Raises LabError."""
+        runs.inputs_of(self.asked)
         requeue_cells(study=self.stored, failed=True)
         runs.compute_missing(
             self.stored, self.asked, processes=processes, tell=lambda cell, error: None

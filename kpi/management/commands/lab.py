@@ -90,7 +90,7 @@ class Command(BaseCommand):
     def do_check(self, study: str, tapes: Sequence[str] = (), **_: Any) -> None:
         asked = asked_study(study, tapes)
         self.say(f"{asked.name}: {shape(asked)}, {len(cells(asked)):,} cells.")
-        for variant, tape in inputs_of(asked):
+        for variant, tape in runs.inputs_of(asked):
             self.say(f"  {variant.name}: {tape.rows:,} rows, {len(tape.times):,} steps.")
         self.say(f"Digest {asked.digest}. Nothing is computed yet.")
 
@@ -106,7 +106,7 @@ class Command(BaseCommand):
 
     def compute(self, asked: Study, *, out: Path | None, celery: bool, **options: Any) -> None:
         """Compute what is missing, and say what was computed and what reused."""
-        inputs_of(asked)
+        runs.inputs_of(asked)
         stored = store_study(study=asked, plans=cells(asked))
         requeue_cells(study=stored, failed=True)
         before, started = progress_of(stored), time.monotonic()
@@ -276,13 +276,6 @@ def process_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= MOST_PROCESSES:
         raise ArgumentTypeError(f"{text!r} is no whole number from 1 to {MOST_PROCESSES}.")
     return int(text)
-
-
-def inputs_of(study: Study) -> list[tuple[Any, Any]]:
-    """Return variants and tapes, once all that a study reads is read. Raises LabError."""
-    with needs_the_extra():
-        from kpi.lab.inputs import read_inputs
-    return [*read_inputs(study)]
 
 
 def shape(study: Study) -> str:
