@@ -15,8 +15,9 @@ def make_population(study: Study, seed: int, tape: Tape) -> Population:
 
     Raises StudyError.
     """
-    if study.population.kind == "file":
-        return read_population(study.population.file, tape)
-    if study.population.kind == "exchange":
-        return taken_population(study.population.file, tape)
-    return draw_population(study.population, seed, tape)
+    spec = study.population
+    if spec.kind == "file":
+        return read_population(spec.file, tape)
+    if spec.kind == "exchange":
+        return taken_population(spec.file, spec.sha256, tape.instruments)
+    return draw_population(spec, seed, tape)

@@ -5,6 +5,7 @@ It begins at the exchange's marks: the tape goes its recorded way from there on.
 
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from kpi.lab.accounts import Population, Whole
 from kpi.lab.book_file import AccountLine, read_accounts
 from kpi.lab.errors import StudyError
 from kpi.lab.population_file import columns_of
-from kpi.lab.tape import Tape
 from market.kernel.amounts import EXACT, is_multiple, plain
 from risk.arrays.books import Instruments
 from risk.arrays.units import OutOfRange, units
@@ -24,14 +24,18 @@ OWN = ("balance", "reserved_margin", "reserved_notional")
 HELD = ("cost", "margin")
 
 
-def taken_population(file: str, tape: Tape) -> Population:
-    """Return the accounts of a book, called by their numbers. Raises StudyError."""
+@lru_cache(maxsize=1)
+def taken_population(file: str, sha256: str, instruments: Instruments) -> Population:
+    """Return the accounts of a book, called by their numbers; kept for the next seed.
+
+    ``sha256`` is that of the file. Raises StudyError.
+    """
     accounts = list(read_accounts(Path(file)))
     if not accounts:
         raise StudyError(file, "", "the exchange had no account when this was taken.")
     try:
         own = {name: amounts(getattr(one, name) for one in accounts) for name in OWN}
-        held = columns_held(accounts, tape.instruments)
+        held = columns_held(accounts, instruments)
     except (Refused, OutOfRange) as refused:
         raise StudyError(file, "", str(refused)) from None
     return Population.of(
@@ -39,7 +43,7 @@ def taken_population(file: str, tape: Tape) -> Population:
         tier=np.array([TIERS.index(one.tier) for one in accounts], dtype=np.int8),
         suspended=np.array([one.suspended for one in accounts]),
         entries=columns_of([]),
-        instruments=len(tape.instruments.symbols),
+        instruments=len(instruments.symbols),
         **own,
         **held,
     )
