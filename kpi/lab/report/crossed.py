@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from kpi.lab.report import plots
-from kpi.lab.report.findings import figure, floats
+from kpi.lab.report.findings import figure, floats, owed
 from kpi.lab.report.section import Material, Section
 from kpi.lab.specs import LabPolicy
 from market.kernel.amounts import percent
@@ -49,7 +49,7 @@ def grid(material: Material) -> Section | None:
 
 
 def cadence(material: Material) -> Section | None:
-    """Bad debt by how often the exchange looks, where policies differ in that."""
+    """Who else pays by how often the exchange looks, where policies differ in that."""
     findings = material.findings
     policies = sorted(material.study.policies, key=lambda one: one.cadence)
     looks = list(dict.fromkeys(one.cadence for one in policies))
@@ -59,25 +59,28 @@ def cadence(material: Material) -> Section | None:
     if len(looks) < 2 or len(places) < len(families) * len(looks):
         return None
     lines = {
-        f"{family}, {variant}": [
-            findings.mean("bad_debt", places[family, look], variant) for look in looks
-        ]
+        f"{family}, {variant}": [(places[family, look], variant) for look in looks]
         for family in families
         for variant in findings.variants
     }
+    head = [f"Every {look}: shortfall / bad debt" for look in looks]
     return Section(
-        "Bad debt, by how often the exchange looks",
-        "The fewer looks, the further prices run past a threshold before accounts are closed out.",
+        "Shortfall and bad debt, by how often the exchange looks",
+        "The fewer looks, the further prices run past a threshold before accounts are closed out."
+        " Of the shortfall, what the insurance fund cannot pay is bad debt.",
         plots.curve(
             looks,
-            {name: floats(means) for name, means in lines.items()},
+            {
+                name: floats(findings.mean("shortfall", *place) for place in line)
+                for name, line in lines.items()
+            },
             "Steps from one look to the next",
-            "Mean bad debt, USDT",
+            "Mean shortfall, USDT",
         ),
-        "Mean bad debt by steps between looks.",
+        "Mean shortfall by steps between looks.",
         [
-            ("Steps between looks", *map(str, looks)),
-            *((name, *(figure(one, "USDT") for one in means)) for name, means in lines.items()),
+            ("", *head),
+            *((name, *(owed(findings, *place) for place in line)) for name, line in lines.items()),
         ],
     )
 

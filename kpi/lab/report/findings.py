@@ -60,6 +60,12 @@ def figure(value: Decimal | str | int | None, unit: str) -> str:
     return f"{_number(value, places)}{f' {unit}' if unit in ('%', 'x', 's') else ''}"
 
 
+def owed(findings: Findings, policy: str, variant: str) -> str:
+    """Write what others had to pay, and of that the bad debt."""
+    means = (findings.mean(metric, policy, variant) for metric in ("shortfall", "bad_debt"))
+    return " / ".join(figure(mean, "USDT") for mean in means)
+
+
 def signed(value: Decimal | str, unit: str) -> str:
     """Write a difference, which says its sign unless it is 0."""
     sign = "+" if Decimal(value) > 0 else ""

@@ -10,7 +10,7 @@ from kpi.lab.report import plots
 from kpi.lab.report.courses import fund, open_interest, prices
 from kpi.lab.report.crossed import cadence, grid
 from kpi.lab.report.drawing import MOST_LINES
-from kpi.lab.report.findings import NOTHING, Findings, figure, floats, interval, signed
+from kpi.lab.report.findings import Findings, figure, floats, interval, owed, signed
 from kpi.lab.report.section import Material, Section
 from risk.policy import TIERS
 
@@ -92,18 +92,10 @@ def resolution(material: Material) -> Section:
 
 
 def _resolution_row(findings: Findings, policy: str) -> Sequence[str]:
-    cells = (
-        " / ".join(
-            figure(findings.mean(metric, policy, variant), "USDT")
-            for metric in ("shortfall", "bad_debt")
-        )
-        for variant in findings.variants
-    )
+    cells = (owed(findings, policy, variant) for variant in findings.variants)
     found = findings.range("shortfall", policy)
-    span = (
-        f"{figure(found['low'], 'USDT')} to {figure(found['high'], 'USDT')}" if found else NOTHING
-    )
-    return policy, *cells, span
+    ends = (found["low"], found["high"]) if found else (None, None)
+    return policy, *cells, " to ".join(figure(end, "USDT") for end in ends)
 
 
 def liquidity(material: Material) -> Section:

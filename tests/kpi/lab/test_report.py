@@ -191,8 +191,8 @@ def test_crossed_policies_have_a_heat_map_and_a_curve_by_cadence(tmp_path: Path)
     html = write(study_from(CROSSED), tmp_path).read_text(encoding="utf-8")
     text = text_of(html)
     assert "Threshold 2/2/2, looks every 1 2/2/2, looks every 16" in text
-    assert "Bad debt, by how often the exchange looks" in text
-    assert "Steps between looks 1 16" in text
+    assert "Shortfall and bad debt, by how often the exchange looks" in text
+    assert "Every 1: shortfall / bad debt Every 16: shortfall / bad debt" in text
 
 
 def test_without_cells_it_says_that_there_is_no_answer_yet(tmp_path: Path) -> None:
