@@ -85,7 +85,7 @@ def place(book: Book, rules: Rules, orders: Orders, marks: Whole, total_exposure
         code[refused[denial]] = NUMBERS[denial]
     total = hold_to_threshold(code, rules, fills, total_exposure)
     if code.any():
-        passed = code == 0
+        passed = (code == 0).astype(np.int64)
         fills = Fills(*(column * passed for column in fills))
     book_fills(facing, fills)
     return Placed(code, *fills[:5], total_exposure=total)

@@ -15,7 +15,7 @@ from risk.arrays.units import LARGEST, UNITS, OutOfRange, amount
 from risk.denials import DENIALS
 from risk.engine import Approval
 from risk.policy import PRESETS, policy_from
-from tests.risk.arrays.cases import USUAL, Case, account_states, cases
+from tests.risk.arrays.cases import TINY, USUAL, Case, account_states, cases
 from tests.risk.arrays.exchange import Exchange
 
 D = Decimal
@@ -85,7 +85,8 @@ def test_orders_do_what_they_do_at_the_exchange() -> None:
         total = int(drawn.book.exposure(drawn.marks).sum())
         case = with_limits(rng, drawn, total)
         orders, after = random_orders(rng, case), case.book.copy()
-        placed = place(after, Rules.of(case.policy), orders, case.marks, total)
+        with np.errstate(all="raise"):
+            placed = place(after, Rules.of(case.policy), orders, case.marks, total)
         exchange = Exchange(case.book, case.listed, case.marks, case.policy)
         check_answers(placed, exchange.place(orders), orders, case)
         assert account_states(after, case.listed) == exchange.states
@@ -196,8 +197,16 @@ def test_an_order_of_the_largest_amount_is_placed_and_one_lot_more_is_refused() 
             LARGEST,
             LARGEST,
         )
-        with pytest.raises(OutOfRange):
+        with pytest.raises(OutOfRange, match="An order is for more than 9,000,000,000 USDT"):
             code_of(lone(LARGEST), order(lots + (1 if lots > 0 else -1)))
+
+
+def test_a_lot_above_the_largest_amount_is_seen_where_a_float_would_not_see_it() -> None:
+    """Of lots of 7 units the amount holds 128,571,428,571,428,571, which no float is near."""
+    book = Book.empty(Instruments.of(TINY.listed), np.zeros(1, np.int8), np.array([LARGEST]))
+    marks = np.array([1, 7, 1])
+    with pytest.raises(OutOfRange, match="An order"):
+        place(book, FREE, order(LARGEST // 7 + 1, instrument=1), marks, 0)
 
 
 def test_an_account_may_come_to_hold_the_largest_amount() -> None:
