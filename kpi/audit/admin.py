@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from celery import current_app
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -23,6 +22,7 @@ from market.kernel.console.figures import aligned, column, label_column, time_co
 from market.kernel.console.filters import DayFilter
 from market.kernel.console.pages import LargeRecordAdmin
 from market.kernel.console.search import FoundByNumberOrOwner
+from market.kernel.jobs import send_job
 
 #: A longer trail is verified by the worker; what a request would wait for is too long.
 MOST_IN_REQUEST: Final = 100_000
@@ -135,7 +135,7 @@ class AuditRecordAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
     )
     def verify(self, request: HttpRequest, form: forms.Form) -> str:
         if AuditHead.objects.get(id=1).sequence > MOST_IN_REQUEST:
-            current_app.send_task("kpi.tasks.check_audit", kwargs={"full": True})
+            send_job("kpi.tasks.check_audit", full=True)
             return "The trail is long: the worker verifies it. See the audit checks in a while."
         check = check_audit()
         if check is None:
