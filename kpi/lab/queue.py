@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from celery import current_app
-
 from kpi.lab.claims import this_process
 from kpi.lab.config import cells
 from kpi.lab.crew import computer_of
@@ -17,6 +15,7 @@ from kpi.lab.selectors import Progress, get_study, progress_of
 from kpi.lab.services import Near, claim_cell, fail_cell, finish_cell, requeue_cells
 from kpi.lab.specs import CellPlan, Study
 from market.kernel.errors import ExchangeError
+from market.kernel.jobs import send_job
 
 TASK: Final = "kpi.tasks.compute_lab_cell"
 #: Seconds between two looks at what the workers have done.
@@ -68,9 +67,9 @@ def compute_cell(*, study_id: int) -> None:
 
 
 def send_tasks(stored: LabStudy, count: int) -> None:
-    """Ask the workers of the lab's queue for so many cells."""
+    """Ask the workers of the lab's queue for so many cells. Raises WorkersAway."""
     for _ in range(count):
-        current_app.send_task(TASK, kwargs={"study_id": stored.pk})
+        send_job(TASK, study_id=stored.pk)
 
 
 def watch(stored: LabStudy, *, patience: float, tell: Callable[[Progress], None]) -> Progress:

@@ -1,0 +1,97 @@
+"""Cells computed by Celery workers on the lab's queue: the same digits, also after a death."""
+
+import io
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from exchange_poc.launcher.local_dir import PROJECT_ROOT
+from kpi.lab.models import CellState, LabCell, LabStudy
+from kpi.lab.queue import compute_cell
+from kpi.lab.selectors import find_study, progress_of
+from tests.kpi.lab.test_command import digests, forget
+from tests.system.deployment.processes import end_group, wait_for
+from tests.system.lab.conftest import Lab, Written, said
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Workers = Callable[[int], subprocess.Popen[str]]
+
+
+@pytest.fixture
+def workers(environment: dict[str, str]) -> Iterator[Workers]:
+    """Start workers of the queue ``lab``: ``workers(3)``."""
+    redis.Redis.from_url(settings.REDIS_URL).flushdb()
+    started = []
+
+    def start(count: int) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "celery", "--quiet", "-A", "exchange_poc", "worker"),
+                *("--queues", "lab", "--hostname", "lab@%h", "--without-mingle"),
+                *("--pool", "prefork", "--concurrency", str(count)),
+            ],
+            cwd=PROJECT_ROOT,
+            env=environment,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        end_group(process)
+    redis.Redis.from_url(settings.REDIS_URL).flushdb()
+
+
+def test_workers_give_the_same_digits_as_processes(
+    lab: Lab, study: Written, workers: Workers
+) -> None:
+    path = study(seeds=3)
+    call_command("lab", "run", str(path), "--processes", "1", stdout=io.StringIO())
+    here = digests()
+    assert len(here) == 9
+    forget()
+    workers(3)
+    told = said(lab("run", path, "--celery", "--wait", "250"))
+    assert "Computed 9, reused 0" in told
+    assert digests() == here
+    claimed = set(LabCell.objects.values_list("claimed_by", flat=True))
+    assert len(claimed) > 1, "several workers had a part"
+    assert LabStudy.objects.get().comparison is not None
+
+
+def test_cells_of_killed_workers_are_computed_by_others(
+    lab: Lab, study: Written, workers: Workers
+) -> None:
+    run = lab("run", study(seeds=4, accounts=1_000), "--celery", "--wait", "250")
+    dead = workers(1)
+    wait_for(
+        lambda: LabCell.objects.filter(state=CellState.RUNNING).exists(),
+        what="a cell at work",
+        seconds=120,
+    )
+    os.killpg(dead.pid, signal.SIGKILL)
+    dead.wait(timeout=60)
+    workers(2)
+    assert "Computed 12" in said(run)
+
+
+def test_a_worker_computes_one_cell_and_the_last_one_concludes(study: Written) -> None:
+    with pytest.raises(CommandError, match="0 of 3 cells are done"):
+        call_command("lab", "run", str(study(seeds=1)), "--celery", "--wait", "0")
+    stored = find_study(named="crash")
+    for count in (1, 2, 3, 3):
+        assert LabStudy.objects.get().comparison is None or count == 3
+        compute_cell(study_id=stored.pk)
+        assert progress_of(stored).done == count
+    assert LabStudy.objects.get().comparison is not None
+    redis.Redis.from_url(settings.REDIS_URL).flushdb()
