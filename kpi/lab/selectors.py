@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from django.db.models import Count, FloatField, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
@@ -12,7 +12,7 @@ from kpi.lab.models import CellState, LabCell, LabStudy, LabStudyCell
 from market.kernel.errors import NotFound
 
 #: A digest is named by its beginning, of this length at least.
-SHORTEST_DIGEST = 6
+SHORTEST_DIGEST: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
