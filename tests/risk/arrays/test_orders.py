@@ -156,6 +156,43 @@ def test_the_largest_size_is_that_of_the_exchange(lots: int, code: str | None) -
     assert code_of(lone(10**15), order(-lots, instrument=2)) == code
 
 
+@pytest.mark.parametrize(("lots", "code"), [(50, None), (49, "below_min_notional")])
+def test_the_least_notional_belongs_to_what_is_allowed(lots: int, code: str | None) -> None:
+    """5 USDT."""
+    assert code_of(lone(10**15), order(lots)) == code
+    assert code_of(lone(10**15), order(-lots)) == code
+
+
+@pytest.mark.parametrize(("room", "code"), [(0, None), (-1, "user_exposure_exceeded")])
+def test_the_exposure_limit_of_a_user_belongs_to_what_it_allows(
+    room: int, code: str | None
+) -> None:
+    rules = replace(FREE, user_exposure_limit=300 * LOT + room)
+    book = lone(10**15, lots=100, cost=100 * LOT)
+    book.reserved_notional[:] = 100 * LOT
+    assert code_of(book, order(100), rules) == code
+
+
+@pytest.mark.parametrize(("room", "code"), [(0, None), (-1, "insufficient_margin")])
+def test_the_margin_that_is_available_belongs_to_what_it_allows(
+    room: int, code: str | None
+) -> None:
+    """100 lots at a leverage of 3, beside what is tied up and reserved, with a fee of 0.0005."""
+    needed = -(-100 * LOT // 3) + 100 * LOT // 2_000
+    book = replace(lone(needed + 7 + 5 + room, margin=7), instruments=Instruments.of(USUAL.listed))
+    book.reserved_margin[:] = 5
+    assert code_of(book, order(100, leverage=3)) == code
+
+
+@pytest.mark.parametrize(("room", "code"), [(0, None), (-1, "insufficient_margin")])
+def test_a_loss_that_the_balance_just_settles_is_realised(room: int, code: str | None) -> None:
+    """100 lots that had cost twice as much close: the balance is what is lost, and the fee."""
+    loss = 100 * LOT + 100 * LOT // 2_000
+    book = lone(loss + room, lots=100, cost=200 * LOT)
+    book = replace(book, instruments=Instruments.of(USUAL.listed))
+    assert code_of(book, order(-100, reduce_only=True)) == code
+
+
 @pytest.mark.parametrize(("room", "code"), [(0, None), (-1, "global_exposure_exceeded")])
 def test_the_threshold_of_all_belongs_to_what_it_allows(room: int, code: str | None) -> None:
     rules = replace(FREE, global_exposure_threshold=10**30 + 100 * LOT)
