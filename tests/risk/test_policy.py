@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import FrozenInstanceError, fields, replace
 from decimal import Decimal
 from typing import Any
 
@@ -106,10 +106,21 @@ def test_a_change_of_any_field_changes_the_digest() -> None:
 
 
 def test_limits_know_who_is_suspended() -> None:
-    assert SEED.limits("beginner", suspended=True) == replace(
-        SEED.limits("beginner"), suspended=True
-    )
-    assert isinstance(SEED.limits("beginner"), Limits)
+    free = SEED.limits("beginner")
+    assert isinstance(free, Limits)
+    assert not free.suspended
+    assert SEED.limits("beginner", suspended=True) == replace(free, suspended=True)
+
+
+def test_a_tier_that_the_policy_does_not_know_has_no_leverage() -> None:
+    assert SEED.limits("nobody").max_leverage == 1
+
+
+def test_a_policy_stays_what_it_is() -> None:
+    assert not hasattr(SEED, "__dict__")
+    with pytest.raises(FrozenInstanceError):
+        SEED.max_open_orders = 1  # type: ignore[misc]
+    assert {SEED: 1}[policy_from({}, SEED)] == 1
 
 
 def bounds() -> Iterator[tuple[str, Any, bool]]:
