@@ -202,11 +202,11 @@ def differing_at_the_end(
 ) -> Iterator[str]:
     """Yield what differs of the accounts once all is over, and of the orders refused on the way."""
     ends = zip(outcome.balance_end, outcome.equity_end, exchange.standings(), strict=True)
-    for row, (balance, equity, found) in enumerate(ends):
-        if found != (amount(balance), amount(equity)):
+    for row, (*end, found) in enumerate(ends):
+        if found != (lab := tuple(map(amount, end))):
             yield (
                 f"at the end, account {name_of(trial, row)}: balance and equity {shown(found)} in "
-                f"the exchange, {amount(balance)} {amount(equity)} in the lab"
+                f"the exchange, {shown(lab)} in the lab"
             )
     if refused != Counter(outcome.refused):
         yield f"refused orders: {dict(refused)} in the exchange, {outcome.refused} in the lab"
