@@ -118,15 +118,13 @@ def policy_from(values: Mapping[str, Any], base: Policy) -> Policy:
 
 def leverage_by_tier(key: str, value: Any) -> dict[str, int]:
     """Return the highest leverages that were asked for, by tier."""
-    by_tier = value if isinstance(value, Mapping) else dict.fromkeys(TIERS, value)
-    for tier in by_tier:
+    check = whole_number(1, LARGEST_LEVERAGE)
+    if not isinstance(value, Mapping):
+        return dict.fromkeys(TIERS, check(key, value))
+    for tier in value:
         if tier not in TIERS:
             raise PolicyError(f"{key}.{tier}", f"unknown; the tiers are {', '.join(TIERS)}.")
-    check = whole_number(1, LARGEST_LEVERAGE)
-    return {
-        tier: check(key if by_tier is not value else f"{key}.{tier}", one)
-        for tier, one in by_tier.items()
-    }
+    return {tier: check(f"{key}.{tier}", highest) for tier, highest in value.items()}
 
 
 def whole_number(least: int, most: int) -> Callable[[str, Any], int]:

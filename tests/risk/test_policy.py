@@ -166,6 +166,7 @@ def test_its_bounds(name: str, value: Any, taken: bool) -> None:
         ({"liquidation_threshold": 0.5}, "liquidation_threshold", "a decimal from 0 to"),
         ({"liquidation_threshold": True}, "liquidation_threshold", "a decimal from 0 to"),
         ({"liquidation_threshold": D("0.123456789")}, "liquidation_threshold", "8 places"),
+        ({"liquidation_threshold": D("0.123456781")}, "liquidation_threshold", "8 places"),
         ({"trading_halted": 1}, "trading_halted", "true or false, not 1"),
         ({"liquidation_mode": ["full"]}, "liquidation_mode", "one of full, largest_loss_first"),
     ],
