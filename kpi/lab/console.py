@@ -243,7 +243,12 @@ def heat_map(study: LabStudy, comparison: Any, metric: Metric) -> HeatMap | None
     if len(keys) != 2:
         return None
     down, across = keys
-    means = {one["policy"]: one["mean"] for one in of_metric(comparison, metric)}
+    main = comparison["variants"][0]
+    means = {
+        one["policy"]: one["mean"]
+        for one in of_metric(comparison, metric)
+        if one["variant"] == main
+    }
     at = {(v[down], v[across]): means.get(name) for name, v in values.items()}
     rows = list(dict.fromkeys(place[0] for place in at))
     columns = list(dict.fromkeys(place[1] for place in at))

@@ -14,10 +14,11 @@ from django.urls import reverse
 from accounts.models import User
 from kpi.audit.models import AuditRecord
 from kpi.lab.compare import compare
+from kpi.lab.console import said
 from kpi.lab.models import LabStudy
 from kpi.lab.selectors import results_of
 from kpi.lab.services import claim_cell, fail_cell, store_answer, store_study
-from kpi.lab.specs import LabPolicy, Study
+from kpi.lab.specs import LabPolicy, Study, Variant
 from risk.policy import PRESETS, policy_from
 from risk.selectors import policy_in_force
 from tests.console import Clerk, clerk, press, shown_field
@@ -35,6 +36,7 @@ def answered(asked: Study) -> LabStudy:
     compute(stored)
     answer = compare(asked, results_of(stored))
     store_answer(study=stored, comparison=answer, manifest={"seeds": list(asked.seeds)})
+    stored.refresh_from_db()
     return stored
 
 
@@ -106,13 +108,23 @@ def test_a_grid_has_a_heat_map(chief: Client) -> None:
         for cap in (2, 5)
         for threshold in ("0.3", "0.5", "0.8")
     )
-    asked = replace(study(), policies=grid, baseline=grid[0].name, digest="a" * 64)
-    shown = page_of(chief, answered(asked), metric="bad_debt").context["heat_map"]
+    variants = (Variant("ohlc"), Variant("close", path="close"))
+    asked = replace(
+        study(), policies=grid, baseline=grid[0].name, variants=variants, digest="a" * 64
+    )
+    stored = answered(asked)
+    shown = page_of(chief, stored, metric="bad_debt").context["heat_map"]
     assert (shown.down, shown.across) == ("max_leverage", "liquidation_threshold")
     assert (list(shown.columns), [row[0] for row in shown.rows]) == (
         ["0.3", "0.5", "0.8"],
         ["2/2/2", "5/5/5"],
     )
+    comparison: Any = stored.comparison
+    assert [text for _, cells in shown.rows for text, _ in cells] == [
+        said(one["mean"], "USDT")
+        for one in comparison["levels"]
+        if (one["metric"], one["variant"]) == ("bad_debt", "ohlc")
+    ]
     shades = [shade for _, cells in shown.rows for _, shade in cells]
     assert (min(shades), max(shades)) == (0, 100)
     assert page_of(chief, answered(study())).context["heat_map"] is None
