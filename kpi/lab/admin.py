@@ -62,7 +62,7 @@ class LabStudyAdmin(RecordAdmin):
     list_select_related = ("created_by",)
     search_fields = ("name", "digest")
     fieldsets = (
-        (None, {"fields": (("name", "baseline"), "question", ("digest", "created_at"))}),
+        (None, {"fields": (("name", "baseline"), "question", "digest", "created_at")}),
         ("All that determines it", {"fields": ("canonical",), "classes": ("collapse",)}),
     )
     change_form_after_template = "lab/study.html"

@@ -97,7 +97,8 @@ def difference_panel(comparison: Any, metric: Metric) -> Panel:
         f"{metric.title}: difference to {comparison['baseline']}",
         unit,
         f"{metric.definition}.{better} Means of the differences of pairs that share seed and "
-        f"population, on {main}; bars hold 95 % of the bootstrapped means.",
+        f"population, on {main}; bars, from and to, hold 95 % of the bootstrapped means. p: how "
+        "often random signs give as much; (Holm): adjusted for the number of policies.",
         ("Policy", "Seeds", "Mean", "Median", "From", "To", "p", "p (Holm)"),
         [
             (
@@ -122,7 +123,8 @@ def range_panel(comparison: Any, metric: Metric) -> Panel:
         f"{metric.title} by the resolution of the candles",
         metric.unit,
         f"{metric.definition}: the mean over seeds, from the least to the largest of "
-        f"{len(variants)} reading(s) of the tape. A single figure would be an artefact of one.",
+        f"{counted(len(variants), 'variant')} of the tape. A single figure would be an artefact of "
+        "one.",
         ("Policy", "From", "To", *variants),
         [
             (
@@ -207,13 +209,17 @@ def policies_panel(study: LabStudy) -> Panel:
         [
             (
                 facts["name"],
-                f"{facts['cadence']} step(s)",
+                counted(facts["cadence"], "step"),
                 facts["digest"][:12],
                 described(changes_of(study, facts["name"], present)),
             )
             for facts in study.policies
         ],
     )
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def described(changes: Sequence[Change]) -> str:

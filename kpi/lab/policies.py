@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from django.db import transaction
 
 from kpi.lab.models import LabStudy
-from market.kernel.amounts import plain
+from market.kernel.console.figures import grouped
 from market.kernel.errors import NotFound, StaleVersion
 from market.kernel.versions import lock_row
 from risk.models import LeverageLimit
@@ -63,7 +63,7 @@ def values_of(policy: Policy) -> dict[str, str]:
 
 
 def as_text(value: Any) -> str:
-    return plain(value) if isinstance(value, Decimal) else str(value)
+    return grouped(value) if isinstance(value, Decimal) else str(value)
 
 
 @transaction.atomic
