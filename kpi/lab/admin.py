@@ -40,7 +40,7 @@ class PolicyForm(BaseDialogForm):
         self.fields["seen"].initial = present.digest
         key = number_of(object_id)
         for study in LabStudy.objects.filter(pk=key) if key is not None else []:
-            self.fields["policy"].choices = [
+            self.fields["policy"].choices = [("", "Choose one")] + [
                 (name, f"{name}: {described(changes_of(study, name, present))}")
                 for name in policy_names(study)
             ]

@@ -1,10 +1,12 @@
 """``make screenshots``: pictures of the console and the API docs, of a few hours of trading, and of
 the policy lab's report on a made-up crash."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.urls import reverse
 from playwright.sync_api import Browser, Page, expect
 from pytest_django import DjangoDbBlocker
@@ -15,6 +17,7 @@ from kpi.lab.cells import Computer
 from kpi.lab.compare import compare
 from kpi.lab.config import cells, read_study
 from kpi.lab.manifest import manifest
+from kpi.lab.models import LabStudy
 from kpi.lab.report import report
 from kpi.services import record_heartbeat
 from risk.models import Position, PositionStatus
@@ -52,6 +55,9 @@ def test_take_screenshots(chromium: Browser, live_server: LiveServer) -> None:
     show_dashboard(page)
     save(page, "dashboard-phone", height=1800)
     api_docs(window(chromium, live_server, DESK, "light"))
+    call_command("lab", "run", str(STUDY), "--quick", stdout=io.StringIO())
+    for theme in ("light", "dark"):
+        lab_page(window(chromium, live_server, DESK, theme), f"lab-comparison-{theme}")
 
 
 def test_take_the_lab_s_report(chromium: Browser, tmp_path: Path) -> None:
@@ -84,6 +90,14 @@ def show_dashboard(page: Page) -> None:
     page.goto("/admin/?window=6h")
     expect(page.locator("#dashboard-status")).to_contain_text("updated")
     expect(page.locator("[data-chart=prices] canvas")).to_be_visible()
+
+
+def lab_page(page: Page, name: str) -> None:
+    """Show what the latest study says."""
+    log_in(page, "admin")
+    page.goto(reverse("admin:kpi_labstudy_comparison", args=[LabStudy.objects.latest("id").pk]))
+    expect(page.locator("[data-panel=liquidations] canvas")).to_be_visible()
+    save(page, name, height=1400)
 
 
 def account_page(page: Page) -> None:
