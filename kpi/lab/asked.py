@@ -25,7 +25,10 @@ def stored_study(named: str, tapes: Sequence[str]) -> LabStudy:
     """Return a stored study by its file, name, number or digest. Raises ExchangeError."""
     if not is_file(named):
         return find_study(named=named)
-    return find_study(named=read_study(named, tapes_of(tapes)).digest)
+    stored = LabStudy.objects.filter(digest=read_study(named, tapes_of(tapes)).digest).first()
+    if stored is None:
+        raise LabError(f"{named} has not been run yet: lab run {named}")
+    return stored
 
 
 def is_file(named: str) -> bool:

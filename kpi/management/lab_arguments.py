@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
+from kpi.lab.config import SEED
 from market.candle_files import parse_time
 
 MOST_PROCESSES: Final = 64
@@ -45,6 +46,13 @@ def share(text: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:
         raise ArgumentTypeError(f"{text!r} is no number.") from None
+
+
+def seed_of(text: str) -> int:
+    try:
+        return int(SEED.read(int(text)))
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no seed: {SEED.allowed}.") from None
 
 
 def process_count(text: str) -> int:

@@ -32,9 +32,12 @@ from kpi.lab.selectors import (
 )
 from kpi.lab.services import requeue_cells, store_study
 from kpi.lab.specs import Study
-from kpi.management.lab_arguments import add_run_arguments, add_verify_arguments
+from kpi.management.lab_arguments import add_run_arguments, add_verify_arguments, seed_of
+from market.kernel.console.exports import harmless
 from market.kernel.errors import ExchangeError
 
+#: Events begin with so many columns of names, numbers of steps and times; then come amounts.
+TEXT_COLUMNS: Final = 8
 #: A list shows so many studies, the newest.
 MOST_LISTED: Final = 50
 VERBS: Final = {
@@ -71,7 +74,7 @@ class Command(BaseCommand):
         parsers["events"].add_argument("--policy", help="One policy; all by default.")
         parsers["verify"].add_argument("--policy", help="The baseline by default.")
         for verb in ("events", "verify"):
-            parsers[verb].add_argument("--seed", type=int, help="The first by default.")
+            parsers[verb].add_argument("--seed", type=seed_of, help="The first by default.")
         add_verify_arguments(parsers["verify"])
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -214,7 +217,9 @@ class Command(BaseCommand):
         writer = csv.writer(self.stdout, lineterminator="\n")
         writer.writerow(EVENT_COLUMNS)
         for name in [policy] if policy else names:
-            writer.writerows(events(asked, name, asked.seeds[0] if seed is None else seed))
+            for row in events(asked, name, asked.seeds[0] if seed is None else seed):
+                named = map(harmless, row[:TEXT_COLUMNS])
+                writer.writerow([*named, *row[TEXT_COLUMNS:]])
 
     def do_verify(self, study: str, tapes: Sequence[str], **options: Any) -> None:
         with needs_the_extra():

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from kpi.lab.models import CellState, LabCell, LabStudy
-from tests.kpi.lab.files import candle_rows, write_rows
+from tests.kpi.lab.files import candle_rows, study_in, write_rows
 from tests.system.lab.conftest import Written, study
 
 __all__ = ["study"]
@@ -82,7 +82,10 @@ def test_a_study_is_listed_shown_and_its_events_printed(study: Written, tmp_path
         (("resume", "STUDY"), "has not been run yet"),
         (("run", "STUDY", "BTCUSDT"), "is not of the form SYMBOL=FILE"),
         (("run", "nothing", "BTCUSDT=x.csv"), "a stored study has its own"),
+        (("compare", "STUDY"), "crash.toml has not been run yet: lab run"),
         (("events", "STUDY", "--policy", "other"), "it has seed, esma, none"),
+        (("events", "STUDY", "--seed", "9" * 30), "is no seed: a whole number from 0 to"),
+        (("events", "STUDY", "--seed", "-1"), "is no seed: a whole number from 0 to"),
         (("run", "STUDY", "--processes", "0"), "no whole number from 1 to 64"),
     ],
 )
@@ -121,3 +124,17 @@ def test_a_study_whose_tape_changed_is_not_resumed(study: Written) -> None:
     with pytest.raises(CommandError, match="has not been run yet"):
         lab("resume", path)
     assert "3 done already" in lab("resume", "crash")
+
+
+def test_no_name_among_events_is_a_formula(tmp_path: Path) -> None:
+    write_rows(tmp_path / "BTCUSDT.csv", candle_rows(["100,100,100,100", "100,100,60,60"]))
+    header = "account,tier,balance,symbol,side,size,leverage,entered_at"
+    entry = "@a,beginner,30,BTCUSDT,long,1,5,2025-10-10T00:00:00Z"
+    write_rows(tmp_path / "accounts.csv", [entry], header=header)
+    text = 'population = { kind = "file", file = "accounts.csv" }\npolicy = [{ name = "=p" }]'
+    study_in(tmp_path, text)
+    _, row = lab("events", tmp_path / "study.toml").splitlines()
+    assert row.startswith("'=p,1,'@a,")
+    assert row.endswith(
+        "30.00000000,-10.00000000,20.00000000,0.00000000,10.00000000,0.00000000,0.00000000"
+    )
