@@ -14,6 +14,8 @@ from market.kernel.amounts import ZERO
 
 #: More than any market trades of an asset within a bar.
 LARGEST_VOLUME = Decimal(10) ** 15
+LONGEST_BAR = timedelta(days=366)
+YEARS = range(1900, 9000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,7 @@ def bar_length(rows: Sequence[tuple[str, Bar]]) -> timedelta:
         if bar.time < before.time:
             raise StudyError(where, "", "its time is before the row above; sort by open_time.")
     length = min(bar.time - before.time for (_, before), (_, bar) in pairwise(rows))
+    check_times(rows, length)
     for (_, before), (where, bar) in pairwise(rows):
         if bar.time - before.time != length:
             raise StudyError(
@@ -96,6 +99,19 @@ def bar_length(rows: Sequence[tuple[str, Bar]]) -> timedelta:
                 f"{before.time + length:%Y-%m-%dT%H:%M:%SZ}; add what is missing.",
             )
     return length
+
+
+def check_times(rows: Sequence[tuple[str, Bar]], length: timedelta) -> None:
+    """Raise StudyError where times are not those of a market, such as seconds read as smaller."""
+    for where, bar in rows:
+        if bar.time.microsecond:
+            raise StudyError(
+                where, "", "its time is between two seconds; numbers are milli- or microseconds."
+            )
+        if bar.time.year not in YEARS:
+            raise StudyError(where, "", f"its time is of no year from {YEARS[0]} to {YEARS[-1]}.")
+    if length > LONGEST_BAR:
+        raise StudyError(rows[1][0], "", f"{length} after the row above; bars last a year at most.")
 
 
 def aggregated(bars: Bars, count: int) -> Bars:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from kpi.lab.canonical import cells, sha256, study_text
 from kpi.lab.errors import StudyError
-from kpi.lab.keys import Whole, shown
+from kpi.lab.keys import Whole, is_line, shown
 from kpi.lab.specs import CellPlan, FundSpec, ImpactSpec, LabPolicy, Study, TapeSpec, Variant
 from kpi.lab.surroundings import Take, read_instruments, read_population_spec, read_tape_spec
 from kpi.lab.sweeps import read_policies
@@ -58,10 +58,7 @@ def study_of(
     source: str, *, file: str, overrides: Mapping[str, str], take: Take | None = None
 ) -> Study:
     """Return the study of a text, whose relative paths stand beside ``file``. Raises StudyError."""
-    try:
-        document = Table(file, "", tomllib.loads(source, parse_float=Decimal))
-    except tomllib.TOMLDecodeError as error:
-        raise StudyError(file, "", f"it is no TOML: {error}.") from error
+    document = document_of(source, file)
     document.check_keys(TOP)
     tape = read_tape_spec(document, overrides)
     policies = read_policies(document)
@@ -86,11 +83,26 @@ def study_of(
     return replace(study, canonical=canonical, digest=sha256(canonical))
 
 
+def document_of(source: str, file: str) -> Table:
+    """Return the tables of a text. Raises StudyError."""
+    try:
+        return Table(file, "", tomllib.loads(source, parse_float=Decimal))
+    except ArithmeticError:
+        why = "an exponent is too large"
+    except RecursionError:
+        why = "it is nested too deeply"
+    except ValueError as error:  # what is no TOML, and whole numbers of thousands of digits
+        why = str(error)
+    raise StudyError(file, "", f"it is no TOML: {why}.")
+
+
 def text_of(document: Table, name: str, default: str) -> str:
     """Return a text of the file. Raises StudyError."""
     value = document.values.get(name, default)
     if not isinstance(value, str):
         raise document.error(name, f"a text, not {shown(value)}.")
+    if not all(map(is_line, value.splitlines() if name == "question" else [value])):
+        raise document.error(name, f"a text without control characters, not {value!r}.")
     return value.strip() or default
 
 
@@ -108,6 +120,8 @@ def read_seeds(document: Table) -> tuple[int, ...]:
     value = document.values.get("seeds", {})
     if isinstance(value, Mapping):
         counted = SeedsSpec(**Table(document.file, "seeds", value).read_keys(SeedsSpec))
+        if counted.first + counted.count - 1 > SEED.high:
+            raise document.error("seeds", f"the last one is {SEED.high} at most.")
         return tuple(range(counted.first, counted.first + counted.count))
     if not isinstance(value, list) or not value:
         raise document.error("seeds", f"a list such as [1, 2, 3], not {shown(value)}.")

@@ -2,6 +2,9 @@
 
 from market.kernel.errors import ExchangeError
 
+#: A refusal that is longer loses its middle.
+LONGEST_LINE = 1000
+
 
 class LabError(ExchangeError):
     """The lab does not go on; nothing was started."""
@@ -26,4 +29,10 @@ class StudyError(LabError):
 
     def __init__(self, file: str, place: str, message: str) -> None:
         self.file, self.place = file, place
-        super().__init__(": ".join(part for part in (file, place, message) if part))
+        super().__init__(one_line(": ".join(part for part in (file, place, message) if part)))
+
+
+def one_line(text: str) -> str:
+    """Write a text on one line that a terminal shows, whatever an input put into it."""
+    line = "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return line if len(line) <= LONGEST_LINE else f"{line[:500]} … {line[-300:]}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any, Final, get_type_hints
+from unicodedata import category
 
 from market.kernel.amounts import EXACT, UNIT, is_multiple, plain
 from risk.policy import TIERS
@@ -17,6 +18,8 @@ from risk.policy import TIERS
 ASSUMPTION: Final = "assumption"
 #: An account's amounts stay within this bound, in USDT.
 LARGEST: Final = 9_000_000_000
+#: Control characters and separators of lines, which no name has.
+BREAKS: Final = {"Cc", "Zl", "Zp"}
 
 Pairs = tuple[tuple[str, Decimal], ...]
 
@@ -137,10 +140,10 @@ class Text(Key):
 
     @property
     def allowed(self) -> str:
-        return "a text that is not empty"
+        return "a text of one line that is not empty"
 
     def read(self, value: Any) -> str:
-        if not isinstance(value, str) or not value.strip():
+        if not isinstance(value, str) or not value.strip() or not is_line(value):
             raise self.refuse(value)
         return value.strip()
 
@@ -200,6 +203,11 @@ def moment_of(value: Any) -> datetime:
     if not isinstance(value, datetime):
         raise ValueError(value)
     return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def is_line(text: str) -> bool:
+    """Tell whether a text is one line that names something: it has no control characters."""
+    return not any(category(one) in BREAKS for one in text)
 
 
 def keys_of(spec: Any) -> dict[str, Key]:

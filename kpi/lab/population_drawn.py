@@ -22,6 +22,8 @@ from risk.arrays.units import LARGEST, UNITS, rate_units, times_rate
 Floats = NDArray[np.float64]
 
 SECONDS: Final = 3600
+#: Longer than any tape, and far from where seconds overflow.
+LONGEST_HELD: Final = 2**53
 #: The highest leverage that anybody wants.
 MOST_WANTED: Final = 1000
 #: Shares are drawn to so many parts of one.
@@ -126,7 +128,7 @@ def draw_entries(spec: PopulationSpec, draws: Draws, balance: Whole, tape: Tape)
         long=of_both(side, two) < float(spec.long_share),
         leverage=leverage[row],
         budget=budget[row],
-        exit_time=of_both(time, two) + np.maximum(np.rint(held), 1).astype(np.int64),
+        exit_time=of_both(time, two) + np.clip(np.rint(held), 1, LONGEST_HELD).astype(np.int64),
     )
 
 

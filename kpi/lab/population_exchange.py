@@ -16,7 +16,7 @@ from kpi.lab.errors import StudyError
 from kpi.lab.population_file import columns_of
 from market.kernel.amounts import EXACT, is_multiple, plain
 from risk.arrays.books import Instruments
-from risk.arrays.units import OutOfRange, units
+from risk.arrays.units import units
 from risk.policy import TIERS
 
 #: What an account has in USDT beside its positions, and what a position has.
@@ -35,12 +35,13 @@ def taken_population(file: str, sha256: str, instruments: Instruments) -> Popula
         raise StudyError(file, "", "the exchange had no account when this was taken.")
     try:
         own = {name: amounts(getattr(one, name) for one in accounts) for name in OWN}
+        tier = np.array([TIERS.index(one.tier) for one in accounts], dtype=np.int8)
         held = columns_held(accounts, instruments)
-    except (Refused, OutOfRange) as refused:
+    except ValueError as refused:
         raise StudyError(file, "", str(refused)) from None
     return Population.of(
         names=tuple(str(one.account) for one in accounts),
-        tier=np.array([TIERS.index(one.tier) for one in accounts], dtype=np.int8),
+        tier=tier,
         suspended=np.array([one.suspended for one in accounts]),
         entries=columns_of([]),
         instruments=len(instruments.symbols),

@@ -12,6 +12,7 @@ import numpy as np
 
 from kpi.lab.accounts import Entries, Population
 from kpi.lab.errors import StudyError
+from kpi.lab.keys import is_line
 from kpi.lab.tape import Tape
 from market.candle_files import parse_time
 from market.kernel.amounts import EXACT, is_valid_multiple, plain
@@ -105,8 +106,8 @@ def check_columns(file: str, names: Sequence[str]) -> None:
 def read_account(row: Mapping[str, str], accounts: dict[str, Account]) -> Account:
     """Return the account of a row, a new one or one of an earlier row. Raises Refused."""
     name, tier = row["account"], row["tier"]
-    if not name:
-        raise Refused("account: a name, not nothing.")
+    if not name or not is_line(name):
+        raise Refused(f"account: a name of one line, not {name!r}.")
     if tier not in TIERS:
         raise Refused(f"tier: one of {', '.join(TIERS)}, not {tier!r}.")
     account = Account(len(accounts), tier, read_balance(row["balance"]))

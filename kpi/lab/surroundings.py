@@ -15,6 +15,8 @@ from market.kernel.amounts import UNIT, is_multiple
 #: Takes the exchange's accounts into a file.
 Take = Callable[[Path], None]
 
+#: Fewer than an int8 counts.
+MOST_SYMBOLS: Final = 100
 #: What these keys may not be below.
 ORDERED: Final = (
     ("entry_from", "entry_until"),
@@ -70,6 +72,8 @@ def read_instruments(document: Table, tape: TapeSpec) -> tuple[InstrumentSpec, .
         if spec.symbol in listed:
             raise table.error("symbol", f"{spec.symbol} is listed twice.")
         listed[spec.symbol] = spec
+    if len(tape.symbols) > MOST_SYMBOLS:
+        raise document.error("tape", f"it has {len(tape.symbols)} symbols; at most {MOST_SYMBOLS}.")
     known = INSTRUMENTS | listed
     for symbol in tape.symbols:
         if symbol not in known:

@@ -24,6 +24,8 @@ UNITS: Final = 10**8
 LARGEST: Final = 9 * 10**9 * UNITS
 #: The largest rate, share or threshold.
 HIGHEST_RATE: Final = 5 * UNITS
+#: Digits before the point that any column has room for.
+MOST_DIGITS: Final = 30
 
 
 class OutOfRange(ValueError):
@@ -47,7 +49,9 @@ def rate_units(value: Decimal) -> int:
 
 
 def exact_units(value: Decimal) -> int:
-    """Return a number in parts of 1e-8, however large."""
+    """Return a number in parts of 1e-8. Raises ValueError where there is none."""
+    if value.is_finite() and value.adjusted() > MOST_DIGITS:
+        raise OutOfRange(f"{value} is too large to be an amount.")
     whole = value.scaleb(8, EXACT)
     if not whole.is_finite() or whole != whole.to_integral_value():
         raise ValueError(f"{value} is not a number of eight decimal places.")

@@ -135,7 +135,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ("fund = 3", r"fund: a table, not 3"),
         ("policy = 3", r"policy: tables, each under \[\[policy\]\], not 3"),
         ("[[policy]]\npreset = 'esme'", r"\[\[policy\]\] 1 preset: one of seed, esma, none, not"),
-        ("[[policy]]\nname = ''", r"\[\[policy\]\] 1 name: a text that is not empty"),
+        ("[[policy]]\nname = ''", r"\[\[policy\]\] 1 name: a text of one line that is not empty"),
         ("[[policy]]\nmax_leverage = 0", r"\[\[policy\]\] 1 max_leverage: a whole number from 1"),
         ("[[policy]]\nliquidation_threshold = 6", r"liquidation_threshold: the lab goes up to 5"),
         ("[[policy]]\ncadence = 0", r"\[\[policy\]\] 1 cadence: a whole number from 1 to 100000"),

@@ -173,7 +173,7 @@ def test_a_file_has_accounts_in_their_order_and_an_entry_a_row(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
-        (",beginner,1,BTCUSDT,long,1,5,2025-10-10", "account: a name, not nothing"),
+        (",beginner,1,BTCUSDT,long,1,5,2025-10-10", "account: a name of one line"),
         ("b,expert,1,BTCUSDT,long,1,5,2025-10-10", "tier: one of beginner, intermediate, advanced"),
         ("b,beginner,x,BTCUSDT,long,1,5,2025-10-10", "balance: USDT from 0 to 9,000,000,000"),
         ("b,beginner,-1,BTCUSDT,long,1,5,2025-10-10", "balance: USDT from 0 to 9,000,000,000"),
