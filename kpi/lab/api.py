@@ -227,10 +227,14 @@ class CellListView(generics.ListAPIView[LabStudyCell]):
         rows = self.get_queryset().order_by("ordinal").iterator(chunk_size=100)
         return StreamingHttpResponse(as_csv(rows), content_type="text/csv; charset=utf-8")
 
-    def handle_exception(self, exc: Exception) -> Response:
-        """Say an error in JSON, whatever was asked for."""
-        self.request.accepted_renderer = JSONRenderer()
-        return super().handle_exception(exc)
+    def finalize_response(
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Write all but the lines of CSV in JSON, whatever was asked for: errors, OPTIONS."""
+        if not response.streaming:
+            request.accepted_renderer = JSONRenderer()
+            request.accepted_media_type = JSONRenderer.media_type
+        return super().finalize_response(request, response, *args, **kwargs)  # type: ignore[arg-type]
 
     def get_queryset(self) -> QuerySet[LabStudyCell]:
         return places_of(get_study(study_id=self.kwargs["study_id"]))

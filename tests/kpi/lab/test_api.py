@@ -95,3 +95,21 @@ def test_cells_are_one_csv(regulator: ApiClient) -> None:
         assert [row["policy"] for row in rows] == ["seed", "esma", "none"] * 2
         assert {row["bad_debt"][-2:] for row in rows} == {".5"}
     assert regulator.get(f"/lab/studies/{stored.pk}/cells?format=xml").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "accept", "status"),
+    [
+        ("options", "?format=csv", "*/*", 200),
+        ("options", "", "text/csv", 200),
+        ("get", "", "text/html", 406),
+        ("post", "?format=csv", "*/*", 403),
+    ],
+)
+def test_all_else_of_cells_is_said_in_json(
+    regulator: ApiClient, method: str, query: str, accept: str, status: int
+) -> None:
+    path = f"/lab/studies/{store().pk}/cells{query}"
+    answer = getattr(regulator, method)(path, HTTP_ACCEPT=accept)
+    assert answer.status_code == status
+    assert answer.json()
