@@ -22,7 +22,7 @@ RANGED: Final = ("shortfall", "bad_debt")
 
 def key_figures(findings: Findings) -> Table:
     """Return the means over the seeds by policy; what candles make is a range over variants."""
-    rows: list[Sequence[str]] = [("Mean over the seeds", *findings.policies)]
+    rows: list[Sequence[str]] = [(f"Mean over the seeds, {findings.main}", *findings.policies)]
     for metric in (METRICS[name] for name in KEY_METRICS):
         ranged = metric.name in RANGED and len(findings.variants) > 1
         say = _range if ranged else _mean
