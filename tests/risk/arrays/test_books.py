@@ -83,6 +83,14 @@ def test_a_notional_is_held_against_the_range_at_the_marks_asked_for() -> None:
             book.exposure(np.array(beyond))
 
 
+def test_what_64_bits_do_not_hold_is_refused() -> None:
+    book = replace(lone(HUGE), lots=np.array([[80_000_000_000], [0]]))
+    with pytest.raises(OutOfRange, match="notional is above 9,000,000,000 USDT"):
+        book.exposure(np.array([2**40, 1]))
+    with pytest.raises(OutOfRange, match="A lot is worth more than 9,000,000,000 USDT"):
+        lone(HUGE).exposure(np.array([2**60, 1]))
+
+
 def test_one_wide_account_of_each_instrument_is_in_range() -> None:
     """Each alone is within it, though the widest of both together are not."""
     book = Book.empty(Instruments.of(HUGE.listed), np.zeros(2, np.int8), np.zeros(2, np.int64))
