@@ -240,8 +240,11 @@ class Command(BaseCommand):
 
 def shape(study: Study) -> str:
     counts = (study.policies, study.seeds, study.variants)
-    names = ("policies", "seeds", "variants")
-    return " × ".join(f"{len(some)} {name}" for some, name in zip(counts, names, strict=True))
+    names = ("policy", "policies"), ("seed", "seeds"), ("variant", "variants")
+    return " × ".join(
+        f"{len(some)} {one if len(some) == 1 else many}"
+        for some, (one, many) in zip(counts, names, strict=True)
+    )
 
 
 def bar(before: Progress) -> Any:
@@ -274,8 +277,9 @@ def must_be_done(stored: LabStudy, now: Progress) -> None:
 
 
 def lines_of(comparison: Any) -> Iterator[str]:
-    """Yield a line for each difference of the metrics that people ask for first."""
-    main = comparison["variants"][0]
+    """Yield what the lines say, then one for each metric that people ask for first and policy."""
+    main, baseline = comparison["variants"][0], comparison["baseline"]
+    yield f"Mean differences to {baseline} [95 % interval], p (Holm); prices read as: {main}."
     for one in comparison["differences"]:
         if one["metric"] in OFFERED and one["variant"] == main:
             metric = METRICS[one["metric"]]

@@ -55,7 +55,7 @@ def test_cells_are_the_same_with_one_process_and_two(study: Written) -> None:
 def test_a_study_is_listed_shown_and_its_events_printed(study: Written, tmp_path: Path) -> None:
     path = study(seeds=1)
     assert "No study yet" in lab("list")
-    assert "3 cells" in lab("check", path)
+    assert "3 policies × 1 seed × 1 variant, 3 cells" in lab("check", path)
     written = lab("run", path, "--processes", "1", "--out", tmp_path / "out")
     assert str(tmp_path / "out" / "report.html") in written
     assert (tmp_path / "out" / "cells.parquet").exists()
@@ -63,7 +63,9 @@ def test_a_study_is_listed_shown_and_its_events_printed(study: Written, tmp_path
     shown = lab("show", path)
     assert "3 of 3 cells done" in shown
     assert "seed (baseline)" in shown
-    assert "Liquidated notional" in lab("compare", "crash")
+    compared = lab("compare", "crash")
+    assert "Mean differences to seed [95 % interval], p (Holm); prices read as: ohlc." in compared
+    assert "Liquidated notional" in compared
     assert "cells.csv" in lab("export", "crash", "--out", tmp_path / "tables")
     assert "report.html" in lab("report", "crash", "--out", tmp_path / "again")
     header, *rows = lab("events", path, "--policy", "none").splitlines()
