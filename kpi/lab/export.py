@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kpi.lab.compare import Comparison, Metrics
+from kpi.lab.errors import LabError
 from kpi.lab.extra import needs_the_extra
 from kpi.lab.metrics import METRICS
 from market.kernel.console.exports import harmless
@@ -33,7 +34,7 @@ Results = Mapping[tuple[str, int, str], Metrics]
 def export(results: Results, comparison: Comparison, out: Path) -> list[Path]:
     """Write cells.csv, comparison.csv and cells.parquet into a directory; return their paths.
 
-    Raises LabNotInstalled before anything is written.
+    Raises LabNotInstalled before anything is written, and LabError or OSError on a full disk.
     """
     with needs_the_extra():
         import duckdb
@@ -44,9 +45,13 @@ def export(results: Results, comparison: Comparison, out: Path) -> list[Path]:
     _write(cells, (*PLACE, *METRICS), _cells(results))
     _write(differences, DIFFERENCES, _differences(comparison))
     columns = [list(map(_text, column)) for column in zip(*_cells(results), strict=True)]
-    with duckdb.connect() as database:
-        table = database.sql(CELLS, params=columns or [[]] * len(TYPES))
-        table.write_parquet(str(parquet))
+    try:
+        with duckdb.connect() as database:
+            table = database.sql(CELLS, params=columns or [[]] * len(TYPES))
+            table.write_parquet(str(parquet))
+    except duckdb.IOException as error:
+        why = str(error).splitlines()[0]
+        raise LabError(f"{parquet} cannot be written: {why}") from error
     return [cells, differences, parquet]
 
 

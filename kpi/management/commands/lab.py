@@ -83,7 +83,10 @@ class Command(BaseCommand):
         except ExchangeError as error:
             raise CommandError(error.detail) from error
         except OSError as error:
-            raise CommandError(f"{error.filename or 'A file'}: {error.strerror}.") from error
+            file = error.filename or options.get("out") or "A file"
+            raise CommandError(f"{file}: {error.strerror}.") from error
+        except DatabaseError as error:
+            raise CommandError(f"The database: {first_line(error)}.") from error
 
     def do_check(self, study: str, tapes: Sequence[str] = (), **_: Any) -> None:
         asked = asked_study(study, tapes)
@@ -118,7 +121,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             raise CommandError(left(stored, "Stopped"), returncode=130) from None
         except DatabaseError as error:
-            reason = f"The database took no more ({str(error).strip().splitlines()[0]})"
+            reason = f"The database took no more ({first_line(error)})"
             raise CommandError(f"{reason}. lab resume computes what is missing.") from error
         now = progress_of(stored)
         self.say(
@@ -255,6 +258,10 @@ def bar(before: Progress) -> Any:
 def done(now: Progress, before: Progress, shown: Any) -> int:
     """Return how many cells were done or failed since the bar was moved last."""
     return now.done + now.failed - before.done - int(shown.n)
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def last_line(error: str) -> str:

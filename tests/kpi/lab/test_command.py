@@ -140,3 +140,12 @@ def test_no_name_among_events_is_a_formula(tmp_path: Path) -> None:
     assert row.endswith(
         "30.00000000,-10.00000000,20.00000000,0.00000000,10.00000000,0.00000000,0.00000000"
     )
+
+
+def test_a_disk_that_takes_no_table_is_told_in_one_line(study: Written, tmp_path: Path) -> None:
+    path, out = study(seeds=1), tmp_path / "out"
+    lab("run", path, "--processes", "1")
+    (out / "cells.parquet").mkdir(parents=True)
+    with pytest.raises(CommandError, match=r"^\S*cells.parquet cannot be written: ") as refusal:
+        lab("export", path, "--out", out)
+    assert "\n" not in str(refusal.value)

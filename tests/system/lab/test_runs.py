@@ -80,3 +80,10 @@ def test_a_killed_process_of_a_run_costs_one_cell(lab: Lab, study: Written) -> N
     assert "1 cells failed" in said(run, status=1)
     assert len(digests()) == 11
     assert "11 done already, 1 to compute" in said(lab("resume", path))
+
+
+def test_a_database_that_is_gone_is_told_in_one_line(lab: Lab, study: Written) -> None:
+    for arguments in (("list",), ("run", study())):
+        told = said(lab(*arguments, DATABASE_URL="postgresql://127.0.0.1:1/none"), status=1)
+        assert told.splitlines()[-1].startswith("CommandError: The database: "), told
+        assert "Traceback" not in told
