@@ -19,7 +19,9 @@ TURNS: Final = 3
 STUDY: Final = """
 name = "bench"
 seeds = [1]
-fund = 1000000
+
+[fund]
+opening = 1000000
 
 [tape]
 kind = "crash"
@@ -64,9 +66,9 @@ def measure(stage: Stage) -> list[Figure]:
 def seconds(accounts: int, bars: int, *, policies: int) -> float:
     """Return the processor seconds of all cells of a study with so many policies."""
     # numpy is in the lab's lock, and only this part needs it.
-    from kpi.lab.canonical import cells
-    from kpi.lab.cells import Computer
-    from kpi.lab.config import read_study
+    from kpi.lab.cells.computing import Computer
+    from kpi.lab.inputs.canonical import cells
+    from kpi.lab.inputs.config import read_study
 
     text = STUDY.format(bars=bars, accounts=accounts)
     text += "".join(POLICY.format(name=f"p{n}", leverage=5 * (n + 1)) for n in range(policies))
