@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kpi.lab.config import read_study
 from kpi.lab.errors import LabError
-from kpi.lab.exchange_book import take_book
+from kpi.lab.inputs.config import read_study
+from kpi.lab.inputs.exchange_book import take_book
+from kpi.lab.inputs.specs import Study
 from kpi.lab.models import LabStudy
 from kpi.lab.runs import study_again
 from kpi.lab.selectors import find_study
-from kpi.lab.specs import Study
 
 
 def asked_study(named: str, tapes: Sequence[str]) -> Study:

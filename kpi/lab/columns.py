@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from kpi.lab.metrics import METRICS
+from kpi.lab.cells.metrics import METRICS
 from kpi.lab.models import LabStudyCell
 from market.kernel.console.exports import harmless
 

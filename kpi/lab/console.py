@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from django.urls import reverse
 
-from kpi.lab.calibration import PUBLISHED
-from kpi.lab.metrics import METRICS, Metric
+from kpi.lab.answers.calibration import PUBLISHED
+from kpi.lab.cells.metrics import METRICS, Metric
 from kpi.lab.models import LabStudy
 from kpi.lab.policies import Change, changes_of, policy_names, policy_of, values_of
 from kpi.lab.selectors import answer_of, places_of, progress_of, series_of

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
+from kpi.lab.cells.crew import computer_of
 from kpi.lab.claims import this_process
-from kpi.lab.config import cells
-from kpi.lab.crew import computer_of
+from kpi.lab.inputs.config import cells
+from kpi.lab.inputs.specs import CellPlan, Study
 from kpi.lab.models import LabStudy
 from kpi.lab.runs import conclude, study_again
 from kpi.lab.selectors import Progress, get_study, progress_of
 from kpi.lab.services import Near, claim_cell, fail_cell, finish_cell, requeue_cells
-from kpi.lab.specs import CellPlan, Study
 from market.kernel.errors import ExchangeError
 from market.kernel.jobs import send_job
 

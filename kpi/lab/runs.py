@@ -4,13 +4,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from kpi.lab.canonical import sha256, study_text
+from kpi.lab.answers.compare import compare
+from kpi.lab.cells.crew import Answer, Crew, Hand, computer_of
 from kpi.lab.claims import this_process
-from kpi.lab.compare import compare
-from kpi.lab.config import cells, study_of
-from kpi.lab.crew import Answer, Crew, Hand, computer_of
 from kpi.lab.errors import LabError
 from kpi.lab.extra import needs_the_extra
+from kpi.lab.inputs.canonical import sha256, study_text
+from kpi.lab.inputs.config import cells, study_of
+from kpi.lab.inputs.specs import CellPlan, Study
 from kpi.lab.models import LabCell, LabStudy
 from kpi.lab.selectors import digests_of, results_of
 from kpi.lab.services import (
@@ -21,7 +22,6 @@ from kpi.lab.services import (
     release_cells,
     store_answer,
 )
-from kpi.lab.specs import CellPlan, Study
 
 #: What a quick run of a study is content with.
 QUICK_ACCOUNTS: Final = 2_000
@@ -60,7 +60,7 @@ def study_again(stored: LabStudy) -> Study:
 def inputs_of(study: Study) -> list[tuple[Any, Any]]:
     """Return variants and tapes, once all that a study reads is read. Raises LabError."""
     with needs_the_extra():
-        from kpi.lab.inputs import read_inputs
+        from kpi.lab.inputs.checked import read_inputs
     return [*read_inputs(study)]
 
 
@@ -111,7 +111,7 @@ def keep(cell: LabCell, answer: Answer, tell: Tell) -> None:
 def conclude(stored: LabStudy, study: Study) -> None:
     """Store the answer that the finished cells give, and the manifest. Raises LabNotInstalled."""
     with needs_the_extra():
-        from kpi.lab.manifest import manifest
+        from kpi.lab.inputs.manifest import manifest
     store_answer(
         study=stored,
         comparison=compare(study, results_of(stored)),

@@ -7,7 +7,7 @@ from typing import Any, Final
 from django.db.models import Count, FloatField, Q, QuerySet, Sum
 from django.db.models.functions import Coalesce
 
-from kpi.lab.answer import answer_sentence
+from kpi.lab.answers.answer import answer_sentence
 from kpi.lab.models import CellState, LabCell, LabStudy, LabStudyCell
 from market.kernel.errors import NotFound
 

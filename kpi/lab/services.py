@@ -11,8 +11,8 @@ from django.utils import timezone
 from accounts.models import User
 from kpi.lab.claims import LASTS, is_gone
 from kpi.lab.errors import LabError
+from kpi.lab.inputs.specs import CellPlan, LabPolicy, Study
 from kpi.lab.models import CellState, LabCell, LabStudy, LabStudyCell
-from kpi.lab.specs import CellPlan, LabPolicy, Study
 
 #: Of an error, which may be a whole traceback, its end is kept.
 LONGEST_ERROR: Final = 4_000

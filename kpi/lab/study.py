@@ -20,8 +20,8 @@ if not apps.ready:
 from kpi.lab import runs
 from kpi.lab.asked import asked_study
 from kpi.lab.columns import cell_row
-from kpi.lab.config import cells
 from kpi.lab.extra import needs_the_extra
+from kpi.lab.inputs.config import cells
 from kpi.lab.models import LabStudy
 from kpi.lab.selectors import answer_of, places_of, progress_of
 from kpi.lab.services import requeue_cells, store_study

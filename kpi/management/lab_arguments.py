@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
-from kpi.lab.config import SEED
+from kpi.lab.inputs.config import SEED
 from market.candle_files import parse_time
 
 MOST_PROCESSES: Final = 64

@@ -13,14 +13,15 @@ from django.db import DatabaseError
 from tqdm import tqdm
 
 from kpi.lab import queue, runs
+from kpi.lab.answers.export import export
+from kpi.lab.answers.report import report
 from kpi.lab.asked import asked_study, stored_study
-from kpi.lab.config import cells
+from kpi.lab.cells.metrics import METRICS
 from kpi.lab.console import OFFERED, said
-from kpi.lab.export import export
 from kpi.lab.extra import needs_the_extra
-from kpi.lab.metrics import METRICS
+from kpi.lab.inputs.config import cells
+from kpi.lab.inputs.specs import Study
 from kpi.lab.models import LabCell, LabStudy
-from kpi.lab.report import report
 from kpi.lab.selectors import (
     Progress,
     answer_of,
@@ -31,7 +32,6 @@ from kpi.lab.selectors import (
     series_of,
 )
 from kpi.lab.services import requeue_cells, store_study
-from kpi.lab.specs import Study
 from kpi.management.lab_arguments import add_run_arguments, add_verify_arguments, seed_of
 from market.kernel.console.exports import harmless
 from market.kernel.errors import ExchangeError
@@ -212,7 +212,7 @@ class Command(BaseCommand):
         self, study: str, tapes: Sequence[str], policy: str | None, seed: int | None, **_: Any
     ) -> None:
         with needs_the_extra():
-            from kpi.lab.cells import EVENT_COLUMNS, events
+            from kpi.lab.cells.computing import EVENT_COLUMNS, events
         asked = asked_study(study, tapes)
         names = [one.name for one in asked.policies]
         if policy is not None and policy not in names:
@@ -226,7 +226,7 @@ class Command(BaseCommand):
 
     def do_verify(self, study: str, tapes: Sequence[str], **options: Any) -> None:
         with needs_the_extra():
-            from kpi.lab.verify import verify
+            from kpi.lab.verification.verify import verify
         asked = asked_study(study, tapes)
         names = ("accounts", "start", "end", "policy", "seed", "threshold")
         try:

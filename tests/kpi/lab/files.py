@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from kpi.lab.config import Study, read_study
+from kpi.lab.inputs.config import Study, read_study
 
 HEADER = "open_time,open,high,low,close,volume"
 START = datetime(2025, 10, 10, tzinfo=UTC)

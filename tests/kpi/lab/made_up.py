@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import numpy as np
 
-from kpi.lab.accounts import Entries, Population
-from kpi.lab.tape import Tape
+from kpi.lab.inputs.accounts import Entries, Population
+from kpi.lab.inputs.tape import Tape
 from risk.arrays.books import Instruments
 from risk.arrays.units import UNITS
 from risk.state import InstrumentState

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kpi.lab.measuring import measure
-from kpi.lab.outcome import Bars, Books, CloseOuts, Legs, Outcome, Sample
+from kpi.lab.cells.measuring import measure
+from kpi.lab.cells.outcome import Bars, Books, CloseOuts, Legs, Outcome, Sample
 
 HOURS = 36
 START = 1_760_000_400

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 
-from kpi.lab.accounts import Population
-from kpi.lab.specs import LabPolicy
-from kpi.lab.tape import Tape
+from kpi.lab.inputs.accounts import Population
+from kpi.lab.inputs.specs import LabPolicy
+from kpi.lab.inputs.tape import Tape
 from market.kernel.amounts import UNIT, ZERO
 from risk.arrays.units import amount
 from risk.closing import close_out, cover

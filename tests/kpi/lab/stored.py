@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from kpi.lab.models import LabStudy
-from kpi.lab.services import claim_cell, finish_cell, store_study
-from kpi.lab.specs import (
+from kpi.lab.inputs.specs import (
     CellPlan,
     ImpactSpec,
     LabPolicy,
@@ -17,6 +15,8 @@ from kpi.lab.specs import (
     TapeSpec,
     Variant,
 )
+from kpi.lab.models import LabStudy
+from kpi.lab.services import claim_cell, finish_cell, store_study
 from risk.policy import PRESETS
 
 NAMES = ("seed", "esma", "none")

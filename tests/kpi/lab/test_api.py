@@ -9,8 +9,8 @@ from django.contrib.auth.models import Group
 
 from accounts.access import REGULATORS
 from accounts.models import User
+from kpi.lab.answers.compare import compare
 from kpi.lab.columns import COLUMNS
-from kpi.lab.compare import compare
 from kpi.lab.models import LabStudy
 from kpi.lab.selectors import results_of
 from kpi.lab.services import store_answer

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from kpi.lab.errors import LONGEST_LINE, LabError, StudyError
-from kpi.lab.inputs import read_inputs
-from kpi.lab.population import make_population
+from kpi.lab.inputs.checked import read_inputs
+from kpi.lab.inputs.population import make_population
 from tests.kpi.lab.files import BARS, candle_rows, study_in, write_rows
 
 POPULATION = "account,tier,balance,symbol,side,size,leverage,entered_at"

@@ -13,12 +13,12 @@ from django.urls import reverse
 
 from accounts.models import User
 from kpi.audit.models import AuditRecord
-from kpi.lab.compare import compare
+from kpi.lab.answers.compare import compare
 from kpi.lab.console import said
+from kpi.lab.inputs.specs import LabPolicy, Study, Variant
 from kpi.lab.models import LabStudy
 from kpi.lab.selectors import results_of
 from kpi.lab.services import claim_cell, fail_cell, store_answer, store_study
-from kpi.lab.specs import LabPolicy, Study, Variant
 from risk.policy import PRESETS, policy_from
 from risk.selectors import policy_in_force
 from tests.console import Clerk, clerk, press, shown_field

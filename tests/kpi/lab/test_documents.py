@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from exchange_poc.settings import BASE_DIR
-from kpi.lab.config import SeedsSpec, cells, read_study
-from kpi.lab.keys import keys_of
-from kpi.lab.population_file import ENTERED, OWN
-from kpi.lab.specs import (
+from kpi.lab.inputs.config import SeedsSpec, cells, read_study
+from kpi.lab.inputs.keys import keys_of
+from kpi.lab.inputs.population_file import ENTERED, OWN
+from kpi.lab.inputs.specs import (
     CrashSpec,
     FundSpec,
     ImpactSpec,
@@ -20,7 +20,7 @@ from kpi.lab.specs import (
     TapeSpec,
     Variant,
 )
-from kpi.lab.sweeps import PolicySpec, SweepSpec
+from kpi.lab.inputs.sweeps import PolicySpec, SweepSpec
 from market.kernel.amounts import plain
 from risk.policy import NAMES
 from tests.kpi.lab.files import candle_file

@@ -13,12 +13,12 @@ from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import Account
-from kpi.lab.cells import Computer
-from kpi.lab.compare import compare
-from kpi.lab.config import cells, read_study
-from kpi.lab.manifest import manifest
+from kpi.lab.answers.compare import compare
+from kpi.lab.answers.report import report
+from kpi.lab.cells.computing import Computer
+from kpi.lab.inputs.config import cells, read_study
+from kpi.lab.inputs.manifest import manifest
 from kpi.lab.models import LabStudy
-from kpi.lab.report import report
 from kpi.services import record_heartbeat
 from risk.models import Position, PositionStatus
 from tests.system.browser.conftest import log_in, serve, set_staff_password

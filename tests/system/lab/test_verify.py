@@ -15,10 +15,10 @@ from django.db import connection
 
 from accounts.models import User
 from accounts.services import create_user
-from kpi.lab.config import Study, read_study
 from kpi.lab.errors import LabError
-from kpi.lab.scratch import NoScratchDatabase
-from kpi.lab.verify import verify
+from kpi.lab.inputs.config import Study, read_study
+from kpi.lab.verification.scratch import NoScratchDatabase
+from kpi.lab.verification.verify import verify
 from tests.kpi.lab.files import START, candle_file, write_rows
 from tests.system.lab.conftest import Lab, said
 

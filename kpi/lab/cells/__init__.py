@@ -1,0 +1,1 @@
+"""Cells: a population under one policy through a tape, and what is measured of it."""

@@ -1,0 +1,1 @@
+"""``lab verify``: the lab held against the real services, digit by digit."""
