@@ -10,6 +10,7 @@ from django.db import connection
 class Turn(IntEnum):
     """What is done by one at a time; the numbers name the locks within the database."""
 
+    MIGRATE = 7_200_001
     RENEW_BOUNDS = 7_266_001
     CHECK_LEDGER = 7_301_001
     SEAL_AUDIT = 7_301_002

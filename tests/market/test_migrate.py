@@ -5,6 +5,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 
+from market.management.commands import migrate
 from market.management.commands.migrate import foreign
 from market.models import MarketClock
 
@@ -44,3 +45,14 @@ def test_a_migration_of_ours_that_is_unknown_tells_another_version(
     applied: set[tuple[str, str]], said: str
 ) -> None:
     assert (said in foreign(applied, known=OURS)) if said else foreign(applied, known=OURS) == ""
+
+
+@pytest.mark.django_db
+def test_two_migrate_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "PATIENCE", "200ms")
+    with (
+        migrate.one_after_the_other(connection),
+        pytest.raises(CommandError, match="Another migrate has this database"),
+    ):
+        call_command("migrate")
+    call_command("migrate", "--plan")
