@@ -14,10 +14,13 @@ MOST_PROCESSES: Final = 64
 PATIENCE: Final = 3600
 
 
-def add_run_arguments(parser: ArgumentParser) -> None:
+def add_processes_argument(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--processes", type=process_count, default=2, help="Processes that compute (2)."
     )
+
+
+def add_run_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--celery", action="store_true", help="Let workers of the queue lab do it.")
     parser.add_argument(
         "--wait", type=int, default=PATIENCE, help=f"With --celery: seconds at most ({PATIENCE})."

@@ -33,11 +33,7 @@ def workers(environment: dict[str, str]) -> Iterator[Workers]:
 
     def start(count: int) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "celery", "--quiet", "-A", "exchange_poc", "worker"),
-                *("--queues", "lab", "--hostname", "lab@%h", "--without-mingle"),
-                *("--pool", "prefork", "--concurrency", str(count)),
-            ],
+            [sys.executable, "manage.py", "lab", "work", "--processes", str(count)],
             cwd=PROJECT_ROOT,
             env=environment,
             text=True,
