@@ -66,6 +66,11 @@ def owed(findings: Findings, policy: str, variant: str) -> str:
     return " / ".join(figure(mean, "USDT") for mean in means)
 
 
+def chance(p: str) -> str:
+    """Write how likely a difference is by chance alone."""
+    return f"{Decimal(p):.4f}"
+
+
 def signed(value: Decimal | str, unit: str) -> str:
     """Write a difference, which says its sign unless it is 0."""
     sign = "+" if Decimal(value) > 0 else ""

@@ -1,10 +1,12 @@
 """``lab``: run studies of the policy lab, look at them, write their reports and events."""
 
 import csv
+import os
 import sys
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +16,11 @@ from tqdm import tqdm
 
 from kpi.lab import queue, runs
 from kpi.lab.answers.export import export
+from kpi.lab.answers.findings import Findings, chance, figure
 from kpi.lab.answers.report import report
 from kpi.lab.asked import asked_study, stored_study
 from kpi.lab.cells.metrics import METRICS
-from kpi.lab.console import OFFERED, said
+from kpi.lab.console import OFFERED
 from kpi.lab.extra import needs_the_extra
 from kpi.lab.inputs.config import cells
 from kpi.lab.inputs.specs import Study
@@ -32,7 +35,13 @@ from kpi.lab.selectors import (
     series_of,
 )
 from kpi.lab.services import requeue_cells, store_study
-from kpi.management.lab_arguments import add_run_arguments, add_verify_arguments, seed_of
+from kpi.management.lab_arguments import (
+    add_processes_argument,
+    add_run_arguments,
+    add_verify_arguments,
+    seed_of,
+)
+from kpi.management.lab_worker import work
 from market.kernel.console.exports import harmless
 from market.kernel.errors import ExchangeError
 
@@ -43,6 +52,7 @@ MOST_LISTED: Final = 50
 VERBS: Final = {
     "check": "Read a study and its tapes, and say what would be computed.",
     "run": "Compute the cells of a study that nobody has computed yet, then its answer.",
+    "work": "Compute cells that `lab run --celery` has queued, until Ctrl-C.",
     "resume": "The same for a stored study; computes only what is missing.",
     "list": "List the stored studies, the newest first.",
     "show": "Show a stored study: its cells, its answer, why a cell failed.",
@@ -61,11 +71,13 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
         parsers = {verb: verbs.add_parser(verb, help=text) for verb, text in VERBS.items()}
-        for verb in set(VERBS) - {"list"}:
+        for verb in set(VERBS) - {"list", "work"}:
             parsers[verb].add_argument("study", metavar="STUDY", help=NAMED)
             parsers[verb].add_argument(
                 "tapes", nargs="*", metavar="SYMBOL=FILE", help="Candles besides the study's own."
             )
+        for verb in ("run", "resume", "work"):
+            add_processes_argument(parsers[verb])
         for verb in ("run", "resume"):
             add_run_arguments(parsers[verb])
         parsers["run"].add_argument("--quick", action="store_true", help="Few accounts and seeds.")
@@ -82,6 +94,9 @@ class Command(BaseCommand):
             getattr(self, f"do_{options['verb']}")(**options)
         except ExchangeError as error:
             raise CommandError(error.detail) from error
+        except BrokenPipeError:
+            # Whoever reads has had enough, as `head` has.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
             file = error.filename or options.get("out") or "A file"
             raise CommandError(f"{file}: {error.strerror}.") from error
@@ -98,6 +113,11 @@ class Command(BaseCommand):
     def do_run(self, study: str, tapes: Sequence[str], **options: Any) -> None:
         asked = asked_study(study, tapes)
         self.compute(runs.quick(asked) if options["quick"] else asked, **options)
+
+    def do_work(self, processes: int, **_: Any) -> None:
+        with needs_the_extra():
+            import kpi.lab.cells.computing  # noqa: F401
+        sys.exit(work(processes=processes))
 
     def do_resume(self, study: str, tapes: Sequence[str], **options: Any) -> None:
         asked = asked_study(study, tapes)
@@ -285,18 +305,17 @@ def must_be_done(stored: LabStudy, now: Progress) -> None:
 
 def lines_of(comparison: Any) -> Iterator[str]:
     """Yield what the lines say, then one for each metric that people ask for first and policy."""
-    main, baseline = comparison["variants"][0], comparison["baseline"]
-    yield f"Mean differences to {baseline} [95 % interval], p (Holm); prices read as: {main}."
-    for one in comparison["differences"]:
-        if one["metric"] in OFFERED and one["variant"] == main:
-            metric = METRICS[one["metric"]]
-            mean, low, high = (
-                said(one[name], metric.difference_unit) for name in ("mean", "low", "high")
-            )
-            yield (
-                f"{metric.title:<24} {one['policy']:<16} {mean} {metric.difference_unit} "
-                f"[{low}, {high}]  p {said(one['p_holm'], 'p')}"
-            )
+    findings = Findings(comparison)
+    yield (
+        f"Mean differences to {findings.baseline} [95 % interval], p (Holm); "
+        f"prices read as: {findings.main}."
+    )
+    for metric, policy in product(map(METRICS.__getitem__, OFFERED), findings.others):
+        if one := findings.difference(metric.name, policy):
+            unit = metric.difference_unit
+            mean, low, high = (figure(one[name], unit) for name in ("mean", "low", "high"))
+            title = f"{metric.title} ({metric.unit})"
+            yield f"{title:<34} {policy:<16} {mean} [{low}, {high}]  p {chance(one['p_holm'])}"
 
 
 def write_files(stored: LabStudy, asked: Study, out: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from django.urls import reverse
 from accounts.models import User
 from kpi.audit.models import AuditRecord
 from kpi.lab.answers.compare import compare
-from kpi.lab.console import said
+from kpi.lab.answers.findings import figure
 from kpi.lab.inputs.specs import LabPolicy, Study, Variant
 from kpi.lab.models import LabStudy
 from kpi.lab.selectors import results_of
@@ -121,7 +121,7 @@ def test_a_grid_has_a_heat_map(chief: Client) -> None:
     )
     comparison: Any = stored.comparison
     assert [text for _, cells in shown.rows for text, _ in cells] == [
-        said(one["mean"], "USDT")
+        figure(one["mean"], "USDT")
         for one in comparison["levels"]
         if (one["metric"], one["variant"]) == ("bad_debt", "ohlc")
     ]

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from kpi.lab.answers.findings import moment
 from kpi.lab.answers.report import plots
 from kpi.lab.answers.report.drawing import MOST_LINES
-from kpi.lab.answers.report.findings import moment
 from kpi.lab.answers.report.section import Material, Section, Table
 
 #: Rows of a table beside lines over time.

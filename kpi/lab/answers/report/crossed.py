@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
+from kpi.lab.answers.findings import figure, floats, owed
 from kpi.lab.answers.report import plots
-from kpi.lab.answers.report.findings import figure, floats, owed
 from kpi.lab.answers.report.section import Material, Section
 from kpi.lab.inputs.specs import LabPolicy
 from market.kernel.amounts import percent

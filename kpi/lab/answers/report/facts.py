@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from kpi.lab.answers.report.findings import NOTHING, Findings, figure
+from kpi.lab.answers.findings import NOTHING, Findings, figure
 from kpi.lab.answers.report.section import Table
 from kpi.lab.cells.metrics import METRICS
 from kpi.lab.inputs.keys import ASSUMPTION, keys_of

@@ -10,8 +10,8 @@ from django.template.loader import render_to_string
 
 from kpi.lab.answers.answer import answer_sentence
 from kpi.lab.answers.compare import Comparison
+from kpi.lab.answers.findings import Findings
 from kpi.lab.answers.report import facts
-from kpi.lab.answers.report.findings import Findings
 from kpi.lab.answers.report.section import Material, Series
 from kpi.lab.answers.report.sections import sections
 from kpi.lab.inputs.specs import Study

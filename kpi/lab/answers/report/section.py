@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kpi.lab.answers.report.findings import Findings
+from kpi.lab.answers.findings import Findings
 from kpi.lab.inputs.specs import Study
 
 Series = Mapping[str, Mapping[str, Any]]

@@ -1,15 +1,14 @@
 """The plots of a report in their order, and those that hold policies to one another."""
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from typing import Final
 
 from kpi.lab.answers.calibration import PUBLISHED
+from kpi.lab.answers.findings import Findings, chance, figure, floats, interval, owed, signed
 from kpi.lab.answers.report import plots
 from kpi.lab.answers.report.courses import fund, open_interest, prices
 from kpi.lab.answers.report.crossed import cadence, grid
 from kpi.lab.answers.report.drawing import MOST_LINES
-from kpi.lab.answers.report.findings import Findings, figure, floats, interval, owed, signed
 from kpi.lab.answers.report.section import Material, Section
 from kpi.lab.cells.metrics import LAR_MOVES, METRICS
 from risk.policy import TIERS
@@ -49,7 +48,7 @@ def answer(material: Material) -> Section | None:
                 one["policy"],
                 signed(one["mean"], metric.unit),
                 interval(one),
-                f"{Decimal(one['p_holm']):.4f}",
+                chance(one["p_holm"]),
                 str(one["n"]),
             )
             for one in ones
