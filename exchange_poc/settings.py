@@ -196,6 +196,7 @@ SPECTACULAR_SETTINGS = {
         "PositionStatusEnum": "risk.models.PositionStatus",
         "PartStatusEnum": "kpi.health.parts.PartStatus",
         "HealthStatusEnum": "kpi.health.parts.HealthStatus",
+        "LabStateEnum": "kpi.lab.models.CellState",
     },
 }
 

@@ -20,9 +20,6 @@ from market.kernel.api.listing import LIST_ERRORS
 from market.kernel.api.negotiation import SchemaNegotiation
 from market.kernel.api.schema import errors
 
-#: One word for a study: the most urgent state of its cells.
-STUDY_STATES: Final = [state.value for state in CellState]
-
 
 class PolicyFactsSerializer(serializers.Serializer[Any]):
     """A policy of a study, as it was when the study was stored."""
@@ -53,7 +50,11 @@ class StudySerializer(serializers.Serializer[LabStudy]):
     baseline = serializers.CharField(help_text="The policy that others are compared with.")
     policies = PolicyFactsSerializer(many=True)
     created_at = serializers.DateTimeField()
-    state = serializers.ChoiceField(choices=STUDY_STATES, source="progress.state")
+    state = serializers.ChoiceField(
+        choices=CellState.choices,
+        source="progress.state",
+        help_text="The most urgent state of its cells.",
+    )
     cells = ProgressSerializer(source="progress")
 
 
