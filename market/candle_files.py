@@ -5,7 +5,7 @@ begin with the columns read here, and count time in milliseconds, since 2025 in 
 """
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -23,6 +23,19 @@ PUBLIC_COLUMNS: Final = (*COLUMNS, "volume")
 LONGEST_NUMBER: Final = 100
 #: From here on a number of open_time means microseconds: as milliseconds it were the year 5138.
 FIRST_MICROSECONDS: Final = 10**14
+
+
+def files_by_symbol(arguments: Iterable[str]) -> dict[str, str]:
+    """Read SYMBOL=FILE, each symbol once. Raises ReplayError."""
+    files: dict[str, str] = {}
+    for argument in arguments:
+        symbol, _, name = argument.partition("=")
+        if not symbol or not name:
+            raise ReplayError(f"{argument!r} is not of the form SYMBOL=FILE.")
+        if symbol.upper() in files:
+            raise ReplayError(f"{symbol.upper()} is given twice; a symbol has one file.")
+        files[symbol.upper()] = name
+    return files
 
 
 @dataclass(frozen=True, slots=True)

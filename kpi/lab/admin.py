@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
@@ -13,8 +13,9 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from kpi.lab.console import comparison_context, described, study_context
-from kpi.lab.models import CellState, LabCell, LabStudy
+from kpi.lab.models import LabCell, LabStudy
 from kpi.lab.policies import changes_of, policy_names, put_in_force
+from kpi.lab.selectors import progress_in, with_counts
 from market.kernel.console.actions import link_action, row_action, row_of
 from market.kernel.console.figures import aligned, column, label_column, time_column
 from market.kernel.console.pages import LargeRecordAdmin, RecordAdmin
@@ -69,33 +70,18 @@ class LabStudyAdmin(RecordAdmin):
     actions_detail = ("comparison", "put_in_force")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LabStudy]:
-        def cells(*states: CellState) -> Count:
-            return Count("places__cell", filter=Q(places__cell__state__in=states), distinct=True)
-
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                cells=cells(*CellState),
-                done=cells(CellState.DONE),
-                running=cells(CellState.RUNNING),
-                failed=cells(CellState.FAILED),
-            )
-        )
+        return with_counts(super().get_queryset(request))
 
     @admin.display(description="State")
-    def state(self, study: Any) -> str:
-        if study.cells == study.done:
-            return "done"
-        if study.running:
-            return "running"
-        return "failed" if study.failed else "queued"
+    def state(self, study: LabStudy) -> str:
+        return progress_in(study).state
 
     state.label = STATE_LABELS  # type: ignore[attr-defined]
 
     @admin.display(description="Cells done")
-    def progress(self, study: Any) -> str:
-        return aligned(f"{study.done:,} of {study.cells:,}")
+    def progress(self, study: LabStudy) -> str:
+        now = progress_in(study)
+        return aligned(f"{now.done:,} of {now.total:,}")
 
     def change_view(
         self,

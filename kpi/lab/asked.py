@@ -10,6 +10,8 @@ from kpi.lab.inputs.specs import Study
 from kpi.lab.models import LabStudy
 from kpi.lab.runs import study_again
 from kpi.lab.selectors import find_study
+from market.candle_files import files_by_symbol
+from market.errors import ReplayError
 
 
 def asked_study(named: str, tapes: Sequence[str]) -> Study:
@@ -36,13 +38,8 @@ def is_file(named: str) -> bool:
 
 
 def tapes_of(arguments: Sequence[str]) -> dict[str, str]:
-    """Read SYMBOL=FILE, each symbol once."""
-    tapes: dict[str, str] = {}
-    for argument in arguments:
-        symbol, _, name = argument.partition("=")
-        if not symbol or not name:
-            raise LabError(f"{argument!r} is not of the form SYMBOL=FILE.")
-        if symbol.upper() in tapes:
-            raise LabError(f"{symbol.upper()} is given twice; a symbol has one file.")
-        tapes[symbol.upper()] = name
-    return tapes
+    """Return the files of SYMBOL=FILE. Raises LabError."""
+    try:
+        return files_by_symbol(arguments)
+    except ReplayError as error:
+        raise LabError(str(error)) from None

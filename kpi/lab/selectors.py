@@ -58,6 +58,23 @@ def progress_of(study: LabStudy) -> Progress:
     return Progress(**cells.aggregate(**counts()))
 
 
+def with_counts(studies: QuerySet[LabStudy]) -> QuerySet[LabStudy]:
+    """Annotate studies with what ``progress_in`` reads, so that lists sort and page by it."""
+    by_state = {
+        f"cells_{state.value}": Count(
+            "places__cell", filter=Q(places__cell__state=state), distinct=True
+        )
+        for state in CellState
+    }
+    return studies.annotate(**by_state)
+
+
+def progress_in(study: Any) -> Progress:
+    """Return how far a study of ``with_counts`` is; the processor seconds are not asked for."""
+    by_state = {state.value: getattr(study, f"cells_{state.value}") for state in CellState}
+    return Progress(**by_state, cpu_seconds=0.0)
+
+
 def progress_by_study(studies: list[LabStudy]) -> dict[int, Progress]:
     """Return how far each of some studies is, in one statement."""
     places = LabStudyCell.objects.filter(study__in=studies).order_by()

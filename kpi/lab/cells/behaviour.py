@@ -46,16 +46,16 @@ class Agents:
             entries.instrument[number],
         )
         self._is_exit = order < len(entries.row)
-        tier, wanted = population.tier[self._row], entries.leverage[number]
         self._is_sized = ~self._is_exit & (entries.lots[number] == 0)
-        used = np.minimum(wanted, rules.max_leverage[tier])
-        multiple = multiples(rules.max_leverage, stickiness)[tier, np.minimum(wanted, MOST_WANTED)]
-        self._wanted = entries.budget[number] // CUT * multiple
+        asked = wishes(population, rules, stickiness)
+        used, self._wanted = (column[number] for column in asked)
         self._most = MOST_TIED_UP * used
         self._lots = np.where(
             self._is_sized, np.where(entries.long[number], 1, -1), entries.lots[number]
         )
-        self._leverage = np.where(self._is_exit, 0, np.where(self._is_sized, used, wanted))
+        self._leverage = np.where(
+            self._is_exit, 0, np.where(self._is_sized, used, entries.leverage[number])
+        )
         self._start = np.searchsorted(bar[order], np.arange(bars + 1)).tolist()
 
     def orders(self, bar: int | None, book: Book, marks: Whole, stopped: Whole) -> Iterator[Orders]:
@@ -80,6 +80,14 @@ class Agents:
         if len(stopped):
             goes &= ~(is_exit & np.isin(rows, stopped))
         return keep(Orders(rows, instrument, lots, self._leverage[due], is_exit), goes)
+
+
+def wishes(population: Population, rules: Rules, stickiness: float) -> tuple[Whole, Whole]:
+    """Return what each entry sized by its budget asks for: leverage, and notional in units."""
+    entries, highest = population.entries, rules.max_leverage
+    tier, wanted = population.tier[entries.row], entries.leverage
+    multiple = multiples(highest, stickiness)[tier, np.minimum(wanted, MOST_WANTED)]
+    return np.minimum(wanted, highest[tier]), entries.budget // CUT * multiple
 
 
 def level(balance: Whole, share: Whole) -> Whole:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from kpi.lab.cells.behaviour import wishes
 from kpi.lab.errors import LabError
 from kpi.lab.inputs.population import Entries, Population, make_population
 from kpi.lab.inputs.specs import LabPolicy, Study
@@ -48,7 +49,8 @@ def trial_of(
         raise LabError("These accounts hold positions already; verify with ones that hold nothing.")
     cut = replace(study.tape, start=start or study.tape.start, end=end or study.tape.end)
     tape = read_tape(replace(study, tape=cut), variant)
-    population = of_fixed_orders(first_of(population, accounts), tape, Rules.of(policy.policy))
+    rules, stickiness = Rules.of(policy.policy), float(study.population.stickiness)
+    population = of_fixed_orders(first_of(population, accounts), tape, rules, stickiness)
     return Trial(study, policy, tape, population)
 
 
@@ -68,13 +70,15 @@ def first_of(population: Population, accounts: int) -> Population:
     )
 
 
-def of_fixed_orders(population: Population, tape: Tape, rules: Rules) -> Population:
+def of_fixed_orders(
+    population: Population, tape: Tape, rules: Rules, stickiness: float
+) -> Population:
     """Return accounts that only enter, each entry with its size, on this tape."""
     entries = population.entries
     entries = picked(entries, tape.step_at(entries.time) < len(tape.marks))
     marks = tape.marks[tape.step_at(entries.time), entries.instrument]
-    used = np.minimum(entries.leverage, rules.max_leverage[population.tier[entries.row]])
-    sized = entries.budget * used // (tape.instruments.unit[entries.instrument] * marks)
+    used, wanted = wishes(replace(population, entries=entries), rules, stickiness)
+    sized = wanted // (tape.instruments.unit[entries.instrument] * marks)
     fixed = entries.lots != 0
     lots = np.where(fixed, entries.lots, np.where(entries.long, sized, -sized))
     entries = replace(

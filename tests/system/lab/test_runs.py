@@ -3,28 +3,13 @@
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
 
 import psutil
-from django.db import connection
 
 from kpi.lab.models import CellState, LabCell
+from tests.kpi.lab.test_command import digests, forget
 from tests.system.deployment.processes import wait_for
 from tests.system.lab.conftest import Lab, Written, said
-
-
-def digests() -> Mapping[str, str]:
-    return dict(LabCell.objects.filter(state=CellState.DONE).values_list("key", "digest"))
-
-
-def forget() -> None:
-    """Delete what the lab keeps, past its guards."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SET session_replication_role = replica;"
-            "DELETE FROM kpi_labstudycell; DELETE FROM kpi_labstudy; DELETE FROM kpi_labcell;"
-            "SET session_replication_role = origin"
-        )
 
 
 def await_done(least: int, run: subprocess.Popen[str]) -> None:

@@ -2,12 +2,13 @@
 
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from market.candle_files import files_by_symbol
 from market.errors import ReplayError
 from market.kernel.errors import ExchangeError
 from market.selectors import get_instrument
@@ -40,7 +41,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            files = parse_files(options["files"])
+            named = files_by_symbol(options["files"])
+            files = {symbol: Path(name) for symbol, name in named.items()}
             symbols = {symbol: get_instrument(symbol=symbol).tick_size for symbol in files}
             check_files(files, tick_sizes=symbols)
             self.replay(merged_steps(files, path=options["path"]), options["interval"])
@@ -72,16 +74,3 @@ class Command(BaseCommand):
             self.stdout.write(f"{step.time:%Y-%m-%d %H:%M} {marks}")
         for line in lines:
             self.stdout.write(f"  {line}")
-
-
-def parse_files(arguments: Sequence[str]) -> dict[str, Path]:
-    """Read SYMBOL=FILE, each symbol once."""
-    files: dict[str, Path] = {}
-    for argument in arguments:
-        symbol, _, name = argument.partition("=")
-        if not symbol or not name:
-            raise CommandError(f"{argument!r} is not of the form SYMBOL=FILE.")
-        if symbol.upper() in files:
-            raise CommandError(f"{symbol.upper()} is given twice; a symbol has one file.")
-        files[symbol.upper()] = Path(name)
-    return files
