@@ -47,11 +47,26 @@ class Plain:
         people = self.population
         balances = [amount(balance) for balance in people.balance.tolist()]
         self.accounts = [AccountState(row, row, balance) for row, balance in enumerate(balances)]
+        self.fund_least = self.fund
         self.stop = [level(b, s) for b, s in zip(balances, people.stop.tolist(), strict=True)]
         self.top_up = [level(b, s) for b, s in zip(balances, people.top_up.tolist(), strict=True)]
         for step in range(len(self.tape.marks)):
             self.step(step)
         return self
+
+    def open_interest(self) -> list[tuple[int, int]]:
+        """Long and short lots by instrument."""
+        held = [
+            [
+                int(account.holding(one.id).quantity / one.lot_size)
+                for account in self.accounts
+                if one.id in account.positions
+            ]
+            for one in self.instruments
+        ]
+        return [
+            (sum(max(lots, 0) for lots in own), sum(max(-lots, 0) for lots in own)) for own in held
+        ]
 
     def step(self, step: int) -> None:
         self.mark(step)
@@ -60,6 +75,7 @@ class Plain:
             for row, account in enumerate(self.accounts):
                 if account.is_in_breach(self.limits(row).liquidation_threshold):
                     self.close_out(step, row)
+        self.fund_least = min(self.fund_least, self.fund)
         closings = [order for row in below for order in self.react(row)]
         bar = int(self.tape.bar[step])
         if step and self.tape.bar[step - 1] == bar:
