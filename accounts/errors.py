@@ -48,3 +48,16 @@ class AccountExists(Conflict):
 class AccountNotFound(NotFound):
     code = "account_not_found"
     detail = "This user has no account; staff can open one by issuing an API key."
+
+
+class InvalidPrefix(ExchangeError):
+    code = "invalid_prefix"
+    detail = "A prefix has up to 40 letters, digits and _ . - and begins with a letter."
+
+
+class TooManyTraders(ExchangeError):
+    code = "too_many_traders"
+
+
+class NameTaken(Conflict):
+    code = "name_taken"
