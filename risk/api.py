@@ -15,8 +15,10 @@ from market.kernel.api.listing import LIST_ERRORS, ListQuery, filter_by, query_o
 from market.kernel.api.schema import errors
 from market.kernel.snapshot import consistent_read
 from market.selectors import listed_as
+from risk.errors import PositionNotFound
+from risk.examples import POSITION_EXAMPLE
 from risk.models import Position, PositionStatus
-from risk.selectors import positions_of
+from risk.selectors import get_position, positions_of
 from risk.serializers import POSITION, STATEMENT, PositionSerializer, StatementSerializer
 from risk.statement import account_statement, position_lines
 
@@ -76,3 +78,23 @@ class PositionListView(generics.ListAPIView[Position]):
             time_field="opened_at",
             **query_of(self.request, PositionQuery),
         )
+
+
+class PositionView(APIView):
+    """One position, open or closed."""
+
+    @extend_schema(
+        operation_id="position",
+        summary="One position",
+        responses={
+            200: PositionSerializer,
+            **errors(401, 403, 429),
+            **errors(404, position_not_found=PositionNotFound.detail),
+        },
+        examples=[POSITION_EXAMPLE],
+    )
+    def get(self, request: Request, position_id: int) -> Response:
+        with consistent_read():
+            position = get_position(position_id=position_id, user_id=visible_user_id(request))
+            [line] = position_lines([position])
+        return Response(POSITION.to_representation(line))

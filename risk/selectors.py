@@ -15,9 +15,11 @@ from django.db.models.expressions import RawSQL
 
 from accounts.selectors import account_of
 from market.kernel.amounts import ZERO
+from market.kernel.errors import Forbidden
 from market.kernel.rows import as_array
 from market.kernel.snapshot import consistent_read
 from market.models import Instrument
+from risk.errors import PositionNotFound
 from risk.models import GlobalExposure, LeverageLimit, Position, PositionStatus, RiskPolicy
 from risk.policy import Policy, policy_of
 from risk.state import (
@@ -194,6 +196,19 @@ def positions_of(*, user_id: int | None) -> QuerySet[Position]:
     """Return positions, open and closed, of one user or (None) of all."""
     positions = Position.objects.select_related("account", "instrument")
     return positions if user_id is None else positions.filter(account=account_of(user_id))
+
+
+def get_position(*, position_id: int, user_id: int | None) -> Position:
+    """Return one position, for its owner or (``user_id`` None) for staff.
+
+    Raises PositionNotFound, Forbidden.
+    """
+    position = positions_of(user_id=None).filter(pk=position_id).first()
+    if position is None:
+        raise PositionNotFound
+    if user_id is not None and position.account.user_id != user_id:
+        raise Forbidden
+    return position
 
 
 def open_positions() -> QuerySet[Position]:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
+from risk.models import Position
 from tests.conftest import ApiClient
 from trading.models import Order
 
@@ -13,7 +14,8 @@ LISTS = ("/orders", "/trades", "/positions", "/liquidations")
 
 @pytest.fixture
 def theirs(victim: User, resting: Order) -> dict[str, int]:
-    return {"user": victim.pk, "order": resting.pk}
+    position = Position.objects.filter(account__user=victim).latest("id")
+    return {"user": victim.pk, "order": resting.pk, "position": position.pk}
 
 
 @pytest.mark.parametrize(
@@ -21,6 +23,7 @@ def theirs(victim: User, resting: Order) -> dict[str, int]:
     [
         ("get", "/account/{user}"),
         ("get", "/orders/{order}"),
+        ("get", "/positions/{position}"),
         ("post", "/orders/{order}/cancel"),
         ("post", "/orders/{order}/cancel?user_id={user}"),
     ],
@@ -67,6 +70,7 @@ def test_a_cursor_of_somebody_else_opens_nothing(
 def test_staff_read_but_do_not_trade_for_others(staff: ApiClient, theirs: dict[str, int]) -> None:
     assert staff.get("/account/{user}".format(**theirs)).status_code == 200
     assert staff.get("/orders/{order}".format(**theirs)).status_code == 200
+    assert staff.get("/positions/{position}".format(**theirs)).status_code == 200
     assert staff.post("/orders/{order}/cancel".format(**theirs)).status_code == 403
     order = {"user_id": theirs["user"], "symbol": "BTCUSDT", "side": "buy", "size": "0.01"}
     assert staff.post("/orders", order).status_code == 403
@@ -74,8 +78,8 @@ def test_staff_read_but_do_not_trade_for_others(staff: ApiClient, theirs: dict[s
 
 def test_an_id_of_nobody_is_refused(staff: ApiClient) -> None:
     for number in ("0", "999999", "9" * 19, "9" * 40):
-        assert staff.get(f"/orders/{number}").status_code == 404
-        assert staff.get(f"/account/{number}").status_code == 404
+        for path in (f"/orders/{number}", f"/account/{number}", f"/positions/{number}"):
+            assert staff.get(path).status_code == 404
         assert staff.post(f"/orders/{number}/cancel").status_code == 404
 
 

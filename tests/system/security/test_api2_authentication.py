@@ -43,6 +43,7 @@ PROTECTED = (
     ("get", "/orders/1"),
     ("post", "/orders/1/cancel"),
     ("get", "/positions"),
+    ("get", "/positions/1"),
     ("get", "/trades"),
 )
 
