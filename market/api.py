@@ -1,5 +1,8 @@
 """Prices, candles and instruments."""
 
+from typing import Final
+
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -7,18 +10,46 @@ from rest_framework.views import APIView
 
 from market.candles import candles
 from market.errors import NoPrice, UnknownSymbol
-from market.examples import CANDLE_EXAMPLE, INSTRUMENT_EXAMPLE, PRICE_EXAMPLE
+from market.examples import CANDLE_EXAMPLE, INSTRUMENT_EXAMPLE, PRICE_EXAMPLE, TIME_EXAMPLE
 from market.kernel.api.schema import errors
 from market.selectors import current_prices, instruments, priced_instrument
 from market.serializers import (
     CANDLE,
     INSTRUMENT,
     PRICE,
+    TIME,
     CandleQuery,
     CandleSerializer,
     InstrumentSerializer,
     PriceSerializer,
+    TimeSerializer,
 )
+
+#: No cache on the way may answer with an old time.
+NOT_KEPT: Final = {"Cache-Control": "no-store"}
+
+
+class TimeView(APIView):
+    """The exchange's clock.
+
+    Open and not limited, as exchanges have it: who is refused for a token that has expired, or
+    waits for a rate limit's end, finds out here whether their own clock is wrong. It costs less
+    than ``GET /health``: nothing is asked of the database or of Redis.
+    """
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+
+    @extend_schema(
+        operation_id="time",
+        summary="The exchange's time",
+        description="Needs no token and counts towards no limit.",
+        responses={200: TimeSerializer},
+        examples=[TIME_EXAMPLE],
+    )
+    def get(self, request: Request) -> Response:
+        return Response(TIME.to_representation(timezone.now()), headers=NOT_KEPT)
 
 
 class PriceView(APIView):

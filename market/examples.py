@@ -10,6 +10,9 @@ def answer(name: str, body: dict[str, Any]) -> OpenApiExample:
     return OpenApiExample(name, value=body, response_only=True, status_codes=["200"])
 
 
+TIME_EXAMPLE: Final = answer(
+    "time", {"time": "2026-01-05T12:00:00.250000Z", "epoch_ms": 1767614400250}
+)
 PRICE_EXAMPLE: Final = answer(
     "price",
     {

@@ -1,6 +1,7 @@
 """How prices and candles look on the wire."""
 
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from rest_framework import serializers
 
@@ -8,6 +9,18 @@ from market.candles import INTERVALS, Candle
 from market.kernel.api.answers import AnswerSerializer
 from market.kernel.api.fields import AmountField
 from market.models import Instrument, PriceOrigin
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class TimeSerializer(AnswerSerializer[datetime]):
+    """A moment, in two spellings."""
+
+    time = serializers.DateTimeField(source="*", help_text="ISO 8601, UTC.")
+    epoch_ms = serializers.SerializerMethodField(help_text="Milliseconds since 1970, UTC.")
+
+    def get_epoch_ms(self, moment: datetime) -> int:
+        return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
 class PriceSerializer(AnswerSerializer[Instrument]):
@@ -51,3 +64,4 @@ class CandleSerializer(AnswerSerializer[Candle]):
 
 #: One instance reads and writes every call: building the fields anew costs more than using them.
 PRICE, INSTRUMENT, CANDLE = PriceSerializer(), InstrumentSerializer(), CandleSerializer()
+TIME = TimeSerializer()

@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+import time_machine
 from django.utils import timezone
+from pytest_django import Settings
 
 from market.models import Instrument
 from market.services import list_instrument
@@ -36,6 +38,21 @@ def test_an_unknown_symbol_is_not_found(api: ApiClient, btc: Instrument, symbol:
 def test_without_a_token_nothing_is_told(anonymous: ApiClient, btc: Instrument) -> None:
     for path in ("prices", "price/BTCUSDT", "candles/BTCUSDT", "instruments"):
         assert anonymous.get(f"/market/{path}").status_code == 401
+
+
+def test_the_time_is_open_and_not_limited(anonymous: ApiClient, settings: Settings) -> None:
+    settings.API_RATE_LIMIT = settings.TOKEN_RATE_LIMIT = "1/m"
+    with time_machine.travel(datetime(2026, 1, 5, 12, 0, 0, 250_999, tzinfo=UTC), tick=False):
+        for _ in range(3):
+            answer = anonymous.get("/time")
+            assert answer.json() == {
+                "time": "2026-01-05T12:00:00.250999Z",
+                "epoch_ms": 1767614400250,
+            }
+    assert answer["Cache-Control"] == "no-store"
+    assert "X-RateLimit-Limit" not in answer
+    # Nor does it read a token, which may be the one that has expired.
+    assert anonymous.get("/time", headers={"Authorization": "Bearer stale"}).status_code == 200
 
 
 def test_candles_are_made_of_ticks(api: ApiClient, btc: Instrument) -> None:

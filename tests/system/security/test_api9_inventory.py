@@ -17,7 +17,7 @@ BESIDES = {
     "/docs": "reads the schema",
 }
 #: Calls that want no token.
-OPEN = {"/auth/token", "/health", "/metrics"}
+OPEN = {"/auth/token", "/health", "/metrics", "/time"}
 
 
 def routes(patterns: list[URLPattern | URLResolver], prefix: str = "/") -> Iterator[str]:
