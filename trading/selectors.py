@@ -3,9 +3,12 @@
 from datetime import datetime
 from typing import Final
 
-from django.db.models import Prefetch, QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import F, Prefetch, QuerySet
 
+from accounts.models import Account
 from accounts.selectors import account_of
+from market.kernel.endless import IsAnyOf
 from market.kernel.errors import Forbidden
 from market.selectors import listed_as
 from trading.errors import OrderNotFound
@@ -19,6 +22,18 @@ def orders_of(*, user_id: int | None) -> QuerySet[Order]:
     """Return orders with their account, of one user or (None) of all."""
     orders = Order.objects.select_related("account")
     return orders if user_id is None else orders.filter(account=account_of(user_id))
+
+
+def orders_named(client_order_id: str, *, user_id: int | None) -> QuerySet[Order]:
+    """Return the orders that were given a name: one of a user's at most, or (None) of anybody's.
+
+    Names are indexed by account: of all accounts each is looked into, however many orders it has.
+    """
+    named = orders_of(user_id=user_id).filter(client_order_id=client_order_id)
+    if user_id is not None:
+        return named
+    accounts = ArraySubquery(Account.objects.values("pk"))
+    return named.filter(IsAnyOf(F("account_id"), accounts))
 
 
 def get_order(*, order_id: int, user_id: int | None) -> Order:

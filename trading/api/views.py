@@ -44,6 +44,7 @@ from trading.selectors import (
     get_order,
     liquidations_in,
     liquidations_of,
+    orders_named,
     orders_of,
     trades_of,
 )
@@ -72,6 +73,9 @@ def read_ticket(request: Request, data: Any) -> Ticket:
 
 class OrderQuery(ListQuery):
     status = serializers.ChoiceField(choices=OrderStatus.choices, required=False)
+    client_order_id = serializers.CharField(
+        required=False, max_length=64, help_text="The name that the order was given."
+    )
 
 
 class OrderListView(generics.ListAPIView[Order]):
@@ -105,12 +109,10 @@ class OrderListView(generics.ListAPIView[Order]):
         return Response(PLACEMENT.to_representation(outcome.order), headers=headers)
 
     def get_queryset(self) -> QuerySet[Order]:
-        return filter_by(
-            orders_of(user_id=visible_user_id(self.request)),
-            symbol_field="symbol",
-            time_field="created_at",
-            **query_of(self.request, OrderQuery),
-        )
+        query, user_id = query_of(self.request, OrderQuery), visible_user_id(self.request)
+        name = query.pop("client_order_id", None)
+        rows = orders_named(name, user_id=user_id) if name else orders_of(user_id=user_id)
+        return filter_by(rows, symbol_field="symbol", time_field="created_at", **query)
 
 
 class OrderView(APIView):

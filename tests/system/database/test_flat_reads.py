@@ -159,8 +159,10 @@ def cost_of(act: Callable[[], Any], mode: str) -> Explained:
     return explained
 
 
-def read_account(api: ApiClient) -> None:
+def read(api: ApiClient) -> None:
     assert len(api.get("/account/me").json()["positions"]) == 2
+    for name, found in (("past-7", 1), ("unknown", 0)):
+        assert len(api.get(f"/orders?client_order_id={name}").json()["results"]) == found
 
 
 def place(api: ApiClient) -> None:
@@ -171,7 +173,7 @@ def place(api: ApiClient) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("act", [read_account, place])
+@pytest.mark.parametrize("act", [read, place])
 def test_a_long_history_costs_nothing(
     trader: User, client_of: ClientOf, act: Callable[[ApiClient], None], mode: str
 ) -> None:

@@ -272,6 +272,22 @@ def test_lists_are_filtered_and_paged(api: APIClient, user: User) -> None:
     assert api.get("/orders?cursor=garbage").json()["code"] == "invalid_cursor"
 
 
+def test_an_order_is_found_by_the_name_that_it_was_given(
+    api: APIClient, trader: Trader, client_of: ClientOf
+) -> None:
+    named = place(api, client_order_id="mine").json()["order"]
+    place(api, client_order_id="MINE")
+    other = trader("10000")
+    order(other, "buy", "0.1", client_order_id="mine")
+    assert api.get("/orders?client_order_id=mine").json()["results"] == [named]
+    assert api.get("/orders?client_order_id=mine&symbol=ETHUSDT").json()["results"] == []
+    assert api.get("/orders?client_order_id=yours").json()["results"] == []
+    assert api.get("/orders", {"client_order_id": "x" * 65}).json()["code"] == "validation_error"
+    User.objects.filter(pk=other.pk).update(is_staff=True)
+    found = client_of(other).get("/orders?client_order_id=mine").json()["results"]
+    assert {row["user_id"] for row in found} == {other.pk, named["user_id"]}
+
+
 def test_a_liquidation_is_told_to_its_owner(
     trader: Trader, client_of: ClientOf, marks: Marks
 ) -> None:
