@@ -9,7 +9,11 @@ from django.db import connection
 
 @pytest.fixture
 def environment(transactional_db: None) -> dict[str, str]:
-    """The environment of a process that works on the test's database, without rate limits."""
+    return environment_of_processes()
+
+
+def environment_of_processes() -> dict[str, str]:
+    """Return that of a process that works on the test's database, without rate limits."""
     at = connection.settings_dict
     login = quote(at["USER"]) + (f":{quote(at['PASSWORD'])}" if at["PASSWORD"] else "")
     return os.environ | {
