@@ -6,7 +6,7 @@ other orders of the moment, in the statement that books this one.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -14,6 +14,7 @@ from market.kernel.amounts import ZERO, is_valid_multiple, plain
 from risk.denials import Denial, deny
 from risk.execution import Execution, execute, is_affordable, reducible_size
 from risk.exposure import ExposureChange
+from risk.fills import Holding
 from risk.leverage import resolve_leverage
 from risk.margin import fee, notional, required_margin
 from risk.state import AccountState, InstrumentState, Limits, RiskState
@@ -21,7 +22,11 @@ from risk.state import AccountState, InstrumentState, Limits, RiskState
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a client asks for. ``price`` is the limit price, None for a market order."""
+    """What a client asks for. ``price`` is the limit price, None for a market order.
+
+    ``closes`` asks for the end of a position: its side and size are those of what is open when it
+    is decided, ``filled_in`` by then.
+    """
 
     symbol: str
     is_buy: bool
@@ -29,6 +34,13 @@ class Intent:
     price: Decimal | None = None
     leverage: int | None = None
     reduce_only: bool = False
+    closes: bool = False
+
+    def filled_in(self, holding: Holding) -> "Intent":
+        """Return what the intent asks of a holding."""
+        if not self.closes:
+            return self
+        return replace(self, is_buy=holding.quantity < 0, size=abs(holding.quantity))
 
     def signed(self, size: Decimal) -> Decimal:
         return size if self.is_buy else -size
@@ -126,7 +138,7 @@ def instrument_halted(order: Candidate) -> Denial | None:
 
 
 def invalid_size(order: Candidate) -> Denial | None:
-    if is_valid_multiple(order.intent.size, order.instrument.lot_size):
+    if order.intent.closes or is_valid_multiple(order.intent.size, order.instrument.lot_size):
         return None
     return deny("invalid_size", lot_size=plain(order.instrument.lot_size))
 
@@ -140,7 +152,8 @@ def invalid_price(order: Candidate) -> Denial | None:
 
 def below_min_notional(order: Candidate) -> Denial | None:
     price = order.mark_price if order.intent.price is None else order.intent.price
-    if notional(order.intent.size, price) >= order.instrument.min_notional:
+    reached = notional(order.intent.size, price) >= order.instrument.min_notional
+    if order.intent.closes or reached:
         return None
     return deny("below_min_notional", min_notional=plain(order.instrument.min_notional))
 

@@ -158,6 +158,11 @@ class RiskState:
     instrument: InstrumentState | None
     open_orders: int
 
+    @property
+    def holding(self) -> Holding:
+        """What the account has open in the instrument."""
+        return self.account.holding(self.instrument.id) if self.instrument else FLAT
+
 
 @dataclass(frozen=True, slots=True)
 class RiskSnapshot:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
+from market.kernel.amounts import ZERO
 from market.kernel.errors import ExchangeError
 from risk.engine import Intent
 from trading.models import Order, Venue
@@ -35,6 +36,16 @@ def place_orders(*, user_id: int, tickets: Sequence[Ticket]) -> list[Outcome]:
     if settings.EXCHANGE_VENUE == Venue.BINANCE_TESTNET:
         return place_at_venue(user_id=user_id, tickets=tickets)
     return placement.place_orders(user_id=user_id, tickets=tickets)
+
+
+def close_position(*, user_id: int, symbol: str, client_order_id: str | None = None) -> Placement:
+    """Close what a user has open in an instrument by a reduce-only market order of all of it.
+
+    What that is, is decided under the account's lock, so that nothing is opened the other way.
+    Answers and raises as ``place_order`` does; with nothing open the order is refused.
+    """
+    intent = Intent(symbol, is_buy=False, size=ZERO, reduce_only=True, closes=True)
+    return place_order(user_id=user_id, intent=intent, client_order_id=client_order_id)
 
 
 def cancel_order(*, order_id: int, user_id: int | None) -> Order:

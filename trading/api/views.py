@@ -39,7 +39,7 @@ from trading.errors import (
     OrderRejected,
 )
 from trading.models import Liquidation, Order, OrderStatus, Trade
-from trading.orders.tickets import Ticket
+from trading.orders.tickets import Outcome, Ticket
 from trading.selectors import (
     get_order,
     liquidations_in,
@@ -69,6 +69,16 @@ def read_ticket(request: Request, data: Any) -> Ticket:
     asked = ORDER_REQUEST.run_validation(data)
     must_be_owner(request, asked.get("user_id"))
     return ticket_of(asked)
+
+
+def answer_to(outcome: Outcome) -> Response:
+    """Return the answer to a placed order. Raises OrderRejected, or what became of it."""
+    if isinstance(outcome, ExchangeError):
+        raise outcome
+    headers = {REPLAYED: "true"} if outcome.replayed else {}
+    if outcome.denial is not None:
+        raise OrderRejected(outcome.denial, order_id=outcome.order.pk, headers=headers)
+    return Response(PLACEMENT.to_representation(outcome.order), headers=headers)
 
 
 class OrderQuery(ListQuery):
@@ -101,12 +111,7 @@ class OrderListView(generics.ListAPIView[Order]):
         limit_orders(request, orders=1)
         ticket = read_ticket(request, request.data)
         [outcome] = place_orders(user_id=caller(request).pk, tickets=[ticket])
-        if isinstance(outcome, ExchangeError):
-            raise outcome
-        headers = {REPLAYED: "true"} if outcome.replayed else {}
-        if outcome.denial is not None:
-            raise OrderRejected(outcome.denial, order_id=outcome.order.pk, headers=headers)
-        return Response(PLACEMENT.to_representation(outcome.order), headers=headers)
+        return answer_to(outcome)
 
     def get_queryset(self) -> QuerySet[Order]:
         query, user_id = query_of(self.request, OrderQuery), visible_user_id(self.request)

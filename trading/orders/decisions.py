@@ -84,10 +84,11 @@ class Decisions:
 
     def _place(self, ticket: Ticket, order_id: int) -> Placement:
         state = self.snapshot.facing(ticket.intent.symbol, self.changes.state, self.open_orders)
-        decision = self.intake.check(ticket.intent, state, self.changes.now)
+        intent = ticket.intent.filled_in(state.holding)
+        decision = self.intake.check(intent, state, self.changes.now)
         if isinstance(decision, Approval) and self._exceeds_threshold(decision, state):
             decision = deny("global_exposure_exceeded")
-        order = self._new_order(order_id, ticket, state.instrument)
+        order = self._new_order(order_id, ticket, intent, state.instrument)
         if isinstance(decision, Denial):
             refuse(order, decision)
             self.changes.add_order(order)
@@ -106,10 +107,9 @@ class Decisions:
         return self.changes.exposures.value + change > self.headroom
 
     def _new_order(
-        self, order_id: int, ticket: Ticket, instrument: InstrumentState | None
+        self, order_id: int, ticket: Ticket, intent: Intent, instrument: InstrumentState | None
     ) -> Order:
         """Return an order as asked for, neither accepted nor refused."""
-        intent = ticket.intent
         return Order(
             id=order_id,
             account=self.owner,

@@ -39,6 +39,8 @@ class Ticket:
         if self.client_order_id is None:
             return ""
         asked = asdict(self.intent)
+        if not self.intent.closes:
+            del asked["closes"]  # as before there was such an order
         if self.idle_price is not None:
             asked["idle_price"] = self.idle_price
         meant = {

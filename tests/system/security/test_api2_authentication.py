@@ -44,6 +44,7 @@ PROTECTED = (
     ("post", "/orders/1/cancel"),
     ("get", "/positions"),
     ("get", "/positions/1"),
+    ("post", "/positions/BTCUSDT/close"),
     ("get", "/trades"),
 )
 

@@ -1,12 +1,19 @@
-"""Positions over HTTP: one by its id."""
+"""Positions over HTTP: one by its id, and its end in one call."""
 
 from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from accounts.models import User
-from tests.trading.conftest import Trader, order
+from accounts.services import suspend_account
+from market.models import Instrument
+from risk.services import halt_trading
+from tests.trading.conftest import Marks, Trader, order, state_of
+from trading.models import Order
 
 ClientOf = Callable[[User], APIClient]
 
@@ -32,3 +39,115 @@ def test_a_position_is_found_by_its_id_open_and_closed(api: APIClient, user: Use
     for unknown in ("999999", "9" * 40):
         answer = api.get(f"/positions/{unknown}")
         assert (answer.status_code, answer.json()["code"]) == (404, "position_not_found")
+
+
+@pytest.mark.parametrize(("opened", "closes"), [("buy", "sell"), ("sell", "buy")])
+def test_a_position_is_closed_whole(
+    api: APIClient, user: User, marks: Marks, opened: str, closes: str
+) -> None:
+    order(user, opened, "0.1")
+    order(user, opened, "0.02", price="60000" if opened == "buy" else "70000")  # rests beside it
+    kept = order(user, "buy", "1", "ETHUSDT")
+    marks(BTCUSDT="65500")
+    answer = api.post("/positions/btcUSDT/close", {"user_id": user.pk}, format="json")
+    assert answer.status_code == 200
+    body = answer.json()
+    shown = body["order"]
+    assert api.get(f"/orders/{shown['order_id']}").json() == shown
+    assert shown == {
+        **shown,
+        "symbol": "BTCUSDT",
+        "side": closes,
+        "type": "market",
+        "size": "0.10000000",
+        "filled_size": "0.10000000",
+        "price": "65500.00000000",
+        "reduce_only": True,
+        "status": "FILLED",
+    }
+    assert body["required_margin"] == "0.00000000"
+    assert list(state_of(user).positions) == [kept.instrument_id]
+    [trade] = api.get("/trades?symbol=BTCUSDT").json()["results"][:1]
+    assert trade["realized_pnl"] == ("50.00000000" if opened == "buy" else "-50.00000000")
+
+
+def test_with_nothing_to_close_the_order_is_refused_and_stored(api: APIClient, user: User) -> None:
+    for path in ("BTCUSDT", "ethusdt"):
+        answer = api.post(f"/positions/{path}/close")
+        assert (answer.status_code, answer.json()["code"]) == (400, "reduce_only_rejected")
+    stored = api.get(f"/orders/{answer.json()['order_id']}").json()
+    assert (stored["status"], stored["reject_code"]) == ("REJECTED", "reduce_only_rejected")
+    assert (stored["symbol"], stored["size"]) == ("ETHUSDT", "0.00000000")
+
+
+def test_the_same_name_closes_once(api: APIClient, user: User) -> None:
+    order(user, "buy", "0.1")
+    named = {"client_order_id": "out"}
+    first = api.post("/positions/BTCUSDT/close", named, format="json")
+    order(user, "buy", "0.05")
+    again = api.post("/positions/btcusdt/close", named, format="json")
+    assert (again.json(), again["Idempotent-Replayed"]) == (first.json(), "true")
+    assert state_of(user).exposure == Decimal("3250")
+    for path, body in (
+        ("/positions/ETHUSDT/close", named),
+        ("/orders", {**named, "symbol": "BTCUSDT", "side": "sell", "size": "0.1"}),
+    ):
+        assert api.post(path, body, format="json").json()["code"] == "client_order_id_conflict"
+
+
+def test_dust_is_closed_though_no_order_may_be_so_small(
+    api: APIClient, user: User, marks: Marks
+) -> None:
+    order(user, "buy", "0.0001")
+    Instrument.objects.update(min_notional=100)
+    assert order(user, "sell", "0.0001", reduce_only=True).reject_code == "below_min_notional"
+    assert api.post("/positions/BTCUSDT/close").status_code == 200
+    assert state_of(user).positions == {}
+
+
+def test_what_stops_orders_stops_a_close(api: APIClient, user: User) -> None:
+    def refusal(symbol: str = "BTCUSDT") -> str:
+        answer = api.post(f"/positions/{symbol}/close")
+        assert answer.status_code == 400
+        stored = Order.objects.get(pk=answer.json()["order_id"])
+        assert stored.size == Decimal("0.1") or symbol == "NOSUCH"
+        return str(answer.json()["code"])
+
+    order(user, "buy", "0.1")
+    assert refusal("NOSUCH") == "unknown_symbol"
+    Instrument.objects.filter(symbol="BTCUSDT").update(halted=True)
+    assert refusal() == "instrument_halted"
+    suspend_account(account=user.account)
+    assert refusal() == "account_suspended"
+    Instrument.objects.update(marked_at=timezone.now() - timedelta(days=1))
+    assert refusal() == "stale_price"
+    halt_trading()
+    assert refusal() == "trading_halted"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("X" * 21, {}, "symbol"),
+        ("BTC%00", {}, "symbol"),
+        ("BTCUSDT", {"client_order_id": ""}, "client_order_id"),
+        ("BTCUSDT", {"user_id": "me"}, "user_id"),
+        ("BTCUSDT", [], "non_field_errors"),
+    ],
+)
+def test_an_invalid_close_names_the_field(
+    api: APIClient, path: str, body: object, field: str
+) -> None:
+    answer = api.post(f"/positions/{path}/close", body, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (400, "validation_error")
+    assert list(answer.json()["errors"]) == [field]
+    assert not Order.objects.exists()
+
+
+def test_nobody_closes_for_another(api: APIClient, trader: Trader) -> None:
+    other = trader("10000")
+    order(other, "buy", "0.1")
+    answer = api.post("/positions/BTCUSDT/close", {"user_id": other.pk}, format="json")
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
+    assert api.post("/positions/BTCUSDT/close").json()["code"] == "reduce_only_rejected"
+    assert state_of(other).exposure == 6500

@@ -32,7 +32,7 @@ from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.errors import ClientOrderIdConflict, OrderNotOpen
 from trading.liquidation.sweep import liquidate, sweep_liquidations
 from trading.models import Liquidation, Order, OrderStatus, Trade
-from trading.services import cancel_order, place_order
+from trading.services import cancel_order, close_position, place_order
 from trading.steps.by_hand import fixed_quotes
 from trading.steps.step import StepResult, run_market_step
 
@@ -450,6 +450,29 @@ def test_an_account_whose_fill_fails_does_not_shield_the_others(
     assert state_of(broken).reserved_margin == D("600")
     [filled] = marks(BTCUSDT="64000").ended_orders
     assert (filled.account_id, filled.average_price) == (broken.account.pk, D("60000"))
+
+
+def test_closes_beside_orders_open_nothing_the_other_way(
+    trader: Trader, together: Callable[..., list[Any]]
+) -> None:
+    """Whoever decided on what was open before the lock would sell the same twice."""
+    user = trader("100000")
+
+    def close() -> Order:
+        return close_position(user_id=user.pk, symbol="BTCUSDT").order
+
+    def buy() -> Order:
+        return order(user, "buy", "0.01")
+
+    orders = together([buy, close, close, buy, close] * 6)
+    sold = [done for done in orders if done.side == "sell"]
+    assert {done.reject_code for done in sold} <= {"", "reduce_only_rejected"}
+    bought = sum(done.size for done in orders if done.side == "buy")
+    left = sum(p.holding.quantity for p in state_of(user).positions.values())
+    assert sum(done.filled_size for done in sold) == bought - left
+    assert left >= 0
+    assert not Position.objects.filter(quantity__lt=0).exists()
+    assert all(done.filled_size == done.size for done in sold if not done.reject_code)
 
 
 def test_an_order_is_cancelled_once(trader: Trader, together: Callable[..., list[Any]]) -> None:

@@ -110,6 +110,15 @@ def test_known_names_are_answered_again_within_their_group(trader: Trader) -> No
     assert transactions() == 2
 
 
+def test_a_close_takes_what_is_open_by_its_turn(trader: Trader) -> None:
+    a, b = trader(), trader()
+    close = Place(a.pk, [Ticket(replace(BUY, size=D(0), reduce_only=True, closes=True))])
+    *_, whole, nothing = (placed(one) for one in group(buy(a), buy(b), buy(a), close, close))
+    assert (whole.status, whole.side, whole.size) == (OrderStatus.FILLED, "sell", D("0.2"))
+    assert (nothing.reject_code, nothing.size) == ("reduce_only_rejected", 0)
+    assert GlobalExposure.objects.get().total == 6500
+
+
 def test_cancels_and_orders_of_an_account_see_each_other(trader: Trader) -> None:
     a, b = trader(), trader()
     RiskPolicy.objects.update(max_open_orders=1)

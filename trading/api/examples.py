@@ -1,0 +1,31 @@
+"""Example answers of the trading endpoints, for the OpenAPI document."""
+
+from typing import Final
+
+from market.examples import answer
+
+CLOSING_EXAMPLE: Final = answer(
+    "closed",
+    {
+        "order": {
+            "order_id": 18,
+            "client_order_id": None,
+            "user_id": 1,
+            "symbol": "BTCUSDT",
+            "side": "sell",
+            "type": "market",
+            "size": "0.10000000",
+            "filled_size": "0.10000000",
+            "leverage": 5,
+            "price": "65012.75000000",
+            "average_price": "65012.75000000",
+            "reduce_only": True,
+            "status": "FILLED",
+            "reject_code": None,
+            "created_at": "2026-01-05T12:00:01.250000Z",
+        },
+        "required_margin": "0.00000000",
+        "user_exposure_after": "0.00000000",
+        "global_exposure_after": "6501.27500000",
+    },
+)
