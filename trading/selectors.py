@@ -12,7 +12,7 @@ from market.kernel.endless import IsAnyOf
 from market.kernel.errors import Forbidden
 from market.selectors import listed_as
 from trading.errors import OrderNotFound
-from trading.models import Liquidation, Order, ParkedAnswer, Trade
+from trading.models import OPEN_STATUSES, Liquidation, Order, ParkedAnswer, Trade
 
 #: Of parked answers so many are looked at together.
 MOST_PARKED: Final = 100
@@ -47,6 +47,12 @@ def get_order(*, order_id: int, user_id: int | None) -> Order:
     if user_id is not None and order.account.user_id != user_id:
         raise Forbidden
     return order
+
+
+def open_orders_of(*, user_id: int, symbol: str | None = None) -> QuerySet[Order]:
+    """Return the open orders of a user on all venues, as they were accepted."""
+    orders = orders_of(user_id=user_id).filter(status__in=OPEN_STATUSES).order_by("id")
+    return orders if symbol is None else orders.filter(symbol=symbol)
 
 
 def trades_of(*, user_id: int | None) -> QuerySet[Trade]:

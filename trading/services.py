@@ -6,12 +6,18 @@ from django.conf import settings
 
 from market.kernel.amounts import ZERO
 from market.kernel.errors import ExchangeError
+from market.selectors import get_instrument
 from risk.engine import Intent
 from trading.models import Order, Venue
 from trading.orders import cancellation, placement
 from trading.orders.tickets import Outcome, Placement, Ticket
-from trading.selectors import get_order
-from trading.venues.orders import cancel_at_venue, place_at_venue
+from trading.selectors import get_order, open_orders_of
+from trading.venues.orders import (
+    Cancellations,
+    cancel_all_at_venue,
+    cancel_at_venue,
+    place_at_venue,
+)
 
 
 def place_order(*, user_id: int, intent: Intent, client_order_id: str | None = None) -> Placement:
@@ -58,3 +64,17 @@ def cancel_order(*, order_id: int, user_id: int | None) -> Order:
     if order.venue == Venue.BINANCE_TESTNET:
         return cancel_at_venue(order=order)
     return cancellation.cancel_order(order=order)
+
+
+def cancel_all_orders(*, user_id: int, symbol: str | None = None) -> Cancellations:
+    """Cancel the open orders of a user, or those in an instrument, and say which.
+
+    Those that rest here end together. Of those at another venue, which is asked about each by
+    itself, some may be left, with the reason. Raises UnknownSymbol.
+    """
+    listed = None if symbol is None else get_instrument(symbol=symbol).symbol
+    found = list(open_orders_of(user_id=user_id, symbol=listed))
+    here = [order.pk for order in found if order.venue == Venue.SIMULATED]
+    canceled = cancellation.cancel_orders(user_id=user_id, order_ids=here)
+    away = cancel_all_at_venue([order for order in found if order.venue != Venue.SIMULATED])
+    return Cancellations(sorted([*canceled, *away.canceled]), away.left)

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from trading.api.batch import OrderBatchView
+from trading.api.cancel_all import CancelAllView
 from trading.api.closing import CloseView
 from trading.api.views import (
     CancelView,
@@ -14,6 +15,7 @@ from trading.api.views import (
 urlpatterns = [
     path("orders", OrderListView.as_view(), name="orders"),
     path("orders/batch", OrderBatchView.as_view(), name="order-batch"),
+    path("orders/cancel-all", CancelAllView.as_view(), name="order-cancel-all"),
     path("orders/<int:order_id>", OrderView.as_view(), name="order"),
     path("orders/<int:order_id>/cancel", CancelView.as_view(), name="order-cancel"),
     path("positions/<str:symbol>/close", CloseView.as_view(), name="position-close"),

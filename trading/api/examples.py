@@ -29,3 +29,6 @@ CLOSING_EXAMPLE: Final = answer(
         "global_exposure_after": "6501.27500000",
     },
 )
+CANCEL_ALL_EXAMPLE: Final = answer(
+    "canceled", {"canceled": [19, 23], "count": 2, "not_canceled": []}
+)

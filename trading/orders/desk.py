@@ -71,7 +71,8 @@ class Slip(Future[Result | None]):
 
     @property
     def size(self) -> int:
-        return len(self.instruction.tickets) if isinstance(self.instruction, Place) else 1
+        asked = self.instruction
+        return len(asked.tickets if isinstance(asked, Place) else asked.order_ids)
 
 
 class OrderDesk:
@@ -267,7 +268,7 @@ def close_desk() -> None:
 @overload
 def carry_out(instruction: Place) -> list[Outcome]: ...
 @overload
-def carry_out(instruction: Cancel) -> Order | OrderNotOpen: ...
+def carry_out(instruction: Cancel) -> list[Order | OrderNotOpen]: ...
 def carry_out(instruction: Instruction) -> Result:
     """Carry out an instruction at the desk, or by itself. Raises what OrderDesk.carry_out does."""
     if _Process.desk is None or connection.in_atomic_block:

@@ -67,15 +67,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """The end of an order of one account that rests here."""
+    """The end of orders of one account that rest here."""
 
     user_id: int
-    order_id: int
+    order_ids: Sequence[int]
 
 
 Instruction = Place | Cancel
-#: Of Place a list, of Cancel the order or why it is none any more.
-Result = list[Outcome] | Order | OrderNotOpen
+#: Of each ticket, or of each order to cancel: the order, or why it is none any more.
+Result = list[Outcome] | list[Order | OrderNotOpen]
 
 
 class FateUnknown(DatabaseUnavailable):
@@ -89,7 +89,7 @@ class FateUnknown(DatabaseUnavailable):
 @overload
 def book_alone(instruction: Place, intake: Intake = SIMULATED) -> list[Outcome]: ...
 @overload
-def book_alone(instruction: Cancel, intake: Intake = SIMULATED) -> Order | OrderNotOpen: ...
+def book_alone(instruction: Cancel, intake: Intake = SIMULATED) -> list[Order | OrderNotOpen]: ...
 def book_alone(instruction: Instruction, intake: Intake = SIMULATED) -> Result:
     """Book one instruction, waiting for its account if need be. Raises AccountNotFound."""
     [result] = book([instruction], intake, patience=PATIENT)
@@ -173,7 +173,7 @@ def look(group: Sequence[Instruction], patience: Patience, *, shared_first: bool
     user_ids = {instruction.user_id for instruction in group}
     tickets = [(one.user_id, t) for one in group if isinstance(one, Place) for t in one.tickets]
     symbols = {ticket.intent.symbol for _, ticket in tickets}
-    cancelled = [one.order_id for one in group if isinstance(one, Cancel)]
+    cancelled = to_cancel(group)
     with ExitStack() as open_cursors:
         locks, shared, ids, states = (
             open_cursors.enter_context(connection.cursor()) for _ in range(4)
@@ -219,17 +219,21 @@ def carry_out(
     group: Sequence[Instruction], decisions: Mapping[int, Decisions], order_ids: Iterator[int]
 ) -> list[Result | None]:
     """Decide on instructions in their order; None where an account is not locked."""
-    cancelled = stored_orders([one.order_id for one in group if isinstance(one, Cancel)])
+    cancelled = stored_orders(to_cancel(group))
     results: list[Result | None] = []
     for one in group:
         own = decisions.get(one.user_id)
         if own is None:
             results.append(None)
         elif isinstance(one, Cancel):
-            results.append(own.cancel(cancelled[one.order_id]))
+            results.append([own.cancel(cancelled[order_id]) for order_id in one.order_ids])
         else:
             results.append([own.take(ticket, next(order_ids)) for ticket in one.tickets])
     return results
+
+
+def to_cancel(group: Sequence[Instruction]) -> list[int]:
+    return [order_id for one in group if isinstance(one, Cancel) for order_id in one.order_ids]
 
 
 def stored_orders(order_ids: Sequence[int]) -> Mapping[int, Order]:

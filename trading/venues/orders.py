@@ -5,7 +5,9 @@ transaction, then its answer is booked. What a crash or a lost answer leaves beh
 settles: an order is sent at most once.
 """
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -43,6 +45,8 @@ INTAKE: Final = Intake(Venue.BINANCE_TESTNET, OrderStatus.PENDING_NEW, check_for
 #: From this age on nothing about a new order is sent: neither the order nor, for its sake, a
 #: question for the venue's time.
 SEND_WITHIN: Final = timedelta(seconds=20)
+#: Of many orders to cancel, none is begun with so many seconds later.
+CANCEL_WITHIN: Final = 20.0
 #: When the venue does not know an order of this age, it never will: more than SEND_WITHIN and
 #: recvWindow together.
 FATE_FINAL_AFTER: Final = timedelta(seconds=60)
@@ -50,6 +54,8 @@ FATE_FINAL_AFTER: Final = timedelta(seconds=60)
 PARKED: Final = (
     "What the venue answered about the order does not fit it; staff look into it and settle it."
 )
+
+NO_TIME: Final = "The venue took too long for the orders before this one; call again."
 
 
 def place_at_venue(*, user_id: int, tickets: Sequence[Ticket]) -> list[Outcome]:
@@ -158,6 +164,33 @@ def cancel_at_venue(*, order: Order) -> Order:
     if order.status in OPEN_STATUSES:
         raise OrderPending(order_id=order.pk)
     raise OrderNotOpen(order_id=order.pk, status=order.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellations:
+    """The ids of orders that were cancelled, and why others were not, by their ids."""
+
+    canceled: list[int]
+    left: dict[int, ExchangeError]
+
+
+def cancel_all_at_venue(orders: Sequence[Order]) -> Cancellations:
+    """Cancel orders at the venue, one after the other, as far as there is time.
+
+    One that is not open any more is in neither list.
+    """
+    done = Cancellations([], {})
+    deadline = time.monotonic() + CANCEL_WITHIN
+    for order in orders:
+        try:
+            if time.monotonic() > deadline:
+                raise OrderPending(NO_TIME)
+            done.canceled.append(cancel_at_venue(order=order).pk)
+        except OrderNotOpen:
+            pass
+        except ExchangeError as error:
+            done.left[order.pk] = error
+    return done
 
 
 def refresh(client: BinanceClient, order: Order, *, deadline: float | None = None) -> Order:

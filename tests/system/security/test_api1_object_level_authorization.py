@@ -26,6 +26,7 @@ def theirs(victim: User, resting: Order) -> dict[str, int]:
         ("get", "/positions/{position}"),
         ("post", "/orders/{order}/cancel"),
         ("post", "/orders/{order}/cancel?user_id={user}"),
+        ("post", "/orders/cancel-all?user_id={user}"),
     ],
 )
 def test_another_users_object_is_refused(
@@ -72,6 +73,8 @@ def test_staff_read_but_do_not_trade_for_others(staff: ApiClient, theirs: dict[s
     assert staff.get("/orders/{order}".format(**theirs)).status_code == 200
     assert staff.get("/positions/{position}".format(**theirs)).status_code == 200
     assert staff.post("/orders/{order}/cancel".format(**theirs)).status_code == 403
+    assert staff.post("/orders/cancel-all").json()["canceled"] == []
+    assert staff.post("/orders/cancel-all?user_id={user}".format(**theirs)).status_code == 403
     order = {"user_id": theirs["user"], "symbol": "BTCUSDT", "side": "buy", "size": "0.01"}
     assert staff.post("/orders", order).status_code == 403
 

@@ -41,6 +41,7 @@ PROTECTED = (
     ("post", "/orders"),
     ("post", "/orders/batch"),
     ("get", "/orders/1"),
+    ("post", "/orders/cancel-all"),
     ("post", "/orders/1/cancel"),
     ("get", "/positions"),
     ("get", "/positions/1"),

@@ -124,8 +124,8 @@ def test_cancels_and_orders_of_an_account_see_each_other(trader: Trader) -> None
     RiskPolicy.objects.update(max_open_orders=1)
     resting = order(a, "buy", "0.1", price="60000")
     limit = buy(a, price=D(60000))
-    cancel = Cancel(a.pk, resting.pk)
-    full, cancelled, again, free, other = group(limit, cancel, cancel, limit, buy(b))
+    cancel = Cancel(a.pk, [resting.pk])
+    full, [cancelled], [again], free, other = group(limit, cancel, cancel, limit, buy(b))
     assert placed(full).reject_code == "too_many_open_orders"
     assert cancelled.status == OrderStatus.CANCELED
     assert isinstance(again, OrderNotOpen)
@@ -210,7 +210,7 @@ def test_a_halt_refuses_a_whole_group_and_lets_it_cancel(trader: Trader) -> None
     a, b = trader(), trader()
     resting = order(a, "buy", "0.1", price="60000")
     halt_trading()
-    refused, cancelled = group(buy(b), Cancel(a.pk, resting.pk))
+    refused, [cancelled] = group(buy(b), Cancel(a.pk, [resting.pk]))
     assert placed(refused).reject_code == "trading_halted"
     assert cancelled.status == OrderStatus.CANCELED
 

@@ -145,6 +145,31 @@ def test_a_lost_cancel_is_found_done(venue: BinanceStandin, trader: Trader) -> N
     assert cancel_order(order_id=placed.pk, user_id=user.pk).status == OrderStatus.CANCELED
 
 
+def test_all_orders_are_canceled_here_and_at_the_venue(
+    venue: BinanceStandin,
+    trader: Trader,
+    settings: Any,
+    client_of: ClientOf,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One that fills first is not told, and one whose cancel is lost is told as left open."""
+    user = trader()
+    lost, filled, ended = (order(user, "buy", "0.01", price="60000") for _ in range(3))
+    settings.EXCHANGE_VENUE = Venue.SIMULATED
+    here = order(user, "buy", "0.01", price="60000")
+    api = client_of(user)
+    venue.fail_next(Fault.DROP_AFTER, method="DELETE")
+    venue.fill(venue_order_id(filled), "60000", "0.01")
+    answer = api.post("/orders/cancel-all").json()
+    assert (answer["canceled"], answer["count"]) == ([ended.pk, here.pk], 2)
+    [left] = answer["not_canceled"]
+    assert (left["order_id"], left["code"]) == (lost.pk, "order_pending")
+    monkeypatch.setattr(orders, "CANCEL_WITHIN", -1)  # as if those before had taken so long
+    assert api.post("/orders/cancel-all").json()["not_canceled"][0]["detail"] == orders.NO_TIME
+    monkeypatch.undo()
+    assert api.post("/orders/cancel-all").json()["canceled"] == [lost.pk]
+
+
 @pytest.mark.parametrize("fault", [Fault.DROP_AFTER, Fault.UNAVAILABLE_AFTER, Fault.DRIP_BODY])
 def test_an_order_whose_answer_was_lost_is_found_filled(
     venue: BinanceStandin, trader: Trader, fault: Fault
