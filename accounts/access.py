@@ -17,10 +17,16 @@ def caller(request: Request | HttpRequest) -> User:
     return request.user
 
 
-def visible_user_id(request: Request) -> int | None:
-    """Return the user whose data the caller may see: their own, or None (all) for staff."""
+def visible_user_id(request: Request, asked: int | None = None) -> int | None:
+    """Return whose data the caller sees: their own; of staff whom they ask for, or None (all).
+
+    Raises Forbidden for who asks for another's.
+    """
     user = caller(request)
-    return None if user.is_staff else user.pk
+    if user.is_staff:
+        return asked
+    must_be_owner(request, asked)
+    return user.pk
 
 
 def must_be_owner(request: Request, user_id: int | None) -> None:
@@ -66,7 +72,7 @@ def must_post_transfers(actor: User | None) -> None:
         raise Forbidden("Choosing an amount needs the right to add transfers.")
 
 
-def must_see(request: Request, user_id: int) -> None:
-    """Refuse a caller who may not see a user's data. Raises Forbidden."""
-    if visible_user_id(request) not in (None, user_id):
+def must_see(request: Request, user_id: int, *, asked: int | None = None) -> None:
+    """Refuse a caller who may not see a user's data, or asks for another's. Raises Forbidden."""
+    if visible_user_id(request) not in (None, user_id) or asked not in (None, user_id):
         raise Forbidden

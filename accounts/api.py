@@ -4,7 +4,6 @@ from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts import schema  # noqa: F401  (importing registers the security scheme)
 from accounts.authentication import issue_token
@@ -13,11 +12,11 @@ from accounts.keys import identify
 from accounts.serializers import (
     TOKEN,
     TOKEN_REQUEST,
-    TokenRequestSerializer,
     TokenSerializer,
 )
 from accounts.throttling import TokenThrottle
-from market.kernel.api.schema import errors
+from market.kernel.api.calls import Call
+from market.kernel.api.schema import BODY_REFUSALS, errors
 
 EXAMPLES = [
     OpenApiExample("demo key", value={"api_key": "beginner-key"}, request_only=True),
@@ -30,12 +29,13 @@ EXAMPLES = [
 ]
 
 
-class TokenView(APIView):
+class TokenView(Call):
     """Exchanges an API key for a bearer token."""
 
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = (TokenThrottle,)
+    bodies = {"post": TOKEN_REQUEST}
 
     @extend_schema(
         tags=["auth"],
@@ -43,18 +43,16 @@ class TokenView(APIView):
         summary="Exchange an API key for a token",
         description="The token names the key: revoking the key ends it at once. "
         "10 requests a minute per address.",
-        request=TokenRequestSerializer,
         responses={
             200: TokenSerializer,
-            **errors(400),
+            **errors(400, **BODY_REFUSALS),
             **errors(401, invalid_api_key=InvalidApiKey.detail),
             **errors(429, 503),
         },
         examples=EXAMPLES,
     )
     def post(self, request: Request) -> Response:
-        asked = TOKEN_REQUEST.run_validation(request.data)
-        api_key = identify(key=asked["api_key"])
+        api_key = identify(key=self.read_body()["api_key"])
         token = {
             "access_token": issue_token(api_key),
             "token_type": "bearer",

@@ -4,8 +4,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from market.kernel.api.asked import BodySerializer
 
-class TokenRequestSerializer(serializers.Serializer[dict[str, Any]]):
+
+class TokenRequestSerializer(BodySerializer):
     """What a client shows to get a token."""
 
     api_key = serializers.CharField(max_length=200, trim_whitespace=False)

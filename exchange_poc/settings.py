@@ -168,7 +168,7 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "market.kernel.api.negotiation.AcceptNegotiation",
     "URL_FORMAT_OVERRIDE": None,
     "DEFAULT_PAGINATION_CLASS": "market.kernel.api.pagination.NewestFirstPagination",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "market.kernel.api.schema.CallSchema",
     "EXCEPTION_HANDLER": "market.kernel.api.exceptions.answer_exception",
     "PAGE_SIZE": 50,
 }

@@ -36,6 +36,7 @@ from kpi.serializers import (
     WindowQuery,
 )
 from market.errors import UnknownSymbol
+from market.kernel.api.calls import Call
 from market.kernel.api.negotiation import OneFormat
 from market.kernel.api.schema import errors
 
@@ -43,64 +44,67 @@ database_registry = CollectorRegistry()
 database_registry.register(DatabaseCollector())
 
 
-def asked_window(request: Request) -> timedelta | None:
-    """Return the window that a request asks for; None stands for all that was counted."""
-    query = WindowQuery(data=request.query_params)
-    query.is_valid(raise_exception=True)
-    name = query.validated_data.get("window")
-    return WINDOWS[name].length if name else None
+class KpiCall(Call):
+    """What happened in a window."""
+
+    queries = {"get": WindowQuery()}
+
+    @property
+    def window(self) -> timedelta | None:
+        """The window that is asked for; None stands for all that was counted."""
+        name = self.query.get("window")
+        return WINDOWS[name].length if name else None
 
 
-class SystemKpisView(APIView):
+class SystemKpisView(KpiCall):
     """How the API performs."""
 
     @extend_schema(
         tags=["kpi"],
         operation_id="get_system_kpis",
         summary="Latency, error rate and uptime",
-        parameters=[WindowQuery],
         responses={200: SystemKpisSerializer, **errors(400, 401, 429, 503)},
         examples=[SYSTEM_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        kpis = get_system_kpis(asked_window(request))
+        kpis = get_system_kpis(self.window)
         return Response(SystemKpisSerializer(kpis).data)
 
 
-class TradingKpisView(APIView):
+class TradingKpisView(KpiCall):
     """What was traded and what is at stake."""
 
     @extend_schema(
         tags=["kpi"],
         operation_id="get_trading_kpis",
         summary="Orders, trades, exposure and liquidations",
-        parameters=[WindowQuery],
         responses={200: TradingKpisSerializer, **errors(400, 401, 429, 503)},
         examples=[TRADING_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        kpis = get_trading_kpis(asked_window(request))
+        kpis = get_trading_kpis(self.window)
         return Response(TradingKpisSerializer(kpis).data)
 
 
-class SecurityKpisView(APIView):
+class SecurityKpisView(KpiCall):
     """What was refused."""
 
     @extend_schema(
         tags=["kpi"],
         operation_id="get_security_kpis",
         summary="Refused credentials and reached rate limits",
-        parameters=[WindowQuery],
         responses={200: SecurityKpisSerializer, **errors(400, 401, 429, 503)},
         examples=[SECURITY_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        kpis = get_security_kpis(asked_window(request))
+        kpis = get_security_kpis(self.window)
         return Response(SecurityKpisSerializer(kpis).data)
 
 
-class HistoryView(APIView):
+class HistoryView(Call):
     """How a KPI went."""
+
+    queries = {"get": HistoryQuery()}
 
     @extend_schema(
         tags=["kpi"],
@@ -111,7 +115,6 @@ class HistoryView(APIView):
         "`value` is null where it has no meaning, such as the latency of no request; an interval "
         "without a snapshot has no point. Metrics by instrument or tier have `series` instead of "
         "`points`.",
-        parameters=[HistoryQuery],
         responses={
             200: PolymorphicProxySerializer(
                 component_name="KpiHistory",
@@ -124,9 +127,7 @@ class HistoryView(APIView):
         examples=[HISTORY_EXAMPLE, INSTRUMENT_HISTORY_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        query = HistoryQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        history = get_history(**query.validated_data)
+        history = get_history(**self.query)
         return Response(HISTORIES[METRICS[history.metric].by](history).data)
 
 

@@ -10,6 +10,7 @@ from kpi.health.parts import HealthStatus, PartStatus
 from kpi.history.figures import METRICS, UNITS
 from kpi.history.series import MOST_SYMBOLS
 from kpi.history.windows import KPI_WINDOWS, WINDOWS
+from market.kernel.api.asked import QuerySerializer
 
 
 def choice(names: Iterable[str], **options: Any) -> serializers.ChoiceField:
@@ -21,7 +22,7 @@ def choice(names: Iterable[str], **options: Any) -> serializers.ChoiceField:
     )
 
 
-class WindowQuery(serializers.Serializer[Any]):
+class WindowQuery(QuerySerializer):
     window = choice(
         KPI_WINDOWS,
         required=False,
@@ -30,7 +31,7 @@ class WindowQuery(serializers.Serializer[Any]):
     )
 
 
-class HistoryQuery(serializers.Serializer[Any]):
+class HistoryQuery(QuerySerializer):
     metric = choice(METRICS)
     window = choice(WINDOWS, default="1h")
     symbol = serializers.CharField(

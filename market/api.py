@@ -6,19 +6,19 @@ from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from market.candles import candles
 from market.errors import NoPrice, UnknownSymbol
 from market.examples import CANDLE_EXAMPLE, INSTRUMENT_EXAMPLE, PRICE_EXAMPLE, TIME_EXAMPLE
+from market.kernel.api.calls import Call, WholeListCall
 from market.kernel.api.schema import errors
 from market.selectors import current_prices, instruments, priced_instrument
 from market.serializers import (
     CANDLE,
+    CANDLE_QUERY,
     INSTRUMENT,
     PRICE,
     TIME,
-    CandleQuery,
     CandleSerializer,
     InstrumentSerializer,
     PriceSerializer,
@@ -29,7 +29,7 @@ from market.serializers import (
 NOT_KEPT: Final = {"Cache-Control": "no-store"}
 
 
-class TimeView(APIView):
+class TimeView(Call):
     """The exchange's clock.
 
     Open and not limited, as exchanges have it: who is refused for a token that has expired, or
@@ -45,14 +45,14 @@ class TimeView(APIView):
         operation_id="time",
         summary="The exchange's time",
         description="Needs no token and counts towards no limit.",
-        responses={200: TimeSerializer},
+        responses={200: TimeSerializer, **errors(400)},
         examples=[TIME_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
         return Response(TIME.to_representation(timezone.now()), headers=NOT_KEPT)
 
 
-class PriceView(APIView):
+class PriceView(Call):
     """The mark price of one instrument."""
 
     @extend_schema(
@@ -60,7 +60,7 @@ class PriceView(APIView):
         summary="Mark price of an instrument",
         responses={
             200: PriceSerializer,
-            **errors(401, 429, 503),
+            **errors(400, 401, 429, 503),
             **errors(404, unknown_symbol=UnknownSymbol.detail, no_price=NoPrice.detail),
         },
         examples=[PRICE_EXAMPLE],
@@ -69,39 +69,40 @@ class PriceView(APIView):
         return Response(PRICE.to_representation(priced_instrument(symbol=symbol)))
 
 
-class PriceListView(APIView):
+class PriceListView(WholeListCall):
     """The mark prices of all instruments."""
 
     @extend_schema(
         operation_id="market_prices",
         summary="Mark prices of all instruments",
-        responses={200: PriceSerializer(many=True), **errors(401, 429, 503)},
+        responses={200: PriceSerializer(many=True), **errors(400, 401, 429, 503)},
         examples=[PRICE_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        return Response([PRICE.to_representation(priced) for priced in current_prices()])
+        return self.whole_list([PRICE.to_representation(priced) for priced in current_prices()])
 
 
-class InstrumentListView(APIView):
+class InstrumentListView(WholeListCall):
     """The rules of all instruments."""
 
     @extend_schema(
         operation_id="market_instruments",
         summary="Instruments and their rules",
-        responses={200: InstrumentSerializer(many=True), **errors(401, 429, 503)},
+        responses={200: InstrumentSerializer(many=True), **errors(400, 401, 429, 503)},
         examples=[INSTRUMENT_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
-        return Response([INSTRUMENT.to_representation(one) for one in instruments()])
+        return self.whole_list([INSTRUMENT.to_representation(one) for one in instruments()])
 
 
-class CandleListView(APIView):
+class CandleListView(WholeListCall):
     """Candles of mark prices."""
+
+    queries = {"get": CANDLE_QUERY}
 
     @extend_schema(
         operation_id="market_candles",
         summary="Candles of an instrument's mark price, oldest first",
-        parameters=[CandleQuery],
         responses={
             200: CandleSerializer(many=True),
             **errors(400, 401, 429, 503),
@@ -110,7 +111,5 @@ class CandleListView(APIView):
         examples=[CANDLE_EXAMPLE],
     )
     def get(self, request: Request, symbol: str) -> Response:
-        query = CandleQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        rows = candles(symbol=symbol, **query.validated_data)
-        return Response([CANDLE.to_representation(row) for row in rows])
+        rows = candles(symbol=symbol, **self.query)
+        return self.whole_list([CANDLE.to_representation(row) for row in rows])

@@ -1,12 +1,13 @@
 """How prices and candles look on the wire."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from rest_framework import serializers
 
 from market.candles import INTERVALS, Candle
 from market.kernel.api.answers import AnswerSerializer
+from market.kernel.api.asked import QuerySerializer
 from market.kernel.api.fields import AmountField
 from market.models import Instrument, PriceOrigin
 
@@ -46,7 +47,7 @@ class InstrumentSerializer(AnswerSerializer[Instrument]):
     halted = serializers.BooleanField()
 
 
-class CandleQuery(serializers.Serializer[dict[str, Any]]):
+class CandleQuery(QuerySerializer):
     interval = serializers.ChoiceField(choices=list(INTERVALS), default="1m")
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
 
@@ -64,4 +65,4 @@ class CandleSerializer(AnswerSerializer[Candle]):
 
 #: One instance reads and writes every call: building the fields anew costs more than using them.
 PRICE, INSTRUMENT, CANDLE = PriceSerializer(), InstrumentSerializer(), CandleSerializer()
-TIME = TimeSerializer()
+TIME, CANDLE_QUERY = TimeSerializer(), CandleQuery()

@@ -4,14 +4,15 @@ from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework import generics, serializers
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from accounts.access import caller, must_see, visible_user_id
+from accounts.access import caller, must_be_owner, must_see, visible_user_id
 from accounts.errors import AccountNotFound
-from market.kernel.api.listing import LIST_ERRORS, ListQuery, filter_by, query_of
+from market.kernel.api.asked import OwnerQuery
+from market.kernel.api.calls import Call, ListCall
+from market.kernel.api.listing import LIST_ERRORS, ListQuery, filter_by
 from market.kernel.api.schema import errors
 from market.kernel.snapshot import consistent_read
 from market.selectors import listed_as
@@ -25,29 +26,34 @@ from risk.statement import account_statement, position_lines
 NO_ACCOUNT = errors(404, account_not_found=AccountNotFound.detail)
 
 
-class MyAccountView(APIView):
+class MyAccountView(Call):
     """The caller's account statement."""
+
+    queries = {"get": OwnerQuery()}
 
     @extend_schema(
         operation_id="account_me",
         summary="Your account statement",
-        responses={200: StatementSerializer, **errors(401, 429), **NO_ACCOUNT},
+        responses={200: StatementSerializer, **errors(400, 401, 403, 429), **NO_ACCOUNT},
     )
     def get(self, request: Request) -> Response:
+        must_be_owner(request, self.query.get("user_id"))
         statement = account_statement(user_id=caller(request).pk)
         return Response(STATEMENT.to_representation(statement))
 
 
-class AccountView(APIView):
+class AccountView(Call):
     """An account statement, for its owner and for staff."""
+
+    queries = {"get": OwnerQuery()}
 
     @extend_schema(
         operation_id="account",
         summary="Account statement",
-        responses={200: StatementSerializer, **errors(401, 403, 429), **NO_ACCOUNT},
+        responses={200: StatementSerializer, **errors(400, 401, 403, 429), **NO_ACCOUNT},
     )
     def get(self, request: Request, user_id: int) -> Response:
-        must_see(request, user_id)
+        must_see(request, user_id, asked=self.query.get("user_id"))
         return Response(STATEMENT.to_representation(account_statement(user_id=user_id)))
 
 
@@ -55,12 +61,13 @@ class PositionQuery(ListQuery):
     status = serializers.ChoiceField(choices=PositionStatus.choices, required=False)
 
 
-class PositionListView(generics.ListAPIView[Position]):
+class PositionListView(ListCall[Position]):
     """Positions, open and closed, newest first; staff see everybody's."""
+
+    queries = {"get": PositionQuery()}
 
     @extend_schema(
         summary="Positions",
-        parameters=[PositionQuery],
         responses={200: PositionSerializer(many=True), **LIST_ERRORS},
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -71,30 +78,36 @@ class PositionListView(generics.ListAPIView[Position]):
         return self.get_paginated_response([POSITION.to_representation(line) for line in lines])
 
     def get_queryset(self) -> QuerySet[Position]:
+        filters = self.filters
         return filter_by(
-            positions_of(user_id=visible_user_id(self.request)),
+            positions_of(user_id=visible_user_id(self.request, filters.pop("user_id", None))),
             symbol_field="instrument",
             known_as=listed_as,
             time_field="opened_at",
-            **query_of(self.request, PositionQuery),
+            **filters,
         )
 
 
-class PositionView(APIView):
+class PositionView(Call):
     """One position, open or closed."""
+
+    queries = {"get": OwnerQuery()}
 
     @extend_schema(
         operation_id="position",
         summary="One position",
         responses={
             200: PositionSerializer,
-            **errors(401, 403, 429),
+            **errors(400, 401, 403, 429),
             **errors(404, position_not_found=PositionNotFound.detail),
         },
         examples=[POSITION_EXAMPLE],
     )
     def get(self, request: Request, position_id: int) -> Response:
         with consistent_read():
-            position = get_position(position_id=position_id, user_id=visible_user_id(request))
+            position = get_position(
+                position_id=position_id,
+                user_id=visible_user_id(request, self.query.get("user_id")),
+            )
             [line] = position_lines([position])
         return Response(POSITION.to_representation(line))

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework import generics, serializers
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,15 +12,17 @@ from accounts.access import must_be_staff
 from kpi.audit.models import AuditKind, AuditRecord
 from kpi.audit.sealing import CHUNK, seal_records
 from kpi.audit.selectors import EXPORTED, sealed_records
+from market.kernel.api.asked import PageQuery
+from market.kernel.api.calls import ListCall
 from market.kernel.api.listing import LIST_ERRORS, filter_by
+from market.kernel.api.pagination import LARGEST_ID
 from market.kernel.api.schema import errors
 
-LARGEST_ID = 2**63 - 1
 #: As the hash covers it; see ``kpi.audit.chain.moment``.
 EXACT_TIME = "%Y-%m-%dT%H:%M:%S.%f+00:00"
 
 
-class AuditQuery(serializers.Serializer[dict[str, Any]]):
+class AuditQuery(PageQuery):
     """Filters of the audit trail."""
 
     kind = serializers.ChoiceField(choices=AuditKind.choices, required=False)
@@ -53,8 +55,10 @@ class AuditRecordSerializer(serializers.Serializer[Any]):
     hash = serializers.CharField(help_text="SHA-256 over the other fields as canonical JSON.")
 
 
-class AuditView(generics.ListAPIView[AuditRecord]):
+class AuditView(ListCall[AuditRecord]):
     """The audit trail, newest first."""
+
+    queries = {"get": AuditQuery()}
 
     serializer_class = AuditRecordSerializer
 
@@ -62,7 +66,6 @@ class AuditView(generics.ListAPIView[AuditRecord]):
         tags=["audit"],
         operation_id="list_audit_records",
         summary="The audit trail, newest first; for staff and regulators",
-        parameters=[AuditQuery],
         responses={200: AuditRecordSerializer(many=True), **LIST_ERRORS, **errors(403)},
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -77,12 +80,10 @@ class AuditView(generics.ListAPIView[AuditRecord]):
         return super().paginate_queryset(queryset)
 
     def get_queryset(self) -> QuerySet[Any]:
-        query = AuditQuery(data=self.request.query_params)
-        query.is_valid(raise_exception=True)
         rows = filter_by(
             sealed_records(),
             time_field="occurred_at",
             keys_rise=False,  # a fact has its own time, whenever it is captured
-            **query.validated_data,
+            **self.filters,
         )
         return rows.values(*EXPORTED)

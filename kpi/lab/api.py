@@ -5,17 +5,18 @@ from typing import Any, Final
 from django.db.models import QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
-from rest_framework import generics, serializers
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.access import must_be_staff
 from kpi.lab.columns import as_csv
 from kpi.lab.models import CellState, LabStudy, LabStudyCell
 from kpi.lab.selectors import answer_of, get_study, places_of, progress_by_study, progress_of
+from market.kernel.api.asked import PageQuery
+from market.kernel.api.calls import Call, ListCall
 from market.kernel.api.listing import LIST_ERRORS
 from market.kernel.api.negotiation import SchemaNegotiation
 from market.kernel.api.schema import errors
@@ -150,7 +151,7 @@ def example(name: str, value: Any) -> OpenApiExample:
     )
 
 
-class StudyListView(generics.ListAPIView[LabStudy]):
+class StudyListView(ListCall[LabStudy]):
     """Studies, newest first."""
 
     serializer_class = StudySerializer
@@ -175,14 +176,14 @@ class StudyListView(generics.ListAPIView[LabStudy]):
         return page
 
 
-class StudyView(APIView):
+class StudyView(Call):
     """One study."""
 
     @extend_schema(
         tags=["lab"],
         operation_id="get_lab_study",
         summary="A study with its comparison and manifest; for staff and regulators",
-        responses={200: StudyDetailSerializer, **errors(401, 403, 404, 429)},
+        responses={200: StudyDetailSerializer, **errors(400, 401, 403, 404, 429)},
         examples=[example("study", DETAIL)],
     )
     def get(self, request: Request, study_id: int) -> Response:
@@ -199,9 +200,16 @@ class CsvRenderer(BaseRenderer):
     format = "csv"
 
 
-class CellListView(generics.ListAPIView[LabStudyCell]):
+class CellQuery(PageQuery):
+    format = serializers.ChoiceField(
+        choices=["json", "csv"], required=False, help_text="Outweighs `Accept`."
+    )
+
+
+class CellListView(ListCall[LabStudyCell]):
     """The cells of a study."""
 
+    queries = {"get": CellQuery()}
     serializer_class = CellSerializer
     renderer_classes = (JSONRenderer, CsvRenderer)
     content_negotiation_class = SchemaNegotiation
@@ -212,7 +220,6 @@ class CellListView(generics.ListAPIView[LabStudyCell]):
         summary="The cells of a study: pages of JSON, or all as CSV; for staff and regulators",
         description="`?format=csv` or `Accept: text/csv` answers all cells in their order, one "
         "line each, with a column for every metric.",
-        parameters=[OpenApiParameter("format", enum=["json", "csv"])],
         responses={
             (200, "application/json"): CellSerializer(many=True),
             (200, "text/csv"): OpenApiTypes.STR,

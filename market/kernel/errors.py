@@ -1,7 +1,7 @@
 """The one error base of the exchange: every refused call is an ExchangeError with a code."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 
 class ExchangeError(Exception):
@@ -59,9 +59,35 @@ class InvalidRequest(ExchangeError):
     code = "validation_error"
     detail = "The request is not valid; see errors."
 
-    def __init__(self, errors: Any) -> None:
+    def __init__(self, errors: Any, detail: str = "") -> None:
         named = errors if isinstance(errors, dict) else {"non_field_errors": errors}
-        super().__init__(errors=named)
+        super().__init__(detail, errors=named)
+
+
+class Unknown(InvalidRequest):
+    """The request says something that the endpoint does not read; a hint for each name."""
+
+    what: ClassVar[str]
+
+    def __init__(self, hints: Mapping[str, str]) -> None:
+        told = " ".join(f"Unknown {self.what} {name}. {hint}" for name, hint in hints.items())
+        super().__init__({name: [hint] for name, hint in hints.items()}, told)
+
+
+class UnknownField(Unknown):
+    """A field of the body."""
+
+    code = "unknown_field"
+    what = "field"
+    detail = "Unknown field reduceOnly. Did you mean reduce_only?"
+
+
+class UnknownParameter(Unknown):
+    """A parameter of the query."""
+
+    code = "unknown_parameter"
+    what = "parameter"
+    detail = "Unknown parameter symbl. Did you mean symbol?"
 
 
 class InvalidCursor(ExchangeError):

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import time_machine
@@ -12,6 +13,13 @@ from market.models import Instrument
 from market.services import list_instrument
 from tests.conftest import ApiClient
 from tests.market.conftest import mark
+
+
+def rows(api: ApiClient, path: str) -> list[Any]:
+    """Return the rows of a list that is one page."""
+    page = api.get(path).json()
+    assert (page.pop("next"), page.pop("previous"), set(page)) == (None, None, {"results"})
+    return list(page["results"])
 
 
 def test_price(api: ApiClient, btc: Instrument) -> None:
@@ -25,7 +33,8 @@ def test_price(api: ApiClient, btc: Instrument) -> None:
         "source": "simulation",
     }
     assert answer["timestamp"].endswith("Z")
-    assert api.get("/market/prices").json() == [answer]
+    whole = {"next": None, "previous": None, "results": [answer]}
+    assert api.get("/market/prices").json() == whole
 
 
 @pytest.mark.parametrize("symbol", ["NOSUCH", "BTC%00", "%F0%9F%92%A9", "x" * 500])
@@ -59,7 +68,7 @@ def test_candles_are_made_of_ticks(api: ApiClient, btc: Instrument) -> None:
     start = timezone.now().replace(second=0, microsecond=0) - timedelta(minutes=2)
     for seconds, price in ((0, "100"), (10, "120"), (20, "90"), (30, "110"), (120, "115")):
         mark(btc, price, start + timedelta(seconds=seconds))
-    first, second = api.get("/market/candles/btcusdt?interval=1m").json()
+    first, second = rows(api, "/market/candles/btcusdt?interval=1m")
     assert first == {
         "open_time": start.isoformat().replace("+00:00", "Z"),
         "open": "100.00000000",
@@ -69,7 +78,7 @@ def test_candles_are_made_of_ticks(api: ApiClient, btc: Instrument) -> None:
         "ticks": 4,
     }
     assert second["close"] == "115.00000000"
-    assert api.get("/market/candles/BTCUSDT?limit=2").json() == [second]
+    assert rows(api, "/market/candles/BTCUSDT?limit=2") == [second]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +95,7 @@ def test_candles_open_on_the_interval_however_long_ago(
     api: ApiClient, btc: Instrument, interval: str, opens: str
 ) -> None:
     mark(btc, "100", datetime(2026, 1, 5, 12, 34, 56, tzinfo=UTC))
-    [candle] = api.get(f"/market/candles/BTCUSDT?interval={interval}&limit=1").json()
+    [candle] = rows(api, f"/market/candles/BTCUSDT?interval={interval}&limit=1")
     assert candle["open_time"] == opens
 
 
@@ -96,12 +105,12 @@ def test_a_candle_opens_and_closes_in_the_order_of_the_steps(
     second = datetime(2026, 1, 5, 12, 0, 1, tzinfo=UTC)
     for price in ("100", "90", "120", "110"):
         mark(btc, price, second)
-    [candle] = api.get("/market/candles/BTCUSDT").json()
+    [candle] = rows(api, "/market/candles/BTCUSDT")
     assert (candle["open"], candle["close"]) == ("100.00000000", "110.00000000")
 
 
 def test_an_instrument_without_a_price_has_no_candles(api: ApiClient, btc: Instrument) -> None:
-    assert api.get("/market/candles/BTCUSDT").json() == []
+    assert rows(api, "/market/candles/BTCUSDT") == []
 
 
 def test_candles_are_those_of_one_instrument(api: ApiClient, btc: Instrument) -> None:
@@ -110,7 +119,7 @@ def test_candles_are_those_of_one_instrument(api: ApiClient, btc: Instrument) ->
     )
     mark(btc, "100")
     mark(other, "7")
-    [candle] = api.get("/market/candles/ETHUSDT").json()
+    [candle] = rows(api, "/market/candles/ETHUSDT")
     assert (candle["high"], candle["ticks"]) == ("7.00000000", 1)
 
 
@@ -122,7 +131,7 @@ def test_bad_candle_queries_are_explained(api: ApiClient, btc: Instrument, query
 
 
 def test_instruments_show_their_rules(api: ApiClient, btc: Instrument) -> None:
-    [shown] = api.get("/market/instruments").json()
+    [shown] = rows(api, "/market/instruments")
     assert (shown["symbol"], shown["tick_size"], shown["halted"]) == (
         "BTCUSDT",
         "0.01000000",

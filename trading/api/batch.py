@@ -8,15 +8,21 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
-from accounts.access import caller
+from accounts.access import caller, must_be_owner
 from accounts.schema import ORDER_LIMIT_HEADERS, ORDER_LIMIT_REACHED
 from accounts.throttling import limit_orders
-from market.kernel.api.schema import errors
+from market.kernel.api.asked import BodySerializer, OwnerQuery
+from market.kernel.api.calls import Call
+from market.kernel.api.schema import BODY_REFUSALS, errors
 from market.kernel.errors import ExchangeError, InvalidRequest
-from trading.api.serializers import PLACEMENT, OrderRequestSerializer, OrderSerializer
-from trading.api.views import read_ticket
+from trading.api.serializers import (
+    ORDER_REQUEST,
+    PLACEMENT,
+    OrderRequestSerializer,
+    OrderSerializer,
+)
+from trading.api.views import ticket_of_caller
 from trading.errors import OrderRejected
 from trading.orders.tickets import Outcome, Ticket
 from trading.services import place_orders
@@ -29,7 +35,7 @@ class OrderRequestsField(serializers.ListField):
     """Orders as they came; each is read, and if need be refused, by itself."""
 
 
-class BatchRequestSerializer(serializers.Serializer[dict[str, Any]]):
+class BatchRequestSerializer(BodySerializer):
     """Several orders of the caller, decided on in the order in which they stand."""
 
     orders = OrderRequestsField(min_length=1, max_length=MOST_ORDERS)
@@ -60,28 +66,34 @@ class BatchSerializer(serializers.Serializer[dict[str, Any]]):
     results = BatchResultSerializer(many=True)
 
 
-class OrderBatchView(APIView):
+class OrderBatchView(Call):
     """Places several orders at once; counts as one request and as its orders."""
+
+    queries = {"post": OwnerQuery()}
+    bodies = {"post": BatchRequestSerializer()}
 
     @extend_schema(
         operation_id="order_batch",
         summary="Place up to 50 orders",
         parameters=ORDER_LIMIT_HEADERS,
-        request=BatchRequestSerializer,
-        responses={200: BatchSerializer, **errors(400, 401, 403), 429: ORDER_LIMIT_REACHED},
+        responses={
+            200: BatchSerializer,
+            **errors(400, 401, 403, **BODY_REFUSALS),
+            429: ORDER_LIMIT_REACHED,
+        },
     )
     def post(self, request: Request) -> Response:
-        asked = BatchRequestSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        limit_orders(request, orders=len(asked.validated_data["orders"]))
-        entries = [read_entry(request, data) for data in asked.validated_data["orders"]]
+        must_be_owner(request, self.query.get("user_id"))
+        orders = self.read_body()["orders"]
+        limit_orders(request, orders=len(orders))
+        entries = [read_entry(request, data) for data in orders]
         return Response({"results": place_entries(caller(request).pk, entries)})
 
 
 def read_entry(request: Request, data: Any) -> Ticket | ExchangeError:
     """Return one order of the batch, or why it can't be read."""
     try:
-        return read_ticket(request, data)
+        return ticket_of_caller(request, ORDER_REQUEST.run_validation(data))
     except ValidationError as error:
         return InvalidRequest(error.detail)
     except ExchangeError as error:

@@ -7,7 +7,8 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from market.kernel.api.answers import AnswerSerializer
-from market.kernel.api.fields import AmountField, AmountInputField
+from market.kernel.api.asked import BodySerializer
+from market.kernel.api.fields import AmountField, AmountInputField, WordField
 from risk.engine import Intent
 from trading.models import Liquidation, Order, OrderStatus, OrderType, Side, Trade
 from trading.orders.tickets import Ticket
@@ -40,14 +41,14 @@ class FlagField(serializers.BooleanField):
         ),
     ]
 )
-class OrderRequestSerializer(serializers.Serializer[dict[str, Any]]):
+class OrderRequestSerializer(BodySerializer):
     """An order as a client asks for it."""
 
     user_id = serializers.IntegerField(
         required=False, allow_null=True, help_text="Yours; may be left out."
     )
     symbol = serializers.CharField(max_length=20, help_text="In any case.")
-    side = serializers.ChoiceField(choices=Side.choices)
+    side = WordField(choices=Side.choices, help_text="In any case.")
     size = AmountInputField(help_text="In base asset; a multiple of the lot size.")
     leverage = serializers.IntegerField(
         required=False,
@@ -55,11 +56,11 @@ class OrderRequestSerializer(serializers.Serializer[dict[str, Any]]):
         min_value=1,
         help_text="Left out: the highest that your tier allows.",
     )
-    type = serializers.ChoiceField(
+    type = WordField(
         choices=OrderType.choices,
         required=False,
         allow_null=True,
-        help_text="Left out: market.",
+        help_text="Left out: market. In any case.",
     )
     price = AmountInputField(
         required=False,

@@ -1,21 +1,23 @@
 """Orders, trades, liquidations and the market step by hand."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiParameter, extend_schema
-from rest_framework import generics, serializers
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.access import caller, must_be_owner, visible_user_id
 from accounts.schema import ORDER_LIMIT_HEADERS, ORDER_LIMIT_REACHED
 from accounts.throttling import limit_orders
 from market.errors import UnknownSymbol
-from market.kernel.api.listing import LIST_ERRORS, ListQuery, filter_by, query_of
-from market.kernel.api.schema import errors
+from market.kernel.api.asked import OwnerBody, OwnerQuery, QuerySerializer
+from market.kernel.api.calls import Call, ListCall
+from market.kernel.api.listing import LIST_ERRORS, ListQuery, filter_by
+from market.kernel.api.schema import BODY_REFUSALS, errors
 from market.kernel.errors import ExchangeError
 from market.selectors import current_prices, listed_as
 from market.serializers import PriceSerializer
@@ -25,7 +27,6 @@ from trading.api.serializers import (
     PLACEMENT,
     CancelSerializer,
     LiquidationSerializer,
-    OrderRequestSerializer,
     OrderSerializer,
     PlacementSerializer,
     TradeSerializer,
@@ -55,18 +56,15 @@ from trading.venue_denials import VENUE_DENIALS
 REPLAYED = "Idempotent-Replayed"
 
 PLACEMENT_ERRORS = {
-    **errors(
-        400, validation_error="The request is not valid; see errors.", **DENIALS, **VENUE_DENIALS
-    ),
+    **errors(400, **BODY_REFUSALS, **DENIALS, **VENUE_DENIALS),
     **errors(401, 403),
     **errors(409, client_order_id_conflict=ClientOrderIdConflict.detail),
     429: ORDER_LIMIT_REACHED,
 }
 
 
-def read_ticket(request: Request, data: Any) -> Ticket:
-    """Return an order of the caller as the request states it. Raises ValidationError, Forbidden."""
-    asked = ORDER_REQUEST.run_validation(data)
+def ticket_of_caller(request: Request, asked: Mapping[str, Any]) -> Ticket:
+    """Return a validated order request as one of the caller. Raises Forbidden."""
     must_be_owner(request, asked.get("user_id"))
     return ticket_of(asked)
 
@@ -88,14 +86,16 @@ class OrderQuery(ListQuery):
     )
 
 
-class OrderListView(generics.ListAPIView[Order]):
+class OrderListView(ListCall[Order]):
     """Orders: place one, list them."""
+
+    queries = {"get": OrderQuery(), "post": OwnerQuery()}
+    bodies = {"post": ORDER_REQUEST}
 
     serializer_class = OrderSerializer
 
     @extend_schema(
         summary="Orders, newest first",
-        parameters=[OrderQuery],
         responses={200: OrderSerializer(many=True), **LIST_ERRORS},
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -104,114 +104,117 @@ class OrderListView(generics.ListAPIView[Order]):
     @extend_schema(
         summary="Place an order",
         parameters=ORDER_LIMIT_HEADERS,
-        request=OrderRequestSerializer,
         responses={200: PlacementSerializer, **PLACEMENT_ERRORS},
     )
     def post(self, request: Request) -> Response:
         limit_orders(request, orders=1)
-        ticket = read_ticket(request, request.data)
+        must_be_owner(request, self.query.get("user_id"))
+        ticket = ticket_of_caller(request, self.read_body())
         [outcome] = place_orders(user_id=caller(request).pk, tickets=[ticket])
         return answer_to(outcome)
 
     def get_queryset(self) -> QuerySet[Order]:
-        query, user_id = query_of(self.request, OrderQuery), visible_user_id(self.request)
-        name = query.pop("client_order_id", None)
+        filters = self.filters
+        user_id = visible_user_id(self.request, filters.pop("user_id", None))
+        name = filters.pop("client_order_id", None)
         rows = orders_named(name, user_id=user_id) if name else orders_of(user_id=user_id)
-        return filter_by(rows, symbol_field="symbol", time_field="created_at", **query)
+        return filter_by(rows, symbol_field="symbol", time_field="created_at", **filters)
 
 
-class OrderView(APIView):
+class OrderView(Call):
     """One order."""
+
+    queries = {"get": OwnerQuery()}
 
     @extend_schema(
         operation_id="order",
         summary="One order",
         responses={
             200: OrderSerializer,
-            **errors(401, 403, 429),
+            **errors(400, 401, 403, 429),
             **errors(404, order_not_found=OrderNotFound.detail),
         },
     )
     def get(self, request: Request, order_id: int) -> Response:
-        order = get_order(order_id=order_id, user_id=visible_user_id(request))
+        order = get_order(
+            order_id=order_id, user_id=visible_user_id(request, self.query.get("user_id"))
+        )
         return Response(OrderSerializer(order).data)
 
 
-class CancelQuery(serializers.Serializer[dict[str, Any]]):
-    user_id = serializers.IntegerField(required=False)
-
-
-class CancelView(APIView):
+class CancelView(Call):
     """Cancels an order."""
+
+    queries = {"post": OwnerQuery()}
+    bodies = {"post": OwnerBody()}
 
     @extend_schema(
         operation_id="order_cancel",
         summary="Cancel an order",
-        request=None,
-        parameters=[OpenApiParameter("user_id", int, description="Yours; may be left out.")],
         responses={
             200: CancelSerializer,
-            **errors(400, order_not_open=OrderNotOpen.detail),
+            **errors(400, **BODY_REFUSALS, order_not_open=OrderNotOpen.detail),
             **errors(401, 403, 429),
             **errors(404, order_not_found=OrderNotFound.detail),
             **errors(409, order_pending=OrderPending.detail),
         },
     )
     def post(self, request: Request, order_id: int) -> Response:
-        query = CancelQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        must_be_owner(request, query.validated_data.get("user_id"))
+        for asked in (self.query, self.read_body()):
+            must_be_owner(request, asked.get("user_id"))
         order = cancel_order(order_id=order_id, user_id=caller(request).pk)
         return Response(CancelSerializer(order).data)
 
 
-class TradeListView(generics.ListAPIView[Trade]):
+class TradeListView(ListCall[Trade]):
     """Trades, newest first."""
 
+    queries = {"get": ListQuery()}
     serializer_class = TradeSerializer
 
     @extend_schema(
         summary="Trades, newest first",
-        parameters=[ListQuery],
         responses={200: TradeSerializer(many=True), **LIST_ERRORS},
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Trade]:
+        filters = self.filters
         return filter_by(
-            trades_of(user_id=visible_user_id(self.request)),
+            trades_of(user_id=visible_user_id(self.request, filters.pop("user_id", None))),
             symbol_field="instrument",
             known_as=listed_as,
             time_field="created_at",
-            **query_of(self.request, ListQuery),
+            **filters,
         )
 
 
-class LiquidationListView(generics.ListAPIView[Liquidation]):
+class LiquidationListView(ListCall[Liquidation]):
     """Close-outs, newest first."""
 
+    queries = {"get": ListQuery()}
     serializer_class = LiquidationSerializer
 
     @extend_schema(
         summary="Liquidations, newest first",
-        parameters=[ListQuery],
         responses={200: LiquidationSerializer(many=True), **LIST_ERRORS},
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         return super().get(request, *args, **kwargs)
 
     def get_queryset(self) -> QuerySet[Liquidation]:
+        filters = self.filters
         return filter_by(
-            liquidations_of(user_id=visible_user_id(self.request)),
+            liquidations_of(user_id=visible_user_id(self.request, filters.pop("user_id", None))),
             symbol_field="pk__in",
             known_as=liquidations_in,
             time_field="created_at",
-            **query_of(self.request, ListQuery),
+            **filters,
         )
 
 
-class TickQuery(serializers.Serializer[dict[str, Any]]):
+class TickQuery(QuerySerializer):
     symbol = serializers.CharField(required=False, max_length=20, help_text="Step only this one.")
 
 
@@ -226,14 +229,14 @@ class TickSerializer(serializers.Serializer[dict[str, Any]]):
     refreshed = serializers.BooleanField()
 
 
-class TickView(APIView):
+class TickView(Call):
     """Runs one market step: prices, fills of reached limit orders, close-outs."""
+
+    queries = {"post": TickQuery()}
 
     @extend_schema(
         operation_id="market_tick",
         summary="Run one market step",
-        request=None,
-        parameters=[TickQuery],
         responses={
             200: TickSerializer,
             **errors(400, 401, 403, 429),
@@ -241,10 +244,8 @@ class TickView(APIView):
         },
     )
     def post(self, request: Request) -> Response:
-        query = TickQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
         result = run_market_step(
-            symbol=query.validated_data.get("symbol"),
+            symbol=self.query.get("symbol"),
             min_interval_seconds=settings.TICK_MIN_INTERVAL_SECONDS,
         )
         body = {"prices": current_prices(), "refreshed": bool(result.quotes)}

@@ -49,6 +49,13 @@ class AmountInputField(serializers.DecimalField):
         return super().to_internal_value(without_trailing_zeros(text))
 
 
+class WordField(serializers.ChoiceField):
+    """One of some words in lower case, read in any."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value(data.lower() if isinstance(data, str) else data)
+
+
 def without_trailing_zeros(text: str) -> str:
     """Return a number without the zeros that say nothing; what is none comes back as it is."""
     try:

@@ -1,4 +1,4 @@
-"""What the list endpoints share: filters by symbol and time from the query string."""
+"""What the list endpoints share: filters by owner, symbol and time from the query string."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 from django.db.models import Model, QuerySet
 from rest_framework import serializers
-from rest_framework.request import Request
 
+from market.kernel.api.asked import PageQuery
+from market.kernel.api.pagination import LARGEST_ID
 from market.kernel.api.schema import errors
 from market.kernel.endless import not_after, not_before
 from market.kernel.errors import InvalidCursor
@@ -24,19 +25,18 @@ LIST_ERRORS = {
 M = TypeVar("M", bound=Model)
 
 
-class ListQuery(serializers.Serializer[dict[str, Any]]):
+class ListQuery(PageQuery):
     """Filters of a list; subclasses add their own."""
 
+    user_id = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=LARGEST_ID,
+        help_text="Yours, as without it; staff may name anybody, and see everybody without it.",
+    )
     symbol = serializers.CharField(required=False, max_length=20, help_text="In any case.")
     since = serializers.DateTimeField(required=False, help_text="From this time on, ISO 8601.")
     until = serializers.DateTimeField(required=False, help_text="Before this time, ISO 8601.")
-
-
-def query_of(request: Request, serializer_class: type[ListQuery]) -> dict[str, Any]:
-    """Return the valid filters of a request. Raises ValidationError."""
-    serializer = serializer_class(data=request.query_params)
-    serializer.is_valid(raise_exception=True)
-    return serializer.validated_data
 
 
 def filter_by(

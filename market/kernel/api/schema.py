@@ -1,11 +1,21 @@
-"""How every endpoint documents its refusals: one error body, one example per status."""
+"""How every endpoint documents what it takes and its refusals: one error body, examples by status.
 
-from typing import Final
+What a call takes is what its view declares (``market.kernel.api.calls``).
+"""
 
+from typing import Any, Final
+
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, inline_serializer
 from rest_framework import serializers
 
-from market.kernel.errors import DatabaseBusy, DatabaseTimeout, DatabaseUnavailable
+from market.kernel.errors import (
+    DatabaseBusy,
+    DatabaseTimeout,
+    DatabaseUnavailable,
+    UnknownField,
+    UnknownParameter,
+)
 
 #: The body of every refused call; a code may bring further facts beside these fields.
 ERROR: Final = inline_serializer(
@@ -20,6 +30,13 @@ ERROR: Final = inline_serializer(
         ),
     },
 )
+
+#: Of every call, and of those that read a body.
+UNKNOWN: Final = {UnknownParameter.code: UnknownParameter.detail}
+BODY_REFUSALS: Final = {
+    "validation_error": "The request is not valid; see errors.",
+    UnknownField.code: UnknownField.detail,
+}
 
 #: The usual refusals of each status: what it means, and the sentence of each code.
 REFUSALS: Final[dict[int, tuple[str, dict[str, str]]]] = {
@@ -60,7 +77,19 @@ def errors(*statuses: int, **codes: str) -> dict[int, OpenApiResponse]:
 
 def examples(status: int, codes: dict[str, str]) -> list[OpenApiExample]:
     """Return an example body per code; without codes, the usual ones of the status."""
+    told = (codes or REFUSALS[status][1]) | (UNKNOWN if status == 400 else {})
     return [
         OpenApiExample(code, value={"detail": detail, "code": code})
-        for code, detail in (codes or REFUSALS[status][1]).items()
+        for code, detail in told.items()
     ]
+
+
+class CallSchema(AutoSchema):
+    """Describes what a view declares that it takes."""
+
+    def get_override_parameters(self) -> list[Any]:
+        declared = getattr(self.view, "queries", {}).get(self.method.lower())
+        return [*super().get_override_parameters(), *([declared] if declared else [])]
+
+    def get_request_serializer(self) -> Any:
+        return getattr(self.view, "bodies", {}).get(self.method.lower())

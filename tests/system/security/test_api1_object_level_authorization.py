@@ -51,8 +51,13 @@ def test_a_list_holds_ones_own_rows_only(
     intruder: ApiClient, staff: ApiClient, theirs: dict[str, int], path: str
 ) -> None:
     assert theirs["user"] in user_ids(staff.get(path).json())
-    for name in ("user_id", "user", "account", "account_id", "account__user_id", "all"):
-        assert intruder.get(path, {name: theirs["user"]}).json()["results"] == []
+    assert user_ids(staff.get(path, {"user_id": theirs["user"]}).json()) == {theirs["user"]}
+    assert intruder.get(path).json()["results"] == []
+    answer = intruder.get(path, {"user_id": theirs["user"]})
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission_denied")
+    for name in ("user", "account", "account_id", "account__user_id", "all"):
+        answer = intruder.get(path, {name: theirs["user"]})
+        assert (answer.status_code, answer.json()["code"]) == (400, "unknown_parameter")
 
 
 def user_ids(page: dict[str, Any]) -> set[int]:
