@@ -1,16 +1,15 @@
 """Closing a position whole, in one call."""
 
-from typing import Any, Final
-
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from accounts.access import caller, must_be_owner
 from accounts.schema import ORDER_LIMIT_HEADERS
 from accounts.throttling import limit_orders
+from market.kernel.api.asked import BodySerializer, OwnerQuery
+from market.kernel.api.calls import Call
 from market.kernel.errors import InvalidRequest
 from trading.api.examples import CLOSING_EXAMPLE
 from trading.api.serializers import ORDER_REQUEST, PlacementSerializer
@@ -18,7 +17,7 @@ from trading.api.views import PLACEMENT_ERRORS, answer_to
 from trading.services import close_position
 
 
-class CloseRequestSerializer(serializers.Serializer[dict[str, Any]]):
+class CloseRequestSerializer(BodySerializer):
     """Whose position is closed, and under which name; the body may be left out."""
 
     user_id = serializers.IntegerField(
@@ -32,12 +31,11 @@ class CloseRequestSerializer(serializers.Serializer[dict[str, Any]]):
     )
 
 
-#: One instance reads every request: building the fields anew costs more than reading them.
-CLOSE_REQUEST: Final = CloseRequestSerializer()
-
-
-class CloseView(APIView):
+class CloseView(Call):
     """Closes an open position; counts as one request and as one order."""
+
+    queries = {"post": OwnerQuery()}
+    bodies = {"post": CloseRequestSerializer()}
 
     @extend_schema(
         operation_id="position_close",
@@ -50,7 +48,6 @@ class CloseView(APIView):
             OpenApiParameter("symbol", str, OpenApiParameter.PATH, description="In any case."),
             *ORDER_LIMIT_HEADERS,
         ],
-        request=CloseRequestSerializer,
         responses={200: PlacementSerializer, **PLACEMENT_ERRORS},
         examples=[
             OpenApiExample("nothing to say", value={}, request_only=True),
@@ -60,7 +57,8 @@ class CloseView(APIView):
     )
     def post(self, request: Request, symbol: str) -> Response:
         limit_orders(request, orders=1)
-        asked = CLOSE_REQUEST.run_validation(request.data)
+        asked = self.read_body()
+        must_be_owner(request, self.query.get("user_id"))
         must_be_owner(request, asked.get("user_id"))
         outcome = close_position(
             user_id=caller(request).pk,

@@ -56,16 +56,14 @@ class PageQuery(QuerySerializer):
     )
 
 
-class OwnerQuery(QuerySerializer):
+class OwnerBody(BodySerializer):
     """Of whom a call is, for clients that always say it."""
 
     user_id = serializers.IntegerField(required=False, help_text="Yours; may be left out.")
 
 
-class OwnerBody(BodySerializer):
-    """The same in a body."""
-
-    user_id = serializers.IntegerField(required=False, help_text="Yours; may be left out.")
+class OwnerQuery(QuerySerializer, OwnerBody):
+    """The same in the query."""
 
 
 #: Of a call that declares none: all is refused.
