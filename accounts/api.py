@@ -1,22 +1,36 @@
-"""The token endpoint."""
+"""The token endpoint, and the ledger of an account."""
+
+from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import schema  # noqa: F401  (importing registers the security scheme)
+from accounts.access import caller, must_see
 from accounts.authentication import issue_token
-from accounts.errors import InvalidApiKey
+from accounts.errors import AccountNotFound, InvalidApiKey
 from accounts.keys import identify
+from accounts.models import Transfer, TransferKind
+from accounts.selectors import get_account, ledger_line, transfers_of
 from accounts.serializers import (
+    LEDGER_LINE,
     TOKEN,
     TOKEN_REQUEST,
+    LedgerLineSerializer,
     TokenSerializer,
 )
 from accounts.throttling import TokenThrottle
-from market.kernel.api.calls import Call
+from market.examples import answer
+from market.kernel.api.asked import PageQuery
+from market.kernel.api.calls import Call, ListCall
+from market.kernel.api.listing import LIST_ERRORS, filter_by
+from market.kernel.api.pagination import LARGEST_ID
 from market.kernel.api.schema import BODY_REFUSALS, errors
+from market.kernel.endless import KeysFirst
 
 EXAMPLES = [
     OpenApiExample("demo key", value={"api_key": "beginner-key"}, request_only=True),
@@ -27,6 +41,19 @@ EXAMPLES = [
         status_codes=["200"],
     ),
 ]
+LEDGER_EXAMPLE = answer(
+    "realised loss",
+    {
+        "transfer_id": 41,
+        "user_id": 1,
+        "kind": "realized_pnl",
+        "amount": "-12.50000000",
+        "order_id": 18,
+        "liquidation_id": None,
+        "reason": None,
+        "created_at": "2026-01-05T12:00:01.250000Z",
+    },
+)
 
 
 class TokenView(Call):
@@ -59,3 +86,50 @@ class TokenView(Call):
             "expires_in": int(settings.ACCESS_TOKEN_LIFETIME.total_seconds()),
         }
         return Response(TOKEN.to_representation(token), headers={"Cache-Control": "no-store"})
+
+
+class LedgerQuery(PageQuery):
+    """Filters of a ledger; a transfer is of no instrument."""
+
+    user_id = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=LARGEST_ID,
+        help_text="Yours, as without it; staff may name anybody.",
+    )
+    since = serializers.DateTimeField(required=False, help_text="From this time on, ISO 8601.")
+    until = serializers.DateTimeField(required=False, help_text="Before this time, ISO 8601.")
+    kind = serializers.ChoiceField(choices=TransferKind.choices, required=False)
+
+
+class LedgerView(ListCall[Transfer]):
+    """The transfers of an account, newest first."""
+
+    queries = {"get": LedgerQuery()}
+
+    @extend_schema(
+        operation_id="account_ledger",
+        summary="Transfers of your account, newest first",
+        description="All that ever moved its balance; the amounts add up to it.",
+        responses={
+            200: LedgerLineSerializer(many=True),
+            **LIST_ERRORS,
+            **errors(403),
+            **errors(404, account_not_found=AccountNotFound.detail),
+        },
+        examples=[LEDGER_EXAMPLE],
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        filters = self.filters
+        user_id = filters.pop("user_id", caller(request).pk)
+        must_see(request, user_id)
+        account = get_account(user_id=user_id)
+        sides = [narrowed(rows, filters) for rows in transfers_of(user_id=user_id)]
+        page: Any = self.paginate_queryset(KeysFirst(*sides))  # type: ignore[arg-type]
+        lines = [ledger_line(transfer, account=account) for transfer in page]
+        return self.get_paginated_response([LEDGER_LINE.to_representation(line) for line in lines])
+
+
+def narrowed(rows: QuerySet[Transfer], filters: dict[str, Any]) -> QuerySet[Transfer]:
+    """Return the transfers that match filters; a made-up history's are not in order of time."""
+    return filter_by(rows, time_field="created_at", keys_rise=False, **filters)

@@ -1,10 +1,13 @@
-"""Reads of the accounts app: what the insurance fund holds, what stayed unpaid, which keys live."""
+"""Reads of the accounts app: an account's transfers, what the fund holds, which keys live."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import Case, F, Q, QuerySet, Sum, When
 from django.db.models.functions import Coalesce
 
+from accounts.errors import AccountNotFound
 from accounts.keys import live_keys
 from accounts.ledger import system_account_id
 from accounts.models import Account, AccountKind, ApiKey, SystemBalance, Transfer
@@ -40,6 +43,57 @@ def transferred_balance(*, account_id: int) -> Decimal:
         Q(credit_account_id=account_id) | Q(debit_account_id=account_id)
     )
     return transfers.aggregate(balance=Sum(received))["balance"] or ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """A transfer as the owner of an account sees it: ``amount`` in USDT, negative when it pays.
+
+    ``order_id`` or ``liquidation_id`` is what caused it. A reason that staff wrote is for staff and
+    auditors: it is None here.
+    """
+
+    transfer_id: int
+    user_id: int
+    kind: str
+    amount: Decimal
+    order_id: int | None
+    liquidation_id: int | None
+    reason: str | None
+    created_at: datetime
+
+
+def get_account(*, user_id: int) -> Account:
+    """Return the account of a user. Raises AccountNotFound."""
+    account = Account.objects.filter(user_id=user_id).first()
+    if account is None:
+        raise AccountNotFound
+    return account
+
+
+def transfers_of(*, user_id: int) -> tuple[QuerySet[Transfer], QuerySet[Transfer]]:
+    """Return what the account of a user paid and what it received; none is in both."""
+    return (
+        Transfer.objects.filter(debit_account=account_of(user_id)),
+        Transfer.objects.filter(credit_account=account_of(user_id)),
+    )
+
+
+def ledger_line(transfer: Transfer, *, account: Account) -> LedgerLine:
+    """Return a transfer as the owner of one of its two accounts sees it."""
+    assert account.user_id is not None
+    receives = transfer.credit_account_id == account.pk
+    cause, _, number = transfer.reference.partition(":")
+    return LedgerLine(
+        transfer_id=transfer.pk,
+        user_id=account.user_id,
+        kind=transfer.kind,
+        amount=transfer.amount if receives else -transfer.amount,
+        order_id=int(number) if cause == "order" else None,
+        liquidation_id=int(number) if cause == "liquidation" else None,
+        reason=None if transfer.created_by_id or not transfer.reason else transfer.reason,
+        created_at=transfer.created_at,
+    )
 
 
 def account_of(user_id: int) -> QuerySet[Account, int]:

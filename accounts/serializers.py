@@ -1,10 +1,14 @@
-"""Bodies of the token endpoint."""
+"""Bodies of the token and the ledger endpoint."""
 
 from typing import Any
 
 from rest_framework import serializers
 
+from accounts.models import TransferKind
+from accounts.selectors import LedgerLine
+from market.kernel.api.answers import AnswerSerializer
 from market.kernel.api.asked import BodySerializer
+from market.kernel.api.fields import AmountField
 
 
 class TokenRequestSerializer(BodySerializer):
@@ -21,5 +25,28 @@ class TokenSerializer(serializers.Serializer[dict[str, Any]]):
     expires_in = serializers.IntegerField(help_text="Seconds.")
 
 
+class LedgerLineSerializer(AnswerSerializer[LedgerLine]):
+    """A transfer of an account, as its owner sees it."""
+
+    transfer_id = serializers.IntegerField()
+    user_id = serializers.IntegerField()
+    kind = serializers.ChoiceField(choices=TransferKind.choices)
+    amount = AmountField(help_text="USDT; negative where the account pays.")
+    order_id = serializers.IntegerField(
+        allow_null=True, help_text="The order whose fill it belongs to."
+    )
+    liquidation_id = serializers.IntegerField(
+        allow_null=True, help_text="The close-out that it belongs to."
+    )
+    reason = serializers.CharField(
+        allow_null=True, help_text="Why; null where there is none, and where staff wrote it."
+    )
+    created_at = serializers.DateTimeField()
+
+
 #: One instance reads and writes every call: building the fields anew costs more than using them.
-TOKEN_REQUEST, TOKEN = TokenRequestSerializer(), TokenSerializer()
+TOKEN_REQUEST, TOKEN, LEDGER_LINE = (
+    TokenRequestSerializer(),
+    TokenSerializer(),
+    LedgerLineSerializer(),
+)

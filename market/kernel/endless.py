@@ -59,20 +59,23 @@ class KeysFirst:
     """Rows of which a slice is read in one statement: its keys from an index, then the rows.
 
     Asked for whole rows at once, PostgreSQL may rather go through the table from its newest row
-    on, and far, where it expects matches among them that are not there.
+    on, and far, where it expects matches among them that are not there. Of several disjoint sets
+    of rows, each with an index of its own, a slice is read as of all of them together.
     """
 
-    def __init__(self, rows: QuerySet[Any]) -> None:
-        self.rows = rows
+    def __init__(self, *sets: QuerySet[Any]) -> None:
+        self.sets = sets
 
     def filter(self, *conditions: Any, **named: Any) -> "KeysFirst":
-        return KeysFirst(self.rows.filter(*conditions, **named))
+        return KeysFirst(*(rows.filter(*conditions, **named) for rows in self.sets))
 
     def order_by(self, *names: str) -> "KeysFirst":
-        return KeysFirst(self.rows.order_by(*names))
+        return KeysFirst(*(rows.order_by(*names) for rows in self.sets))
 
     def __getitem__(self, part: slice) -> QuerySet[Any]:
-        found = ArraySubquery(self.rows.values("pk")[part])
-        rows = self.rows.all()
+        rows = self.sets[0].all()
         rows.query.clear_where()  # the keys alone say which
-        return rows.filter(IsAnyOf(F("pk"), found))
+        if len(self.sets) == 1:
+            return rows.filter(IsAnyOf(F("pk"), ArraySubquery(self.sets[0].values("pk")[part])))
+        each = (ArraySubquery(one.values("pk")[: part.stop]) for one in self.sets)
+        return rows.filter(IsAnyOf(F("pk"), Func(*each, function="array_cat")))[part]

@@ -22,6 +22,7 @@ def theirs(victim: User, resting: Order) -> dict[str, int]:
     ("method", "path"),
     [
         ("get", "/account/{user}"),
+        ("get", "/account/ledger?user_id={user}"),
         ("get", "/orders/{order}"),
         ("get", "/positions/{position}"),
         ("post", "/orders/{order}/cancel"),
@@ -75,6 +76,7 @@ def test_a_cursor_of_somebody_else_opens_nothing(
 
 def test_staff_read_but_do_not_trade_for_others(staff: ApiClient, theirs: dict[str, int]) -> None:
     assert staff.get("/account/{user}".format(**theirs)).status_code == 200
+    assert staff.get("/account/ledger?user_id={user}".format(**theirs)).status_code == 200
     assert staff.get("/orders/{order}".format(**theirs)).status_code == 200
     assert staff.get("/positions/{position}".format(**theirs)).status_code == 200
     assert staff.post("/orders/{order}/cancel".format(**theirs)).status_code == 403

@@ -22,6 +22,7 @@ from tests.conftest import ApiClient
 #: Every call that needs a token, of any kind; the inventory shows that there is no other.
 PROTECTED = (
     ("get", "/account/1"),
+    ("get", "/account/ledger"),
     ("get", "/account/me"),
     ("get", "/audit"),
     ("get", "/kpi/history"),
