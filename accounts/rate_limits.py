@@ -144,3 +144,8 @@ def note_uncounted(request: HttpRequest) -> None:
     if not getattr(request, "passed_uncounted", False):
         request.passed_uncounted = True  # type: ignore[attr-defined]
         cache_outages_total.inc()
+
+
+def forget_counts() -> None:
+    """Begin all counts of requests and orders anew. Raises RedisError."""
+    counts.delete_pattern("rl:*")

@@ -17,3 +17,9 @@ class AuditBroken(ExchangeError):
     """The trail is not what it was."""
 
     code = "audit_broken"
+
+
+class ExperimentRefused(ExchangeError):
+    """A state cannot be saved, brought back or deleted; says why and what to do."""
+
+    code = "experiment_refused"

@@ -70,8 +70,9 @@ SELECT steps FROM begun
 """
 BEGIN_STEP = BEGIN_IF_FREE.format(busy=BUSY, due=DUE)
 
-SELECT_DUE = "SELECT {due} FROM market_marketclock WHERE id = 1"
-IS_DUE = SELECT_DUE.format(due=DUE)
+ASK_CLOCK = "SELECT {} FROM market_marketclock WHERE id = 1"
+IS_DUE = ASK_CLOCK.format(DUE)
+IS_HELD = ASK_CLOCK.format(BUSY)
 
 END_STEP = "UPDATE market_marketclock SET busy_until = NULL WHERE id = 1 AND steps = %s"
 
@@ -116,6 +117,14 @@ def is_due(parameters: dict[str, Any]) -> bool:
     """Tell whether a step has its turn, were the clock free."""
     with connection.cursor() as cursor:
         cursor.execute(IS_DUE, parameters)
+        row = cursor.fetchone()
+    return bool(row and row[0])
+
+
+def is_held() -> bool:
+    """Tell whether a step has the clock."""
+    with connection.cursor() as cursor:
+        cursor.execute(IS_HELD)
         row = cursor.fetchone()
     return bool(row and row[0])
 

@@ -31,3 +31,24 @@ def send_job(task: str, **arguments: Any) -> None:
         sender().send_task(task, kwargs=arguments, retry=False)
     except OperationalError as error:
         raise WorkersAway from error
+
+
+def forget_jobs() -> int:
+    """Drop the jobs of all queues that no worker has begun, and return how many.
+
+    Raises WorkersAway.
+    """
+    try:
+        with sender().connection_for_write() as link:
+            link.ensure_connection(max_retries=1, interval_start=0)
+            channel: Any = link.default_channel
+            return sum(channel.queue_purge(name) for name in queues())
+    except OperationalError as error:
+        raise WorkersAway from error
+
+
+def queues() -> set[str]:
+    """Return the names of the queues that workers take jobs from."""
+    conf = sender().conf
+    routed = {route["queue"] for route in conf.task_routes.values()}
+    return {conf.task_default_queue, *routed}

@@ -15,6 +15,7 @@ class Turn(IntEnum):
     CHECK_LEDGER = 7_301_001
     SEAL_AUDIT = 7_301_002
     CHECK_AUDIT = 7_301_003
+    EXPERIMENT = 7_402_001
 
 
 def wait_for_turn(turn: Turn) -> None:

@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.db import Error, connection
 
 from kpi.lab.errors import LabError
+from market.kernel.database import use
 
 SUFFIX: Final = "_lab_verify"
 #: PostgreSQL cuts longer names.
@@ -45,13 +46,6 @@ def create(name: str) -> None:
             f"No database {name} can be made: {str(error).strip()}. It takes a role that may "
             "create databases, and that no other verification runs."
         ) from error
-
-
-def use(name: str) -> None:
-    """Let new connections of this process lead to a database."""
-    connection.close()
-    connection.close_pool()  # type: ignore[attr-defined]  # of PostgreSQL alone
-    connection.settings_dict["NAME"] = name
 
 
 def run(*statements: str) -> None:
