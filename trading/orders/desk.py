@@ -50,6 +50,10 @@ MOST_AT_ONCE: Final = 64
 #: out locked ones; for exposure rows longer than a market step holds them.
 AT_FIRST: Final = Patience(accounts=0.1, others=1)
 SKIPPING: Final = Patience(accounts=0, others=1)
+#: Whoever has an answer soon sends the next order: a group waits for as many slips as there lately
+#: were at once, to share its cost with them; but for no more than these, and no longer.
+MOST_AWAITED: Final = 8
+GATHERING_SECONDS: Final = 0.005
 #: Requests that wait for locked accounts on connections of their own; others need some, too.
 ALONE_AT_ONCE: Final = 3
 #: How long a request waits for its group to begin, and again for the group's end, in seconds.
@@ -90,6 +94,8 @@ class OrderDesk:
         self._alone: dict[Slip, None] = {}
         self._turns = threading.Semaphore(ALONE_AT_ONCE)
         self._closed = False
+        self._expected = 1
+        self._all_here = threading.Event()
 
     def carry_out(self, instruction: Instruction) -> Result:
         """Hand in an instruction and return its result once it is committed.
@@ -101,6 +107,8 @@ class OrderDesk:
         if self._closed or self._is_held(instruction.user_id):
             return self._book_alone(slip)
         self._slips.put(slip)
+        if self._slips.qsize() + 1 >= self._expected > 1:
+            self._all_here.set()
         self._keep_running()
         connection.close()  # back into the pool: others need it while this one waits
         result = result_of(slip)
@@ -151,11 +159,19 @@ class OrderDesk:
             while (first := self._slips.get()) is not None:
                 if group := self._group_after(first):
                     serve(group)
+                    self._expected = min(len(group) + self._slips.qsize(), MOST_AWAITED)
         finally:
             connection.close()
 
+    def _await_others(self) -> None:
+        """Give those time whose orders are likely on their way; one client waits for nobody."""
+        self._all_here.clear()
+        if self._slips.qsize() + 1 < self._expected:
+            self._all_here.wait(GATHERING_SECONDS)
+
     def _group_after(self, first: Slip) -> list[Slip]:
         """Return a slip with those that wait behind it, but for withdrawn ones."""
+        self._await_others()
         group, size = [first], first.size
         while size < MOST_AT_ONCE:
             try:

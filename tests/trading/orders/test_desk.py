@@ -420,6 +420,40 @@ def test_what_waits_in_vain_is_withdrawn(
     assert not Order.objects.filter(account=b.account).exists()
 
 
+def test_a_group_waits_for_those_that_were_there_before(
+    desk: None,
+    trader: Trader,
+    threads: ThreadPoolExecutor,
+    market: dict[str, Instrument],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three clients that each send an order once the last is answered share their groups."""
+    monkeypatch.setattr("trading.orders.desk.GATHERING_SECONDS", 60)
+    monkeypatch.setattr("trading.orders.desk.AT_FIRST", Patience(accounts=60, others=60))
+    a, b, c = (trader() for _ in range(3))
+    held, over = threading.Event(), threading.Event()
+
+    def hold() -> bool:
+        with transaction.atomic():
+            lock_exposure(instrument_ids=[market["BTC"].pk])
+            held.set()
+            return over.wait(timeout=120)
+
+    holding = in_thread(threads, hold)
+    assert held.wait(timeout=60)
+    first = in_thread(threads, partial(order, a, "buy", "0.01"))
+    wait_for(lambda: is_waiting_for_a_lock(), what="the first group", seconds=60)
+    others = [in_thread(threads, partial(order, user, "buy", "0.01")) for user in (b, c)]
+    assert _Process.desk is not None
+    wait_for(lambda: _Process.desk._slips.qsize() == 2, what="the others", seconds=60)
+    over.set()
+    assert holding.result(60)
+    assert first.result(60).status == OrderStatus.FILLED
+    placing = [in_thread(threads, partial(order, a, "buy", "0.01")), *others]
+    assert [one.result(30).status for one in placing] == [OrderStatus.FILLED] * 3
+    assert (Order.objects.count(), transactions()) == (4, 2)
+
+
 def is_waiting_for_a_lock() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
