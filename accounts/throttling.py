@@ -75,14 +75,27 @@ def api_key_of(request: Request) -> str | None:
 
 def limit_orders(request: Request, *, orders: int) -> None:
     """Count orders of the caller's key at ORDER_RATE_LIMIT: all of them, or raise RateLimited."""
-    rate, key = settings.ORDER_RATE_LIMIT, api_key_of(request)
-    if rate is None or key is None:
-        return
-    http_request = request._request
-    usage = take(request=http_request, scope=ORDERS, key=key, rate=rate, units=orders)
-    http_request.order_limit_usage = usage  # type: ignore[attr-defined]
+    usage = usage_of_orders(request, orders=orders)
+    request._request.order_limit_usage = usage  # type: ignore[attr-defined]
     if usage is not None and usage.is_exceeded:
         raise RateLimited(usage, refusal_of_orders(usage, orders))
+
+
+def usage_of_orders(request: Request, *, orders: int = 0) -> Usage | None:
+    """Count orders of the caller's key, or none, and return the usage.
+
+    None where nothing limits them, or Redis did not answer.
+    """
+    rate, key = settings.ORDER_RATE_LIMIT, api_key_of(request)
+    if rate is None or key is None:
+        return None
+    return take(request=request._request, scope=ORDERS, key=key, rate=rate, units=orders)
+
+
+def usage_of_requests(request: Request) -> Usage | None:
+    """Return the usage that counted this request; None where nothing did."""
+    usage: Usage | None = getattr(request._request, "rate_limit_usage", None)
+    return usage
 
 
 def refusal_of_orders(usage: Usage, orders: int) -> str:

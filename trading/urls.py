@@ -3,6 +3,7 @@ from django.urls import path
 from trading.api.batch import OrderBatchView
 from trading.api.cancel_all import CancelAllView
 from trading.api.closing import CloseView
+from trading.api.limits import LimitsView
 from trading.api.views import (
     CancelView,
     LiquidationListView,
@@ -19,6 +20,7 @@ urlpatterns = [
     path("orders/<int:order_id>", OrderView.as_view(), name="order"),
     path("orders/<int:order_id>/cancel", CancelView.as_view(), name="order-cancel"),
     path("positions/<str:symbol>/close", CloseView.as_view(), name="position-close"),
+    path("account/limits", LimitsView.as_view(), name="account-limits"),
     path("trades", TradeListView.as_view(), name="trades"),
     path("liquidations", LiquidationListView.as_view(), name="liquidations"),
     path("market/tick", TickView.as_view(), name="market-tick"),

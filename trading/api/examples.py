@@ -32,3 +32,24 @@ CLOSING_EXAMPLE: Final = answer(
 CANCEL_ALL_EXAMPLE: Final = answer(
     "canceled", {"canceled": [19, 23], "count": 2, "not_canceled": []}
 )
+LIMITS_EXAMPLE: Final = answer(
+    "limits",
+    {
+        "user_id": 1,
+        "tier": "beginner",
+        "max_leverage": 5,
+        "user_exposure": {
+            "limit": "5000000.00000000",
+            "used": "6500.00000000",
+            "left": "4993500.00000000",
+        },
+        "global_exposure": {
+            "limit": "10000000.00000000",
+            "used": "13000.00000000",
+            "left": "9987000.00000000",
+        },
+        "open_orders": {"limit": 200, "used": 1, "left": 199},
+        "requests": {"limit": 100, "left": 87, "reset": 1767614430},
+        "orders": {"limit": 600, "left": 598, "reset": 1767614430},
+    },
+)

@@ -23,6 +23,7 @@ def theirs(victim: User, resting: Order) -> dict[str, int]:
     [
         ("get", "/account/{user}"),
         ("get", "/account/ledger?user_id={user}"),
+        ("get", "/account/limits?user_id={user}"),
         ("get", "/orders/{order}"),
         ("get", "/positions/{position}"),
         ("post", "/orders/{order}/cancel"),

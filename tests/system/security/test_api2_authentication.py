@@ -23,6 +23,7 @@ from tests.conftest import ApiClient
 PROTECTED = (
     ("get", "/account/1"),
     ("get", "/account/ledger"),
+    ("get", "/account/limits"),
     ("get", "/account/me"),
     ("get", "/audit"),
     ("get", "/kpi/history"),

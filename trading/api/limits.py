@@ -1,0 +1,100 @@
+"""The limits that the caller is held to, and how far they are used up."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.access import caller, must_be_owner
+from accounts.errors import AccountNotFound
+from accounts.models import Tier
+from accounts.rate_limits import Usage
+from accounts.throttling import usage_of_orders, usage_of_requests
+from market.kernel.api.asked import OwnerQuery
+from market.kernel.api.calls import Call
+from market.kernel.api.fields import AmountField
+from market.kernel.api.schema import errors
+from trading.api.examples import LIMITS_EXAMPLE
+from trading.limits import account_limits
+
+
+class RoomSerializer(serializers.Serializer[Any]):
+    """A limit in USDT."""
+
+    limit = AmountField()
+    used = AmountField()
+    left = AmountField(help_text="0 once the limit is passed, as moving marks may do.")
+
+
+class CountSerializer(serializers.Serializer[Any]):
+    """A limit of how many."""
+
+    limit = serializers.IntegerField()
+    used = serializers.IntegerField()
+    left = serializers.IntegerField()
+
+
+class RateSerializer(serializers.Serializer[Any]):
+    """A limit of how many in a window of the API key."""
+
+    limit = serializers.IntegerField()
+    left = serializers.IntegerField(source="remaining", help_text="From the next one on.")
+    reset = serializers.IntegerField(
+        help_text="When the window ends, in seconds since the epoch; then all of them are left."
+    )
+
+
+class LimitsSerializer(serializers.Serializer[Any]):
+    """What an order of yours is held to."""
+
+    user_id = serializers.IntegerField()
+    tier = serializers.ChoiceField(choices=Tier.choices)
+    max_leverage = serializers.IntegerField(help_text="The highest that your tier allows.")
+    user_exposure = RoomSerializer(help_text="Yours.")
+    global_exposure = RoomSerializer(help_text="Of all accounts together.")
+    open_orders = CountSerializer(help_text="Those that rest, on all venues.")
+    requests = RateSerializer(
+        allow_null=True,
+        help_text="Of your API key, this call counted. Null where nothing limits them, or nobody "
+        "can tell at present.",
+    )
+    orders = RateSerializer(
+        allow_null=True, help_text="The same of orders, of which this call is none."
+    )
+
+
+class LimitsView(Call):
+    """The caller's limits; counts as one request."""
+
+    queries = {"get": OwnerQuery()}
+
+    @extend_schema(
+        operation_id="account_limits",
+        summary="Your limits, and what is left of them",
+        responses={
+            200: LimitsSerializer,
+            **errors(400, 401, 403, 429, 503),
+            **errors(404, account_not_found=AccountNotFound.detail),
+        },
+        examples=[LIMITS_EXAMPLE],
+    )
+    def get(self, request: Request) -> Response:
+        must_be_owner(request, self.query.get("user_id"))
+        user = caller(request)
+        limits = account_limits(user_id=user.pk)
+        rates: dict[str, Usage | None] = {
+            "requests": usage_of_requests(request),
+            "orders": usage_of_orders(request),
+        }
+        body = {
+            "user_id": user.pk,
+            "tier": user.tier,
+            "max_leverage": limits.max_leverage,
+            "user_exposure": limits.user_exposure,
+            "global_exposure": limits.global_exposure,
+            "open_orders": limits.open_orders,
+            **rates,
+        }
+        return Response(LimitsSerializer(body).data)
