@@ -1,7 +1,7 @@
 """Refusals of the accounts app."""
 
 from accounts.rate_limits import Usage
-from market.kernel.errors import Conflict, ExchangeError, NotFound
+from market.kernel.errors import Conflict, ExchangeError, Forbidden, NotFound
 
 
 class InvalidApiKey(ExchangeError):
@@ -23,6 +23,11 @@ class InsufficientBalance(ExchangeError):
 class ReasonRequired(ExchangeError):
     code = "reason_required"
     detail = "State a reason: it is kept with the transfer."
+
+
+class StaffOnly(Forbidden):
+    code = "staff_only"
+    detail = "At present this call is for staff; use a key of theirs."
 
 
 class RateLimited(ExchangeError):

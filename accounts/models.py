@@ -53,11 +53,27 @@ class ApiKey(models.Model):
 
 
 class AccountPolicy(models.Model):
-    """The single row of rules for new accounts."""
+    """The single row of rules for accounts: what new ones open with, and which calls are open.
+
+    What staff alone may call changes nothing in an account, so that it is no risk policy.
+    """
 
     id = models.SmallAutoField(primary_key=True)
     opening_balance = models.DecimalField(
         **AMOUNT_FIELD, default=100_000, help_text="USDT deposited into each new account."
+    )
+    staff_only_kpis = models.BooleanField(
+        "KPIs for staff only",
+        default=False,
+        db_default=False,
+        help_text="GET /kpi/* answers keys of staff and regulators alone.",
+    )
+    staff_only_ticks = models.BooleanField(
+        "ticks for staff only",
+        default=False,
+        db_default=False,
+        help_text="POST /market/tick answers keys of staff alone; the market steps by itself as "
+        "ever.",
     )
 
     history = HistoricalRecords()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 
 from accounts.access import caller, is_regulator
+from accounts.errors import StaffOnly
+from accounts.models import AccountPolicy
 from market.kernel.errors import Forbidden
 
 if TYPE_CHECKING:  # REST framework imports this module while its views are being defined.
@@ -21,3 +23,23 @@ class RegulatorsRead(BasePermission):
         if request.method not in SAFE_METHODS and is_regulator(caller(request)):
             raise Forbidden("A regulator reads and changes nothing.")
         return True
+
+
+class StaffWhereSaid(BasePermission):
+    """Refuses all but staff while the account policy says so. Raises StaffOnly."""
+
+    switch: ClassVar[str]
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        closed = AccountPolicy.objects.filter(**{self.switch: True})
+        if not caller(request).is_staff and closed.exists():
+            raise StaffOnly
+        return True
+
+
+class KpisOpen(StaffWhereSaid):
+    switch = "staff_only_kpis"
+
+
+class TicksOpen(StaffWhereSaid):
+    switch = "staff_only_ticks"

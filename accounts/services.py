@@ -203,19 +203,23 @@ def change_user(
 def change_account_policy(
     *,
     policy: AccountPolicy,
-    opening_balance: Decimal,
+    changes: Mapping[str, Any],
     by: User | None = None,
     version: str | None = None,
 ) -> None:
-    """Set what new accounts open with, in USDT, with history.
+    """Change what new accounts open with, and which calls staff alone may make, with history.
 
-    That moves money, so it is for staff who may post transfers. Raises Forbidden, and StaleVersion
-    as ``lock_row`` does.
+    The former moves money, so it is for staff who may post transfers. Raises Forbidden, and
+    StaleVersion as ``lock_row`` does.
     """
-    must_post_transfers(by)
+    if "opening_balance" in changes:
+        must_post_transfers(by)
     lock_row(policy, version=version)
-    policy.opening_balance = opening_balance
-    policy.save(update_fields=["opening_balance"])
+    if not changes:
+        return
+    for field, value in changes.items():
+        setattr(policy, field, value)
+    policy.save(update_fields=list(changes))
 
 
 def suspend_account(*, account: Account) -> None:

@@ -7,10 +7,13 @@ from django_prometheus.exports import ExportToDjangoView
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, PolymorphicProxySerializer, extend_schema
 from prometheus_client import CollectorRegistry, generate_latest
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.errors import StaffOnly
+from accounts.permissions import KpisOpen, RegulatorsRead
 from kpi.collectors import DatabaseCollector
 from kpi.examples import (
     HEALTH_EXAMPLE,
@@ -40,6 +43,9 @@ from market.kernel.api.calls import Call
 from market.kernel.api.negotiation import OneFormat
 from market.kernel.api.schema import errors
 
+#: While the account policy keeps the KPIs to staff.
+CLOSED = errors(403, staff_only=StaffOnly.detail)
+
 database_registry = CollectorRegistry()
 database_registry.register(DatabaseCollector())
 
@@ -47,6 +53,7 @@ database_registry.register(DatabaseCollector())
 class KpiCall(Call):
     """What happened in a window."""
 
+    permission_classes = (IsAuthenticated, RegulatorsRead, KpisOpen)
     queries = {"get": WindowQuery()}
 
     @property
@@ -63,7 +70,7 @@ class SystemKpisView(KpiCall):
         tags=["kpi"],
         operation_id="get_system_kpis",
         summary="Latency, error rate and uptime",
-        responses={200: SystemKpisSerializer, **errors(400, 401, 429, 503)},
+        responses={200: SystemKpisSerializer, **errors(400, 401, 429, 503), **CLOSED},
         examples=[SYSTEM_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
@@ -78,7 +85,7 @@ class TradingKpisView(KpiCall):
         tags=["kpi"],
         operation_id="get_trading_kpis",
         summary="Orders, trades, exposure and liquidations",
-        responses={200: TradingKpisSerializer, **errors(400, 401, 429, 503)},
+        responses={200: TradingKpisSerializer, **errors(400, 401, 429, 503), **CLOSED},
         examples=[TRADING_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
@@ -93,7 +100,7 @@ class SecurityKpisView(KpiCall):
         tags=["kpi"],
         operation_id="get_security_kpis",
         summary="Refused credentials and reached rate limits",
-        responses={200: SecurityKpisSerializer, **errors(400, 401, 429, 503)},
+        responses={200: SecurityKpisSerializer, **errors(400, 401, 429, 503), **CLOSED},
         examples=[SECURITY_EXAMPLE],
     )
     def get(self, request: Request) -> Response:
@@ -104,6 +111,7 @@ class SecurityKpisView(KpiCall):
 class HistoryView(Call):
     """How a KPI went."""
 
+    permission_classes = (IsAuthenticated, RegulatorsRead, KpisOpen)
     queries = {"get": HistoryQuery()}
 
     @extend_schema(
@@ -122,6 +130,7 @@ class HistoryView(Call):
                 resource_type_field_name=None,
             ),
             **errors(400, 401, 429, 503),
+            **CLOSED,
             **errors(404, unknown_symbol=UnknownSymbol.detail),
         },
         examples=[HISTORY_EXAMPLE, INSTRUMENT_HISTORY_EXAMPLE],

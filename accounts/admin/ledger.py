@@ -74,14 +74,9 @@ class TransferAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
 
 @admin.register(AccountPolicy)
 class AccountPolicyAdmin(PolicyAdmin):
-    fields = ("opening_balance",)
+    fields = ("opening_balance", "staff_only_kpis", "staff_only_ticks")
 
     def configure(
         self, request: HttpRequest, row: AccountPolicy, changes: dict[str, Any], version: str
     ) -> None:
-        change_account_policy(
-            policy=row,
-            opening_balance=row.opening_balance,
-            by=caller(request),
-            version=version,
-        )
+        change_account_policy(policy=row, changes=changes, by=caller(request), version=version)

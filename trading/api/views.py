@@ -7,10 +7,13 @@ from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.access import caller, must_be_owner, visible_user_id
+from accounts.errors import StaffOnly
+from accounts.permissions import RegulatorsRead, TicksOpen
 from accounts.schema import ORDER_LIMIT_HEADERS, ORDER_LIMIT_REACHED
 from accounts.throttling import limit_orders
 from market.errors import UnknownSymbol
@@ -18,7 +21,7 @@ from market.kernel.api.asked import OwnerBody, OwnerQuery, QuerySerializer
 from market.kernel.api.calls import Call, ListCall
 from market.kernel.api.listing import LIST_ERRORS, ListQuery, filter_by
 from market.kernel.api.schema import BODY_REFUSALS, errors
-from market.kernel.errors import ExchangeError
+from market.kernel.errors import ExchangeError, Forbidden
 from market.selectors import current_prices, listed_as
 from market.serializers import PriceSerializer
 from risk.denials import DENIALS
@@ -233,13 +236,15 @@ class TickView(Call):
     """Runs one market step: prices, fills of reached limit orders, close-outs."""
 
     queries = {"post": TickQuery()}
+    permission_classes = (IsAuthenticated, RegulatorsRead, TicksOpen)
 
     @extend_schema(
         operation_id="market_tick",
         summary="Run one market step",
         responses={
             200: TickSerializer,
-            **errors(400, 401, 403, 429),
+            **errors(400, 401, 429),
+            **errors(403, staff_only=StaffOnly.detail, permission_denied=Forbidden.detail),
             **errors(404, unknown_symbol=UnknownSymbol.detail),
         },
     )
