@@ -4,7 +4,7 @@ Amounts in units, sizes in lots (a short is negative), prices in ticks. Arrays b
 [I, N], so that one instrument of all accounts lies in one piece; ``rows`` picks accounts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from functools import cached_property
@@ -77,7 +77,8 @@ class Instruments:
 
 @dataclass
 class Book:
-    """Accounts and what they hold. Only ``place`` and ``close_out`` change what is held.
+    """Accounts and what they hold. ``place`` and ``close_out`` change what is held, and only
+    ``take_back`` undoes that.
 
     Of each account the balance, and over its instruments the costs, the margins and the notional at
     each marks asked for are at most ``LARGEST``: what is larger raises OutOfRange.
@@ -124,15 +125,30 @@ class Book:
         return replace(self, **{name: array.copy() for name, array in arrays.items()})
 
     def lot_values(self, marks: Whole) -> Whole:
-        """Return what a lot of each instrument is worth at marks [I], in units.
+        """Return what a lot of each instrument is worth at marks [I] or [I, n], in units.
 
-        Raises OutOfRange where an account's positions are worth too much there.
+        Raises OutOfRange where an account's positions are worth too much at the highest of them.
         """
-        worth = self.instruments.lot_values(marks)
+        worth = self.instruments.lot_values(
+            marks if marks.ndim == 1 else marks.max(axis=1, initial=0)
+        )
         values = np.array(worth)
         if sum(map(mul, self.widest.tolist(), worth)) > LARGEST:
             refuse_above(self._notionals(values), "notional")
-        return values
+        return values if marks.ndim == 1 else self.instruments.unit[:, None] * marks
+
+    def held_by(self, rows: Whole) -> tuple[Whole, ...]:
+        """Return what accounts have: balance, lots, cost and margin."""
+        return tuple(of(array, rows) for array in self._held)
+
+    def take_back(self, rows: Whole, held: Iterable[Whole]) -> None:
+        """Let accounts have again what they had."""
+        for array, had in zip(self._held, held, strict=True):
+            array[..., rows] = had
+
+    @property
+    def _held(self) -> tuple[Whole, ...]:
+        return self.balance, self.lots, self.cost, self.margin
 
     def _notionals(self, values: Whole) -> Whole:
         size, worth = np.abs(self.lots), values[:, None]
@@ -143,8 +159,8 @@ class Book:
         return self.equity_at(self.lot_values(marks), rows)
 
     def equity_at(self, lot_values: Whole, rows: Whole | None = None) -> Whole:
-        """Return the same at what a lot of each instrument is worth."""
-        equity = lot_values @ of(self.lots, rows)
+        """Return the same at what a lot of each instrument is worth [I], or to each row [I, n]."""
+        equity = worth(of(self.lots, rows), lot_values)
         equity += of(self.balance, rows)
         equity -= of(self.cost, rows).sum(axis=0)
         return equity
@@ -157,8 +173,8 @@ class Book:
         return self.exposure_at(self.lot_values(marks), rows)
 
     def exposure_at(self, lot_values: Whole, rows: Whole | None = None) -> Whole:
-        """Return the same at what a lot of each instrument is worth."""
-        return lot_values @ np.abs(of(self.lots, rows)) + of(self.reserved_notional, rows)
+        """Return the same at what a lot of each instrument is worth [I], or to each row [I, n]."""
+        return worth(np.abs(of(self.lots, rows)), lot_values) + of(self.reserved_notional, rows)
 
     def needed(self, threshold: int, rows: Whole | None = None) -> Whole:
         """Return the least equity that is not in breach: ``threshold × margin``, rounded up.
@@ -170,6 +186,12 @@ class Book:
     def slack(self, marks: Whole, threshold: int, rows: Whole | None = None) -> Whole:
         """Return the equity above what is needed: below zero in breach."""
         return self.equity(marks, rows) - self.needed(threshold, rows)
+
+
+def worth(lots: Whole, lot_values: Whole) -> Whole:
+    """Return what lots [I, n] are worth together, where one of each is worth [I] or [I, n]."""
+    value: Whole = (lots * lot_values.reshape(len(lots), -1)).sum(axis=0)
+    return value
 
 
 def of(array: Whole, rows: Whole | None) -> Whole:

@@ -4,8 +4,10 @@ By the rules of ``risk.engine``, ``risk.execution`` and ``risk.fills``, as if on
 the other. An order fills at the mark, at once.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
+from operator import mul
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -56,7 +58,11 @@ class Placed:
     opened: Whole
     realized: Whole
     fee: Whole
-    total_exposure: int
+    notional: Whole
+
+    def first(self, count: int) -> "Placed":
+        """Return what the first so many did."""
+        return Placed(*(getattr(self, column.name)[:count] for column in fields(self)))
 
 
 class Fills(NamedTuple):
@@ -67,42 +73,50 @@ class Fills(NamedTuple):
     opened: Whole
     realized: Whole
     fee: Whole
+    notional: Whole
     cost: Whole
     margin: Whole
     exposure: Whole
 
 
-def place(book: Book, rules: Rules, orders: Orders, marks: Whole, total_exposure: int) -> Placed:
+def place(
+    book: Book, rules: Rules, orders: Orders, marks: Whole, total_exposure: int | Sequence[int]
+) -> Placed:
     """Hold orders against the rules at marks [I], and fill and book those that pass.
 
-    ``total_exposure`` is that of all accounts. Fees leave the balances. Raises OutOfRange, with the
-    book as it was, where an order is too large, or an account would be.
+    Orders of several steps may be placed together, with marks [I, n] that are each order's own.
+    ``total_exposure`` is that of all accounts before the orders, at each order's marks where these
+    differ. Fees leave the balances. Raises OutOfRange, with the book as it was, where an order is
+    too large, or an account would be.
     """
     facing = Facing(book, rules, orders, marks)
     fills = fill(facing)
     code, refused = np.zeros(len(orders.rows), np.int8), refusals(facing, fills)
     for denial in reversed(refused):
         code[refused[denial]] = NUMBERS[denial]
-    total = hold_to_threshold(code, rules, fills, total_exposure)
+    hold_to_threshold(code, facing, fills, total_exposure)
     if code.any():
         passed = (code == 0).astype(np.int64)
         fills = Fills(*(column * passed for column in fills))
     book_fills(facing, fills)
-    return Placed(code, *fills[:5], total_exposure=total)
+    return Placed(code, *fills[:6])
 
 
 class Facing:
     """Orders and the accounts, instruments and rules that they face: an array each, by order.
 
     ``held``, ``cost`` and ``margin`` are those of the order's instrument, and ``reducible`` is what
-    of it the order stands against; ``value`` is what a lot is worth.
+    of it the order stands against; ``value`` is what a lot of it is worth, ``values`` [I, n] one of
+    each.
     """
 
     def __init__(self, book: Book, rules: Rules, orders: Orders, marks: Whole) -> None:
         self.book, self.rules, self.orders = book, rules, orders
-        self.values, rows = book.lot_values(marks), orders.rows
+        rows, each = orders.rows, np.arange(len(orders.rows))
+        values = book.lot_values(marks).reshape(len(marks), -1)
+        self.values = np.broadcast_to(values, (len(marks), len(rows)))
         instrument = self.instrument = orders.instrument.astype(np.intp)
-        self.value = self.values[instrument]
+        self.value = self.values[instrument, each]
         self.side, self.asked = np.sign(orders.lots), np.abs(orders.lots)
         if (self.asked > LARGEST // self.value).any():
             raise OutOfRange(f"An order is for more than {LARGEST // UNITS:,} USDT.")
@@ -136,12 +150,14 @@ def fill(facing: Facing) -> Fills:
     leverage = np.where(orders.leverage == 0, facing.highest, orders.leverage)
     fee_rate = facing.book.instruments.taker_fee[facing.instrument]
     closed_notional, opened_notional = closed * value, opened * value
+    notional = closed_notional + opened_notional
     return Fills(
         filled=side * (closed + opened),
         closed=closed,
         opened=opened,
         realized=-side * closed_notional - cost_part,
-        fee=times_rate(closed_notional + opened_notional, fee_rate),
+        fee=times_rate(notional, fee_rate),
+        notional=notional,
         cost=side * opened_notional - cost_part,
         margin=ceil_div(opened_notional, leverage) - margin_part,
         exposure=opened_notional - closed_notional,
@@ -179,19 +195,28 @@ def refusals(facing: Facing, fills: Fills) -> dict[str, Flags | bool]:
     return refused
 
 
-def hold_to_threshold(code: Codes, rules: Rules, fills: Fills, total: int) -> int:
-    """Refuse what lifts the exposure of all above the threshold, and return it after all orders.
+def hold_to_threshold(
+    code: Codes, facing: Facing, fills: Fills, total: int | Sequence[int]
+) -> None:
+    """Refuse what lifts the exposure of all above the threshold, where anything can.
 
     In Python's own whole numbers: all accounts together may have more exposure than 64 bits hold.
     """
-    threshold = rules.global_exposure_threshold
-    orders = zip(code.tolist(), fills.opened.tolist(), fills.exposure.tolist(), strict=True)
-    for at, (denial, opened, change) in enumerate(orders):
-        if not denial and opened and total + change > threshold:
+    threshold = facing.rules.global_exposure_threshold
+    totals = [total] * len(code) if isinstance(total, int) else total
+    highest = facing.values.max(axis=1, initial=0)[facing.instrument].tolist()
+    opened = fills.opened.tolist()
+    if max(totals, default=0) + sum(map(mul, opened, highest)) <= threshold:
+        return
+    changes = (fills.opened - fills.closed).tolist()
+    columns = code.tolist(), facing.instrument.tolist(), facing.values.T.tolist()
+    moved = [0] * len(facing.values)  # lots, by those orders that passed
+    for at, (denial, instrument, values) in enumerate(zip(*columns, strict=True)):
+        lifted = totals[at] + sum(map(mul, moved, values)) + changes[at] * values[instrument]
+        if not denial and opened[at] and lifted > threshold:
             code[at] = NUMBERS["global_exposure_exceeded"]
         elif not denial:
-            total += change
-    return total
+            moved[instrument] += changes[at]
 
 
 def book_fills(facing: Facing, fills: Fills) -> None:

@@ -63,6 +63,11 @@ def amount(whole: int) -> Decimal:
     return Decimal(int(whole)).scaleb(-8, EXACT)
 
 
+def total(amounts: Whole) -> int:
+    """Sum whole numbers, in two halves that each fit 64 bits."""
+    return (int((amounts >> 32).sum()) << 32) + int((amounts & 0xFFFFFFFF).sum())
+
+
 def times_rate(amounts: Amounts, rate: int | Amounts) -> Amounts:
     """Return ``amounts × rate``, half-even."""
     high = amounts // UNITS

@@ -16,9 +16,7 @@ from kpi.lab.inputs.tape import Tape
 from risk.arrays.books import Book
 from risk.arrays.orders import Orders
 from risk.arrays.rules import Rules
-from risk.arrays.units import UNITS
-
-Whole = NDArray[np.int64]
+from risk.arrays.units import UNITS, Whole
 
 #: Amounts and multiples are cut to four places before they meet, so that products fit 64 bits.
 CUT = 10_000
@@ -56,7 +54,9 @@ class Agents:
         self._leverage = np.where(
             self._is_exit, 0, np.where(self._is_sized, used, entries.leverage[number])
         )
-        self._start = np.searchsorted(bar[order], np.arange(bars + 1)).tolist()
+        self._bar = bar[order]
+        self._start = np.searchsorted(self._bar, np.arange(bars + 1)).tolist()
+        self._again = latest(self._bar, self._row, bars)
 
     def orders(self, bar: int | None, book: Book, marks: Whole, stopped: Whole) -> Iterator[Orders]:
         """Yield what is ordered at marks [I], at most one order an account at a time.
@@ -65,13 +65,22 @@ class Agents:
         """
         parts = [closing(book, stopped, i) for i in range(len(book.lots))] if len(stopped) else []
         if bar is not None:
-            parts.append(self._due(slice(*self._start[bar : bar + 2]), book, marks, stopped))
+            parts.append(self.due(bar, book, marks[None], stopped)[0])
         yield from rounds(parts[0] if len(parts) == 1 else merged(parts))
 
-    def _due(self, due: slice, book: Book, marks: Whole, stopped: Whole) -> Orders:
+    def once(self, bar: int, last: int) -> int:
+        """Return the bar up to which, from one to a last, each account orders once at most."""
+        again = self._again[bar:last] >= bar
+        return bar + int(again.argmax()) if again.any() else last
+
+    def due(self, bar: int, book: Book, marks: Whole, stopped: Whole) -> tuple[Orders, Whole]:
+        """Return what is due in bars from one on that begin at marks [b, I], and the bar of each,
+        counted from the first; of accounts as they are in the book.
+        """
+        due = slice(self._start[bar], self._start[bar + len(marks)])
         rows, instrument, is_exit = self._row[due], self._instrument[due], self._is_exit[due]
-        held = book.lots[instrument, rows]
-        of_a_lot = (book.instruments.unit * marks)[instrument]
+        at, held = self._bar[due] - bar, book.lots[instrument, rows]
+        of_a_lot = (book.instruments.unit * marks)[at, instrument]
         most = book.balance[rows] // CUT * self._most[due]
         sized = np.minimum(self._wanted[due], most) // of_a_lot
         lots = np.where(self._is_sized[due], sized, 1) * self._lots[due]
@@ -79,7 +88,7 @@ class Agents:
         goes = lots != 0
         if len(stopped):
             goes &= ~(is_exit & np.isin(rows, stopped))
-        return keep(Orders(rows, instrument, lots, self._leverage[due], is_exit), goes)
+        return keep(Orders(rows, instrument, lots, self._leverage[due], is_exit), goes), at[goes]
 
 
 def wishes(population: Population, rules: Rules, stickiness: float) -> tuple[Whole, Whole]:
@@ -126,6 +135,18 @@ def in_order(bar: Whole, row: Whole, bars: int) -> tuple[Whole, Whole]:
     order = np.lexsort((row, bar))
     order = order[bar[order] < bars]
     return order, order % (len(bar) // 2 or 1)
+
+
+def latest(bar: Whole, row: Whole, bars: int) -> Whole:
+    """Return, by bar, the latest one up to it in which an account ordered that does so again.
+
+    −1 where there is none; ``bar`` and ``row`` are those of all orders, sorted by bar.
+    """
+    order = np.argsort(row, kind="stable")
+    again = np.flatnonzero(row[order][1:] == row[order][:-1])
+    found = np.full(bars, -1)
+    np.maximum.at(found, bar[order[again + 1]], bar[order[again]])
+    return found
 
 
 def closing(book: Book, rows: Whole, instrument: int | Whole) -> Orders:

@@ -24,11 +24,10 @@ from kpi.lab.inputs.accounts import Population
 from kpi.lab.inputs.specs import LabPolicy
 from kpi.lab.inputs.tape import Tape
 from market.kernel.amounts import EXACT, plain, round_half_even
-from risk.arrays.units import amount, ceil_times_rate, rate_units
+from risk.arrays.units import Whole, amount, ceil_times_rate, rate_units, total
 from risk.denials import DENIALS
 from risk.policy import TIERS
 
-Whole = NDArray[np.int64]
 Value = str | int | None
 
 
@@ -200,11 +199,6 @@ class _Cell:
         lost = np.maximum(-legs.realized, 0)
         needed = -(-lost // (self.unit[legs.instrument] * np.abs(legs.lots)))
         return total(lost[come >= needed])
-
-
-def total(amounts: Whole) -> int:
-    """Sum whole numbers, in two halves that each fit 64 bits."""
-    return (int((amounts >> 32).sum()) << 32) + int((amounts & 0xFFFFFFFF).sum())
 
 
 def usdt(units: int) -> str:

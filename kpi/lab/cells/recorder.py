@@ -3,15 +3,13 @@
 from collections import Counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kpi.lab.cells.outcome import Bars, CloseOuts, Legs, Sample
 from kpi.lab.inputs.tape import Tape
 from risk.arrays.books import Book
 from risk.arrays.closing import CloseOuts as Closed
 from risk.arrays.orders import CODES, Placed
-
-Whole = NDArray[np.int64]
+from risk.arrays.units import Whole, total
 
 #: How often the open accounts are looked at over a tape, for leverage and liquidity at risk.
 SAMPLES = 24
@@ -32,10 +30,10 @@ class Recorder:
         ))  # fmt: skip
         self._sample_every = max(shape[1] // SAMPLES, 1)
 
-    def placed(self, placed: Placed, notional: Whole) -> None:
-        """Note orders; ``notional`` is what each traded, in units."""
+    def placed(self, placed: Placed) -> None:
+        """Note what orders did."""
         self.orders += len(placed.code)
-        self.volume += int(notional.sum())
+        self.volume += total(placed.notional)
         if placed.code.any():
             refused = placed.code[placed.code > 0].tolist()
             self.refused.update(str(CODES[code]) for code in refused)
@@ -49,16 +47,21 @@ class Recorder:
         self.bars.closed_long[bar] += int(notional[notional > 0].sum())
         self.bars.closed_short[bar] -= int(notional[notional < 0].sum())
 
-    def bar_ends(
-        self, bar: int, step: int, marks: Whole, open_interest: tuple[Whole, Whole], fund: int
-    ) -> None:
-        """Note where a bar ended; ``open_interest`` are long and short lots [I]."""
-        bars = self.bars
-        bars.marks[:, bar] = marks
-        bars.long_lots[:, bar], bars.short_lots[:, bar] = open_interest
-        bars.fund[bar] = fund
-        if bar % self._sample_every == 0:
-            self.samples.append(self._sample(step, marks))
+    def bars_end(self, bar: int, marks: Whole, long: Whole, short: Whole, fund: int) -> None:
+        """Note where bars from one on ended: at marks [b, I], with lots [I, b] open.
+
+        Only the last of them may be one that ``next_sample`` names.
+        """
+        bars, ended = self.bars, slice(bar, bar + len(marks))
+        bars.marks[:, ended], bars.fund[ended] = marks.T, fund
+        bars.long_lots[:, ended], bars.short_lots[:, ended] = long, short
+        if self.next_sample(ended.stop - 1) == ended.stop - 1:
+            step = ended.stop * (len(self.tape.marks) // len(bars.fund)) - 1
+            self.samples.append(self._sample(step, marks[-1]))
+
+    def next_sample(self, bar: int) -> int:
+        """Return the first bar from one on at whose end the open accounts are looked at."""
+        return -(-bar // self._sample_every) * self._sample_every
 
     def _sample(self, step: int, marks: Whole) -> Sample:
         book = self.book

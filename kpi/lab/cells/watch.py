@@ -5,16 +5,15 @@ corner. A block of steps is tested by its box once; only accounts that may fall 
 it are valued at each of its steps, exactly.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from risk.arrays.books import Book
 from risk.arrays.search import may_fall_below
+from risk.arrays.units import Flags, Whole
 
-Whole = NDArray[np.int64]
-
+NOBODY: Final = np.empty(0, dtype=np.int64)
 #: A level that no equity falls below.
 NEVER = -(2**62)
 
@@ -44,14 +43,42 @@ class Levels:
         self.any[rows] = np.maximum(self.need[rows], self.own[rows])
 
 
+class Valued:
+    """Accounts as they are now, ready to be held against their levels along steps."""
+
+    def __init__(self, levels: Levels, rows: Whole) -> None:
+        book, self.rows = levels.book, rows
+        lots = book.lots[:, rows]
+        held = lots.any(axis=0)
+        self._base = (book.balance[rows] - book.cost[:, rows].sum(axis=0))[:, None]
+        self._value_of_a_tick = (lots * book.instruments.unit[:, None])[:, :, None]
+        # Whoever holds nothing any more cannot fall.
+        self._any = np.where(held, levels.any[rows], NEVER)[:, None]
+        self._need = np.where(held, levels.need[rows], NEVER)[:, None]
+        self._own = np.where(held, levels.own[rows], NEVER)[:, None]
+
+    def below(self, marks: Whole, looks: Flags) -> tuple[Flags, Flags] | None:
+        """Tell who is in breach and who at an own level at which marks [n, I], if anybody is.
+
+        The exchange looks at steps where ``looks`` is set, agents at every one.
+        """
+        if not len(self.rows):
+            return None
+        equity = self._base + self._value_of_a_tick[0] * marks[:, 0]
+        for value, path in zip(self._value_of_a_tick[1:], marks.T[1:], strict=True):
+            equity += value * path
+        if not (equity < self._any).any():
+            return None
+        return (equity < self._need) & looks, equity < self._own
+
+
 class Watch:
     """The accounts of one block that may fall below a level, ready to be valued."""
 
     def __init__(self, levels: Levels) -> None:
         self.levels, self.book = levels, levels.book
-        self.rows = np.empty(0, dtype=np.int64)
+        self.rows = NOBODY
         self._is_watched = np.zeros(len(self.book.balance), dtype=bool)
-        self._unit = self.book.instruments.unit[:, None]
 
     def search(self, low: Whole, high: Whole) -> None:
         """Find the accounts to watch while marks [I] stay within a box."""
@@ -59,41 +86,44 @@ class Watch:
         self._is_watched[self.rows] = False
         self.rows = may_fall_below(self.book, self.levels.any, low, high)
         self._is_watched[self.rows] = True
-        self._is_stale = True
+        self._valued: Valued | None = None
 
     def holds(self, marks: Whole) -> bool:
         """Tell whether marks [n, I] lie in the box that was searched."""
         return bool((marks >= self._low).all() and (marks <= self._high).all())
 
+    @property
+    def valued(self) -> Valued:
+        """The accounts watched, as they were when they last changed."""
+        if self._valued is None:
+            self._valued = Valued(self.levels, self.rows)
+        return self._valued
+
     def changed(self, rows: Whole) -> None:
         """Follow a change of accounts: watch what of them now may fall below a level."""
-        self.levels.update(rows)
+        new = self.may_fall(rows)
         known = self._is_watched[rows]
         if known.any():
-            self._is_stale = True
-            rows = rows[~known]
-        new = may_fall_below(self.book, self.levels.any, self._low, self._high, rows)
+            self._valued, new = None, new[~self._is_watched[new]]
         if len(new):
             self.rows = np.concatenate([self.rows, new])
             self._is_watched[new] = True
-            self._is_stale = True
+            self._valued = None
 
-    def first(self, marks: Whole, looks: NDArray[np.bool_]) -> Reached | None:
+    def may_fall(self, rows: Whole) -> Whole:
+        """Follow the levels of accounts that changed, and return those that may fall below one."""
+        self.levels.update(rows)
+        return may_fall_below(self.book, self.levels.any, self._low, self._high, rows)
+
+    def first(self, marks: Whole, looks: Flags) -> Reached | None:
         """Return what the first of the steps does whose marks [n, I] bring anybody below a level.
 
         The exchange looks at steps where ``looks`` is set, agents at every one.
         """
-        if not len(self.rows):
+        below = self.valued.below(marks, looks)
+        if below is None:
             return None
-        if self._is_stale:
-            self._value()
-        equity = self._base + self._value_of_a_tick[0] * marks[:, 0]
-        for value, path in zip(self._value_of_a_tick[1:], marks.T[1:], strict=True):
-            equity += value * path
-        if not (equity < self._any).any():
-            return None
-        breach = (equity < self._need) & looks
-        own = equity < self._own
+        breach, own = below
         steps = (breach | own).any(axis=0)
         if not steps.any():
             return None
@@ -102,14 +132,21 @@ class Watch:
             offset, np.sort(self.rows[breach[:, offset]]), np.sort(self.rows[own[:, offset]])
         )
 
-    def _value(self) -> None:
-        rows, book, levels = self.rows, self.book, self.levels
-        lots = book.lots[:, rows]
-        held = lots.any(axis=0)
-        self._base = (book.balance[rows] - book.cost[:, rows].sum(axis=0))[:, None]
-        self._value_of_a_tick = (lots * self._unit)[:, :, None]
-        # Whoever holds nothing any more cannot fall.
-        self._any = np.where(held, levels.any[rows], NEVER)[:, None]
-        self._need = np.where(held, levels.need[rows], NEVER)[:, None]
-        self._own = np.where(held, levels.own[rows], NEVER)[:, None]
-        self._is_stale = False
+    def quiet(self, marks: Whole, looks: Flags, before: Valued, rows: Whole, since: Whole) -> int:
+        """Return how many steps pass until anybody falls below a level at marks [n, I].
+
+        Of ``rows``, those ``before`` count as they were then up to the step ``since``, and all as
+        they are now after it.
+        """
+        new = self.may_fall(rows)
+        number = dict(zip(rows.tolist(), since.tolist(), strict=True))
+        steps, fallen = np.arange(len(marks)), np.zeros(len(marks), np.bool_)
+        below = before.below(marks, looks)
+        if below is not None:
+            until = np.array([number.get(row, len(marks)) for row in before.rows.tolist()])
+            fallen |= ((below[0] | below[1]) & (steps <= until[:, None])).any(axis=0)
+        below = Valued(self.levels, new).below(marks, looks)
+        if below is not None:
+            after = np.array([number[row] for row in new.tolist()])
+            fallen |= ((below[0] | below[1]) & (steps > after[:, None])).any(axis=0)
+        return int(fallen.argmax()) if fallen.any() else len(marks)

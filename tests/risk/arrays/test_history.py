@@ -90,7 +90,7 @@ class History:
         answers = self.exchange.place(orders)
         codes = [CODES[code] for code in placed.code.tolist()]
         assert codes == [one if isinstance(one, str) else None for one in answers]
-        self.total = placed.total_exposure
+        self.total = sum(self.book.exposure(marks).tolist())
         self.house += int((placed.fee - placed.realized).sum())
         self.seen.update(str(code) for code in codes)
 

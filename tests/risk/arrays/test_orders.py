@@ -1,7 +1,7 @@
 """Orders of many accounts are refused, filled and booked as the exchange does one by one."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 
 import numpy as np
@@ -11,11 +11,11 @@ from numpy.random import Generator
 from risk.arrays.books import Book, Instruments
 from risk.arrays.orders import CODES, Orders, Placed, place
 from risk.arrays.rules import Rules
-from risk.arrays.units import LARGEST, UNITS, OutOfRange, amount
+from risk.arrays.units import LARGEST, UNITS, OutOfRange, Whole, amount
 from risk.denials import DENIALS
 from risk.engine import Approval
 from risk.policy import PRESETS, policy_from
-from tests.risk.arrays.cases import TINY, USUAL, Case, account_states, cases
+from tests.risk.arrays.cases import PER_BOOK, TINY, USUAL, Case, account_states, cases
 from tests.risk.arrays.exchange import Exchange
 
 D = Decimal
@@ -91,14 +91,47 @@ def test_orders_do_what_they_do_at_the_exchange() -> None:
         check_answers(placed, exchange.place(orders), orders, case)
         assert account_states(after, case.listed) == exchange.states
         assert (np.abs(after.lots).max(axis=1) <= after.widest).all()
-        assert amount(placed.total_exposure) == exchange.total
-        assert placed.total_exposure == after.exposure(case.marks).sum()
+        assert amount(sum(after.exposure(case.marks).tolist())) == exchange.total
         seen.update(CODES[code] for code in placed.code.tolist())
         kinds.update(flips=int(((placed.closed > 0) & (placed.opened > 0)).sum()))
         part = (placed.closed > 0) & (after.lots[orders.instrument, orders.rows] != 0)
         kinds.update(parts=int((part & (placed.opened == 0)).sum()))
     assert seen.keys() == {None, *POSSIBLE}
     assert min(kinds["flips"], kinds["parts"], seen[None]) > 40
+
+
+def test_orders_of_several_steps_at_once_do_what_they_do_one_step_after_the_other() -> None:
+    seen = Counter[str | None]()
+    for rng, drawn in cases(seed=14):
+        fund(rng, drawn)
+        case = with_limits(rng, drawn, exposure_of_all(drawn.book, drawn.marks))
+        rules, orders = Rules.of(case.policy), random_orders(rng, case)
+        low, high = np.array(case.scale.prices).T
+        ways = rng.integers(-3, 4, (4, len(low))) * np.maximum((high - low) // 40, 1)
+        marks, step = np.clip(case.marks + ways, low, high), np.sort(rng.integers(0, 4, PER_BOOK))
+        step, apart, together = step[: len(orders.rows)], case.book.copy(), case.book.copy()
+        before = [exposure_of_all(together, at) for at in marks]
+        placed = place(together, rules, orders, marks[step].T, [before[n] for n in step])
+        parts = [
+            place(apart, rules, keep(orders, step == n), at, exposure_of_all(apart, at))
+            for n, at in enumerate(marks)
+        ]
+        for one in fields(placed):
+            expected = np.concatenate([getattr(part, one.name) for part in parts])
+            assert getattr(placed, one.name).tolist() == expected.tolist()
+        for name in ("balance", "lots", "cost", "margin"):
+            assert (getattr(apart, name) == getattr(together, name)).all()
+        seen.update(CODES[code] for code in placed.code.tolist())
+    assert seen["global_exposure_exceeded"] > 20
+    assert seen[None] > 200
+
+
+def keep(orders: Orders, chosen: np.ndarray) -> Orders:
+    return Orders(*(getattr(orders, one.name)[chosen] for one in fields(orders)))
+
+
+def exposure_of_all(book: Book, marks: Whole) -> int:
+    return sum(book.exposure(marks).tolist())
 
 
 def check_answers(placed: Placed, answers: Answers, orders: Orders, case: Case) -> None:
@@ -197,10 +230,9 @@ def test_a_loss_that_the_balance_just_settles_is_realised(room: int, code: str |
 def test_the_threshold_of_all_belongs_to_what_it_allows(room: int, code: str | None) -> None:
     rules = replace(FREE, global_exposure_threshold=10**30 + 100 * LOT)
     assert code_of(lone(1_000 * UNITS), order(100), rules, 10**30 - room) == code
-    # What only reduces is not asked, and makes room.
+    # What only reduces is not asked.
     held = lone(1_000 * UNITS, lots=300, cost=300 * LOT, margin=300 * LOT)
-    placed = place(held, rules, order(-100), MARKS, 10**31)
-    assert (placed.code[0], placed.total_exposure) == (0, 10**31 - 100 * LOT)
+    assert code_of(held, order(-100), rules, 10**31) is None
 
 
 def test_an_order_that_is_refused_makes_no_room_and_takes_none() -> None:
@@ -211,7 +243,7 @@ def test_an_order_that_is_refused_makes_no_room_and_takes_none() -> None:
     asked = Orders(rows, none.astype(np.int8), np.array([100, -300, 200]), none, none > 0)
     placed = place(book, replace(FREE, global_exposure_threshold=300 * LOT), asked, MARKS, 0)
     assert [CODES[code] for code in placed.code] == [None, "global_exposure_exceeded", None]
-    assert (placed.total_exposure, book.lots[0].tolist()) == (300 * LOT, [100, 0, 200])
+    assert book.lots[0].tolist() == [100, 0, 200]
 
 
 def test_placing_nothing_changes_nothing() -> None:
@@ -219,7 +251,7 @@ def test_placing_nothing_changes_nothing() -> None:
     placed = place(
         lone(5), FREE, Orders(none, none.astype(np.int8), none, none, none > 0), MARKS, 7
     )
-    assert (len(placed.code), len(placed.filled), placed.total_exposure) == (0, 0, 7)
+    assert (len(placed.code), len(placed.filled)) == (0, 0)
 
 
 MOST = LARGEST // LOT

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kpi.lab.cells import loop
+from kpi.lab.cells.computing import digest_of
 from kpi.lab.cells.loop import run
 from kpi.lab.cells.outcome import Outcome
 from kpi.lab.inputs.accounts import Population
@@ -133,6 +134,32 @@ def test_how_long_blocks_are_makes_no_difference(
         assert close_outs_of(other) == close_outs_of(first)
         assert np.array_equal(other.balance_end, first.balance_end)
         assert np.array_equal(other.bars.marks, first.bars.marks)
+
+
+@pytest.mark.parametrize("name", ["full with fees", "seldom", "capped", "no threshold"])
+def test_what_is_done_for_several_bars_at_once_is_what_each_would_have_done(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of accounts that order once, so that most bars go together, and fall soon after."""
+    policy, fee_rate = a_policy(name)
+    rng = np.random.default_rng(8)
+    tape = make_tape(rng, 400, fee_rate)
+    people = make_population(rng, tape, accounts=400, entries=1)
+    impact = ImpactSpec(mode="absolute", weight=Decimal(40))
+    together = run(tape, people, policy, impact=impact, fund=units(FUND))
+    assert together.orders > 400
+    monkeypatch.setattr(loop, "BLOCK", 1)
+    apart = run(tape, people, policy, impact=impact, fund=units(FUND))
+    assert digest_of(together, counts_of(together)) == digest_of(apart, counts_of(apart))
+    for one, other in zip(together.samples, apart.samples, strict=True):
+        assert (one.step, one.equity.tolist()) == (other.step, other.equity.tolist())
+
+
+def counts_of(outcome: Outcome) -> dict[str, object]:
+    named = ("orders", "volume", "stops", "fund_minimum", "fund_empty_step", "peak_exposure")
+    return {"refused": dict(outcome.refused), "books": str(outcome.books)} | {
+        name: getattr(outcome, name) for name in named
+    }
 
 
 def test_forced_sales_move_the_steps_after_them() -> None:
