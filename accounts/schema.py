@@ -1,6 +1,6 @@
 """How the OpenAPI document describes bearer tokens and the limit of orders."""
 
-from typing import Final
+from typing import Any, Final
 
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
@@ -13,6 +13,13 @@ class ApiKeyTokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
 
     target_class = "accounts.authentication.ApiKeyTokenAuthentication"
     name = "bearerToken"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, Any]:
+        told = "A token of `POST /auth/token`. On this page an API key will do, such as "
+        definition: dict[str, Any] = super().get_security_definition(  # type: ignore[no-untyped-call]
+            auto_schema
+        )
+        return {**definition, "description": f"{told}`beginner-key` of the demo data."}
 
 
 ORDER_LIMIT_HEADERS: Final = [

@@ -182,13 +182,19 @@ SIMPLE_JWT = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Exchange POC",
-    "DESCRIPTION": "A research simulation of a regulated crypto exchange. Not a real exchange.",
+    "DESCRIPTION": (BASE_DIR / "market/kernel/api/description.md").read_text(),
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "TAGS": [
+        {"name": "auth", "description": "An API key for a token."},
+        {"name": "orders", "description": "Place, cancel and list them."},
+        *({"name": name} for name in ("positions", "account", "trades", "liquidations", "market")),
+        *({"name": name} for name in ("kpi", "lab", "audit", "operations")),
+    ],
     "COMPONENT_SPLIT_REQUEST": True,
     "SCHEMA_PATH_PREFIX": "/",
     "ENUM_NAME_OVERRIDES": {

@@ -42,6 +42,7 @@ class TimeView(Call):
     throttle_classes = ()
 
     @extend_schema(
+        tags=["market"],
         operation_id="time",
         summary="The exchange's time",
         description="Needs no token and counts towards no limit.",

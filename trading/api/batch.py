@@ -16,6 +16,7 @@ from market.kernel.api.asked import BodySerializer, OwnerQuery
 from market.kernel.api.calls import Call
 from market.kernel.api.schema import BODY_REFUSALS, errors
 from market.kernel.errors import ExchangeError, InvalidRequest
+from trading.api.examples import BATCH_EXAMPLE
 from trading.api.serializers import (
     ORDER_REQUEST,
     PLACEMENT,
@@ -75,6 +76,7 @@ class OrderBatchView(Call):
     @extend_schema(
         operation_id="order_batch",
         summary="Place up to 50 orders",
+        examples=[BATCH_EXAMPLE],
         parameters=ORDER_LIMIT_HEADERS,
         responses={
             200: BatchSerializer,

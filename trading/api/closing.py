@@ -11,7 +11,7 @@ from accounts.throttling import limit_orders
 from market.kernel.api.asked import BodySerializer, OwnerQuery
 from market.kernel.api.calls import Call
 from market.kernel.errors import InvalidRequest
-from trading.api.examples import CLOSING_EXAMPLE
+from trading.api.examples import CLOSING_EXAMPLE, NOTHING_TO_SAY
 from trading.api.serializers import ORDER_REQUEST, PlacementSerializer
 from trading.api.views import PLACEMENT_ERRORS, answer_to
 from trading.services import close_position
@@ -50,7 +50,7 @@ class CloseView(Call):
         ],
         responses={200: PlacementSerializer, **PLACEMENT_ERRORS},
         examples=[
-            OpenApiExample("nothing to say", value={}, request_only=True),
+            NOTHING_TO_SAY,
             OpenApiExample("named", value={"client_order_id": "my-close-1"}, request_only=True),
             CLOSING_EXAMPLE,
         ],

@@ -1,8 +1,22 @@
-"""Example answers of the trading endpoints, for the OpenAPI document."""
+"""Example bodies and answers of the trading endpoints, for the OpenAPI document."""
 
 from typing import Final
 
+from drf_spectacular.utils import OpenApiExample
+
 from market.examples import answer
+
+NOTHING_TO_SAY: Final = OpenApiExample("nothing to say", value={}, request_only=True)
+BATCH_EXAMPLE: Final = OpenApiExample(
+    "two orders",
+    value={
+        "orders": [
+            {"symbol": "BTCUSDT", "side": "buy", "size": "0.01"},
+            {"symbol": "ETHUSDT", "side": "sell", "size": "0.5", "leverage": 2},
+        ]
+    },
+    request_only=True,
+)
 
 CLOSING_EXAMPLE: Final = answer(
     "closed",

@@ -25,6 +25,7 @@ from market.kernel.errors import ExchangeError, Forbidden
 from market.selectors import current_prices, listed_as
 from market.serializers import PriceSerializer
 from risk.denials import DENIALS
+from trading.api.examples import NOTHING_TO_SAY
 from trading.api.serializers import (
     ORDER_REQUEST,
     PLACEMENT,
@@ -154,6 +155,7 @@ class CancelView(Call):
     @extend_schema(
         operation_id="order_cancel",
         summary="Cancel an order",
+        examples=[NOTHING_TO_SAY],
         responses={
             200: CancelSerializer,
             **errors(400, **BODY_REFUSALS, order_not_open=OrderNotOpen.detail),

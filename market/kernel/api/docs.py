@@ -45,9 +45,10 @@ class SchemaView(RefusesInJson, SpectacularAPIView):
 
 
 class DocsView(RefusesInJson, SpectacularSwaggerView):
-    """Swagger UI over the schema."""
+    """Swagger UI over the schema, from files of our own: no script stands in the page itself."""
 
     content_negotiation_class = OneFormat
+    template_name = "docs.html"
 
     def _get_schema_url(self, request: Request) -> str:
         return reverse(self.url_name)

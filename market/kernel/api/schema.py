@@ -3,10 +3,16 @@
 What a call takes is what its view declares (``market.kernel.api.calls``).
 """
 
+import re
 from typing import Any, Final
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, inline_serializer
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    inline_serializer,
+)
 from rest_framework import serializers
 
 from market.kernel.errors import (
@@ -84,12 +90,27 @@ def examples(status: int, codes: dict[str, str]) -> list[OpenApiExample]:
     ]
 
 
+#: What a path may name on the demo data, so that each call can be tried as it stands.
+PLACES: Final[dict[str, dict[str, Any]]] = {
+    "symbol": {"type": "string", "example": "BTCUSDT"},
+    **{
+        name: {"type": "integer", "minimum": 1, "example": 1}
+        for name in ("order_id", "position_id", "study_id", "user_id")
+    },
+}
+
+
 class CallSchema(AutoSchema):
-    """Describes what a view declares that it takes."""
+    """Describes what a view declares that it takes, and fills in what its path names."""
 
     def get_override_parameters(self) -> list[Any]:
         declared = getattr(self.view, "queries", {}).get(self.method.lower())
-        return [*super().get_override_parameters(), *([declared] if declared else [])]
+        places = [
+            OpenApiParameter(name, PLACES[name], OpenApiParameter.PATH)
+            for name in re.findall(r"{(\w+)}", self.path)
+            if name in PLACES
+        ]
+        return [*super().get_override_parameters(), *places, *([declared] if declared else [])]
 
     def get_request_serializer(self) -> Any:
         return getattr(self.view, "bodies", {}).get(self.method.lower())

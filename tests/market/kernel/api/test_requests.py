@@ -122,11 +122,9 @@ def test_the_schema_is_the_same_for_everybody(call: Call, query: str) -> None:
     assert (answer.status_code, answer.content) == (200, first.content)
     assert answer.headers == first.headers | {"X-Request-ID": answer.headers["X-Request-ID"]}
     as_json = call("GET", "/schema", query, HTTP_ACCEPT="application/json")
-    assert json.loads(as_json.content)["info"] == {
-        "title": "Exchange POC",
-        "version": "0.1.0",
-        "description": "A research simulation of a regulated crypto exchange. Not a real exchange.",
-    }
+    info = json.loads(as_json.content)["info"]
+    assert (info["title"], info["version"]) == ("Exchange POC", "0.1.0")
+    assert info["description"].startswith("A research simulation of a regulated crypto exchange.")
 
 
 def test_the_schema_is_read_without_a_header_in_either_format(call: Call) -> None:
