@@ -64,19 +64,6 @@ def test_a_taken_port_is_refused_before_anything_starts(local_dir: Path) -> None
     assert not (local_dir / "postgres").exists()
 
 
-def test_a_port_that_another_takes_meanwhile_is_refused(local_dir: Path) -> None:
-    """Its ``GET /health`` says ok, as that of another exchange would."""
-    port = free_port()
-    process = launch(local_dir, "run", PORT=str(port))
-    wait_while(lambda: not (local_dir / "postgres").exists() and process.poll() is None, 30)
-    with healthy_stranger(port, ok_after=0):
-        output = process.communicate(timeout=120)[0]
-    assert process.returncode == 1
-    assert f"Port {port} is taken. Set PORT" in output
-    assert "is up" not in output
-    assert running_in(local_dir) == []
-
-
 def test_data_from_before_are_refused_and_kept(local_dir: Path) -> None:
     with Client(local_dir) as client:
         query(
@@ -97,6 +84,25 @@ def test_data_from_before_are_refused_and_kept(local_dir: Path) -> None:
         assert query(url, f"{tables} AND relkind = 'r'") == [("django_migrations",)]
         assert query(url, "SELECT name FROM django_migrations") == [("0010_instrument_steps",)]
         query(url, "DROP TABLE django_migrations")
+
+
+def test_a_port_that_another_takes_meanwhile_is_refused(local_dir: Path) -> None:
+    """Its ``GET /health`` says ok, as that of another exchange would."""
+    port = free_port()
+    process = launch(local_dir, "run", PORT=str(port))
+    noted = local_dir / "run.lock"
+
+    def has_looked() -> bool:
+        """It notes its port once that was found free."""
+        return noted.exists() and noted.read_text().endswith(f":{port}")
+
+    wait_while(lambda: not has_looked() and process.poll() is None, 60)
+    with healthy_stranger(port, ok_after=0):
+        output = process.communicate(timeout=120)[0]
+    assert process.returncode == 1
+    assert f"Port {port} is taken. Set PORT" in output
+    assert "is up" not in output
+    assert running_in(local_dir) == []
 
 
 def test_what_is_missing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
