@@ -1,10 +1,14 @@
-"""Ten thousand orders of 64 clients at once: no limit overshot, nothing lost, doubled or stuck.
+"""Orders of 64 clients at once: no limit overshot, nothing lost, doubled or stuck.
+
+``TRIAL_ORDERS=157`` lets each client place so many, ten thousand in all, as ``.ci/run`` does. The
+usual few thousand reach the threshold as well, and all that is asserted: the rest repeats it.
 
 Marks only fall here, so that a revaluation alone never lifts exposure: whatever the watcher sees
 above the threshold is the fault of an order.
 """
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -24,6 +28,7 @@ from accounts.services import create_user, fund_insurance
 from market.services import list_instrument
 from risk.engine import Intent
 from risk.models import GlobalExposure, RiskPolicy
+from tests.system.deployment.processes import wait_for
 from tests.system.trials.clients import MARKS
 from trading.api.serializers import PLACEMENT
 from trading.history.ledger_check import ledger_differences
@@ -33,7 +38,8 @@ from trading.services import place_order
 from trading.steps.by_hand import step_at_prices
 
 D = Decimal
-PROCESSES, THREADS, ORDERS_EACH = 4, 16, 157
+PROCESSES, THREADS = 4, 16
+ORDERS_EACH = int(os.environ.get("TRIAL_ORDERS", "40"))
 ACCOUNTS = 12
 #: Accounts without a client that are closed out when marks have fallen by some 5 %.
 BYSTANDERS = 8
@@ -174,6 +180,10 @@ def run_trial(environment: dict[str, str], user_ids: list[int]) -> Trial:
         # All are read at once: one that nobody reads from stands still, and the trial with it.
         with ThreadPoolExecutor(PROCESSES) as readers:
             texts = list(readers.map(lambda process: process.communicate()[0], processes))
+        # Marks go on falling until they have closed out whom they are to close out.
+        wait_for(
+            lambda: Liquidation.objects.count() >= BYSTANDERS, what="the close-outs", seconds=120
+        )
         lines = [line for text in texts for line in text.splitlines()]
     assert [process.returncode for process in processes] == [0] * PROCESSES
     answers = [json.loads(line) for line in lines]
@@ -193,7 +203,7 @@ def report(trial: Trial) -> str:
     )
 
 
-def test_ten_thousand_orders_of_64_clients(
+def test_orders_of_64_clients_at_once(
     environment: dict[str, str], user_ids: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with connection.cursor() as cursor:
