@@ -30,7 +30,13 @@ from tests.system.model import figures
 from tests.system.model.reference import Reference
 from trading.liquidation.sweep import sweep_liquidations
 from trading.orders.tickets import Outcome, Ticket
-from trading.services import cancel_order, place_order, place_orders
+from trading.services import (
+    cancel_all_orders,
+    cancel_order,
+    close_position,
+    place_order,
+    place_orders,
+)
 from trading.steps.by_hand import step_at_prices
 
 TIERS = {"ann": Tier.BEGINNER, "ben": Tier.INTERMEDIATE, "cid": Tier.ADVANCED}
@@ -49,6 +55,9 @@ class Exchange:
     staff: User
 
     def place(self, request: figures.Order) -> Outcome:
+        if request.closes:
+            user_id = self.users[request.account].pk
+            return close_position(user_id=user_id, symbol=request.symbol)
         ticket = ticket_of(request)
         return place_order(
             user_id=self.users[request.account].pk,
@@ -63,6 +72,10 @@ class Exchange:
 
     def cancel(self, account: str, order_id: int) -> None:
         cancel_order(order_id=order_id, user_id=self.users[account].pk)
+
+    def cancel_all(self, account: str, symbol: str | None) -> list[int]:
+        """Cancel all open orders of an account and return their ids."""
+        return cancel_all_orders(user_id=self.users[account].pk, symbol=symbol).canceled
 
     def step(self, prices: Mapping[str, Decimal]) -> None:
         assert step_at_prices(prices).refreshed

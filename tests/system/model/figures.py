@@ -134,6 +134,8 @@ class Account:
 class Order:
     """A request with its answer; ``sign`` is +1 to buy, −1 to sell, ``price`` None at market.
 
+    One that ``closes`` has the side and the size of what is open once it is answered.
+
     ``number`` counts all orders of the exchange, close-outs included, from 0.
     """
 
@@ -144,6 +146,7 @@ class Order:
     price: Decimal | None = None
     leverage: int | None = None
     reduce_only: bool = False
+    closes: bool = False
     client_order_id: str | None = None
     liquidation: bool = False
     status: str = "NEW"

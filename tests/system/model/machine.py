@@ -192,6 +192,15 @@ class ExchangeMachine(RuleBasedStateMachine):
             refusals={NotOpen: "order_not_open"},
         )
 
+    def close(self, name: str, symbol: str) -> None:
+        """The end of what is open, whatever that is."""
+        self.place(Order(name, symbol, -1, D(0), reduce_only=True, closes=True))
+
+    def cancel_all(self, name: str, symbol: str | None) -> None:
+        numbers = self.model.cancel_all(name, symbol)
+        ids = StoredOrder.objects.order_by("id").values_list("id", flat=True)
+        assert self.exchange.cancel_all(name, symbol) == [ids[number] for number in numbers]
+
     # The market
 
     def one_price_moves(self, symbol: str, percent: int) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from django.db import connection
 
@@ -56,6 +56,10 @@ def differences(expected: Picture, actual: Picture) -> Iterator[str]:
             yield f"{key}:\n  reference {expected.get(key)}\n  exchange  {actual.get(key)}"
 
 
+#: What the reference keeps of an order, and the exchange does not.
+UNSTORED: Final = {"number", "closes"}
+
+
 def expected_picture(model: Reference) -> Picture:
     """Return what the reference says."""
     picture: Picture = {
@@ -94,7 +98,8 @@ def expected_picture(model: Reference) -> Picture:
 
 def expected_order(order: figures.Order) -> tuple[Any, ...]:
     kind = "market" if order.price is None else "limit"
-    return (kind, *(value for name, value in vars(order).items() if name != "number"))
+    told = {name: value for name, value in vars(order).items() if name not in UNSTORED}
+    return (kind, *told.values())
 
 
 def actual_picture(exchange: Exchange) -> Picture:

@@ -133,6 +133,10 @@ class Reference:
                 raise Conflict
             return answer, True
         order = self.enter(replace(request))
+        if order.closes:
+            position = self.accounts[order.account].position(order.symbol)
+            held = position.q if position else ZERO
+            order.sign, order.size = (1 if held < 0 else -1), abs(held)
         order.code = self.refusal(order) or self.try_to_execute(order)
         if order.code:
             order.status = "REJECTED"
@@ -161,9 +165,12 @@ class Reference:
         price = self.mark(order.symbol) if order.price is None else order.price
         checks: tuple[tuple[str, Callable[[], bool]], ...] = (
             ("instrument_halted", lambda: instrument.halted),
-            ("invalid_size", lambda: not is_multiple(order.size, instrument.lot)),
+            ("invalid_size", lambda: not (order.closes or is_multiple(order.size, instrument.lot))),
             ("invalid_price", lambda: not is_multiple(price, instrument.tick)),
-            ("below_min_notional", lambda: order.size * price < instrument.min_notional),
+            (
+                "below_min_notional",
+                lambda: not order.closes and order.size * price < instrument.min_notional,
+            ),
             ("leverage_exceeds_tier", lambda: (order.leverage or limit) > limit),
             ("reduce_only_rejected", lambda: self.has_nothing_to_reduce(account, order)),
             ("too_many_open_orders", lambda: self.is_one_too_many(order)),
@@ -270,6 +277,17 @@ class Reference:
         if order.status != "NEW":
             raise NotOpen
         self.end(order, "CANCELED")
+
+    def cancel_all(self, account: str, symbol: str | None) -> list[int]:
+        """End all open orders of an account, or those in an instrument; return their numbers."""
+        found = [
+            order
+            for order in self.orders
+            if (order.account, order.status) == (account, "NEW") and symbol in (None, order.symbol)
+        ]
+        for order in found:
+            self.end(order, "CANCELED")
+        return [order.number for order in found]
 
     def end(self, order: Order, status: str, code: str = "") -> None:
         """End a resting order and give back what it reserved."""
