@@ -74,7 +74,9 @@ ASK_CLOCK = "SELECT {} FROM market_marketclock WHERE id = 1"
 IS_DUE = ASK_CLOCK.format(DUE)
 IS_HELD = ASK_CLOCK.format(BUSY)
 
-END_STEP = "UPDATE market_marketclock SET busy_until = NULL WHERE id = 1 AND steps = %s"
+END_STEP = """
+UPDATE market_marketclock SET busy_until = NULL, finished = steps WHERE id = 1 AND steps = %s
+"""
 
 
 def begin_step(

@@ -218,6 +218,9 @@ class MarketClock(models.Model):
 
     id = models.SmallAutoField(primary_key=True)
     steps = models.PositiveBigIntegerField(default=0)
+    finished = models.PositiveBigIntegerField(
+        db_default=0, help_text="The last step that has ended, its fills and close-outs included."
+    )
     stepped_at = models.DateTimeField(null=True, blank=True)
     busy_until = models.DateTimeField(null=True, blank=True)
     holder_pid = models.IntegerField(null=True, blank=True)

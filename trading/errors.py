@@ -55,6 +55,17 @@ class NotSettledSo(ExchangeError):
     code = "not_settled_so"
 
 
+class StepNotEnded(ExchangeError):
+    code = "step_not_ended"
+    detail = "That step has not ended yet; `step` is the last one that has."
+
+
+class AgentsMissing(ExchangeError):
+    """A replay waits for agents in vain; says whom."""
+
+    code = "agents_missing"
+
+
 class MarketBusy(Conflict):
     code = "market_busy"
     detail = "Another market step is still running; try again."

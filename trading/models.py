@@ -13,6 +13,7 @@ from market.models import Instrument
 from risk.models import LiquidationMode
 from trading.parked_models import ParkedAnswer, ParkedOutcome
 from trading.price_models import ManualPrice, PriceWay
+from trading.readiness_models import Readiness as Readiness
 from trading.venue_denials import VENUE_REJECTED
 
 #: What Django and all others find here, though it stands in modules of its own.

@@ -4,6 +4,7 @@ from trading.api.batch import OrderBatchView
 from trading.api.cancel_all import CancelAllView
 from trading.api.closing import CloseView
 from trading.api.limits import LimitsView
+from trading.api.ready import ReadyView
 from trading.api.views import (
     CancelView,
     LiquidationListView,
@@ -23,5 +24,6 @@ urlpatterns = [
     path("account/limits", LimitsView.as_view(), name="account-limits"),
     path("trades", TradeListView.as_view(), name="trades"),
     path("liquidations", LiquidationListView.as_view(), name="liquidations"),
+    path("market/ready", ReadyView.as_view(), name="market-ready"),
     path("market/tick", TickView.as_view(), name="market-tick"),
 ]

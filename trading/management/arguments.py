@@ -11,6 +11,8 @@ from trading.steps.reporting import describe_unfinished
 
 #: Longest pause between two steps, in seconds.
 LONGEST_PAUSE: Final = 86_400
+#: Seconds of candles that a second may play.
+FASTEST: Final = 1_000_000_000
 
 
 def seconds(text: str) -> float:
@@ -21,6 +23,17 @@ def seconds(text: str) -> float:
         number = math.nan
     if not 0 <= number <= LONGEST_PAUSE:
         raise ArgumentTypeError(f"{text!r} is no number of seconds from 0 to {LONGEST_PAUSE:,}.")
+    return number
+
+
+def positive(text: str) -> float:
+    """Read a speed, for argparse."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number <= FASTEST:
+        raise ArgumentTypeError(f"{text!r} is no number above 0, up to {FASTEST:,}.")
     return number
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from market.candle_files import read_candles
 from market.errors import ReplayError
-from market.sources.replay import check_files, merged_steps
+from market.sources.pace import paced
+from market.sources.replay import ReplayStep, check_files, merged_steps
 
 HEADER = "open_time,open,high,low,close,volume\n"
 FIRST = "2025-10-10T21:00:00Z,100,110,90,105,1\n"
@@ -138,3 +139,16 @@ def test_a_price_that_no_mark_may_have_is_found_before_a_replay(tmp_path: Path, 
     file = csv_file(tmp_path, HEADER + FIRST + row)
     with pytest.raises(ReplayError, match=rf"btc.csv, line 3: open {price} is no multiple of"):
         check_files({"BTCUSDT": file}, tick_sizes={"BTCUSDT": Decimal("0.01")})
+
+
+def test_steps_are_due_on_the_markets_clock_however_many_a_candle_has() -> None:
+    def at(*minutes: int) -> list[ReplayStep]:
+        return [ReplayStep(datetime(2026, 1, 1, 0, minute, tzinfo=UTC), {}) for minute in minutes]
+
+    def due(steps: list[ReplayStep], speed: float) -> list[float]:
+        return [seconds for seconds, _ in paced(iter(steps), speed=speed)]
+
+    assert due(at(0, 1, 5), 60) == [0, 1, 5]
+    assert due(at(0, 0, 1, 1), 30) == [0, 1, 2, 3]
+    assert due(at(7), 60) == [0]
+    assert due([], 60) == []

@@ -39,6 +39,8 @@ PROTECTED = (
     ("get", "/market/price/BTCUSDT"),
     ("get", "/market/prices"),
     ("post", "/market/tick"),
+    ("get", "/market/ready"),
+    ("post", "/market/ready"),
     ("get", "/orders"),
     ("post", "/orders"),
     ("post", "/orders/batch"),
