@@ -89,6 +89,13 @@ TEMPLATES = [
 WEB_WORKERS = number("WEB_WORKERS", 2, low=1)
 WEB_THREADS = number("WEB_THREADS", 16, low=1)
 
+# The stream server's port, and its address in public, where it is not this host at that port.
+STREAM_PORT = number(
+    "STREAM_PORT", min(number("PORT", 8000, low=1, high=65_535) + 1, 65_535), low=1, high=65_535
+)
+STREAM_URL = text("STREAM_URL")
+STREAM_RETENTION_SECONDS = number("STREAM_RETENTION_SECONDS", 3_600, low=60)
+
 DATABASE = database_from_url(text("DATABASE_URL"))
 # Of one process: the order desk keeps one, the other threads share the rest. A thread that waits
 # for the desk holds none, so that there are fewer of them than threads.
@@ -256,7 +263,7 @@ CELERY_TASK_ROUTES = {
     f"kpi.tasks.{task}": {"queue": "slow"}
     for task in (
         *("check_ledger", "check_audit", "thin_snapshots"),
-        *("deliver_alert", "deliver_due_alerts"),
+        *("deliver_alert", "deliver_due_alerts", "forget_events"),
     )
 } | {"kpi.tasks.compute_lab_cell": {"queue": "lab"}}
 # A new connection costs more than a market step: the tasks of a process share its pool.

@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from accounts.console_login import limited_login
 from kpi.dashboard.page import dashboard_data
+from kpi.stream.console import stream_ticket
 from market.kernel.api.docs import DocsView, SchemaView
 
 urlpatterns = [
@@ -18,6 +19,7 @@ urlpatterns = [
     path("schema", SchemaView.as_view(), name="schema"),
     path("docs", DocsView.as_view(), name="docs"),
     path("admin/login/", limited_login),
+    path("admin/stream/", stream_ticket, name="stream-ticket"),
     path("admin/dashboard/data/", dashboard_data, name="dashboard-data"),
     path("admin/", admin.site.urls),
 ]

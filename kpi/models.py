@@ -1,6 +1,7 @@
 """What is watched and kept: heartbeats, KPI snapshots, ledger checks, alerts and their rules.
 
-The models of the audit trail stand in ``kpi.audit``, those of the lab in ``kpi.lab``.
+The models of the audit trail stand in ``kpi.audit``, those of the lab in ``kpi.lab``, those of the
+stream in ``kpi.stream``.
 """
 
 from django.contrib.postgres.fields import ArrayField
@@ -11,6 +12,7 @@ from simple_history.models import HistoricalRecords
 from accounts.models import User
 from kpi.audit.models import AuditCheck, AuditHead, AuditKind, AuditRecord
 from kpi.lab.models import CellState, LabCell, LabStudy, LabStudyCell
+from kpi.stream.models import StreamEvent, StreamHorizon
 from market.kernel.amounts import AMOUNT_FIELD
 from market.models import Instrument
 
@@ -24,6 +26,8 @@ __all__ = [
     "LabCell",
     "LabStudy",
     "LabStudyCell",
+    "StreamEvent",
+    "StreamHorizon",
 ]
 
 

@@ -12,6 +12,7 @@ from kpi.audit import checks, sealing
 from kpi.checks import ledger
 from kpi.history import snapshots, thinning
 from kpi.lab import queue
+from kpi.stream import journal
 
 
 @shared_task
@@ -54,6 +55,12 @@ def check_audit(*, full: bool = False) -> None:
 def evaluate_alerts() -> None:
     """Open and resolve alerts."""
     rules.evaluate_rules()
+
+
+@shared_task
+def forget_events() -> None:
+    """Keep the journal that streams read short."""
+    journal.forget_old_events()
 
 
 @shared_task

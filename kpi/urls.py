@@ -12,6 +12,7 @@ from kpi.api import (
 )
 from kpi.audit.api import AuditView
 from kpi.lab.api import CellListView, StudyListView, StudyView
+from kpi.stream.api import StreamView
 
 urlpatterns = [
     path("audit", AuditView.as_view(), name="audit"),
@@ -22,6 +23,7 @@ urlpatterns = [
     path("lab/studies", StudyListView.as_view(), name="lab-studies"),
     path("lab/studies/<int:study_id>", StudyView.as_view(), name="lab-study"),
     path("lab/studies/<int:study_id>/cells", CellListView.as_view(), name="lab-cells"),
+    path("stream", StreamView.as_view(), name="stream"),
     path("metrics", MetricsView.as_view(), name="metrics"),
     path("health", HealthView.as_view(), name="health"),
 ]

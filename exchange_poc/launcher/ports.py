@@ -22,3 +22,8 @@ def pick() -> int:
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
+
+
+def next_free(first: int) -> int:
+    """Return ``first`` if it is a port that is free, else another one."""
+    return first if first < 65536 and is_free(first) else pick()

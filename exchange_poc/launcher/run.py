@@ -1,4 +1,4 @@
-"""``make run``: servers, schema, demo data, web server, worker and beat, in the foreground."""
+"""``make run``: servers, schema, demo data, web and stream server, worker, beat, in front."""
 
 import os
 import shutil
@@ -33,6 +33,7 @@ def run(*seed_options: str) -> int:
     """
     local = LocalDir.from_environment()
     port = configured_port()
+    os.environ["STREAM_PORT"] = text("STREAM_PORT") or str(ports.next_free(port + 1))
     with StopSignals() as stop:
         try:
             with only_one(local, port=port), leased(local, stop=stop) as servers:
@@ -129,11 +130,12 @@ def manage(*arguments: str, stop: StopSignals) -> str:
 
 
 def exchange_services(local: LocalDir) -> list[Service]:
-    """Return the web server, the workers and beat, in the order of their start."""
+    """Return the web and the stream server, the workers and beat, in the order of their start."""
     celery = (sys.executable, "-m", "celery", "--quiet", "-A", "exchange_poc")
     schedule = str(local.root / "celerybeat-schedule")
     return [
         Service("web", (sys.executable, "-m", "exchange_poc.web"), patience=15),
+        Service("stream", (sys.executable, "-m", "exchange_poc.stream"), patience=10),
         # What may take minutes yields the processor to all else.
         Service(
             "slow worker",
@@ -163,6 +165,7 @@ def banner(lacking: Sequence[str], *, port: int, local: LocalDir, seeded: str) -
             f"Exchange POC is up.{but}",
             f"  API docs   {address}/docs",
             f"  Admin      {address}/admin/",
+            f"  Stream     {address}/stream  (leads to port {text('STREAM_PORT')})",
             f"  Metrics    {address}/metrics",
             f"  Files      {local.root}",
             "  Demo keys  printed above at the first start, and listed in the README",

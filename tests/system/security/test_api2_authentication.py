@@ -29,6 +29,7 @@ PROTECTED = (
     ("get", "/kpi/history"),
     ("get", "/kpi/security"),
     ("get", "/kpi/system"),
+    ("get", "/stream"),
     ("get", "/kpi/trading"),
     ("get", "/lab/studies"),
     ("get", "/lab/studies/1"),

@@ -1,0 +1,1 @@
+"""The stream server: one process that tells many clients what is committed."""

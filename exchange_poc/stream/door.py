@@ -1,0 +1,89 @@
+"""The door of the stream server: the exchange's own application says who may come in.
+
+A request for a stream goes through Django as any other does, with authentication, limits, the log
+line and the metrics; what it grants is then served without a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from django.http import HttpResponse
+
+from exchange_poc.stream.audience import Entrance
+from exchange_poc.stream.hub import Hub
+from exchange_poc.web.gateway import Gateway, Headers, refuse
+from kpi.stream.api import STREAMS, Opening
+
+if TYPE_CHECKING:
+    from granian._granian import RSGIHTTPProtocol as HTTPProtocol
+    from granian.rsgi import Scope
+
+PATH: Final = "/stream"
+#: Threads in which Django grants streams.
+THREADS: Final = 4
+LONGEST_BODY: Final = 0
+#: Where the application's answer leaves a stream that it grants.
+GRANTED: Final = "exchange_poc.stream.granted"
+
+
+class Door(Gateway):
+    """The application of the stream server as granian calls it (RSGI)."""
+
+    def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
+        super().__init__(
+            application, threads=THREADS, longest_body=LONGEST_BODY, close=lambda: None
+        )
+        self.hub = Hub()
+
+    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__rsgi_init__(loop)
+        loop.add_signal_handler(signal.SIGTERM, lambda: loop.create_task(self.stop()))
+        loop.call_soon(self.hub.start)
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.hub.close()
+        super().__rsgi_del__(loop)
+
+    async def stop(self) -> None:
+        """Tell all streams, then stop as the server would have by itself on this signal."""
+        await self.hub.say_farewell()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        if scope.path != PATH:
+            refuse(protocol, 404, "not_found", "There is nothing at this address.")
+        else:
+            await super().__rsgi__(scope, protocol)
+
+    async def run(self, environ: dict[str, Any], body: bytes, protocol: HTTPProtocol) -> None:
+        """Ask the application, and serve the stream that it grants."""
+        entrance = Entrance(self.hub.places)
+        environ |= {"wsgi.input": BytesIO(body), STREAMS: entrance}
+        try:
+            await self.loop.run_in_executor(self.pool, self.answer, environ, protocol)
+            if GRANTED in environ:
+                subscription, headers = environ[GRANTED]
+                await self.hub.serve(subscription, headers, protocol)
+        finally:
+            entrance.leave()
+
+    def respond(self, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
+        """Send an answer that is none of a stream; a stream is left to the loop."""
+        status, headers = 500, Headers()
+
+        def start_response(line: str, fields: Headers, exc_info: object = None) -> None:
+            nonlocal status, headers
+            status, headers = int(line[:3]), fields
+
+        response = cast("HttpResponse", self.application(environ, start_response))
+        response.close()
+        if isinstance(response, Opening) and environ["REQUEST_METHOD"] == "GET":
+            environ[GRANTED] = response.subscription, headers
+        else:
+            protocol.response_bytes(status, headers, response.content)

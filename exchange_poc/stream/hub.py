@@ -1,0 +1,303 @@
+"""Reads the journal for all streams at once, and tells each what is for it.
+
+Every few hundredths of a second one statement asks what was committed since the last time. Nobody
+is waited for: chunks wait with their stream. A stream that goes on from a cursor first reads for
+itself, in pages, until it has come near enough to join the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import structlog
+from django.db import connection
+
+from exchange_poc.stream.audience import Audience, Places
+from exchange_poc.stream.stream import Chunk, Stream
+from kpi.stream import metrics
+from kpi.stream.cursors import Cursor
+from kpi.stream.frames import (
+    ALIVE,
+    FORGOTTEN,
+    KEY_REVOKED,
+    OPENING,
+    SERVER_STOPPING,
+    TOKEN_EXPIRED,
+    frame,
+    id_line,
+)
+from kpi.stream.holders import still_welcome
+from kpi.stream.journal import Event, Page, Scope, head, read_page
+from kpi.stream.margins import standings_of
+from kpi.stream.rendering import render
+
+if TYPE_CHECKING:
+    from granian._granian import RSGIHTTPProtocol as HTTPProtocol
+
+    from exchange_poc.web.gateway import Headers
+    from kpi.stream.subscriptions import Subscription
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+#: Between two passes, and before one is tried again that failed.
+PAUSE_SECONDS: Final = 0.05
+AGAIN_SECONDS: Final = 0.5
+GUARD_SECONDS: Final = 1.0
+#: Threads that read for streams which catch up.
+CATCHING_UP: Final = 2
+STOP_SECONDS: Final = 3.0
+
+
+class Hub:
+    """All open streams of the process, and where the reading for them has come."""
+
+    def __init__(self) -> None:
+        self.places = Places()
+        self.audience = Audience()
+        self.opened: set[Stream] = set()
+        self.head: Cursor | None = None
+        self.is_stopping = False
+        self._turn = asyncio.Lock()
+        self._somebody = asyncio.Event()
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._catching_up = ThreadPoolExecutor(CATCHING_UP, thread_name_prefix="catching-up")
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._tasks = [
+            asyncio.ensure_future(self.repeat(self.tell_all, PAUSE_SECONDS)),
+            asyncio.ensure_future(self.repeat(self.guard_all, GUARD_SECONDS)),
+        ]
+
+    def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for threads in (self._reader, self._catching_up):
+            threads.shutdown(cancel_futures=True)
+
+    async def say_farewell(self) -> None:
+        """Close all streams, and wait for them a little."""
+        self.is_stopping = True
+        for stream in tuple(self.opened):
+            stream.close(SERVER_STOPPING)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                while self.opened:
+                    await asyncio.sleep(0.02)
+
+    async def repeat(self, work: Callable[[], Any], pause: float) -> None:
+        """Do some work again and again while somebody listens, also after it failed."""
+        failed = False
+        while True:
+            await self._somebody.wait()
+            try:
+                await work()
+                failed = False
+            except Exception as error:
+                if not failed:
+                    log.warning("stream_reading_failed", error=repr(error)[:500])
+                failed = True
+            await asyncio.sleep(AGAIN_SECONDS if failed else pause)
+
+    async def read(self, threads: ThreadPoolExecutor, work: Callable[..., T], *args: Any) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(threads, in_database, work, *args)
+
+    # What all are told.
+
+    async def tell_all(self) -> None:
+        """Tell what was committed since the last time, and whose margin ratio passed a level."""
+        marks_moved, after, until, is_last = False, 0, None, False
+        async with self._turn:  # nobody joins in the middle of a pass
+            since = await self.current_head()
+            while not is_last:
+                page = await self.read(self._reader, read_page, since, until, after)
+                if page.is_forgotten:
+                    await self.begin_anew()
+                    return
+                until, is_last = page.cursor, page.is_last
+                heard = [event for event in page.events if self.audience.listeners(event)]
+                contents = await self.read(self._reader, render, heard) if heard else []
+                self.publish(heard, contents, until if is_last else None)
+                after = page.events[-1].event_id if page.events else after
+                marks_moved = marks_moved or any(e.channel == "marks" for e in page.events)
+                await asyncio.sleep(0)  # let the streams send
+            self.head = until if self.opened else None
+        await self.warn(only_new=not marks_moved)
+
+    async def current_head(self) -> Cursor:
+        if self.head is None:
+            self.head = await self.read(self._reader, head)
+        return self.head
+
+    def publish(
+        self, events: Sequence[Event], contents: Sequence[bytes], cursor: Cursor | None
+    ) -> None:
+        """Give each stream what is for it in one chunk; the last event bears the cursor."""
+        parts: defaultdict[Stream, list[int]] = defaultdict(list)
+        for index, (event, content) in enumerate(zip(events, contents, strict=True)):
+            for stream in self.audience.listeners(event) if content else ():
+                parts[stream].append(index)
+        chunks: dict[tuple[int, ...], Chunk] = {}
+        for stream, indexes in parts.items():
+            key = tuple(indexes)
+            if key not in chunks:
+                content = joined([contents[index] for index in indexes], cursor)
+                chunks[key] = Chunk(content, len(indexes), events[indexes[0]].created_at)
+            stream.put(chunks[key])
+
+    async def begin_anew(self) -> None:
+        """Go on from now, where what is behind the head is not kept: tell all."""
+        self.head = await self.read(self._reader, head)
+        content = id_line(self.head) + frame("forgotten", FORGOTTEN)
+        for stream in self.audience:
+            stream.put(Chunk(content, 1, stream.opened_at))
+
+    async def warn(self, *, only_new: bool) -> None:
+        """Tell whose margin ratio passed a level, or has not been told of yet."""
+        concerned = [
+            stream
+            for stream in self.audience
+            if "account" in stream.scope.channels
+            and stream.scope.account_id is not None
+            and not (only_new and stream.standing)
+        ]
+        if not concerned:
+            return
+        account_ids = {stream.scope.account_id for stream in concerned}
+        standings = await self.read(self._reader, standings_of, account_ids)
+        for stream in concerned:
+            standing = standings.get(stream.scope.account_id or 0)
+            before, stream.standing = stream.standing, standing
+            if standing and (before is None or before.level != standing.level):
+                content = frame("account", standing.data)
+                stream.put(Chunk(content, 1, now()))
+
+    async def guard_all(self) -> None:
+        """Close the streams whose holders may listen no longer."""
+        for stream in self.opened:
+            if stream.subscription.expires_at <= now():
+                stream.close(TOKEN_EXPIRED)
+        holders = {stream.subscription.holder for stream in self.opened}
+        welcome = await self.read(self._reader, still_welcome, holders)
+        for stream in self.opened:
+            holder = stream.subscription.holder
+            if holder in holders and holder not in welcome:
+                stream.close(KEY_REVOKED)
+
+    # What one is told.
+
+    async def serve(
+        self, subscription: Subscription, headers: Headers, protocol: HTTPProtocol
+    ) -> None:
+        """Send a stream until it is over, whoever ends it."""
+        stream = Stream(subscription, protocol.response_stream(200, headers))
+        gone = asyncio.ensure_future(protocol.client_disconnect())
+        gone.add_done_callback(lambda _: stream.leave())
+        self.opened.add(stream)
+        self._somebody.set()
+        metrics.open_streams.inc()
+        if self.is_stopping:
+            stream.close(SERVER_STOPPING)
+        try:
+            await self.bring_up(stream)
+            await stream.send_all(lambda: self.head)
+            await stream.say_farewell()
+        finally:
+            gone.cancel()
+            self.forget(stream)
+
+    def forget(self, stream: Stream) -> None:
+        self.opened.discard(stream)
+        self.audience.remove(stream)
+        if not self.opened:
+            self._somebody.clear()
+            self.head = None
+        reason = stream.closing.code if stream.closing else metrics.CLIENT_LEFT
+        metrics.open_streams.dec()
+        metrics.closed_total.labels(reason=reason).inc()
+        log.info(
+            "stream_closed",
+            reason=reason,
+            user_id=stream.subscription.holder.user_id,
+            key_id=stream.subscription.holder.key_id,
+            seconds=round(now() - stream.opened_at, 3),
+            events=stream.events,
+        )
+
+    async def bring_up(self, stream: Stream) -> None:
+        """Tell a stream what is behind its cursor, and let it join the others without a gap."""
+        since, joins = stream.subscription.cursor, stream.subscription.cursor is None
+        await stream.say(OPENING + b"\n")
+        while not stream.is_over:
+            async with self._turn:
+                target = await self.current_head()
+                if joins:
+                    self.audience.add(stream)
+            if since is None:
+                await stream.say(id_line(target) + b"\n")
+                return
+            pages = await self.catch_up(stream, since, target)
+            if joins:
+                return
+            since, joins = target, pages <= 1
+
+    async def catch_up(self, stream: Stream, since: Cursor, target: Cursor) -> int:
+        """Tell what is between two cursors, page by page; return how many pages there were."""
+        pages, after, is_last = 0, 0, False
+        while not is_last and not stream.is_over:
+            try:
+                page, contents = await self.read(
+                    self._catching_up, page_for, since, target, after, stream.scope
+                )
+            except Exception as error:
+                log.warning("stream_reading_failed", error=repr(error)[:500])
+                await stream.say(ALIVE + b"\n")
+                await asyncio.sleep(AGAIN_SECONDS)
+                continue
+            if page.is_forgotten:
+                await stream.say(id_line(target) + frame("forgotten", FORGOTTEN))
+                return pages
+            pages, is_last = pages + 1, page.is_last
+            after = page.events[-1].event_id if page.events else after
+            content = joined(contents, target if is_last else None)
+            await stream.send(Chunk(content, len(contents), now()))
+        return pages
+
+
+def page_for(
+    since: Cursor, until: Cursor, after: int, scope: Scope
+) -> tuple[Page, Sequence[bytes]]:
+    """Return a page of what one may see, and what it says."""
+    page = read_page(since, until, after, scope)
+    return page, [content for content in render(page.events) if content]
+
+
+def joined(contents: Sequence[bytes], cursor: Cursor | None) -> bytes:
+    """Return events in one piece, the last of which says where to go on if a pass ends there."""
+    if cursor is None:
+        return b"".join(contents)
+    if not contents:
+        return id_line(cursor) + b"\n"
+    return b"".join([*contents[:-1], id_line(cursor), contents[-1]])
+
+
+def in_database(work: Callable[..., T], *args: Any) -> T:
+    """Run what reads the database; a thread whose connection failed opens another next time."""
+    try:
+        return work(*args)
+    except Exception:
+        connection.close()
+        raise
+
+
+def now() -> float:
+    return time.time()

@@ -1,0 +1,18 @@
+"""What the stream server's process loads when it starts."""
+
+from exchange_poc.web.gateway import Gateway
+from exchange_poc.web.worker import end_with_server, forget_the_dead, spare_the_collector
+
+
+def load() -> Gateway:
+    """Return the door, with an application of its own, as a connection pool needs it."""
+    end_with_server()
+    forget_the_dead()
+    from exchange_poc.wsgi import application
+
+    # isort: split
+    # It knows models, which the application has loaded.
+    from exchange_poc.stream.door import Door
+
+    spare_the_collector()
+    return Door(application)

@@ -1,0 +1,1 @@
+"""The stream of events: what was committed, told in order and at least once."""

@@ -1,0 +1,175 @@
+"""Reads the journal in passes: what is committed now and was not in the snapshot of a cursor.
+
+An account's writers wait for its row, so that of two of its transactions the one that drew higher
+numbers committed later, and no snapshot sees it without the other: passes, each sorted by number,
+give an account's events in the order of commits. A transaction that commits late with lower
+numbers is merely in a later pass. One that runs for long holds nothing up.
+"""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
+
+from django.conf import settings
+from django.db import connection
+
+from kpi.errors import InvalidLastEventId
+from kpi.stream.cursors import Cursor
+
+#: Events of one read.
+PAGE: Final = 500
+#: By how much a cursor may be ahead of a database that crashed since and lost what nobody wrote.
+LOST_BY_A_CRASH: Final = 1_000_000
+
+#: Events that one statement forgets, and statements of one run, which comes again soon.
+PORTION: Final = 5_000
+MOST_PORTIONS: Final = 40
+
+# The literal snapshot is planned with each time: of a parameter PostgreSQL might think that a third
+# of all rows are newer.
+EVENTS: Final = """
+SELECT (SELECT oid FROM pg_database WHERE datname = current_database())::text,
+       (SELECT xid FROM kpi_streamhorizon WHERE id = 1)::text,
+       pg_current_snapshot()::text, event.*
+FROM (SELECT 1) AS always LEFT JOIN LATERAL (
+    SELECT id, channel, account_id, object_id, detail, extract(epoch FROM created_at)::float8
+    FROM kpi_streamevent
+    WHERE (xid >= '{oldest}'::xid8 OR id > {last_id})
+      AND (id > {last_id} OR NOT pg_visible_in_snapshot(xid, '{snapshot}'::pg_snapshot))
+      AND pg_visible_in_snapshot(xid, {until})
+      AND id > {after} {scope}
+    ORDER BY id LIMIT {page}
+) AS event ON true
+"""
+HEAD: Final = """
+SELECT (SELECT oid FROM pg_database WHERE datname = current_database()),
+       (SELECT coalesce(max(id), 0) FROM kpi_streamevent), pg_current_snapshot()::text
+"""
+FORGET: Final = """
+WITH forgotten AS (
+    DELETE FROM kpi_streamevent WHERE id = ANY(ARRAY(
+        SELECT id FROM (
+            SELECT id, created_at FROM kpi_streamevent ORDER BY id LIMIT %(most)s
+        ) AS oldest
+        WHERE created_at < now() - make_interval(secs => %(seconds)s)
+    ))
+    RETURNING xid
+), noted AS (
+    UPDATE kpi_streamhorizon SET xid = greatest(xid, (SELECT max(xid) FROM forgotten))
+    WHERE id = 1 AND EXISTS (SELECT FROM forgotten)
+)
+SELECT count(*) FROM forgotten
+"""
+
+
+class Event(NamedTuple):
+    """A row of the journal; ``detail`` is what its object's row cannot tell."""
+
+    event_id: int
+    channel: str
+    account_id: int | None
+    object_id: int | None
+    detail: Any
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which events a reader may see: of channels, of one account or (``everybody``) of all."""
+
+    channels: Collection[str]
+    account_id: int | None = None
+    everybody: bool = False
+
+    def includes(self, event: Event) -> bool:
+        """Tell whether an event is for the reader; one of no account is for everybody."""
+        is_theirs = event.account_id is None or event.account_id == self.account_id
+        return event.channel in self.channels and (self.everybody or is_theirs)
+
+    @property
+    def condition(self) -> str:
+        """The same in SQL; channels come from a fixed list and the account is a number."""
+        names = ", ".join(f"'{name}'" for name in sorted(self.channels))
+        theirs = "account_id IS NULL"
+        if self.account_id is not None:
+            theirs += f" OR account_id = {int(self.account_id)}"
+        return f"AND channel IN ({names})" + ("" if self.everybody else f" AND ({theirs})")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a pass. ``cursor`` is where the pass ends, behind its last page.
+
+
+    ``is_forgotten`` says that events behind the reader's cursor are not kept any more.
+    """
+
+    cursor: Cursor
+    is_last: bool
+    is_forgotten: bool
+    events: list[Event] = field(default_factory=list)
+
+
+def head() -> Cursor:
+    """Return the cursor of now, behind which are only events to come."""
+    with connection.cursor() as cursor:
+        cursor.execute(HEAD)
+        return Cursor(*cursor.fetchone())
+
+
+def read_page(
+    since: Cursor, until: Cursor | None = None, after: int = 0, scope: Scope | None = None
+) -> Page:
+    """Return events behind a cursor, up to another or to now, those of a scope or all.
+
+    Of a pass in several pages each gives the cursor that the next is read ``until``, and its last
+    number, ``after`` which that begins.
+    """
+    statement = EVENTS.format(
+        oldest=since.oldest,
+        last_id=since.last_id,
+        snapshot=since.snapshot,
+        until=f"'{until.snapshot}'::pg_snapshot" if until else "pg_current_snapshot()",
+        after=after,
+        scope=scope.condition if scope else "",
+        page=PAGE,
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        rows = cursor.fetchall()
+    database, horizon, snapshot = rows[0][:3]
+    events = [event_of(row[3:]) for row in rows if row[3] is not None]
+    cursor_then = until or Cursor(int(database), since.last_id, snapshot)
+    last_id = max(cursor_then.last_id, events[-1].event_id if events else 0)
+    return Page(
+        cursor=replace(cursor_then, last_id=last_id),
+        is_last=len(events) < PAGE,
+        is_forgotten=int(database) != since.database or int(horizon) >= since.oldest,
+        events=events,
+    )
+
+
+def event_of(row: Any) -> Event:
+    event = Event._make(row)
+    return event if event.detail is None else event._replace(detail=json.loads(event.detail))
+
+
+def check_cursor(cursor: Cursor) -> None:
+    """Refuse a cursor of a time to come. Raises InvalidLastEventId."""
+    if cursor.next > head().next + LOST_BY_A_CRASH:
+        raise InvalidLastEventId
+
+
+def forget_old_events() -> int:
+    """Delete events older than STREAM_RETENTION_SECONDS, in portions; return how many."""
+    total = 0
+    for _ in range(MOST_PORTIONS):
+        with connection.cursor() as cursor:
+            seconds = settings.STREAM_RETENTION_SECONDS
+            cursor.execute(FORGET, {"seconds": seconds, "most": PORTION})
+            [forgotten] = cursor.fetchone()
+        total += forgotten
+        if forgotten < PORTION:
+            break
+    return total
