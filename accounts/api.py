@@ -114,7 +114,6 @@ class LedgerView(ListCall[Transfer]):
         responses={
             200: LedgerLineSerializer(many=True),
             **LIST_ERRORS,
-            **errors(403),
             **errors(404, account_not_found=AccountNotFound.detail),
         },
         examples=[LEDGER_EXAMPLE],

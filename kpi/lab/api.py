@@ -161,7 +161,7 @@ class StudyListView(ListCall[LabStudy]):
         tags=["lab"],
         operation_id="list_lab_studies",
         summary="Studies of the policy lab, newest first; for staff and regulators",
-        responses={200: StudySerializer(many=True), **LIST_ERRORS, **errors(403)},
+        responses={200: StudySerializer(many=True), **LIST_ERRORS},
         examples=[example("study", STUDY)],
     )
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -224,7 +224,7 @@ class CellListView(ListCall[LabStudyCell]):
             (200, "application/json"): CellSerializer(many=True),
             (200, "text/csv"): OpenApiTypes.STR,
             **LIST_ERRORS,
-            **errors(403, 404),
+            **errors(404),
         },
         examples=[example("cell", CELL)],
     )

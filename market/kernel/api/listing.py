@@ -19,7 +19,7 @@ LIST_ERRORS = {
         validation_error="The request is not valid; see errors.",
         invalid_cursor=InvalidCursor.detail,
     ),
-    **errors(401, 429),
+    **errors(401, 403, 429),
 }
 
 M = TypeVar("M", bound=Model)
