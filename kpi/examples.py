@@ -45,6 +45,15 @@ TRADING_EXAMPLE: Final = answer(
         "global_exposure_threshold": 10000000.0,
         "insurance_fund": 250000.0,
         "bad_debt": 0.0,
+        "exact": {
+            "open_interest": [
+                {"symbol": "BTCUSDT", "long": "812500.00000000", "short": "143000.00000000"}
+            ],
+            "global_exposure": "955500.00000000",
+            "global_exposure_threshold": "10000000.00000000",
+            "insurance_fund": "250000.00000000",
+            "bad_debt": "0.00000000",
+        },
     },
 )
 SECURITY_EXAMPLE: Final = answer(

@@ -1,4 +1,4 @@
-"""Bodies of the KPI and health endpoints; every figure is a JSON number."""
+"""Bodies of the KPI and health endpoints; figures are JSON numbers, amounts are text as well."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -11,6 +11,7 @@ from kpi.history.figures import METRICS, UNITS
 from kpi.history.series import MOST_SYMBOLS
 from kpi.history.windows import KPI_WINDOWS, WINDOWS
 from market.kernel.api.asked import QuerySerializer
+from market.kernel.api.fields import AmountField
 
 
 def choice(names: Iterable[str], **options: Any) -> serializers.ChoiceField:
@@ -129,6 +130,22 @@ class OpenInterestSerializer(serializers.Serializer[Any]):
     short = serializers.FloatField(help_text="USDT")
 
 
+class ExactInterestSerializer(serializers.Serializer[Any]):
+    symbol = serializers.CharField()
+    long = AmountField()
+    short = AmountField()
+
+
+class ExactAmountsSerializer(serializers.Serializer[Any]):
+    """The amounts once more, under the same names, with every digit; USDT."""
+
+    open_interest = ExactInterestSerializer(many=True)
+    global_exposure = AmountField()
+    global_exposure_threshold = AmountField()
+    insurance_fund = AmountField()
+    bad_debt = AmountField()
+
+
 class TradingKpisSerializer(serializers.Serializer[Any]):
     total_orders = serializers.IntegerField(
         help_text="Stored orders: accepted, refused, and those that close out accounts."
@@ -144,6 +161,7 @@ class TradingKpisSerializer(serializers.Serializer[Any]):
     bad_debt = serializers.FloatField(
         help_text="USDT of losses that neither accounts nor the insurance fund could pay."
     )
+    exact = ExactAmountsSerializer(source="*")
 
 
 class SecurityKpisSerializer(serializers.Serializer[Any]):

@@ -69,7 +69,9 @@ def test_uptime_is_that_of_the_heartbeats(api: ApiClient) -> None:
 
 
 def test_trading_kpis_before_the_first_order(api: ApiClient) -> None:
-    assert api.get("/kpi/trading").json() == {
+    kpis = api.get("/kpi/trading").json()
+    assert kpis.pop("exact")["global_exposure_threshold"] == "10000000.00000000"
+    assert kpis == {
         "total_orders": 0,
         "rejected_orders": 0,
         "total_trades": 0,
@@ -86,7 +88,7 @@ def test_trading_kpis_before_the_first_order(api: ApiClient) -> None:
 def test_trading_kpis_agree_with_what_was_traded(liquidated: None, client_of: ClientOf) -> None:
     api = client_of(User.objects.get(username="intermediate"))
     kpis = api.get("/kpi/trading").json()
-    interest = kpis.pop("open_interest")
+    interest, exact = kpis.pop("open_interest"), kpis.pop("exact")
     assert are_numbers(kpis.values())
     assert kpis == {
         # Four of the traders and the one that closed out the beginner.
@@ -103,6 +105,15 @@ def test_trading_kpis_agree_with_what_was_traded(liquidated: None, client_of: Cl
     # 0.7 × (65,000 − 40,000) lost, of which the balance of 10,000 pays its part.
     assert kpis["insurance_fund"] == 100_000 - 7_500
     assert {"symbol": "BTCUSDT", "long": 4_000, "short": 20_000} in interest
+    assert [one for one in exact.pop("open_interest") if one["symbol"] == "BTCUSDT"] == [
+        {"symbol": "BTCUSDT", "long": "4000.00000000", "short": "20000.00000000"}
+    ]
+    assert exact == {
+        "global_exposure": "24000.00000000",
+        "global_exposure_threshold": "10000000.00000000",
+        "insurance_fund": "92500.00000000",
+        "bad_debt": "0.00000000",
+    }
 
 
 def test_security_kpis_count_refusals(
