@@ -2,11 +2,12 @@
 
 import csv
 import importlib.util
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -20,28 +21,51 @@ from exchange_poc.launcher.local_dir import PROJECT_ROOT
 from tests.conftest import Restore
 from tests.console import D
 from tests.system.agents.front import Front
-from tests.system.deployment.processes import end_group, free_port, get, wait_for
+from tests.system.deployment.processes import end_group, free_port, wait_for
 from tests.system.trials.conftest import environment_of_processes
+from tests.system.web.conftest import accepts
 
 T = TypeVar("T")
 EXAMPLES = PROJECT_ROOT / "docs/examples"
 
 
 #: As many traders as tests want, all made in one call.
-TRADERS = 12
+TRADERS = 14
+#: How long a test may take on the busiest of machines, in seconds.
+PATIENCE = 180
+PORTS = {"web": "PORT", "stream": "STREAM_PORT"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Exchange:
-    """Where it listens, the environment of processes that work on its data, keys not yet used."""
+    """Its web server and stream server, and API keys that nobody has used yet."""
 
-    port: int
     environment: dict[str, str]
     keys: list[str]
+    processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+
+    @property
+    def port(self) -> int:
+        return int(self.environment["PORT"])
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def start(self, name: str) -> None:
+        """Start ``web`` or ``stream`` and return when it answers."""
+        self.processes[name] = subprocess.Popen(
+            [sys.executable, "-m", f"exchange_poc.{name}"],
+            cwd=PROJECT_ROOT,
+            env=self.environment,
+            start_new_session=True,
+            text=True,
+        )
+        address = ("127.0.0.1", int(self.environment[PORTS[name]]))
+        wait_for(lambda: accepts(address), what=name, seconds=90)
+
+    def kill(self, name: str) -> None:
+        end_group(self.processes.pop(name))
 
 
 @pytest.fixture(scope="module")
@@ -51,27 +75,37 @@ def exchange(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Exchange]:
     file = tmp_path_factory.mktemp("keys") / "keys.csv"
+    ports = {name: str(free_port()) for name in PORTS.values()}
+    size = {"WEB_WORKERS": "1", "WEB_THREADS": "4"}
     with django_db_blocker.unblock():
         # These tests read inside a transaction; what the exchange sees is committed here.
         call_command("seed_demo", verbosity=0)
         call_command("add_traders", count=TRADERS, balance=D(10_000), keys=file, verbosity=0)
         with file.open(newline="") as rows:
             keys = [row["api_key"] for row in csv.DictReader(rows)]
-        exchange = Exchange(free_port(), environment_of_processes(), keys)
-        size = {"PORT": str(exchange.port), "WEB_WORKERS": "1", "WEB_THREADS": "4"}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "exchange_poc.web"],
-            cwd=PROJECT_ROOT,
-            env=exchange.environment | size,
-            start_new_session=True,
-            text=True,
-        )
+        exchange = Exchange(environment_of_processes() | ports | size, keys)
         try:
-            wait_for(lambda: get(f"{exchange.url}/health"), what="the exchange", seconds=90)
+            exchange.start("web")
+            exchange.start("stream")
             yield exchange
         finally:
-            end_group(process)
+            for name in list(exchange.processes):
+                exchange.kill(name)
             restore_database()
+
+
+@pytest.fixture(autouse=True)
+def no_endless_wait() -> Iterator[None]:
+    """End a test whose stream never says what it waits for: a stream has no end of its own."""
+
+    def give_up(*_: object) -> None:
+        raise AssertionError(f"nothing came within {PATIENCE} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(PATIENCE)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
@@ -81,16 +115,20 @@ def front(exchange: Exchange) -> Iterator[Front]:
     front.close()
 
 
-@pytest.fixture(scope="session")
-def example() -> ModuleType:
-    """``docs/examples/client.py``, which is part of no package."""
-    spec = importlib.util.spec_from_file_location("client", EXAMPLES / "client.py")
+def load_example(name: str) -> ModuleType:
+    """Import an example, which is part of no package."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["client"] = module
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def example() -> ModuleType:
+    """``docs/examples/client.py``."""
+    return load_example("client")
 
 
 ClientOf = Callable[..., Any]
@@ -119,16 +157,25 @@ def committed(act: Callable[[], T]) -> T:
         return thread.submit(do).result()
 
 
-def run_example(exchange: Exchange, *command: str | Path, **settings: str) -> str:
-    """Run a Python program beside the examples to its end and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, *map(str, command)],
-        cwd=EXAMPLES,
-        env=exchange.environment | {"EXCHANGE_URL": exchange.url} | settings,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+@pytest.fixture
+def start_example(exchange: Exchange) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start a program on the exchange, as a trader: ``start_example(key, "agent.py", …)``."""
+    started = []
+
+    def start(key: str, *command: str | Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, *map(str, command)],
+            cwd=EXAMPLES,
+            env=exchange.environment
+            | {"EXCHANGE_URL": exchange.url, "EXCHANGE_KEY": key, "MPLBACKEND": "agg"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        end_group(process)

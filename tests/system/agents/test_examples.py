@@ -1,15 +1,27 @@
 """The examples of the documents do on a running exchange what they say."""
 
+import subprocess
 import time
+from collections.abc import Callable, Iterator
 from decimal import Decimal
+from itertools import cycle, islice
+from pathlib import Path
+from threading import Thread
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from accounts.keys import revoke_api_keys
 from accounts.models import User
-from tests.system.agents.conftest import ClientOf, committed
+from tests.console import D
+from tests.system.agents.conftest import ClientOf, Exchange, committed
 from tests.system.agents.front import LOST, RETRY_AFTER, Front
+from tests.system.deployment.processes import wait_for
+from trading.history.ledger_check import ledger_differences
+from trading.steps.by_hand import set_price
+
+Start = Callable[..., subprocess.Popen[str]]
 
 pytestmark = pytest.mark.django_db
 
@@ -92,3 +104,101 @@ def test_it_renews_its_token_once(client_of: ClientOf, example: ModuleType, fron
     committed(lambda: revoke_api_keys(user=user))
     with pytest.raises(example.Refused, match="invalid_api_key"):
         client.account()
+
+
+def test_a_stream_misses_nothing_while_its_server_is_killed(
+    client_of: ClientOf, exchange: Exchange
+) -> None:
+    client = client_of()
+    events = client.stream("orders", "account")
+    assert next(events).data["kind"] == "margin"  # the stream is open
+
+    def buy(count: int) -> list[dict[str, Any]]:
+        return [client.order("BTCUSDT", "buy", "0.001")["order"] for _ in range(count)]
+
+    placed = buy(2)
+    heard = orders_heard(events, 2)
+    placed += buy(1)
+    exchange.kill("stream")
+    placed += buy(2)
+    exchange.start("stream")
+    placed += buy(1)
+    heard += orders_heard(events, 4)
+    assert heard == placed
+
+
+def orders_heard(events: Iterator[Any], count: int) -> list[dict[str, Any]]:
+    orders = (event.data["order"] for event in events if event.name == "order")
+    return list(islice(orders, count))
+
+
+def test_a_stream_goes_on_where_an_earlier_one_ended(client_of: ClientOf) -> None:
+    client = client_of()
+    events = client.stream("orders", "account")
+    next(events)
+    client.order("BTCUSDT", "buy", "0.1")
+    last_id = next(event.id for event in events if event.name == "order" and event.id)
+    events.close()
+    missed = client.order("BTCUSDT", "sell", "0.1")["order"]
+    assert orders_heard(client.stream("orders", last_event_id=last_id), 1) == [missed]
+
+
+def test_a_stream_ends_for_good_with_its_key(client_of: ClientOf, example: ModuleType) -> None:
+    client = client_of()
+    events = client.stream("account")
+    user = User.objects.get(pk=next(events).data["user_id"])
+    committed(lambda: revoke_api_keys(user=user))
+    with pytest.raises(example.StreamClosed, match="key_revoked"):
+        list(events)
+
+
+def test_the_agent_halves_when_warned_trades_and_ends_flat(
+    client_of: ClientOf, exchange: Exchange, start_example: Start
+) -> None:
+    key = exchange.keys[-1]
+    client = client_of()
+    client.order("BTCUSDT", "buy", "0.6", leverage=5)
+    agent = start_example(key, "agent.py", "--seed", "7", "--steps", "60")
+    said = lines_of(agent)
+
+    def step(price: int) -> None:
+        committed(lambda: set_price(symbol="BTCUSDT", price=D(price)))
+
+    wait_for(lambda: step(60_000) or any("halving" in line for line in said), what="the warning")
+    for price in cycle([60_000, 60_100, 60_000, 59_900, 60_000, 59_500]):
+        if agent.poll() is not None:
+            break
+        step(price)
+    assert agent.wait(60) == 0
+    trades = [line for line in said if line.startswith(("buy", "sell"))]
+    assert len(trades) >= 3
+    account = client.account()
+    assert account["positions"] == []
+    assert f"equity {account['equity']}" == said[-1]
+    assert {order["status"] for order in client.pages("/orders")} == {"FILLED"}
+    assert ledger_differences() == []
+
+
+def lines_of(process: subprocess.Popen[str]) -> list[str]:
+    """Return what a process prints, as a list that grows."""
+    lines: list[str] = []
+
+    def read() -> None:
+        assert process.stdout is not None
+        lines.extend(line.rstrip() for line in process.stdout)
+
+    Thread(target=read, daemon=True).start()
+    return lines
+
+
+def test_the_notebook_shows_an_account_closed_out_in_a_crash(
+    exchange: Exchange, start_example: Start, tmp_path: Path
+) -> None:
+    picture = tmp_path / "crash.svg"
+    runner = Path(__file__).with_name("notebook.py")
+    process = start_example(exchange.keys.pop(), runner, "crash.ipynb", picture)
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, out + err
+    assert "1 account(s) liquidated." in out
+    assert "closed out at a ratio of 0." in out
+    assert "margin ratio; below 0.5" in picture.read_text()
