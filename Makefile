@@ -9,7 +9,7 @@ INSTALL := $(PYTHON) -I exchange_poc/launcher/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run demo check test faults scale-trial image-trial lab lab-demo lab-trials mutants lint bench screenshots wheels clean-data
+.PHONY: help run demo check test faults agents-trial scale-trial image-trial lab lab-demo lab-trials mutants lint bench screenshots wheels clean-data
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: $(VENV)/.dev ## Run the test suite on every core, on servers of its own; A
 
 faults: $(VENV)/.dev ## Kill parts of a running exchange under load; prints figures, takes minutes
 	@exec $(BIN)/python -m pytest tests/system/faults/trial_*.py $(ARGS)
+
+agents-trial: $(VENV)/.dev ## Let 50 agents trade on the stream for two minutes; prints figures
+	@exec $(BIN)/python -m pytest tests/system/agents/trial_agents.py $(ARGS)
 
 scale-trial: $(VENV)/.dev ## Kill parts of two web tiers and Celery nodes behind PgBouncer; takes minutes
 	@exec $(BIN)/python -m pytest tests/system/scale/trial_*.py $(ARGS)

@@ -67,7 +67,7 @@ class Stack:
                 stderr=log,
             )
         try:
-            wait_for(self.is_whole, what=f"the exchange (see {self.log})", seconds=90)
+            wait_for(self.is_whole, what=f"the exchange (see {self.log})", seconds=240)
         except BaseException:
             self.launcher.terminate()
             raise
