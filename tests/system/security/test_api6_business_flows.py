@@ -13,7 +13,13 @@ from trading.models import Order
 ORDER = {"symbol": "BTCUSDT", "side": "buy", "size": "0.001"}
 
 
-@pytest.mark.parametrize("path", ["/orders", "/orders/batch", "/market/tick"])
+FLOWS = (
+    *("/orders", "/orders/batch", "/orders/cancel-all"),
+    *("/positions/BTCUSDT/close", "/market/tick"),
+)
+
+
+@pytest.mark.parametrize("path", FLOWS)
 def test_every_flow_counts_towards_the_keys_limit(
     intruder: ApiClient, settings: Settings, path: str
 ) -> None:
