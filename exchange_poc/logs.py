@@ -1,7 +1,7 @@
 """Structured logs: one JSON object per line on standard error."""
 
 import logging
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -13,15 +13,31 @@ SHARED_PROCESSORS: list[Any] = [
     structlog.processors.format_exc_info,
 ]
 
+RENDERER: Final = structlog.processors.JSONRenderer()
+
 
 def configure_structlog() -> None:
-    """Send structlog through the standard library, so that both end in the same JSON lines."""
+    """Send structlog through the standard library, so that both end in the same JSON lines.
+
+    No line tells thread, process or caller: the standard library is told not to look for them.
+    """
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # documented, for want of a setting
     structlog.configure(
         processors=[*SHARED_PROCESSORS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=True,
     )
+
+
+class JsonLine(structlog.stdlib.ProcessorFormatter):
+    """Writes structlog's events as they are; only what others log needs to be made an event."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if "_logger" in vars(record):  # one of structlog's
+            return str(RENDERER(None, record.levelname, record.msg))  # type: ignore[arg-type]
+        return super().format(record)
 
 
 class HasTraceback(logging.Filter):
@@ -38,8 +54,8 @@ def logging_config() -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {
             "json": {
-                "()": structlog.stdlib.ProcessorFormatter,
-                "processor": structlog.processors.JSONRenderer(),
+                "()": JsonLine,
+                "processor": RENDERER,
                 "foreign_pre_chain": SHARED_PROCESSORS,
             }
         },

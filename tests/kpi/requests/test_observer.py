@@ -67,7 +67,7 @@ def test_a_request_is_one_line_with_who_what_and_how(
     assert {key: line[key] for key in ("method", "endpoint", "status", "user_id", "key_id")} == {
         "method": "GET",
         "endpoint": "/kpi/security",
-        "status": 200,
+        "status": 400,
         "user_id": user.pk,
         "key_id": user.api_keys.get().pk,
     }
