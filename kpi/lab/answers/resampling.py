@@ -13,6 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from risk.arrays.units import Whole
+
 RESAMPLES: Final = 10_000
 #: Order statistics of the sums of RESAMPLES resamples between which 95 % of them lie.
 LOW: Final = RESAMPLES // 40 - 1
@@ -20,8 +22,6 @@ HIGH: Final = RESAMPLES - 1 - LOW
 #: Up to this number of pairs all ways to flip their signs are tried; of more, RESAMPLES.
 EXACT_PAIRS: Final = 14
 KEY: Final = 11
-
-Whole = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from kpi.lab.inputs.specs import ImpactSpec
 from kpi.lab.inputs.tape import Tape
-from risk.arrays.units import UNITS
+from risk.arrays.units import UNITS, Whole
 
 DAY: Final = 86_400
 #: Flows below so many USDT are over: they move no mark by a tick.
@@ -32,7 +32,6 @@ ROOM: Final = 0.004
 SERIES: Final = tuple(1.0 / n for n in (40_320, 5_040, 720, 120, 24, 6, 2, 1, 1))
 
 Real = NDArray[np.float64]
-Whole = NDArray[np.int64]
 
 
 class Impact:

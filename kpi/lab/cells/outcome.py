@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Whole = NDArray[np.int64]
+from risk.arrays.units import Whole
 
 
 @dataclass(frozen=True, slots=True)

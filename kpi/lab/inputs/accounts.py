@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Whole = NDArray[np.int64]
+from risk.arrays.units import Whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpi.lab.errors import StudyError
-from kpi.lab.inputs.accounts import Entries, Population, Whole
+from kpi.lab.inputs.accounts import Entries, Population
 from kpi.lab.inputs.keys import Pairs
 from kpi.lab.inputs.specs import PopulationSpec
 from kpi.lab.inputs.tape import Tape
-from risk.arrays.units import LARGEST, UNITS, rate_units, times_rate
+from risk.arrays.units import LARGEST, UNITS, Whole, rate_units, times_rate
 
 Floats = NDArray[np.float64]
 

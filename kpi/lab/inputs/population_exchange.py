@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from kpi.lab.errors import StudyError
-from kpi.lab.inputs.accounts import Population, Whole
+from kpi.lab.inputs.accounts import Population
 from kpi.lab.inputs.book_file import AccountLine, read_accounts
 from kpi.lab.inputs.population_file import columns_of
 from market.kernel.amounts import EXACT, is_multiple, plain
 from risk.arrays.books import Instruments
-from risk.arrays.units import units
+from risk.arrays.units import Whole, units
 from risk.policy import TIERS
 
 #: What an account has in USDT beside its positions, and what a position has.
