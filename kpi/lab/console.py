@@ -6,7 +6,7 @@ from typing import Any, Final
 from django.urls import reverse
 
 from kpi.lab.answers.findings import Findings
-from kpi.lab.cells.metrics import METRICS
+from kpi.lab.cells.metrics import ASKED_FIRST, METRICS
 from kpi.lab.heat_map import heat_map
 from kpi.lab.models import LabStudy
 from kpi.lab.panels import Panel, Series, counted, panels_of
@@ -16,13 +16,7 @@ from risk.selectors import policy_in_force
 
 #: A page lists so many cells; the API has all of them.
 MOST_CELLS: Final = 200
-DEFAULT_METRIC: Final = "liquidated_notional"
-#: What is offered to be compared; the API and the report have every metric.
-OFFERED: Final = (
-    *("liquidated_notional", "accounts_closed_out", "shortfall", "bad_debt", "fund_end"),
-    *("exposure_peak", "open_interest_peak", "leverage_p95", "lar_3", "traders_loss"),
-    *("lost_before_recovery", "refused", "volume"),
-)
+DEFAULT_METRIC: Final = ASKED_FIRST[0]
 WAITING: Final = "Nothing to compare yet: it is made once the cells are done."
 
 
@@ -41,15 +35,15 @@ def study_context(study: LabStudy) -> dict[str, Any]:
 
 
 def comparison_context(study: LabStudy, *, metric: str) -> dict[str, Any]:
-    """Return what the page of a comparison shows; ``metric`` is one of OFFERED, or the default."""
-    shown = METRICS[metric if metric in OFFERED else DEFAULT_METRIC]
+    """Return what the page of a comparison shows; ``metric`` is one of ASKED_FIRST or not."""
+    shown = METRICS[metric if metric in ASKED_FIRST else DEFAULT_METRIC]
     findings = Findings(study.comparison) if study.comparison else None
     panels = list(panels_of(findings, first_series(study, findings), shown)) if findings else []
     return {
         "study": study,
         "progress": progress_of(study),
         "answer": answer_of(study) or WAITING,
-        "offered": [METRICS[name] for name in OFFERED],
+        "offered": [METRICS[name] for name in ASKED_FIRST],
         "metric": shown,
         "panels": panels,
         "charts": {panel.key: panel.chart for panel in panels if panel.chart},

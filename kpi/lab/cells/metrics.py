@@ -211,3 +211,11 @@ TRADERS: Final = (
 )
 
 METRICS: Final = {metric.name: metric for metric in (*CLOSE_OUTS, *SHORTFALL, *EXPOSURE, *TRADERS)}
+
+#: What a reader asks first, the answer's four before all: offered by the console and the command,
+#: and the key figures of a report.
+ASKED_FIRST: Final = (
+    *("liquidated_notional", "accounts_closed_out", "shortfall", "exposure_peak"),
+    *("bad_debt", "fund_minimum", "fund_end", "open_interest_peak", "leverage_p95", "lar_3"),
+    *("volume", "refused", "traders_loss", "lost_before_recovery"),
+)

@@ -19,8 +19,7 @@ from kpi.lab.answers.export import export
 from kpi.lab.answers.findings import Findings, chance, figure
 from kpi.lab.answers.report import report
 from kpi.lab.asked import asked_study, stored_study
-from kpi.lab.cells.metrics import METRICS
-from kpi.lab.console import OFFERED
+from kpi.lab.cells.metrics import ASKED_FIRST, METRICS
 from kpi.lab.extra import needs_the_extra
 from kpi.lab.inputs.config import cells
 from kpi.lab.inputs.specs import Study
@@ -310,7 +309,7 @@ def lines_of(comparison: Any) -> Iterator[str]:
         f"Mean differences to {findings.baseline} [95 % interval], p (Holm); "
         f"prices read as: {findings.main}."
     )
-    for metric, policy in product(map(METRICS.__getitem__, OFFERED), findings.others):
+    for metric, policy in product(map(METRICS.__getitem__, ASKED_FIRST), findings.others):
         if one := findings.difference(metric.name, policy):
             unit = metric.difference_unit
             mean, low, high = (figure(one[name], unit) for name in ("mean", "low", "high"))

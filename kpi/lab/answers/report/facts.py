@@ -6,24 +6,19 @@ from typing import Any, Final
 
 from kpi.lab.answers.findings import NOTHING, Findings, figure
 from kpi.lab.answers.report.section import Table
-from kpi.lab.cells.metrics import METRICS
+from kpi.lab.cells.metrics import ASKED_FIRST, METRICS
 from kpi.lab.inputs.keys import ASSUMPTION, keys_of
 from kpi.lab.inputs.specs import FundSpec, Study
 from market.kernel.amounts import plain
 from risk.policy import TIERS
 
-#: What a reader asks first.
-KEY_METRICS: Final = (
-    "liquidated_notional", "accounts_closed_out", "shortfall", "bad_debt", "fund_minimum",
-    "exposure_peak", "volume", "traders_loss", "lost_before_recovery",
-)  # fmt: skip
 RANGED: Final = ("shortfall", "bad_debt")
 
 
 def key_figures(findings: Findings) -> Table:
     """Return the means over the seeds by policy; what candles make is a range over variants."""
     rows: list[Sequence[str]] = [(f"Mean over the seeds, {findings.main}", *findings.policies)]
-    for metric in (METRICS[name] for name in KEY_METRICS):
+    for metric in (METRICS[name] for name in ASKED_FIRST):
         ranged = metric.name in RANGED and len(findings.variants) > 1
         say = _range if ranged else _mean
         unit = "" if metric.unit == "count" else f", {metric.unit}"

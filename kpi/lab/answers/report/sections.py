@@ -10,11 +10,11 @@ from kpi.lab.answers.report.courses import fund, open_interest, prices
 from kpi.lab.answers.report.crossed import cadence, grid
 from kpi.lab.answers.report.drawing import MOST_LINES
 from kpi.lab.answers.report.section import Material, Section
-from kpi.lab.cells.metrics import LAR_MOVES, METRICS
+from kpi.lab.cells.metrics import ASKED_FIRST, LAR_MOVES, METRICS
 from risk.policy import TIERS
 
 #: The metrics of the answer.
-ANSWER: Final = ("liquidated_notional", "accounts_closed_out", "shortfall", "exposure_peak")
+ANSWER: Final = ASKED_FIRST[:4]
 
 
 def sections(material: Material) -> Iterator[Section]:
