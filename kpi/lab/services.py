@@ -41,7 +41,7 @@ def store_study(*, study: Study, plans: Sequence[CellPlan], by: User | None = No
     The study of a digest is kept once. Where its cells have other keys than before, since a rule
     changed, it has those from now on, and its comparison is made anew. Raises LabError.
     """
-    must_fit(study.name, *(name for p in plans for name in (p.policy.name, p.variant.name)))
+    must_fit(study)
     stored, _ = LabStudy.objects.get_or_create(
         digest=study.digest,
         defaults={
@@ -62,9 +62,10 @@ def store_study(*, study: Study, plans: Sequence[CellPlan], by: User | None = No
     return stored
 
 
-def must_fit(*names: str) -> None:
+def must_fit(study: Study) -> None:
     """Refuse names that no column holds. Raises LabError."""
-    for name in names:
+    names = [one.name for one in study.policies], [one.name for one in study.variants]
+    for name in (study.name, *names[0], *names[1]):
         if len(name) > LONGEST_NAME:
             raise LabError(f"{name[:40]!r}… is too long: a name has {LONGEST_NAME} characters.")
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,11 @@ from kpi.lab.inputs.crash import make_bars
 from kpi.lab.inputs.specs import InstrumentSpec, Study, TapeSpec, Variant
 from market.kernel.amounts import EXACT, is_multiple, plain
 from risk.arrays.books import Instruments
-from risk.arrays.units import LARGEST, units
+from risk.arrays.units import LARGEST, Whole, units
 from risk.state import InstrumentState
 
-Whole = NDArray[np.int64]
+#: Steps × symbols of a tape: a process that computes its cells then stays below 1 GB.
+MOST_MARKS: Final = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ def tape_of(spec: TapeSpec, instruments: tuple[InstrumentSpec, ...], variant: Va
     listed = [by_symbol[symbol] for symbol in sorted(spec.symbols)]
     recorded = lined_up([bars_of(spec, one) for one in listed], since=spec.start, until=spec.end)
     merged = [aggregated(bars, variant.aggregate) for bars in recorded]
+    refuse_too_long(variant, bars=len(merged[0].bars), symbols=len(merged))
     paths = [path_of(bars, one, variant) for bars, one in zip(merged, listed, strict=True)]
     opens = np.array([int(bar.time.timestamp()) for bar in merged[0].bars], dtype=np.int64)
     count = paths[0].shape[1]
@@ -109,6 +112,19 @@ def tape_of(spec: TapeSpec, instruments: tuple[InstrumentSpec, ...], variant: Va
         start=merged[0].bars[0].time,
         end=recorded[0].end,
     )
+
+
+def refuse_too_long(variant: Variant, *, bars: int, symbols: int) -> None:
+    """Raise StudyError where a tape would take more memory than a cell should."""
+    steps = bars * (1 + 3 * variant.sub_steps if variant.path == "ohlc" else variant.sub_steps)
+    if steps * symbols > MOST_MARKS:
+        raise StudyError(
+            "",
+            f"variant {variant.name!r}",
+            f"{steps:,} steps of {symbols} symbols take {steps * symbols // 36_000:,} MB; a "
+            f"tape has {MOST_MARKS:,} marks at most: take fewer sub_steps, more bars in aggregate, "
+            "or a shorter time from start to end.",
+        )
 
 
 def bars_of(spec: TapeSpec, instrument: InstrumentSpec) -> Bars:

@@ -33,7 +33,7 @@ from kpi.lab.selectors import (
     results_of,
     series_of,
 )
-from kpi.lab.services import requeue_cells, store_study
+from kpi.lab.services import must_fit, requeue_cells, store_study
 from kpi.management.lab_arguments import (
     add_processes_argument,
     add_run_arguments,
@@ -104,6 +104,7 @@ class Command(BaseCommand):
 
     def do_check(self, study: str, tapes: Sequence[str] = (), **_: Any) -> None:
         asked = asked_study(study, tapes)
+        must_fit(asked)
         self.say(f"{asked.name}: {shape(asked)}, {len(cells(asked)):,} cells.")
         for variant, tape in runs.inputs_of(asked):
             self.say(f"  {variant.name}: {tape.rows:,} rows, {len(tape.times):,} steps.")
@@ -168,7 +169,9 @@ class Command(BaseCommand):
         queue.send_tasks(stored, before.missing)
         with bar(before) as shown:
             queue.watch(
-                stored, patience=wait, tell=lambda now: shown.update(done(now, before, shown))
+                stored,
+                patience=wait,
+                tell=lambda now: shown.update(done(now, before, shown)),
             )
 
     def tell_answer(self, stored: LabStudy, asked: Study, out: Path | None) -> None:

@@ -101,6 +101,15 @@ def test_bad_input_is_one_line(study: Written, arguments: tuple[str, ...], compl
 
 
 @pytest.mark.parametrize("verb", ["check", "run"])
+def test_a_name_that_no_column_holds_starts_nothing(study: Written, verb: str) -> None:
+    path = study()
+    path.write_text(path.read_text().replace('name = "none"', f'name = "{"x" * 201}"'))
+    with pytest.raises(CommandError, match="is too long: a name has 200 characters"):
+        lab(verb, path)
+    assert not LabStudy.objects.exists()
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
 def test_a_file_of_candles_with_a_gap_starts_nothing(
     study: Written, tmp_path: Path, verb: str
 ) -> None:

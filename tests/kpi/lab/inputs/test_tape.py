@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kpi.lab.errors import StudyError
+from kpi.lab.inputs import tape as tapes
 from kpi.lab.inputs.specs import Variant
 from kpi.lab.inputs.tape import Tape, read_tape
 from tests.kpi.lab.files import START, candle_file, candle_rows, study_in, write_rows
@@ -58,6 +59,17 @@ def test_sub_steps_are_points_on_the_line_to_the_nearest_tick(tmp_path: Path) ->
         1, 1, 1, 1, Decimal("1.02"), Decimal("1.05"), Decimal("1.07"), *[Decimal("1.07")] * 3
     ]  # fmt: skip
     assert list(tape.bar[9:11]) == [0, 1]
+
+
+def test_a_tape_that_takes_too_much_memory_is_refused_with_the_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = len(tape_of(tmp_path, variant("sub_steps = 3")).marks)
+    monkeypatch.setattr(tapes, "MOST_MARKS", steps)
+    tapes.tape_of.cache_clear()
+    assert len(tape_of(tmp_path, variant("sub_steps = 3")).marks) == steps
+    with pytest.raises(StudyError, match=r"steps of 1 symbols take .* MB.*fewer sub_steps"):
+        tape_of(tmp_path, variant("sub_steps = 4"))
 
 
 def test_sub_steps_of_closes_lead_from_one_to_the_next(tmp_path: Path) -> None:
