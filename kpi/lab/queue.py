@@ -20,6 +20,8 @@ from market.kernel.jobs import send_job
 TASK: Final = "kpi.tasks.compute_lab_cell"
 #: Seconds between two looks at what the workers have done.
 LOOK: Final = 0.5
+#: Seconds after which it is told that no worker takes a cell.
+SILENCE: Final = 10
 
 
 @dataclass(slots=True)
@@ -72,14 +74,27 @@ def send_tasks(stored: LabStudy, count: int) -> None:
         send_job(TASK, study_id=stored.pk)
 
 
-def watch(stored: LabStudy, *, patience: float, tell: Callable[[Progress], None]) -> Progress:
+def watch(
+    stored: LabStudy,
+    *,
+    patience: float,
+    tell: Callable[[Progress], None],
+    silent: Callable[[], None],
+) -> Progress:
     """Follow the workers until every cell is done or failed, or the patience ends.
 
-    Cells of a worker that died are asked for again.
+    Cells of a worker that died are asked for again. ``silent`` is called, once, where no worker
+    has taken a cell for a while.
     """
-    deadline = time.monotonic() + patience
+    heard, left = time.monotonic(), -1
+    deadline = heard + patience
     while (now := progress_of(stored)).queued + now.running and time.monotonic() < deadline:
         tell(now)
+        if now.running or now.queued != left:
+            heard, left = max(heard, time.monotonic()), now.queued
+        elif time.monotonic() >= heard + SILENCE:
+            silent()
+            heard = deadline
         send_tasks(stored, requeue_cells(study=stored, failed=False))
         time.sleep(LOOK)
     tell(now)

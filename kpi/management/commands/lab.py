@@ -61,6 +61,7 @@ VERBS: Final = {
     "events": "Print the close-outs of a study's cells as CSV.",
     "verify": "Replay a study's first accounts through the real services, to the last digit.",
 }
+NO_WORKER: Final = "No worker takes a cell; start one with `manage.py lab work`."
 NAMED: Final = "A study file, or a stored study's name, number or digest."
 
 
@@ -172,6 +173,7 @@ class Command(BaseCommand):
                 stored,
                 patience=wait,
                 tell=lambda now: shown.update(done(now, before, shown)),
+                silent=lambda: shown.write(NO_WORKER, file=sys.stderr),
             )
 
     def tell_answer(self, stored: LabStudy, asked: Study, out: Path | None) -> None:

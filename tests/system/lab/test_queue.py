@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
+from kpi.lab import queue
 from kpi.lab.models import CellState, LabCell, LabStudy
 from kpi.lab.queue import compute_cell
 from kpi.lab.selectors import find_study, progress_of
@@ -79,6 +80,16 @@ def test_cells_of_killed_workers_are_computed_by_others(
     dead.wait(timeout=60)
     workers(2)
     assert "Computed 12" in said(run)
+
+
+def test_without_a_worker_a_run_says_what_starts_one(
+    study: Written, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(queue, "SILENCE", 0)
+    with pytest.raises(CommandError, match="0 of 3 cells are done"):
+        call_command("lab", "run", str(study(seeds=1)), "--celery", "--wait", "2")
+    assert capsys.readouterr().err.count("start one with `manage.py lab work`") == 1
+    redis.Redis.from_url(settings.REDIS_URL).flushdb()
 
 
 def test_a_worker_computes_one_cell_and_the_last_one_concludes(study: Written) -> None:
