@@ -87,6 +87,7 @@ class StreamView(Call):
     queries = {"get": STREAM_QUERY}
 
     @extend_schema(
+        auth=[{"bearerToken": []}],  # type: ignore[list-item]
         operation_id="stream",
         summary="Events as they are committed (Server-Sent Events)",
         responses={

@@ -44,7 +44,7 @@ class ReadyView(Call):
     @extend_schema(
         operation_id="market_step",
         summary="The present market step, and how many accounts are done with it",
-        responses={200: RollSerializer, **errors(401, 429, 503)},
+        responses={200: RollSerializer, **errors(400, 401, 429, 503)},
         examples=[READY_EXAMPLE],
     )
     def get(self, request: Request) -> Response:

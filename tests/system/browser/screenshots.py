@@ -113,11 +113,7 @@ def account_page(page: Page) -> None:
 
 def api_docs(page: Page) -> None:
     page.goto("/docs")
-    operation = page.locator(
-        "#operations-orders-place_order, .opblock-post:has-text('/orders')"
-    ).first
-    operation.locator(".opblock-summary").click()
-    expect(operation.locator(".opblock-body")).to_be_visible()
+    expect(page.locator("#operations-orders-orders_create .opblock-body")).to_be_visible()
     page.locator("#operations-tag-orders").evaluate("tag => tag.scrollIntoView()")
     page.mouse.move(0, 0)
     save(page, "api-docs", height=1200)
