@@ -104,6 +104,10 @@ class CandleListView(WholeListCall):
     @extend_schema(
         operation_id="market_candles",
         summary="Candles of an instrument's mark price, oldest first",
+        description="Without `start` and `end` the last intervals up to the last mark, those "
+        "without a mark left out. With either, no interval is missing from the first mark ever to "
+        "the present: one without a mark repeats the last close, with 0 `ticks`. All history is "
+        "read by going on with a `start` behind the last `open_time`.",
         responses={
             200: CandleSerializer(many=True),
             **errors(400, 401, 429, 503),

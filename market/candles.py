@@ -5,15 +5,19 @@ them that divides it, so that no answer costs more than a few thousand rows, how
 there were, and ticks may be forgotten without a loss of candles.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import QuerySet
+from django.utils import timezone
 
-from market.candle_models import KEPT_LENGTHS
+from market.candle_models import KEPT_LENGTHS, KeptCandle
+from market.kernel.amounts import ZERO
+from market.models import Instrument
 from market.quotes import Quote
 from market.selectors import get_instrument
 
@@ -23,7 +27,10 @@ INTERVALS: Final = {"1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "1d": 86_400}
 
 @dataclass(frozen=True, slots=True)
 class Candle:
-    """Mark prices of one interval; ``ticks`` is how many there were."""
+    """Mark prices of one interval; ``ticks`` is how many there were.
+
+    A mark price is quoted, not traded, so that there is no ``volume`` to it.
+    """
 
     open_time: datetime
     open: Decimal
@@ -31,7 +38,12 @@ class Candle:
     low: Decimal
     close: Decimal
     ticks: int
+    volume: Decimal = ZERO
 
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: Later than any candle.
+NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
 # Steps run one at a time, so that the last one to write an interval closes it.
 KEEP: Final = """
@@ -55,9 +67,7 @@ FROM (
            max(high) AS high, min(low) AS low, sum(ticks) AS ticks
     FROM market_keptcandle
     WHERE instrument_id = %(instrument)s AND seconds = %(kept)s
-        AND open_time >= date_bin(make_interval(secs => %(seconds)s),
-                                  %(marked_at)s::timestamptz, 'epoch')
-                         - make_interval(secs => (%(limit)s - 1) * %(seconds)s)
+        AND open_time >= %(first)s AND open_time < %(stop)s
     GROUP BY 1
 ) AS bar
 CROSS JOIN LATERAL (
@@ -86,20 +96,111 @@ def keep_candles(*, quotes: Mapping[int, Quote], now: datetime) -> None:
         cursor.execute(KEEP, parameters)
 
 
-def candles(*, symbol: str, interval: str, limit: int) -> list[Candle]:
-    """Return the candles of the ``limit`` intervals up to the last mark, oldest first.
+def candles(
+    *,
+    symbol: str,
+    interval: str,
+    limit: int,
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> list[Candle]:
+    """Return candles, oldest first. ``interval`` is one of INTERVALS. Raises UnknownSymbol.
 
-    An interval without a mark is left out. ``interval`` is one of INTERVALS. Raises UnknownSymbol.
+    Of the ``limit`` intervals up to the last mark, those that have one. Between ``start`` and
+    ``end``, of which one may be left out, every interval from the first mark ever to the present:
+    one without a mark repeats the last close. They are the first ``limit`` that open from ``start``
+    on, or the last that open before ``end``.
     """
-    instrument = get_instrument(symbol=symbol)
-    seconds = INTERVALS[interval]
+    instrument, length = get_instrument(symbol=symbol), timedelta(seconds=INTERVALS[interval])
+    if instrument.marked_at is None:
+        return []
+    if start is None and end is None:
+        first = opens(instrument.marked_at, length) - (limit - 1) * length
+        return found_candles(instrument, length, first, NEVER)
+    first, stop = bounds(instrument, length, limit, start, end)
+    close = close_before(instrument, length, first)
+    found = found_candles(instrument, length, first, stop) if first < stop else []
+    return without_holes(found, length, first, stop, close)
+
+
+def opens(moment: datetime, length: timedelta) -> datetime:
+    """Return when the interval opens that a moment falls into."""
+    return moment - (moment - EPOCH) % length
+
+
+def next_opens(moment: datetime, length: timedelta) -> datetime:
+    """Return when the first interval opens that opens at a moment or later."""
+    return moment + (EPOCH - moment) % length
+
+
+def bounds(
+    instrument: Instrument,
+    length: timedelta,
+    limit: int,
+    start: datetime | None,
+    end: datetime | None,
+) -> tuple[datetime, datetime]:
+    """Return when the first asked interval opens, and when the first one does that is not asked."""
+    assert instrument.marked_at is not None
+    kept = kept_candles(instrument, length)
+    earliest = kept.order_by("open_time").values_list("open_time", flat=True).first()
+    earliest = opens(earliest or instrument.marked_at, length)
+    stop = opens(max(timezone.now(), instrument.marked_at), length) + length
+    if end is not None:
+        stop = min(stop, next_opens(end, length))
+    if start is None:
+        return max(earliest, stop - limit * length), stop
+    first = max(earliest, next_opens(start, length))
+    return first, min(stop, first + limit * length)
+
+
+def kept_candles(instrument: Instrument, length: timedelta) -> QuerySet[KeptCandle]:
+    """Return the candles of which those of a length are made."""
+    return KeptCandle.objects.filter(instrument=instrument, seconds=kept_length(length))
+
+
+def kept_length(length: timedelta) -> int:
+    seconds = int(length.total_seconds())
+    return max(kept for kept in KEPT_LENGTHS if seconds % kept == 0)
+
+
+def close_before(instrument: Instrument, length: timedelta, moment: datetime) -> Decimal | None:
+    """Return the last close before a moment; None before the first mark."""
+    earlier = kept_candles(instrument, length).filter(open_time__lt=moment)
+    return earlier.order_by("-open_time").values_list("close", flat=True).first()
+
+
+def found_candles(
+    instrument: Instrument, length: timedelta, first: datetime, stop: datetime
+) -> list[Candle]:
+    """Return the candles of intervals with a mark that open from ``first`` to before ``stop``."""
     parameters: dict[str, Any] = {
         "instrument": instrument.pk,
-        "marked_at": instrument.marked_at,
-        "seconds": seconds,
-        "kept": max(length for length in KEPT_LENGTHS if seconds % length == 0),
-        "limit": limit,
+        "seconds": int(length.total_seconds()),
+        "kept": kept_length(length),
+        "first": first,
+        "stop": stop,
     }
     with connection.cursor() as cursor:
         cursor.execute(CANDLES, parameters)
         return [Candle(*row) for row in cursor.fetchall()]
+
+
+def without_holes(
+    found: Sequence[Candle],
+    length: timedelta,
+    first: datetime,
+    stop: datetime,
+    close: Decimal | None,
+) -> list[Candle]:
+    """Return a candle of each interval; ``close`` is the last one before the first of them."""
+    known, whole, open_time = {one.open_time: one for one in found}, list[Candle](), first
+    while open_time < stop:
+        candle = known.get(open_time)
+        if candle is None and close is not None:
+            candle = Candle(open_time, close, close, close, close, ticks=0)
+        if candle is not None:
+            whole.append(candle)
+            close = candle.close
+        open_time += length
+    return whole

@@ -45,5 +45,6 @@ CANDLE_EXAMPLE: Final = answer(
         "low": "64988.20000000",
         "close": "65012.75000000",
         "ticks": 60,
+        "volume": "0.00000000",
     },
 )

@@ -1,14 +1,14 @@
 """How prices and candles look on the wire."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from rest_framework import serializers
 
 from market.candles import INTERVALS, Candle
 from market.kernel.api.answers import AnswerSerializer
 from market.kernel.api.asked import QuerySerializer
-from market.kernel.api.fields import AmountField
+from market.kernel.api.fields import AmountField, MomentField
 from market.models import Instrument, PriceOrigin, PriceTick
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,10 +59,17 @@ class InstrumentSerializer(AnswerSerializer[Instrument]):
 class CandleQuery(QuerySerializer):
     interval = serializers.ChoiceField(choices=list(INTERVALS), default="1m")
     limit = serializers.IntegerField(min_value=1, max_value=1000, default=100)
+    start = MomentField(required=False, help_text="The first candles that open from then on.")
+    end = MomentField(required=False, help_text="None that opens then or later.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "start" in attrs and "end" in attrs and attrs["start"] > attrs["end"]:
+            raise serializers.ValidationError({"start": ["This is after the end."]})
+        return attrs
 
 
 class CandleSerializer(AnswerSerializer[Candle]):
-    """Mark prices of one interval; an interval without a tick has no candle."""
+    """Mark prices of one interval."""
 
     open_time = serializers.DateTimeField()
     open = AmountField()
@@ -70,6 +77,10 @@ class CandleSerializer(AnswerSerializer[Candle]):
     low = AmountField()
     close = AmountField()
     ticks = serializers.IntegerField(help_text="Market steps in the interval.")
+    volume = AmountField(
+        help_text="Always 0: mark prices are quoted, not traded. What was traded here is in "
+        "`/trades`, what the steps were in `ticks`."
+    )
 
 
 #: One instance reads and writes every call: building the fields anew costs more than using them.

@@ -76,6 +76,7 @@ def test_candles_are_made_of_ticks(api: ApiClient, btc: Instrument) -> None:
         "low": "90.00000000",
         "close": "110.00000000",
         "ticks": 4,
+        "volume": "0.00000000",
     }
     assert second["close"] == "115.00000000"
     assert rows(api, "/market/candles/BTCUSDT?limit=2") == [second]
@@ -123,7 +124,38 @@ def test_candles_are_those_of_one_instrument(api: ApiClient, btc: Instrument) ->
     assert (candle["high"], candle["ticks"]) == ("7.00000000", 1)
 
 
-@pytest.mark.parametrize("query", ["interval=2m", "limit=0", "limit=1001", "limit=x"])
+def test_a_minute_without_a_mark_repeats_the_close(api: ApiClient, btc: Instrument) -> None:
+    start = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    mark(btc, "100", start + timedelta(seconds=30))
+    mark(btc, "110", start + timedelta(minutes=2))
+    path = "/market/candles/BTCUSDT?start=2026-01-05T11:00:00Z"
+    first, hole, last, after = rows(api, f"{path}&end=2026-01-05T13:04:00%2B01:00")
+    assert [one["open_time"] for one in (first, hole, last, after)] == [
+        f"2026-01-05T12:0{minute}:00Z" for minute in range(4)
+    ]
+    assert hole == {
+        "open_time": "2026-01-05T12:01:00Z",
+        **dict.fromkeys(("open", "high", "low", "close"), "100.00000000"),
+        "ticks": 0,
+        "volume": "0.00000000",
+    }
+    assert (last["open"], after["open"], after["ticks"]) == ("110.00000000", "110.00000000", 0)
+    assert rows(api, f"{path}&limit=2") == [first, hole]
+    assert rows(api, "/market/candles/BTCUSDT?end=2026-01-05T12:01:00Z") == [first]
+    assert rows(api, "/market/candles/BTCUSDT?start=2199-12-31T23:59:59Z") == []
+    assert rows(api, f"{path}&end=2026-01-05T11:00:00Z") == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("interval=2m", "limit=0", "limit=1001", "limit=x"),
+        *("start=yesterday", "start=2026-01-05", "start=2026-01-05T12:00:00", "start=1767614400"),
+        *("end=0001-01-01T00:00:00%2B14:00", "end=1969-12-31T23:59:59Z"),
+        *("end=2200-01-01T00:00:00Z", "end=9999-12-31T23:59:59-14:00"),
+        "start=2026-01-05T12:00:01Z&end=2026-01-05T12:00:00Z",
+    ],
+)
 def test_bad_candle_queries_are_explained(api: ApiClient, btc: Instrument, query: str) -> None:
     answer = api.get(f"/market/candles/BTCUSDT?{query}")
     assert (answer.status_code, answer.json()["code"]) == (400, "validation_error")

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 
 import pytest
+import time_machine
 
 from market.candles import INTERVALS, Candle, candles
 from market.models import Instrument, PriceOrigin, PriceTick
@@ -65,6 +66,40 @@ def all_candles() -> dict[tuple[str, int], list[Candle]]:
 def test_candles_of_every_length_are_those_of_the_ticks(walk: Instrument) -> None:
     for (interval, limit), shown in all_candles().items():
         assert shown == list(expected(walk, interval, limit)), (interval, limit)
+
+
+def whole(instrument: Instrument, interval: str, now: datetime) -> list[Candle]:
+    """Make a candle of every interval from the first tick to the present."""
+    length = timedelta(seconds=INTERVALS[interval])
+    made = {one.open_time: one for one in expected(instrument, interval, 10**6 // 60)}
+    rows = [made[min(made)]]
+    while (open_time := rows[-1].open_time + length) <= now:
+        close = rows[-1].close
+        rows.append(made.get(open_time, Candle(open_time, close, close, close, close, 0)))
+    return rows
+
+
+@pytest.mark.parametrize("interval", ["15m", "1d"])
+def test_between_two_times_no_interval_is_missing(walk: Instrument, interval: str) -> None:
+    assert walk.marked_at is not None
+    now, length = walk.marked_at + timedelta(hours=30), timedelta(seconds=INTERVALS[interval])
+    draw = random.Random(interval)
+
+    def shown(limit: int, start: datetime | None, end: datetime | None) -> list[Candle]:
+        return candles(symbol="BTCUSDT", interval=interval, limit=limit, start=start, end=end)
+
+    with time_machine.travel(now, tick=False):
+        rows = whole(walk, interval, now)
+        assert shown(1_000, EPOCH, None) == rows[:1_000]
+        assert shown(7, None, now + 9 * length) == rows[-7:]
+        for _ in range(12):
+            start = rows[0].open_time + draw.uniform(-0.1, 1.1) * (now - rows[0].open_time)
+            end = start + draw.choice([0, 0.5, 1, 3, 50]) * length
+            between = [row for row in rows if start <= row.open_time < end]
+            assert shown(1_000, start, end) == between
+            assert shown(2, start, end) == between[:2]
+            before = [row for row in rows if row.open_time < end]
+            assert shown(5, None, end) == before[-5:]
 
 
 def test_forgotten_ticks_leave_the_candles(walk: Instrument) -> None:

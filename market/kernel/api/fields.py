@@ -1,8 +1,10 @@
 """How amounts, prices and sizes travel: as strings out, as strings or JSON numbers in."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
+from django.utils.timezone import is_naive
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
@@ -47,6 +49,29 @@ class AmountInputField(serializers.DecimalField):
         if not text.isascii() or "_" in text:
             self.fail("invalid")
         return super().to_internal_value(without_trailing_zeros(text))
+
+
+class MomentField(serializers.DateTimeField):
+    """A moment with its offset from UTC, since 1970 and before 2200."""
+
+    EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+    LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+    default_error_messages = {
+        "naive": "Say in which time zone: end with Z, or with an offset such as +02:00.",
+        "absurd": "Give a time from 1970 to before 2200.",
+    }
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        if is_naive(value):
+            self.fail("naive")
+        return super().enforce_timezone(value)
+
+    def to_internal_value(self, value: Any) -> datetime:
+        moment: datetime = super().to_internal_value(value)
+        if not self.EARLIEST <= moment < self.LATEST:
+            self.fail("absurd")
+        return moment
 
 
 class WordField(serializers.ChoiceField):
