@@ -24,7 +24,7 @@ from tests.system.binance_standin.server import BinanceStandin
 from tests.trading.conftest import Marks, Trader, order, state_of, when_fates_are_final
 from trading.errors import OrderNotOpen, OrderPending
 from trading.models import Order, OrderStatus, Trade, Venue
-from trading.services import cancel_order
+from trading.services import cancel_order, close_position
 from trading.venues import orders
 from trading.venues.connection import check_venue, venue_order_id
 from trading.venues.reconciliation import reconcile_pending_orders
@@ -143,6 +143,19 @@ def test_a_lost_cancel_is_found_done(venue: BinanceStandin, trader: Trader) -> N
     with pytest.raises(OrderPending):
         cancel_order(order_id=placed.pk, user_id=user.pk)
     assert cancel_order(order_id=placed.pk, user_id=user.pk).status == OrderStatus.CANCELED
+
+
+def test_a_position_is_closed_whole_at_the_venue(venue: BinanceStandin, trader: Trader) -> None:
+    user = trader("10000")
+    order(user, "buy", "0.01")
+    order(user, "buy", "0.02")
+    closing = close_position(user_id=user.pk, symbol="BTCUSDT").order
+    assert (closing.status, closing.venue) == (OrderStatus.FILLED, Venue.BINANCE_TESTNET)
+    assert (at_venue(venue, closing).side, closing.filled_size) == ("SELL", D("0.03"))
+    assert state_of(user).positions == {}
+    requests = len(venue.seen)
+    nothing = close_position(user_id=user.pk, symbol="BTCUSDT").order
+    assert (nothing.reject_code, len(venue.seen)) == ("reduce_only_rejected", requests)
 
 
 def test_all_orders_are_canceled_here_and_at_the_venue(
