@@ -28,6 +28,9 @@ class KeptCandle(models.Model):
     low = models.DecimalField(**AMOUNT_FIELD)
     close = models.DecimalField(**AMOUNT_FIELD)
     ticks = models.IntegerField()
+    market_time = models.DateTimeField(
+        null=True, help_text="Of the first recorded candle whose price is in it."
+    )
 
     class Meta:
         constraints = [

@@ -29,7 +29,8 @@ INTERVALS: Final = {"1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "1d": 86_400}
 class Candle:
     """Mark prices of one interval; ``ticks`` is how many there were.
 
-    A mark price is quoted, not traded, so that there is no ``volume`` to it.
+    ``market_time`` is that of the first recorded candle in it, where a replay set its prices. A
+    mark price is quoted, not traded, so that there is no ``volume`` to it.
     """
 
     open_time: datetime
@@ -38,6 +39,7 @@ class Candle:
     low: Decimal
     close: Decimal
     ticks: int
+    market_time: datetime | None = None
     volume: Decimal = ZERO
 
 
@@ -48,23 +50,27 @@ NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
 # Steps run one at a time, so that the last one to write an interval closes it.
 KEEP: Final = """
 INSERT INTO market_keptcandle AS kept
-    (instrument_id, seconds, open_time, open, high, low, close, ticks)
+    (instrument_id, seconds, open_time, open, high, low, close, ticks, market_time)
 SELECT quote.id, length.seconds,
        date_bin(make_interval(secs => length.seconds), %(now)s::timestamptz, 'epoch'),
-       quote.price, quote.price, quote.price, quote.price, 1
-FROM unnest(%(ids)s::bigint[], %(prices)s::numeric[]) AS quote (id, price)
+       quote.price, quote.price, quote.price, quote.price, 1, quote.market_time
+FROM unnest(%(ids)s::bigint[], %(prices)s::numeric[], %(market_times)s::timestamptz[])
+    AS quote (id, price, market_time)
 CROSS JOIN unnest(%(lengths)s::smallint[]) AS length (seconds)
 ON CONFLICT (instrument_id, seconds, open_time) DO UPDATE
 SET high = greatest(kept.high, excluded.high), low = least(kept.low, excluded.low),
-    close = excluded.close, ticks = kept.ticks + 1
+    close = excluded.close, ticks = kept.ticks + 1,
+    market_time = coalesce(kept.market_time, excluded.market_time)
 """
 
 CANDLES: Final = """
-SELECT bar.open_time, first.open, bar.high, bar.low, last.close, bar.ticks
+SELECT bar.open_time, first.open, bar.high, bar.low, last.close, bar.ticks, bar.market_time
 FROM (
     SELECT date_bin(make_interval(secs => %(seconds)s), open_time, 'epoch') AS open_time,
            min(open_time) AS first, max(open_time) AS last,
-           max(high) AS high, min(low) AS low, sum(ticks) AS ticks
+           max(high) AS high, min(low) AS low, sum(ticks) AS ticks,
+           (array_agg(market_time ORDER BY open_time)
+               FILTER (WHERE market_time IS NOT NULL))[1] AS market_time
     FROM market_keptcandle
     WHERE instrument_id = %(instrument)s AND seconds = %(kept)s
         AND open_time >= %(first)s AND open_time < %(stop)s
@@ -90,6 +96,7 @@ def keep_candles(*, quotes: Mapping[int, Quote], now: datetime) -> None:
         "now": now,
         "ids": list(quotes),
         "prices": [quote.price for quote in quotes.values()],
+        "market_times": [quote.market_time for quote in quotes.values()],
         "lengths": KEPT_LENGTHS,
     }
     with connection.cursor() as cursor:

@@ -67,9 +67,12 @@ class Instrument(models.Model):
     mark_source = models.CharField(
         max_length=20, choices=PriceOrigin.choices, blank=True, editable=False
     )
+    market_time = models.DateTimeField(
+        null=True, editable=False, help_text="Of the recorded candle that the mark comes from."
+    )
 
     history = HistoricalRecords(
-        excluded_fields=["mark_price", "marked_at", "mark_source", "stepped_at"]
+        excluded_fields=["mark_price", "marked_at", "mark_source", "stepped_at", "market_time"]
     )
 
     class Meta:
@@ -134,6 +137,9 @@ class PriceTick(models.Model):
     price = models.DecimalField(**AMOUNT_FIELD)
     source = models.CharField(max_length=20, choices=PriceOrigin.choices)
     created_at = models.DateTimeField()
+    market_time = models.DateTimeField(
+        null=True, help_text="Of the recorded candle that the mark comes from."
+    )
 
     class Meta:
         ordering = ["-id"]

@@ -1,6 +1,7 @@
 """A price and where it came from."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 
 from market.models import PriceHalt, PriceOrigin
@@ -24,9 +25,11 @@ class Act:
 class Quote:
     """The price of one instrument, in its quote asset, for one market step.
 
-    One with an ``act`` is a person's, which no price collar binds.
+    One with an ``act`` is a person's, which no price collar binds. ``market_time`` is that of the
+    recorded candle that it comes from, where it comes from one.
     """
 
     price: Decimal
     source: PriceOrigin
     act: Act | None = None
+    market_time: datetime | None = None

@@ -1,7 +1,7 @@
 """How prices and candles look on the wire."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from rest_framework import serializers
 
@@ -10,6 +10,8 @@ from market.kernel.api.answers import AnswerSerializer
 from market.kernel.api.asked import QuerySerializer
 from market.kernel.api.fields import AmountField, MomentField
 from market.models import Instrument, PriceOrigin, PriceTick
+
+T = TypeVar("T")
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -24,7 +26,21 @@ class TimeSerializer(AnswerSerializer[datetime]):
         return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
-class PriceSerializer(AnswerSerializer[Instrument]):
+class ReplayedSerializer(AnswerSerializer[T]):
+    """What may come from recorded candles; ``market_time`` is there only where it does."""
+
+    market_time = serializers.DateTimeField(
+        required=False, help_text="Of the recorded candle; only where a replay set the price."
+    )
+
+    def to_representation(self, instance: T) -> dict[str, Any]:
+        answer = super().to_representation(instance)
+        if answer["market_time"] is None:
+            del answer["market_time"]
+        return answer
+
+
+class PriceSerializer(ReplayedSerializer[Instrument]):
     """A mark price, in the instrument's quote asset."""
 
     symbol = serializers.CharField()
@@ -68,7 +84,7 @@ class CandleQuery(QuerySerializer):
         return attrs
 
 
-class CandleSerializer(AnswerSerializer[Candle]):
+class CandleSerializer(ReplayedSerializer[Candle]):
     """Mark prices of one interval."""
 
     open_time = serializers.DateTimeField()

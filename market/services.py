@@ -19,9 +19,11 @@ from market.selectors import open_price_halt
 
 SET_MARKS = """
 UPDATE market_instrument AS instrument
-SET mark_price = quote.price, mark_source = quote.source, marked_at = %(now)s
-FROM unnest(%(ids)s::bigint[], %(prices)s::numeric[], %(sources)s::text[])
-    AS quote (id, price, source)
+SET mark_price = quote.price, mark_source = quote.source, marked_at = %(now)s,
+    market_time = quote.market_time
+FROM unnest(%(ids)s::bigint[], %(prices)s::numeric[], %(sources)s::text[],
+            %(market_times)s::timestamptz[])
+    AS quote (id, price, source, market_time)
 WHERE instrument.id = quote.id
 """
 
@@ -180,11 +182,18 @@ def record_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:
         "ids": list(quotes),
         "prices": [quote.price for quote in quotes.values()],
         "sources": [str(quote.source) for quote in quotes.values()],
+        "market_times": [quote.market_time for quote in quotes.values()],
     }
     with connection.cursor() as cursor:
         cursor.execute(SET_MARKS, parameters)
     PriceTick.objects.bulk_create(
-        PriceTick(instrument_id=key, price=quote.price, source=quote.source, created_at=now)
+        PriceTick(
+            instrument_id=key,
+            price=quote.price,
+            source=quote.source,
+            created_at=now,
+            market_time=quote.market_time,
+        )
         for key, quote in quotes.items()
     )
     keep_candles(quotes=quotes, now=now)

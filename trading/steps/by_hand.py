@@ -1,6 +1,7 @@
 """Market steps whose prices come from elsewhere than the configured sources."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from itertools import count
 from typing import Final
@@ -46,27 +47,32 @@ def take_refused_price(
     )
 
 
-def step_at_prices(prices: Mapping[str, Decimal], *, noted: bool = False) -> StepResult:
+def step_at_prices(
+    prices: Mapping[str, Decimal], *, noted: bool = False, market_time: datetime | None = None
+) -> StepResult:
     """Run one market step of the instruments in ``prices``, by symbol, as of a replay.
 
-    A move beyond the price collar is recorded as a person's act, with ``noted`` any. Raises as
+    A move beyond the price collar is recorded as a person's act, with ``noted`` any.
+    ``market_time`` is that of the candle. Raises as
     ``set_price``.
     """
     listed = set(Instrument.objects.values_list("symbol", flat=True))
     for symbol in prices:
         if symbol.upper() not in listed:
             raise UnknownSymbol(symbol=symbol.upper())
-    source = fixed_quotes(prices, Act(PriceWay.REPLAY, noted=noted))
+    source = fixed_quotes(prices, Act(PriceWay.REPLAY, noted=noted), market_time)
     return run_market_step_when_free(quote_source=source)
 
 
-def fixed_quotes(prices: Mapping[str, Decimal], act: Act = UNNOTED) -> QuoteSource:
+def fixed_quotes(
+    prices: Mapping[str, Decimal], act: Act = UNNOTED, market_time: datetime | None = None
+) -> QuoteSource:
     """Return a source that answers with a person's prices by symbol and leaves the rest alone."""
     known = {symbol.upper(): price for symbol, price in prices.items()}
 
     def quotes(instruments: Sequence[Instrument], step: int) -> Mapping[int, Quote]:
         return {
-            instrument.pk: Quote(known[instrument.symbol], PriceOrigin.SIMULATION, act)
+            instrument.pk: Quote(known[instrument.symbol], PriceOrigin.SIMULATION, act, market_time)
             for instrument in instruments
             if instrument.symbol in known
         }

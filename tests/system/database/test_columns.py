@@ -133,6 +133,7 @@ UNRECORDED: Reasons = {
         "mark_price": OF_MARKET,
         "marked_at": OF_MARKET,
         "mark_source": OF_MARKET,
+        "market_time": OF_MARKET,
         "stepped_at": OF_MARKET,
     },
     "market_pricehalt": {

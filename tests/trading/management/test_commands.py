@@ -14,6 +14,7 @@ from accounts.keys import identify
 from accounts.models import User
 from market.models import Instrument, PriceTick
 from risk.models import RiskPolicy
+from tests.conftest import ClientOf
 from tests.trading.conftest import Trader, order, state_of
 from trading.models import Liquidation
 from trading.tasks import reconcile_venue_orders, run_market_step, sweep_liquidations
@@ -218,3 +219,23 @@ def test_tasks_call_the_services(run: Run, trader: Trader, settings: Any) -> Non
     sweep_liquidations()
     reconcile_venue_orders()
     assert not Liquidation.objects.exists()
+
+
+def test_what_a_replay_sets_bears_the_time_of_its_candle(
+    run: Run, market: Any, trader: Trader, client_of: ClientOf, tmp_path: Path
+) -> None:
+    client = client_of(trader("1000"))
+    file = tmp_path / "btc.csv"
+    file.write_text(
+        "1735689600000,65000,65000,65000,65000\n1735689660000,65001,65001,65001,65001\n"
+    )
+    run("replay", f"BTCUSDT={file}")
+    price = client.get("/market/price/BTCUSDT").json()
+    assert price["market_time"] == "2025-01-01T00:01:00Z"
+    assert price["timestamp"] > "2025-01-02"
+    day = client.get("/market/candles/BTCUSDT?interval=1d").json()["results"][-1]
+    assert day["market_time"] == "2025-01-01T00:00:00Z"
+    times = PriceTick.objects.filter(instrument__symbol="BTCUSDT").order_by("-id")
+    assert times.values_list("market_time__minute", flat=True)[0] == 1
+    run("set_price", "BTCUSDT", "65002")
+    assert "market_time" not in client.get("/market/price/BTCUSDT").json()

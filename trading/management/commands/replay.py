@@ -107,7 +107,9 @@ class Command(BaseCommand):
             agents.await_step(result.step)
             time.sleep(max(started + due - time.monotonic(), 0))
             # The first price of an instrument stands for the person's act.
-            result = step_at_prices(step.prices, noted=not seen.issuperset(step.prices))
+            result = step_at_prices(
+                step.prices, noted=not seen.issuperset(step.prices), market_time=step.time
+            )
             seen.update(step.prices)
             closed += len(result.liquidations)
             self.tell(step, result)
