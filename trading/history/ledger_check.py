@@ -7,7 +7,7 @@ the arithmetic, reservations and exposure from the rows that they total up.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
@@ -17,8 +17,7 @@ from accounts.selectors import system_balance, transferred_balance
 from market.kernel.snapshot import consistent_read
 from risk.bounds import unsafe_bounds
 from risk.fills import Holding, apply_fill
-from risk.selectors import open_positions
-from trading.models import OPEN_STATUSES, Side, Trade
+from trading.models import OPEN_STATUSES, Side
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,27 +105,38 @@ SUMS: Final = {
 
 #: A missing amount counts as nothing.
 COMPARED: Final = """
-SELECT key, stored.amount, recomputed.amount
+SELECT {} AS number, key::bigint AS key, stored.amount::numeric, recomputed.amount::numeric
 FROM ({}) AS stored (key, amount) FULL JOIN ({}) AS recomputed (key, amount) USING (key)
-WHERE coalesce(stored.amount, 0) <> coalesce(recomputed.amount, 0) ORDER BY key
+WHERE coalesce(stored.amount, 0) <> coalesce(recomputed.amount, 0)
 """
+#: All of them in one statement.
+EVERY_SUM: Final = "{} ORDER BY number, key".format(
+    " UNION ALL ".join(COMPARED.format(n, *sides) for n, sides in enumerate(SUMS.values()))
+)
 
 
 def sums() -> Iterator[Difference]:
     """What SUMS says is kept = what it says is history."""
+    names = list(SUMS)
     with connection.cursor() as cursor:
-        for what, sides in SUMS.items():
-            cursor.execute(COMPARED.format(*sides))
-            for key, stored, recomputed in cursor.fetchall():
-                yield Difference(what.format(key), stored, recomputed)
+        cursor.execute(EVERY_SUM)
+        for number, key, stored, recomputed in cursor.fetchall():
+            yield Difference(names[number].format(key), stored, recomputed)
+
+
+#: By account and instrument; a sale has a negative size.
+HELD: Final = f"SELECT account_id, instrument_id, quantity, cost, margin {OPEN_POSITIONS}"
+TRADED: Final = f"""
+SELECT account_id, instrument_id, CASE side WHEN '{Side.BUY.value}' THEN size ELSE -size END,
+    price, leverage
+FROM trading_trade ORDER BY account_id, instrument_id, id
+"""
+ROWS_AT_ONCE: Final = 2_000
 
 
 def positions() -> Iterator[Difference]:
     """Quantity, cost and margin of each open position = its trades, applied one by one."""
-    stored = {
-        (row.account_id, row.instrument_id): Holding(row.quantity, row.cost, row.margin)
-        for row in open_positions().iterator()
-    }
+    stored = {(account, instrument): Holding(*held) for account, instrument, *held in rows_of(HELD)}
     recomputed = replayed()
     for key in sorted({*stored, *recomputed}):
         left, right = stored.get(key), recomputed.get(key)
@@ -137,16 +147,22 @@ def positions() -> Iterator[Difference]:
 
 def replayed() -> dict[tuple[int, int], Holding]:
     """Return the open holdings by (account, instrument) that the trades add up to."""
-    trades = Trade.objects.order_by("account_id", "instrument_id", "id").iterator()
     holdings = {}
-    for key, fills in groupby(trades, key=lambda trade: (trade.account_id, trade.instrument_id)):
+    for key, fills in groupby(rows_of(TRADED), key=lambda row: (row[0], row[1])):
         holding = Holding()
-        for trade in fills:
-            size = trade.size if trade.side == Side.BUY else -trade.size
-            holding = apply_fill(holding, size, trade.price, trade.leverage).holding
+        for *_, size, price, leverage in fills:
+            holding = apply_fill(holding, size, price, leverage).holding
         if holding.quantity:
             holdings[key] = holding
     return holdings
+
+
+def rows_of(statement: str) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a statement, read bit by bit, however many there are."""
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(statement)
+        while rows := cursor.fetchmany(ROWS_AT_ONCE):
+            yield from rows
 
 
 def bounds() -> Iterator[Difference]:

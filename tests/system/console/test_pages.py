@@ -69,7 +69,8 @@ def test_a_walk_of_the_console_is_one_endpoint_of_the_metrics(
 ) -> None:
     staff.get("/admin/")
     before = len(anonymous.get("/metrics").content)
-    for model in admin.site._registry:
+    # With an endpoint a page, these few would already add twice what is allowed.
+    for model in list(admin.site._registry)[::8]:
         staff.get(address(model, "changelist"))
         for page in ("change", "history", "delete"):
             staff.get(address(model, page, 1))

@@ -1,11 +1,16 @@
 """The deployment's files, as its tests read them."""
 
 import json
+import os
 import re
+import runpy
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import yaml
+from django.conf import global_settings
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 DOCKER: Final = ROOT / "docker"
@@ -52,3 +57,16 @@ def image_command() -> list[str]:
 def service_command(name: str) -> list[str]:
     """Return the command of a compose service; variables have their defaults."""
     return [re.sub(r"\$\{\w+:-(.*?)\}", r"\1", word) for word in SERVICES[name]["command"]]
+
+
+def loaded_settings(environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return Django's defaults and what the settings file makes of an environment, read anew.
+
+    A process of its own for each environment takes a hundred times as long.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in {*os.environ} - {*environment}:
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        return vars(global_settings) | runpy.run_path(str(ROOT / "exchange_poc" / "settings.py"))

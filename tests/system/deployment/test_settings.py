@@ -7,10 +7,11 @@ import sys
 from collections.abc import Iterable
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import ConnectionHandler, OperationalError, connections
 
 from exchange_poc.env import database_from_url
-from tests.system.deployment.files import ROOT
+from tests.system.deployment.files import ROOT, loaded_settings
 
 #: Every setting that is a number, with what it is without the variable.
 NUMBERS = {
@@ -43,33 +44,20 @@ TEXTS = {
 }
 
 
-def settings(expression: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Load the settings in a process of their own, as every part of the exchange does."""
-    program = f"from exchange_poc.settings import *; print({expression})"
-    inherited = {name: value for name, value in os.environ.items() if name not in NUMBERS}
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        cwd=ROOT,
-        env={**inherited, **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def shown(names: Iterable[str], **variables: str) -> list[str]:
-    """Return settings as text."""
-    found = settings(f"*({', '.join(names)}), sep='|'", **variables)
-    assert found.returncode == 0, found.stderr
-    return found.stdout.removesuffix("\n").split("|")
+    """Return settings as text, under other variables than this process has."""
+    inherited = {name: value for name, value in os.environ.items() if name not in NUMBERS}
+    found = loaded_settings(inherited | variables)
+    return [str(found[name]) for name in names]
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t "])
 def test_a_blank_variable_means_the_default(blank: str) -> None:
     defaults = {name: value for name, (_, value) in NUMBERS.items()} | TEXTS
     unset = dict.fromkeys((*defaults, "DATABASE_URL", "LOCAL_DIR"), blank)
-    found = shown((*defaults, "DATABASE['NAME']", "LOCAL_DIR.name"), **unset)
-    assert found == [*defaults.values(), "exchange", ".local"]
+    assert shown(defaults, **unset) == [*defaults.values()]
+    found = loaded_settings(unset)
+    assert (found["DATABASE"]["NAME"], found["LOCAL_DIR"].name) == ("exchange", ".local")
 
 
 def test_blanks_around_a_text_are_none_of_it() -> None:
@@ -85,38 +73,20 @@ def test_blanks_around_a_text_are_none_of_it() -> None:
     assert shown(given, **padded) == list(given.values())
 
 
-def test_nonsense_is_one_line_that_names_the_setting() -> None:
-    """One process tries all settings and values: starting one takes longer than the rest."""
-    program = f"""
-import importlib, os
-from django.core.exceptions import ImproperlyConfigured
-import exchange_poc.settings as settings
-for name in {tuple(NUMBERS)}:
-    for text in {NONSENSE}:
-        os.environ[name] = text
-        try:
-            importlib.reload(settings)
-        except ImproperlyConfigured as error:
-            print(error)
-        else:
-            print("taken:", text)
-    del os.environ[name]
-"""
-    lines = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    tried = [(name, text) for name in NUMBERS for text in NONSENSE]
-    for (name, text), line in zip(tried, lines, strict=True):
+@pytest.mark.parametrize("name", NUMBERS)
+def test_nonsense_is_one_line_that_names_the_setting(name: str) -> None:
+    for text in NONSENSE:
+        with pytest.raises(ImproperlyConfigured) as refusal:
+            loaded_settings(os.environ | {name: text})
         assert re.fullmatch(
-            rf"{name} must be a (whole )?number from [012] to .*, not '{text}'\.", line
+            rf"{name} must be a (whole )?number from [012] to .*, not '{text}'\.",
+            str(refusal.value),
         )
 
 
 def test_a_command_says_what_is_wrong_in_one_line() -> None:
     for command, name in (
-        (("manage.py", "check"), "TICK_INTERVAL_SECONDS"),
         (("manage.py", "check"), "DJANGO_HTTPS"),
-        (("-m", "exchange_poc.web"), "WEB_WORKERS"),
         (("-m", "exchange_poc.web"), "SWEEP_SHARDS"),
     ):
         done = subprocess.run(
@@ -170,8 +140,8 @@ def test_statements_are_prepared_unless_the_address_says_otherwise(
 ) -> None:
     """PgBouncer before 1.21 gives a transaction a server process that knows no such statement."""
     address = f"postgresql://u@h/exchange{options}"
-    found = settings("DATABASES['default']['OPTIONS']['prepare_threshold']", DATABASE_URL=address)
-    assert found.stdout == f"{threshold}\n"
+    found = loaded_settings(os.environ | {"DATABASE_URL": address})
+    assert found["DATABASES"]["default"]["OPTIONS"]["prepare_threshold"] == threshold
 
 
 def test_what_psycopg_reads_stands_among_the_options_of_libpq() -> None:

@@ -26,20 +26,16 @@ def wheel(directory: Path, name: str, version: str, requires: str = "") -> str:
     return f"{name}=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
 
 
-@pytest.fixture
-def lock(tmp_path: Path) -> Path:
-    """A lock file, beside the wheels that it names and a later release of one of them."""
-    line = wheel(tmp_path, "needed", "1.0")
-    path = tmp_path / "some.lock"
-    path.write_text(line + wheel(tmp_path, "needs", "1.0", "Requires-Dist: needed[toml]>=1.0\n"))
-    wheel(tmp_path, "needed", "2.0")
-    return path
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Wheels, and beside them the environment of all tests here: to make one takes seconds."""
+    return tmp_path_factory.mktemp("shelf")
 
 
 def install(lock: Path) -> subprocess.Popen[str]:
     venv = lock.parent / "venv"
     return subprocess.Popen(
-        [sys.executable, "-I", INSTALL, "--venv", venv, "--stamp", ".done", lock],
+        [sys.executable, "-I", INSTALL, "--venv", venv, "--stamp", f".{lock.stem}", lock],
         env=os.environ | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(lock.parent)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -52,32 +48,33 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, output
 
 
-def installed(lock: Path) -> set[str]:
-    libraries = lock.parent.glob("venv/lib/python3*/site-packages/need*.dist-info")
+def installed(shelf: Path, names: str) -> set[str]:
+    libraries = shelf.glob(f"venv/lib/python3*/site-packages/{names}.dist-info")
     return {path.stem for path in libraries}
 
 
-def test_two_commands_on_a_fresh_clone_install_once(lock: Path) -> None:
+def test_two_commands_on_a_half_made_environment_install_once(shelf: Path) -> None:
+    (shelf / "venv" / "bin").mkdir(parents=True)
+    (shelf / "venv" / "bin" / "python").symlink_to(sys.executable)
+    lock = shelf / "some.lock"
+    needs = wheel(shelf, "needs", "1.0", "Requires-Dist: needed[toml]>=1.0\n")
+    lock.write_text(wheel(shelf, "needed", "1.0") + needs)
+    # Beside them lies a later release, of a package that an extra of another one asks for.
+    wheel(shelf, "needed", "2.0")
     results = [finish(process) for process in [install(lock), install(lock)]]
     assert [status for status, _ in results] == [0, 0], results
+    assert sorted("Creating" in output for _, output in results) == [False, True]
     assert sorted("Installing" in output for _, output in results) == [False, True]
-    # Beside them lies a later release, of a package that an extra of another one asks for.
-    assert installed(lock) == {"needed-1.0", "needs-1.0"}
+    assert installed(shelf, "need*") == {"needed-1.0", "needs-1.0"}
 
 
-def test_a_lock_that_misses_a_package_is_refused_and_tried_again(lock: Path) -> None:
-    complete = lock.read_text()
-    lock.write_text(complete.splitlines()[1])
+def test_a_lock_that_misses_a_package_is_refused_and_tried_again(shelf: Path) -> None:
+    lock, wanted = shelf / "other.lock", wheel(shelf, "wanted", "1.0")
+    wants = wheel(shelf, "wants", "1.0", "Requires-Dist: wanted\n")
+    lock.write_text(wants)
     status, output = finish(install(lock))
     assert status != 0
-    assert "needs 1.0 requires needed, which is not installed" in output
-    lock.write_text(complete)
+    assert "wants 1.0 requires wanted, which is not installed" in output
+    lock.write_text(wanted + wants)
     assert finish(install(lock))[0] == 0
-
-
-def test_a_half_made_environment_is_made_anew(lock: Path) -> None:
-    (lock.parent / "venv" / "bin").mkdir(parents=True)
-    (lock.parent / "venv" / "bin" / "python").symlink_to(sys.executable)
-    status, output = finish(install(lock))
-    assert status == 0, output
-    assert installed(lock) == {"needed-1.0", "needs-1.0"}
+    assert installed(shelf, "want*") == {"wanted-1.0", "wants-1.0"}
