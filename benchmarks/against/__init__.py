@@ -15,7 +15,7 @@ from typing import Final
 from benchmarks.against.cases import CASES, Case
 from benchmarks.against.checkout import Revision, checked_out
 from benchmarks.against.side import Side, serving
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, at_most
 from benchmarks.report import PartResult
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
 
@@ -23,15 +23,21 @@ NAME: Final = "against"
 
 
 def measure(revision: Revision, *, quick: bool) -> PartResult:
-    """Return each case's median rate on both sides and the ratio, present ÷ other."""
+    """Return each case's median rate on both sides and the ratio, and the memory it took."""
     started = time.monotonic()
     with both(revision) as sides:
         rates = [rounds(case, sides, quick=quick) for case in CASES]
+        present, before = (side.memory() for side in sides)
     figures = chain.from_iterable(
         compare(case, pairs, revision.short) for case, pairs in zip(CASES, rates, strict=True)
     )
+    memory = [
+        Figure("memory of a web process: here", present, "MiB"),
+        Figure(f"memory of a web process: {revision.short}", before, "MiB"),
+        Figure("memory of a web process: ratio", present / before, "", at_most(1.2)),
+    ]
     title = f"This checkout beside {revision.short}"
-    return PartResult(NAME, title, time.monotonic() - started, list(figures))
+    return PartResult(NAME, title, time.monotonic() - started, [*figures, *memory])
 
 
 @contextmanager

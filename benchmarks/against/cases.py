@@ -7,6 +7,7 @@ from typing import Final
 from benchmarks.against.side import Side, Trader
 from benchmarks.figures import Goal, at_least
 from benchmarks.load import drive, http_request
+from benchmarks.parts.batch import SIZE, all_filled
 from benchmarks.parts.orders import ORDER, is_filled
 
 #: As many accounts as there are demo users.
@@ -39,6 +40,11 @@ def order(trader: Trader) -> bytes:
     return http_request("POST", "/orders", token=trader.token, body=ORDER)
 
 
+def batch(trader: Trader) -> bytes:
+    body = {"orders": [ORDER] * SIZE}
+    return http_request("POST", "/orders/batch", token=trader.token, body=body)
+
+
 def token(trader: Trader) -> bytes:
     return http_request("POST", "/auth/token", body={"api_key": trader.key})
 
@@ -60,6 +66,7 @@ CASES: Final = (
     Case("orders, 8 clients of as many accounts", 8, 64, order, is_filled, at_least(1.6)),
     Case("orders, 32 clients of as many accounts", 32, 64, order, is_filled, at_least(2.1)),
     Case("orders, 64 clients of as many accounts", 64, 64, order, is_filled),
+    Case("batches of 50, 8 clients", 8, 64, batch, all_filled, at_least(1.0)),
     Case("GET /account/me, 8 clients", 8, 64, ACCOUNT, has(b'"equity"'), at_least(2.5)),
     Case("GET /market/price, 8 clients", 8, 64, PRICE, has(b'"price"'), at_least(2.4)),
     Case("POST /auth/token, 8 clients", 8, 64, token, has(b'"access_token"'), at_least(2.3)),

@@ -10,6 +10,8 @@ from pathlib import Path
 from subprocess import PIPE
 from typing import Final
 
+import psutil  # type: ignore[import-untyped]
+
 from benchmarks.load import fetch_token
 from exchange_poc.launcher.errors import LauncherError
 from exchange_poc.launcher.processes import end, spawn
@@ -29,6 +31,8 @@ with stage.opened(quick=False) as opened, opened.database("against") as database
     orders.check_ledger()
 """
 TRADERS: Final = 64
+#: What stands in the command of a web process, here and in former revisions.
+WEB_SERVERS: Final = ("exchange_poc.web", "gunicorn")
 STOP: Final = ((signal.SIGTERM, 30.0), (signal.SIGKILL, 5.0))
 
 
@@ -42,10 +46,17 @@ class Trader:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A served checkout: its port, and its traders."""
+    """A served checkout: its process, its port, and its traders."""
 
+    pid: int
     port: int
     traders: Sequence[Trader]
+
+    def memory(self) -> float:
+        """Return the MiB that the largest web process has for itself."""
+        below = psutil.Process(self.pid).children(recursive=True)
+        web = [p for p in below if any(name in " ".join(p.cmdline()) for name in WEB_SERVERS)]
+        return float(max(process.memory_full_info().uss for process in web)) / 2**20
 
 
 @contextmanager
@@ -67,7 +78,7 @@ def serving(tree: Path) -> Iterator[Side]:
             raise LauncherError(f"{tree.name} does not come up; what it said is above")
         answer = json.loads(line)
         port, keys = answer["port"], answer["keys"]
-        yield Side(port, [Trader(key, fetch_token(port, key)) for key in keys])
+        yield Side(process.pid, port, [Trader(key, fetch_token(port, key)) for key in keys])
         process.stdin.close()
         if process.wait(timeout=120):
             raise LauncherError(f"{tree.name} ended unsoundly; what it said is above")
