@@ -26,6 +26,7 @@ from kpi.stream.frames import (
     ALIVE,
     FORGOTTEN,
     KEY_REVOKED,
+    KPI,
     OPENING,
     SERVER_STOPPING,
     TOKEN_EXPIRED,
@@ -34,6 +35,7 @@ from kpi.stream.frames import (
 )
 from kpi.stream.holders import still_welcome
 from kpi.stream.journal import Event, Page, Scope, head, read_page
+from kpi.stream.kpis import kpis_for
 from kpi.stream.margins import standings_of
 from kpi.stream.rendering import render
 
@@ -51,6 +53,7 @@ T = TypeVar("T")
 PAUSE_SECONDS: Final = 0.05
 AGAIN_SECONDS: Final = 0.5
 GUARD_SECONDS: Final = 1.0
+KPI_SECONDS: Final = 5.0
 #: Threads that read for streams which catch up.
 CATCHING_UP: Final = 2
 STOP_SECONDS: Final = 3.0
@@ -75,6 +78,7 @@ class Hub:
         self._tasks = [
             asyncio.ensure_future(self.repeat(self.tell_all, PAUSE_SECONDS)),
             asyncio.ensure_future(self.repeat(self.guard_all, GUARD_SECONDS)),
+            asyncio.ensure_future(self.repeat(self.tell_kpis, KPI_SECONDS)),
         ]
 
     def close(self) -> None:
@@ -180,6 +184,16 @@ class Hub:
             if standing and (before is None or before.level != standing.level):
                 content = frame("account", standing.data)
                 stream.put(Chunk(content, 1, now()))
+
+    async def tell_kpis(self) -> None:
+        """Tell the KPIs to those who listen to them, each what they may view."""
+        concerned = [stream for stream in self.audience if KPI in stream.scope.channels]
+        if not concerned:
+            return
+        holders = {stream.subscription.holder.user_id for stream in concerned}
+        contents = await self.read(self._catching_up, kpis_for, holders)
+        for stream in concerned:
+            stream.put(Chunk(contents[stream.subscription.holder.user_id], 1, now()))
 
     async def guard_all(self) -> None:
         """Close the streams whose holders may listen no longer."""

@@ -27,6 +27,7 @@ CHILDREN = {
     "postgres": "/postgres -D ",
     "valkey": "/valkey-server",
     "web": " exchange_poc.web",
+    "stream": " exchange_poc.stream",
     "slow worker": " worker --queues slow ",
     "worker": " worker --pool ",
     "beat": " beat ",
@@ -144,7 +145,7 @@ def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None
     port = free_port()
     process = launch(local_dir, "run", PORT=str(port), WEB_WORKERS="1")
     try:
-        wait_while(lambda: health(port) != 200 and process.poll() is None, 60)
+        wait_while(lambda: health(port) != 200 and process.poll() is None, 120)
         assert health(port) == 200
 
         second = launch(local_dir, "run", PORT=str(free_port()))
@@ -157,7 +158,7 @@ def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None
             child.kill()
         psutil.wait_procs(list(before.values()), timeout=5)
         wait_while(lambda: children_of(process.pid).keys() != before.keys(), 30)
-        wait_while(lambda: health(port) != 200, 30)
+        wait_while(lambda: health(port) != 200, 90)
         assert health(port) == 200
         after = children_of(process.pid)
         assert after.keys() == before.keys() == CHILDREN.keys()
@@ -169,6 +170,6 @@ def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None
     assert "Exchange POC is up." in output
     for name in ("postgres", "valkey"):
         assert f"exchange-poc: {name} is down: starting it again" in output
-    for name in ("web", "slow worker", "worker", "beat"):
+    for name in ("web", "stream", "slow worker", "worker", "beat"):
         assert f"exchange-poc: {name} ended with status -9: next start in 0.5 s" in output
     assert running_in(local_dir) == []

@@ -1,11 +1,16 @@
 """Streams of a real server: what is told, to whom, and how they end."""
 
+import signal
+import time
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from accounts.keys import revoke_api_key
 from accounts.models import User
 from accounts.services import deposit, suspend_account
+from kpi.stream.tickets import Ticket, signed
 from market.models import Instrument
 from market.services import halt_instrument
 from risk.services import halt_trading
@@ -52,3 +57,45 @@ def test_what_happens_is_told_to_whom_it_concerns(
     first, second = others.take(3)[1:]
     assert (first.data["scope"], first.data["symbol"]) == ("instrument", "BTCUSDT")
     assert (second.data["scope"], second.data["halted"]) == ("exchange", True)
+
+
+def test_a_reconnect_misses_nothing_whoever_was_killed_meanwhile(
+    stream_server: Start, listen: Listen, trader: Trader
+) -> None:
+    process, address = stream_server()
+    anna = trader()
+    _, token = key_of(anna)
+    before = listen(address, token, channels="orders")
+    first = order(anna, "buy", "0.01", price="50000")
+    assert before.until("order")["order"]["order_id"] == first.pk
+    process.kill()
+    missed = [order(anna, "buy", "0.01", price="50000").pk for _ in range(3)]
+    _, address = stream_server()
+    after = listen(address, token, before.cursor, channels="orders")
+    assert [after.until("order")["order"]["order_id"] for _ in range(3)] == missed
+    last = order(anna, "buy", "0.01", price="50000")
+    assert after.until("order")["order"]["order_id"] == last.pk
+    assert listen(address, token, "1.2.x").refusal == "invalid_last_event_id"
+    assert listen(address, token, "1.2.3:9:").until("forgotten")
+
+
+def test_a_ticket_opens_what_it_names_until_the_key_is_revoked(
+    stream_server: Start, listen: Listen, trader: Trader
+) -> None:
+    process, address = stream_server()
+    key, _ = key_of(trader())
+    ticket = Ticket(key.pk, key.user_id, "marks", "", time.time() + 600, "http://exchange")
+    asked = {"channels": "marks", "ticket": signed(ticket)}
+    opened = [listen(address, **asked) for _ in range(5)]
+    assert [one.status for one in opened] == [200] * 5
+    assert listen(address, **asked).refusal == "too_many_streams"
+    assert listen(address, **asked | {"channels": "orders"}).refusal == "invalid_ticket"
+    assert listen(address, **asked | {"ticket": asked["ticket"] + "x"}).refusal == "invalid_ticket"
+    other, _ = key_of(User.objects.get(pk=key.user_id))
+    lasting = listen(address, channels="marks", ticket=signed(replace(ticket, key_id=other.pk)))
+    revoke_api_key(api_key=key)
+    assert {one.until("closed")["code"] for one in opened} == {"key_revoked"}
+    assert listen(address, **asked).refusal == "invalid_ticket"
+    process.send_signal(signal.SIGTERM)
+    assert lasting.until("closed")["code"] == "server_stopping"
+    assert process.wait(60) == 0

@@ -1,0 +1,63 @@
+"""The way to a stream, and who may take it."""
+
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from kpi.stream.tickets import Ticket, read_ticket
+from tests.conftest import ApiClient, ClientOf
+
+pytestmark = pytest.mark.django_db
+
+
+def query_of(location: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(location).query))
+
+
+def test_it_leads_to_the_stream_server_with_a_ticket_of_the_key(api: ApiClient, user: User) -> None:
+    answer = api.get("/stream?channels=trades,marks,marks", headers={"last-event-id": "1.2.3:9:4"})
+    assert (answer.status_code, answer["Cache-Control"]) == (307, "no-store")
+    assert answer["Location"].startswith("http://testserver:8001/stream?")
+    query = query_of(answer["Location"])
+    assert (query["channels"], query["last_event_id"]) == ("marks,trades", "1.2.3:9:4")
+    ticket = read_ticket(query["ticket"])
+    assert (ticket.user_id, ticket.channels, ticket.whose) == (user.pk, "marks,trades", "")
+    assert ticket.key_id is not None
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("channels=news", 400, "validation_error"),
+        ("channels=marks,", 400, "validation_error"),
+        ("user_id=everybody", 400, "validation_error"),
+        ("channel=marks", 400, "unknown_parameter"),
+        ("last_event_id=garbage", 400, "invalid_last_event_id"),
+        ("user_id=all", 403, "permission_denied"),
+        ("user_id=999999", 403, "permission_denied"),
+        ("channels=kpi", 403, "permission_denied"),
+    ],
+)
+def test_what_is_not_granted_is_said_at_once(
+    api: ApiClient, query: str, status: int, code: str
+) -> None:
+    answer = api.get(f"/stream?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+def test_the_console_leads_there_too(user: User, client: Client) -> None:
+    assert client.get("/admin/stream/").status_code == 403
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    client.force_login(clerk)
+    answer = client.get("/admin/stream/?channels=kpi,marks&user_id=all")
+    assert answer.status_code == 307
+    ticket: Ticket = read_ticket(query_of(answer["Location"])["ticket"])
+    assert (ticket.key_id, ticket.user_id, ticket.whose) == (None, clerk.pk, "all")
+    assert client.get("/admin/stream/?channels=x").status_code == 400
+
+
+def test_regulators_watch_everybody(client_of: ClientOf) -> None:
+    regulator = User.objects.create_user("regulator", is_staff=True)
+    assert client_of(regulator).get("/stream?user_id=all&channels=kpi").status_code == 307
