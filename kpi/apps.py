@@ -7,5 +7,6 @@ class KpiConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Register the checks of the database."""
+        """Register the checks of the database, and metrics that another process counts."""
         from kpi.health import connections  # noqa: F401
+        from kpi.stream import metrics  # noqa: F401

@@ -48,10 +48,13 @@ def offered_variables() -> set[str]:
 
 def test_the_stack_is_complete() -> None:
     assert set(SERVICES) == {
-        *("postgres", "valkey", "migrate", "seed", "web", "worker", "worker-slow", "beat"),
+        *("postgres", "valkey", "migrate", "seed", "web", "stream", "worker"),
+        *("worker-slow", "beat"),
         *("nginx", "prometheus", "grafana"),
     }
-    assert set(APP_SERVICES) == {"migrate", "seed", "web", "worker", "worker-slow", "beat"}
+    assert set(APP_SERVICES) == {
+        *("migrate", "seed", "web", "stream", "worker", "worker-slow", "beat")
+    }
 
 
 @every_service
@@ -124,9 +127,10 @@ def test_clients_reach_the_web_server_by_nginx_alone() -> None:
     door = COMPOSE["networks"]["door"]
     members = {name for name, service in SERVICES.items() if "door" in service["networks"]}
     assert door["internal"] is True
-    assert members == {"nginx", "web"}
-    # Nginx knows the web server by this network alone, so that its address there is seen.
-    assert set(SERVICES["nginx"]["networks"]) & set(SERVICES["web"]["networks"]) == {"door"}
+    assert members == {"nginx", "web", "stream"}
+    # Nginx knows both by this network alone, so that its address there is seen.
+    for name in ("web", "stream"):
+        assert set(SERVICES["nginx"]["networks"]) & set(SERVICES[name]["networks"]) == {"door"}
     address = SERVICES["nginx"]["networks"]["door"]["ipv4_address"]
     assert ip_address(address) in ip_network(door["ipam"]["config"][0]["subnet"])
     trusted = APP_SERVICES["web"]["environment"]["TRUSTED_PROXIES"].split(",")

@@ -67,7 +67,9 @@ def test_every_scraped_host_is_a_service_that_listens_there() -> None:
     assert search["names"] == ["worker"]
     bind = SERVICES["worker"]["environment"]["METRICS_BIND"]
     assert bind == f"0.0.0.0:{search['port']}"
-    for name in ("web", "worker", "grafana"):
+    assert SCRAPES["stream"]["static_configs"] == [{"targets": ["stream:9808"]}]
+    assert SERVICES["stream"]["environment"]["METRICS_BIND"] == "0.0.0.0:9808"
+    for name in ("web", "stream", "worker", "grafana"):
         assert set(SERVICES[name]["networks"]) & set(SERVICES["prometheus"]["networks"])
 
 

@@ -40,6 +40,7 @@ def door(tmp_path: Path) -> Iterator[Door]:
             "listen 8443": f"listen 127.0.0.1:{tls}",
             "127.0.0.1:8081": f"127.0.0.1:{up}",
             "web:8000": f"{web[0]}:{web[1]}",
+            "stream:8001": f"{web[0]}:{web[1]}",
             "/tmp/": f"{tmp_path}/",  # noqa: S108
             "_timeout 15s": "_timeout 2s",  # the tests wait for it
         }
