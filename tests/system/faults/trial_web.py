@@ -4,6 +4,7 @@ import time
 
 from tests.system.deployment.processes import wait_for
 from tests.system.faults.conftest import Trials
+from tests.system.faults.stack import Stack
 from tests.system.web.client import ask, opened, until_closed
 
 HEAD = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"
@@ -13,15 +14,20 @@ BODY = b"POST /auth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 50\r\n\
 def test_a_web_process_is_killed(trials: Trials) -> None:
     title = "kill -9 of a web process"
     with trials(name="web", title=title, longest_outage=5) as trial:
-        dead = trial.stack.web_worker()
-        dead.kill()
-        wait_for(
-            lambda: (
-                dead.pid not in {w.pid for w in trial.stack.service("exchange_poc.web").children()}
-                and len(trial.stack.service("exchange_poc.web").children()) == 2
-            ),
-            what="a new web process",
-        )
+        kill_web_process(trial.stack)
+
+
+def kill_web_process(stack: Stack) -> None:
+    """Kill a process of the web server, and return when another has taken its place."""
+    dead = stack.web_worker()
+    dead.kill()
+    wait_for(
+        lambda: (
+            dead.pid not in {w.pid for w in stack.service("exchange_poc.web").children()}
+            and len(stack.service("exchange_poc.web").children()) == 2
+        ),
+        what="a new web process",
+    )
 
 
 def test_half_sent_requests_hold_nobody_up(trials: Trials) -> None:
