@@ -41,7 +41,8 @@ TOKEN_EXPIRED: Final = Closing("token_expired", "The token has expired; come bac
 SERVER_STOPPING: Final = Closing("server_stopping", "The stream server stops; come back.")
 
 FORGOTTEN: Final = {
-    "detail": "Events behind your Last-Event-ID are not kept any more: read the lists, then go on."
+    "detail": "Events behind the last id are not kept any more, or the exchange was restored: read "
+    "the lists, then go on."
 }
 
 
