@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from datetime import timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -102,3 +102,24 @@ def live_key(*, key_hash: str) -> ApiKey | None:
 def live_keys() -> QuerySet[ApiKey]:
     """Keys that open the door: not revoked, of an active user; with the user."""
     return ApiKey.objects.select_related("user").filter(revoked_at=None, user__is_active=True)
+
+
+def last_key_number() -> int:
+    """Return the highest number that a key was given, whether it came to be or not."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT last_value FROM accounts_apikey_id_seq")
+        return int(cursor.fetchone()[0])
+
+
+def number_keys_after(last: int) -> None:
+    """Let later keys have higher numbers than that one.
+
+    A token names its key by number. Where keys vanish, as by a restore, it must not open the
+    account of who is given the number next.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT setval('accounts_apikey_id_seq', greatest(last_value, %s)) "
+            "FROM accounts_apikey_id_seq",
+            [last],
+        )

@@ -17,6 +17,7 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from redis.exceptions import RedisError
 
+from accounts.keys import last_key_number, number_keys_after
 from accounts.rate_limits import forget_counts
 from kpi.audit.sealing import seal_records
 from kpi.audit.verification import verify_audit
@@ -109,10 +110,12 @@ def restore_experiment(*, name: str) -> Restored:
         draft, replaced = databases.draft_name("restoring"), databases.draft_name("replaced")
         databases.drop_drafts()
         databases.copy(saved, draft)
+        last_key = last_key_number()
         with draft_dropped_on_error(databases, draft):
             with working_on(draft):
                 must_be_as_saved(manifest)
                 must_be_sound("Nothing was changed")
+                number_keys_after(last_key)
             manifest = manifest.restored(datetime.now(UTC))
 
             def swap() -> None:
@@ -121,7 +124,12 @@ def restore_experiment(*, name: str) -> Restored:
                     databases.rename(draft, databases.live)
                     databases.describe(saved, manifest)
 
-            seconds = change_at_rest(databases, swap, check=nobody_may_trade)
+            def check() -> None:
+                nobody_may_trade()
+                if last_key_number() != last_key:
+                    raise ExperimentRefused("An API key was issued just now: try again.")
+
+            seconds = change_at_rest(databases, swap, check=check)
         with working_on(replaced):
             seal_records()
             before = present_state()

@@ -12,6 +12,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from psycopg import sql
 
+from accounts.authentication import issue_token
+from accounts.keys import issue_api_key
 from accounts.models import User
 from accounts.services import create_user
 from kpi.experiments import services, standstill
@@ -22,6 +24,7 @@ from market.kernel.database import disconnect
 from market.models import PriceTick
 from risk.engine import Intent
 from risk.models import RiskPolicy
+from tests.conftest import ApiClient
 from tests.system.experiments.conftest import Server
 from trading.services import place_order
 from trading.steps.patient import run_market_step_when_free
@@ -78,6 +81,26 @@ def test_three_restores_bring_back_every_row_the_next_price_and_the_next_order(
     [manifest] = services.list_experiments()
     assert (manifest.restores, len(manifest.restored_at)) == (3, 3)
     assert manifest.state == start.state
+
+
+def test_a_token_whose_key_a_restore_took_away_opens_no_key_that_is_issued_later(
+    start: Manifest,
+) -> None:
+    def token_of(name: str) -> str:
+        return issue_token(issue_api_key(user=create_user(username=name))[0])
+
+    def opens(token: str) -> str | None:
+        client = ApiClient()
+        client.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+        return client.get("/account/me").json().get("username")
+
+    early = token_of("early")
+    assert opens(early) == "early"
+    experiment("restore", "start")
+    late = token_of("late")
+    assert (opens(early), opens(late)) == (None, "late")
+    experiment("restore", "start")
+    assert (opens(early), opens(late)) == (None, None)
 
 
 def test_a_restore_is_refused_while_orders_come_in_unless_trading_is_halted(
