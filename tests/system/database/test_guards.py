@@ -849,6 +849,17 @@ MARKET = [
         "UPDATE market_marketclock SET steps = -1",
         "market_marketclock_steps_check",
     ),
+    Break(
+        "no step has ended before the first",
+        "UPDATE market_marketclock SET finished = -1",
+        "market_marketclock_finished_check",
+    ),
+    Break(
+        "nobody is done with a step before the first",
+        "INSERT INTO trading_readiness (account_id, step)"
+        " SELECT id, -1 FROM accounts_account LIMIT 1",
+        "trading_readiness_step_check",
+    ),
 ]
 
 BOUNDS = [
@@ -976,6 +987,15 @@ def test_every_guard_has_its_attempt(db: None) -> None:
         "audit_settlement",
         "audit_suspension",
         "audit_transfer",
+        "journal_changed_orders",
+        "journal_exchange_halt",
+        "journal_instrument_halt",
+        "journal_liquidations",
+        "journal_new_orders",
+        "journal_suspension",
+        "journal_ticks",
+        "journal_trades",
+        "transfer_then_journal",
         # Implied by a stricter one of ours that answers first.
         "risk_leveragelimit_max_leverage_check",
         "risk_position_leverage_check",
