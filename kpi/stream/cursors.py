@@ -33,14 +33,19 @@ class Cursor:
         return f"{self.database}.{self.last_id}.{self.snapshot}"
 
     @property
-    def oldest(self) -> int:
-        """The oldest transaction that had not ended."""
-        return int(self.snapshot.partition(":")[0])
-
-    @property
     def next(self) -> int:
         """The transaction that had not begun."""
         return int(self.snapshot.split(":")[1])
+
+    @property
+    def running(self) -> tuple[int, ...]:
+        """The transactions before that which had not ended."""
+        listed = self.snapshot.split(":")[2]
+        return tuple(map(int, listed.split(","))) if listed else ()
+
+    def has_seen(self, xid: int) -> bool:
+        """Tell whether a transaction had ended."""
+        return xid < self.next and xid not in self.running
 
 
 def read_cursor(text: str) -> Cursor:
@@ -49,8 +54,8 @@ def read_cursor(text: str) -> Cursor:
     if found is None:
         raise InvalidLastEventId
     oldest, following, running = found["snapshot"].split(":")
-    order = [int(oldest), *map(int, running.split(",") if running else ())]
-    rises = all(one <= other for one, other in pairwise(order)) and order[-1] <= int(following)
-    if not rises or order[0] == 0:
+    listed = [*map(int, running.split(","))] if running else []
+    rises = all(one <= other for one, other in pairwise([int(oldest), *listed, int(following)]))
+    if not rises or int(oldest) == 0 or int(following) in listed:
         raise InvalidLastEventId
     return Cursor(int(found["database"]), int(found["last_id"]), found["snapshot"])

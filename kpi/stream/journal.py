@@ -26,22 +26,40 @@ LOST_BY_A_CRASH: Final = 1_000_000
 PORTION: Final = 5_000
 MOST_PORTIONS: Final = 40
 
-# The literal snapshot is planned with each time: of a parameter PostgreSQL might think that a third
-# of all rows are newer.
-EVENTS: Final = """
+# Numbers behind the last one seen are all new, and a range of the primary key. Those before it are
+# few, of transactions that had not ended, and found by those; as the materialized part PostgreSQL
+# looks for them there, in place of walking all numbers in hope of enough.
+# Literals are planned with each time: of a parameter PostgreSQL might think that a third of all
+# rows are newer.
+COLUMNS: Final = """
+    SELECT id, channel, account_id, object_id, detail, extract(epoch FROM created_at)::float8
+    FROM kpi_streamevent
+"""
+LATE: Final = (
+    COLUMNS
+    + """
+    WHERE (xid >= '{next}'::xid8 OR xid = ANY('{{{running}}}'::xid8[]))
+      AND id > {after} AND id <= {last_id} AND pg_visible_in_snapshot(xid, {until}) {scope}
+"""
+)
+NEWER: Final = (
+    COLUMNS
+    + """
+    WHERE id > greatest({after}, {last_id}) AND pg_visible_in_snapshot(xid, {until}) {scope}
+    ORDER BY id LIMIT {page}
+"""
+)
+EVENTS: Final = (
+    f"WITH late AS MATERIALIZED ({LATE}), newer AS ({NEWER})"  # noqa: S608
+    + """
 SELECT (SELECT oid FROM pg_database WHERE datname = current_database())::text,
        (SELECT xid FROM kpi_streamhorizon WHERE id = 1)::text,
        pg_current_snapshot()::text, event.*
 FROM (SELECT 1) AS always LEFT JOIN LATERAL (
-    SELECT id, channel, account_id, object_id, detail, extract(epoch FROM created_at)::float8
-    FROM kpi_streamevent
-    WHERE (xid >= '{oldest}'::xid8 OR id > {last_id})
-      AND (id > {last_id} OR NOT pg_visible_in_snapshot(xid, '{snapshot}'::pg_snapshot))
-      AND pg_visible_in_snapshot(xid, {until})
-      AND id > {after} {scope}
-    ORDER BY id LIMIT {page}
+    SELECT * FROM late UNION ALL SELECT * FROM newer ORDER BY id LIMIT {page}
 ) AS event ON true
 """
+)
 HEAD: Final = """
 SELECT (SELECT oid FROM pg_database WHERE datname = current_database()),
        (SELECT coalesce(max(id), 0) FROM kpi_streamevent), pg_current_snapshot()::text
@@ -127,9 +145,9 @@ def read_page(
     number, ``after`` which that begins.
     """
     statement = EVENTS.format(
-        oldest=since.oldest,
+        next=since.next,
+        running=",".join(map(str, since.running)),
         last_id=since.last_id,
-        snapshot=since.snapshot,
         until=f"'{until.snapshot}'::pg_snapshot" if until else "pg_current_snapshot()",
         after=after,
         scope=scope.condition if scope else "",
@@ -140,13 +158,24 @@ def read_page(
         rows = cursor.fetchall()
     database, horizon, snapshot = rows[0][:3]
     events = [event_of(row[3:]) for row in rows if row[3] is not None]
-    cursor_then = until or Cursor(int(database), since.last_id, snapshot)
+    now = Cursor(int(database), since.last_id, snapshot)
+    cursor_then = until or now
     last_id = max(cursor_then.last_id, events[-1].event_id if events else 0)
     return Page(
         cursor=replace(cursor_then, last_id=last_id),
         is_last=len(events) < PAGE,
-        is_forgotten=int(database) != since.database or int(horizon) >= since.oldest,
+        is_forgotten=now.database != since.database or is_past(since, int(horizon), now),
         events=events,
+    )
+
+
+def is_past(since: Cursor, horizon: int, now: Cursor) -> bool:
+    """Tell whether events behind a cursor may be among the forgotten, the newest of ``horizon``.
+
+    Of a transaction that still runs none is: however long it runs, others' events are told.
+    """
+    return horizon >= since.next or any(
+        xid <= horizon and now.has_seen(xid) for xid in since.running
     )
 
 

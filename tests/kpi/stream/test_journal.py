@@ -129,11 +129,38 @@ def test_what_is_forgotten_is_told_to_be() -> None:
     assert read_page(Cursor(after.database + 1, 0, after.snapshot)).is_forgotten
 
 
+def test_a_transaction_that_outlasts_what_is_kept_hides_nothing_of_others() -> None:
+    with session() as lasting, session() as one:
+        note(lasting, 1)
+        start = head()
+        note(one, 2)
+        one.commit()
+        after = read_page(start).cursor
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE kpi_streamevent SET created_at = now() - interval '61 minutes'")
+        assert forget_old_events() == 1
+        note(one, 3)
+        one.commit()
+        page = read_page(after)
+        assert (page.is_forgotten, numbers(page.events)) == (False, [3])
+        assert read_page(start).is_forgotten
+        lasting.commit()
+        assert numbers(read_page(page.cursor).events) == [1]
+
+
 @pytest.mark.parametrize(
     "text",
     [
         *("", "1", "1.2", "4711", "1.2.3", "1.2.3:2:", "1.2.3:9:2", "1.2.3:9:5,4", "1.2.3:9:,"),
-        *("1.2.3:9:10", "1.2.0:0:", "-1.2.3:9:", "1.2.3:9:\n", "1.2.٣:9:", "1.2.3:9:4;--"),
+        *(
+            "1.2.3:9:9",
+            "1.2.3:9:10",
+            "1.2.0:0:",
+            "-1.2.3:9:",
+            "1.2.3:9:\n",
+            "1.2.٣:9:",
+            "1.2.3:9:4;--",
+        ),
         "1.2.3:9:" + ",".join(["4"] * 5_000),
         "9" * 1_000_000,
     ],
