@@ -252,10 +252,14 @@ class Hub:
         since, joins = stream.subscription.cursor, stream.subscription.cursor is None
         await stream.say(OPENING + b"\n")
         while not stream.is_over:
-            async with self._turn:
-                target = await self.current_head()
-                if joins:
-                    self.audience.add(stream)
+            try:
+                async with self._turn:
+                    target = await self.current_head()
+                    if joins:
+                        self.audience.add(stream)
+            except Exception as error:
+                await self.hold_out(stream, error)
+                continue
             if since is None:
                 await stream.say(id_line(target) + b"\n")
                 return
@@ -273,9 +277,7 @@ class Hub:
                     self._catching_up, page_for, since, target, after, stream.scope
                 )
             except Exception as error:
-                log.warning("stream_reading_failed", error=repr(error)[:500])
-                await stream.say(ALIVE + b"\n")
-                await asyncio.sleep(AGAIN_SECONDS)
+                await self.hold_out(stream, error)
                 continue
             if page.is_forgotten:
                 await stream.say(id_line(target) + frame("forgotten", FORGOTTEN))
@@ -285,6 +287,12 @@ class Hub:
             content = joined(contents, target if is_last else None)
             await stream.send(Chunk(content, len(contents), now()))
         return pages
+
+    async def hold_out(self, stream: Stream, error: Exception) -> None:
+        """Keep a stream open that could not be read for, until it is tried again."""
+        log.warning("stream_reading_failed", error=repr(error)[:500])
+        await stream.say(ALIVE + b"\n")
+        await asyncio.sleep(AGAIN_SECONDS)
 
 
 def page_for(

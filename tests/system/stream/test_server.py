@@ -6,6 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 
 from accounts.keys import revoke_api_key
 from accounts.models import User
@@ -19,6 +20,11 @@ from tests.trading.conftest import Marks, Trader, order
 from trading.services import cancel_order
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+CUT_OTHERS = """
+SELECT pg_terminate_backend(pid, 3000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 
 
 def test_what_happens_is_told_to_whom_it_concerns(
@@ -77,6 +83,23 @@ def test_a_reconnect_misses_nothing_whoever_was_killed_meanwhile(
     assert after.until("order")["order"]["order_id"] == last.pk
     assert listen(address, token, "1.2.x").refusal == "invalid_last_event_id"
     assert listen(address, token, "1.2.3:9:").until("forgotten")
+
+
+def test_a_stream_opens_after_the_database_cut_all_connections(
+    stream_server: Start, listen: Listen, trader: Trader
+) -> None:
+    _, address = stream_server()
+    anna = trader()
+    _, token = key_of(anna)
+    first = listen(address, token, channels="orders")
+    before = order(anna, "buy", "0.01", price="50000")
+    assert first.until("order")["order"]["order_id"] == before.pk
+    first.close()
+    with connection.cursor() as cursor:
+        cursor.execute(CUT_OTHERS)
+    second = listen(address, token, first.cursor, channels="orders")
+    later = order(anna, "buy", "0.01", price="50000")
+    assert second.until("order")["order"]["order_id"] == later.pk
 
 
 def test_a_ticket_opens_what_it_names_until_the_key_is_revoked(
