@@ -40,6 +40,11 @@ two measurements of the same run. Load generator, web server and database share 
 - **Reads over a long history**: each read of the API as one account that owns a third of it, and
   as staff, through the whole application in the benchmark's process, without a socket; of the
   console's pages, which are mostly the making of HTML, what their statements take.
+- **Open streams**: 100 API keys with 5 streams each of all channels, read by one process, while 10
+  instruments step every second. A delay is from the time of an event's row, just before its commit,
+  to its arrival; every mark must arrive on every stream once, and every event of an account on each
+  of its streams. The eight clients that place orders are among those who listen. Turns with and
+  without streams alternate.
 - **Market steps**: accounts hold 10 positions in 50 instruments, long and short. The plain
   aggregate computes equity and margin of every account; a step is held against it. One account in
   a thousand is frail and breaches at −2 %. The closing rate counts what that step takes beyond a

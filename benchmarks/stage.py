@@ -4,9 +4,10 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -87,18 +88,31 @@ class Stage:
     @contextmanager
     def web_server(self, database: Database) -> Iterator[int]:
         """Serve a database as ``make run`` does, without worker and beat, and return the port."""
+        with self.process("web", database, variable="PORT") as port:
+            await_answer(port, answers)
+            yield port
+
+    @contextmanager
+    def stream_server(self, database: Database) -> Iterator[int]:
+        """Run the stream server of a database and return its port."""
+        with self.process("stream", database, variable="STREAM_PORT") as port:
+            await_answer(port, accepts)
+            yield port
+
+    @contextmanager
+    def process(self, name: str, database: Database, *, variable: str) -> Iterator[int]:
+        """Run ``exchange_poc.NAME`` on a port, which a variable tells it, and return the port."""
         port = ports.pick()
-        with open(self.local.root / f"web-{database.name}.log", "wb") as log:
+        with open(self.local.root / f"{name}-{database.name}.log", "wb") as log:
             process = spawn(
-                [sys.executable, "-m", "exchange_poc.web"],
+                [sys.executable, "-m", f"exchange_poc.{name}"],
                 follow=signal.SIGTERM,
                 cwd=PROJECT_ROOT,
-                environment=os.environ | {"PORT": str(port), "DATABASE_URL": database.url},
+                environment=os.environ | {variable: str(port), "DATABASE_URL": database.url},
                 stdout=log,
                 stderr=log,
             )
         try:
-            await_answer(port)
             yield port
         finally:
             steps = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
@@ -152,10 +166,19 @@ def let_go() -> None:
     connection.close_pool()  # type: ignore[attr-defined]
 
 
-def await_answer(port: int, *, patience: float = 60) -> None:
-    """Return when the web server answers GET /health. Raises TimeoutError."""
+def await_answer(port: int, ready: Callable[[int], bool], *, patience: float = 60) -> None:
+    """Return when the server of a port is ready. Raises TimeoutError."""
     deadline = time.monotonic() + patience
-    while not answers(port):
+    while not ready(port):
         if time.monotonic() > deadline:
             raise TimeoutError(f"no answer on port {port}")
         time.sleep(0.1)
+
+
+def accepts(port: int) -> bool:
+    """Tell whether a server accepts connections."""
+    try:
+        socket.create_connection((ports.LOOPBACK, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
