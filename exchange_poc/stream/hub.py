@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
-from django.db import connection
+from django.db import connection, transaction
 
 from exchange_poc.stream.audience import Audience, Places
 from exchange_poc.stream.stream import Chunk, Stream
@@ -52,6 +52,8 @@ T = TypeVar("T")
 #: Between two passes, and before one is tried again that failed.
 PAUSE_SECONDS: Final = 0.05
 AGAIN_SECONDS: Final = 0.5
+#: In which the database answers a statement; what is then read, a later pass reads again.
+READ_SECONDS: Final = 10
 GUARD_SECONDS: Final = 1.0
 KPI_SECONDS: Final = 5.0
 #: Threads that read for streams which catch up.
@@ -313,9 +315,16 @@ def joined(contents: Sequence[bytes], cursor: Cursor | None) -> bytes:
 
 
 def in_database(work: Callable[..., T], *args: Any) -> T:
-    """Run what reads the database; a thread whose connection failed opens another next time."""
+    """Run what reads the database, each statement within READ_SECONDS.
+
+    A thread whose connection failed opens another next time. The limit ends with the transaction:
+    a connection is another's afterwards.
+    """
     try:
-        return work(*args)
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout = '{READ_SECONDS}s'")
+            return work(*args)
     except Exception:
         connection.close()
         raise
