@@ -88,20 +88,20 @@ class Stage:
     @contextmanager
     def web_server(self, database: Database) -> Iterator[int]:
         """Serve a database as ``make run`` does, without worker and beat, and return the port."""
-        with self.process("web", database, variable="PORT") as port:
+        with self.process("web", database, variable="PORT") as (port, _):
             await_answer(port, answers)
             yield port
 
     @contextmanager
-    def stream_server(self, database: Database) -> Iterator[int]:
-        """Run the stream server of a database and return its port."""
-        with self.process("stream", database, variable="STREAM_PORT") as port:
+    def stream_server(self, database: Database) -> Iterator[tuple[int, int]]:
+        """Run the stream server of a database and return its port and its process id."""
+        with self.process("stream", database, variable="STREAM_PORT") as (port, pid):
             await_answer(port, accepts)
-            yield port
+            yield port, pid
 
     @contextmanager
-    def process(self, name: str, database: Database, *, variable: str) -> Iterator[int]:
-        """Run ``exchange_poc.NAME`` on a port, which a variable tells it, and return the port."""
+    def process(self, name: str, database: Database, *, variable: str) -> Iterator[tuple[int, int]]:
+        """Run ``exchange_poc.NAME`` on a port, which a variable tells it; return port and id."""
         port = ports.pick()
         with open(self.local.root / f"{name}-{database.name}.log", "wb") as log:
             process = spawn(
@@ -113,7 +113,7 @@ class Stage:
                 stderr=log,
             )
         try:
-            yield port
+            yield port, process.pid
         finally:
             steps = ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0))
             end(process.pid, steps, alive=lambda: process.poll() is None)

@@ -18,6 +18,8 @@ from itertools import cycle
 from statistics import median
 from typing import Final
 
+import psutil  # type: ignore[import-untyped]
+
 from benchmarks import population
 from benchmarks.figures import Figure, at_least, at_most
 from benchmarks.load import Load, fetch_token
@@ -47,11 +49,16 @@ Window = tuple[float, float]
 
 @dataclass
 class Heard:
-    """What the streams were told, and when; windows are in seconds of the epoch."""
+    """What the streams were told, and when; windows are in seconds of the epoch.
+
+    Work is the share of a core that the stream server took meanwhile.
+    """
 
     opening: list[float] = field(default_factory=list)
     quiet: list[Window] = field(default_factory=list)
     busy: list[Window] = field(default_factory=list)
+    quiet_work: list[float] = field(default_factory=list)
+    busy_work: list[float] = field(default_factory=list)
     arrivals: list[tuple[int, float]] = field(default_factory=list)
 
 
@@ -63,16 +70,16 @@ def measure(stage: Stage) -> list[Figure]:
         keys = population.issue_keys(KEYS)
         with (
             stage.web_server(database) as web,
-            stage.stream_server(database) as streams,
+            stage.stream_server(database) as (streams, pid),
             market(prices),
         ):
             tokens = [fetch_token(web, key) for key in keys]
             for _ in range(2):
                 alone.append(place(stage, web, tokens[:CLIENTS], seconds=6))
                 with audience(stage, streams, tokens * OF_A_KEY, heard):
-                    with window(heard.quiet):
+                    with window(heard.quiet), at_work(pid, heard.quiet_work):
                         time.sleep(stage.seconds(QUIET_SECONDS))
-                    with window(heard.busy):
+                    with window(heard.busy), at_work(pid, heard.busy_work):
                         beside += [place(stage, web, tokens[:CLIENTS], seconds=6) for _ in "12"]
                 alone.append(place(stage, web, tokens[:CLIENTS], seconds=6))
         check_ledger()
@@ -144,6 +151,20 @@ def window(windows: list[Window]) -> Iterator[None]:
     time.sleep(STEP_SECONDS)
 
 
+@contextmanager
+def at_work(pid: int, shares: list[float]) -> Iterator[None]:
+    """Note the share of a core that a process and its children take."""
+    began, before = time.monotonic(), processor_seconds(pid)
+    yield
+    shares.append((processor_seconds(pid) - before) / (time.monotonic() - began))
+
+
+def processor_seconds(pid: int) -> float:
+    server = psutil.Process(pid)
+    times = (process.cpu_times() for process in (server, *server.children(recursive=True)))
+    return float(sum(spent.user + spent.system for spent in times))
+
+
 def delays_of(heard: Heard) -> dict[tuple[str, bool], list[float]]:
     """Return sorted delays in milliseconds, by channel and whether orders were placed meanwhile.
 
@@ -187,6 +208,8 @@ def figures(
         Figure("these clients' trades: p95", quantile(trades, 0.95), "ms"),
         Figure("orders without streams, 8 clients", without, "orders/s"),
         Figure("orders beside streams, 8 clients", along, "orders/s"),
+        Figure("stream server without orders", median(heard.quiet_work), "cores"),
+        Figure("stream server beside orders", median(heard.busy_work), "cores"),
         Figure("turns without: slowest ÷ fastest", spread(alone)),
         Figure("beside streams ÷ without", along / without, "", at_least(0.9)),
     ]
