@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from granian._granian import RSGIProtocolClosed
 
+from accounts.keys import issue_api_key
 from accounts.models import User
 from exchange_poc.stream import hub as hubs
 from exchange_poc.stream import stream as streams
@@ -21,7 +22,6 @@ from kpi.stream.holders import Holder
 from kpi.stream.journal import Scope
 from kpi.stream.subscriptions import Subscription
 from tests.kpi.stream.test_journal import session
-from tests.system.stream.conftest import key_of
 from tests.system.web.client import PATIENCE
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,7 +85,7 @@ async def running() -> AsyncIterator[Hub]:
 
 @pytest.fixture
 def subscription(user: User) -> Iterator[Callable[..., Subscription]]:
-    key, _ = key_of(user)
+    key, _ = issue_api_key(user=user)
     holder = Holder(key_id=key.pk, user_id=user.pk, is_staff=False)
 
     def subscribe(cursor: Cursor | None = None, *, seconds: float = 600) -> Subscription:
