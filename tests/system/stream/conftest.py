@@ -22,11 +22,14 @@ Start = Callable[..., Server]
 @pytest.fixture
 def stream_server(environment: dict[str, str], run: Run, settings) -> Start:  # type: ignore[no-untyped-def]
     """Start a stream server: ``stream_server(API_RATE_LIMIT="5/m")``."""
-    settings.SECRET_KEY = settings.SIMPLE_JWT["SIGNING_KEY"] = environment["DJANGO_SECRET_KEY"]
+    # What signs tokens here was made with this key, if a test before this one issued any.
+    own_key = {"DJANGO_SECRET_KEY": settings.SECRET_KEY}
 
     def start(**own: str) -> Server:
         port = free_port()
-        process = run("-m", "exchange_poc.stream", **environment | {"STREAM_PORT": str(port)} | own)
+        process = run(
+            "-m", "exchange_poc.stream", **environment | own_key | {"STREAM_PORT": str(port)} | own
+        )
         address = ("127.0.0.1", port)
         wait_for(lambda: accepts(address), what="the stream server", seconds=60)
         return process, address
