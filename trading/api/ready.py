@@ -60,7 +60,7 @@ class ReadyView(Call):
             **errors(400, step_not_ended=StepNotEnded.detail, **BODY_REFUSALS),
             **errors(401, 403, 429, 503),
         },
-        examples=[OpenApiExample("step", value={"step": 42}, request_only=True), READY_EXAMPLE],
+        examples=[OpenApiExample("present step", value={}, request_only=True), READY_EXAMPLE],
     )
     def post(self, request: Request) -> Response:
         roll = say_ready(user_id=caller(request).pk, step=self.read_body().get("step"))
