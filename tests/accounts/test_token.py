@@ -56,7 +56,6 @@ def test_an_unknown_key_is_refused(anonymous: ApiClient) -> None:
         {"api_key": {"$gt": ""}},
         {"api_key": True},
         {"api_key": 1.5},
-        {"key": "beginner-key"},
         [],
         "beginner-key",
         None,

@@ -7,9 +7,14 @@ from pytest_django import Settings
 pytestmark = pytest.mark.django_db
 
 
+def told(databases: list[str] | None = None) -> list[str]:
+    """What ``manage.py check`` says."""
+    return [found.msg for found in run_checks(databases=databases) if not found.is_silenced()]
+
+
 def test_too_many_connections_are_warned_of(settings: Settings) -> None:
-    assert run_checks(databases=["default"]) == []
+    assert told(["default"]) == []
     settings.WEB_WORKERS = 1000
-    [warning] = run_checks(databases=["default"])
-    assert "are 9014 connections" in warning.msg
-    assert run_checks() == []
+    [warning] = told(["default"])
+    assert "are 9014 connections" in warning
+    assert told() == []
