@@ -74,7 +74,7 @@ def test_an_accounts_events_come_in_the_order_of_commits_though_the_older_one_wa
         # A horizon waits for the older one, and then tells all in the order of transactions.
         horizon = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
         [oldest] = younger.execute(horizon).fetchone() or [0]
-        assert oldest == xid  # it would hold the younger one's event back
+        assert oldest <= xid  # it would hold the younger one's event back
         younger.commit()
         first = read_page(start)
         assert numbers(first.events) == [1]  # which is told here

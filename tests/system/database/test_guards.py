@@ -987,7 +987,7 @@ def test_every_guard_has_its_attempt(db: None) -> None:
         "audit_settlement",
         "audit_suspension",
         "audit_transfer",
-        "journal_changed_orders",
+        "journal_changed_order",
         "journal_exchange_halt",
         "journal_instrument_halt",
         "journal_liquidations",
