@@ -1,9 +1,12 @@
--- The candle's time of a mark is the market's doing, not the staff's: no history has it, nor any audit record.
+-- Columns that no history of a configured row has: what is private, and what the market does. Another
+-- one is added by replacing this function alone.
+CREATE FUNCTION columns_without_history() RETURNS text[] LANGUAGE sql IMMUTABLE
+    RETURN '{password,last_login,first_name,last_name,email,'
+           'mark_price,marked_at,mark_source,stepped_at,market_time}'::text[];
 CREATE OR REPLACE FUNCTION capture_configuration() RETURNS trigger
 LANGUAGE plpgsql SET timezone = 'UTC' AS $$
 DECLARE
-    hidden constant text[] := '{password,last_login,first_name,last_name,email,'
-        'mark_price,marked_at,mark_source,stepped_at,market_time}';
+    hidden constant text[] := columns_without_history();
     before jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) - hidden END;
     after jsonb := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) - hidden END;
     key text := coalesce(after, before) ->> TG_ARGV[2];
