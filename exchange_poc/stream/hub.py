@@ -195,7 +195,9 @@ class Hub:
         holders = {stream.subscription.holder.user_id for stream in concerned}
         contents = await self.read(self._catching_up, kpis_for, holders)
         for stream in concerned:
-            stream.put(Chunk(contents[stream.subscription.holder.user_id], 1, now()))
+            content = contents.get(stream.subscription.holder.user_id)
+            if content is not None:  # of who is gone meanwhile there is none
+                stream.put(Chunk(content, 1, now()))
 
     async def guard_all(self) -> None:
         """Close the streams whose holders may listen no longer."""

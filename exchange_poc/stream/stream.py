@@ -90,7 +90,8 @@ class Stream:
                 async with asyncio.timeout(ALIVE_SECONDS):
                     await self._wake.wait()
             except TimeoutError:
-                await self.say(id_line(cursor()) + ALIVE + b"\n")
+                if not self._waiting:  # else the cursor may be behind what came just now
+                    await self.say(id_line(cursor()) + ALIVE + b"\n")
 
     async def send(self, chunk: Chunk) -> None:
         """Send events; a reader that does not take them in time is cut off."""

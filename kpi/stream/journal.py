@@ -100,14 +100,9 @@ class Scope:
     account_id: int | None = None
     everybody: bool = False
 
-    def includes(self, event: Event) -> bool:
-        """Tell whether an event is for the reader; one of no account is for everybody."""
-        is_theirs = event.account_id is None or event.account_id == self.account_id
-        return event.channel in self.channels and (self.everybody or is_theirs)
-
     @property
     def condition(self) -> str:
-        """The same in SQL; channels come from a fixed list and the account is a number."""
+        """This in SQL; channels come from a fixed list and the account is a number."""
         names = ", ".join(f"'{name}'" for name in sorted(self.channels))
         theirs = "account_id IS NULL"
         if self.account_id is not None:

@@ -132,7 +132,8 @@ def test_a_stream_ends_with_its_token(subscription: Callable[..., Subscription])
     async def scene() -> bytes:
         async with running() as hub:
             wire = Wire()
-            await serve(hub, wire, subscription(seconds=0.5))
+            async with asyncio.timeout(PATIENCE):
+                await serve(hub, wire, subscription(seconds=0.5))
             return wire.sent
 
     assert b'event: closed\ndata: {"code":"token_expired"' in asyncio.run(scene())
