@@ -38,6 +38,11 @@ def test_saying_it_twice_counts_once_and_an_ended_step_can_be_named(
         "step": later,
         "ready": 0,
     }
+    assert done(first, {}) == {"step": later, "ready": 1}
+    assert done(first, {"step": step}) == {
+        "step": later,
+        "ready": 1,
+    }  # late, and takes nothing back
     for odd in (-1, "x", 2**63, 1.5):
         assert done(first, {"step": odd})["code"] == "validation_error"
     assert done(first, {"stepp": 1})["code"] == "unknown_field"
