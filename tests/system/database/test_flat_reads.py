@@ -39,7 +39,7 @@ INSERT INTO trading_order (account_id, instrument_id, symbol, client_order_id, f
     required_margin, reserved_margin, reserved_notional, venue, accepted_as, created_at, updated_at)
 SELECT account_id, instrument_id, symbol, 'past-' || past, '', side, 'market', size,
     leverage, false, false, 'CANCELED', '', '', 0, 0, 0, 0, venue, 'NEW', created_at, updated_at
-FROM (SELECT * FROM trading_order LIMIT 1) AS one
+FROM (SELECT * FROM trading_order ORDER BY id LIMIT 1) AS one
 CROSS JOIN generate_series(%s::int, %s::int) AS past
 """
 
@@ -62,14 +62,14 @@ INSERT INTO trading_order (account_id, instrument_id, symbol, fingerprint, side,
     required_margin, reserved_margin, reserved_notional, venue, accepted_as, created_at, updated_at)
 SELECT account.id, instrument_id, symbol, '', side, 'market', size,
     leverage, false, false, 'CANCELED', '', '', 0, 0, 0, 0, venue, 'NEW', now(), now()
-FROM (SELECT * FROM trading_order LIMIT 1) AS one CROSS JOIN accounts_account AS account
+FROM (SELECT * FROM trading_order ORDER BY id LIMIT 1) AS one CROSS JOIN accounts_account AS account
 """
 #: A transfer of each account in either direction, likewise.
 TRANSFERS_OF_OTHERS = """
 INSERT INTO accounts_transfer
     (kind, debit_account_id, credit_account_id, amount, reference, reason, created_at)
 SELECT one.kind, side.debit, side.credit, amount, '', '', one.created_at
-FROM (SELECT * FROM accounts_transfer LIMIT 1) AS one
+FROM (SELECT * FROM accounts_transfer ORDER BY id LIMIT 1) AS one
 CROSS JOIN (SELECT id FROM accounts_account WHERE user_id IS NOT NULL) AS account
 CROSS JOIN LATERAL (VALUES (debit_account_id, account.id), (account.id, debit_account_id))
     AS side (debit, credit)
