@@ -5,6 +5,8 @@ from typing import Any
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
+from exchange_poc.version import VERSION
+
 FAVICON = "drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png"
 
 
@@ -27,7 +29,7 @@ def section(title: str, *links: dict[str, Any]) -> dict[str, Any]:
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Exchange POC",
     "SITE_HEADER": "Exchange POC",
-    "SITE_SUBHEADER": "Research simulation",
+    "SITE_SUBHEADER": f"Research simulation {VERSION}",
     "SITE_SYMBOL": "candlestick_chart",
     "SITE_FAVICONS": [
         {

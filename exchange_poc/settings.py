@@ -20,6 +20,7 @@ from exchange_poc.env import (
 )
 from exchange_poc.logs import configure_structlog, logging_config
 from exchange_poc.variables import text
+from exchange_poc.version import VERSION
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOCAL_DIR = Path(text("LOCAL_DIR") or BASE_DIR / ".local")
@@ -188,7 +189,7 @@ SIMPLE_JWT = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Exchange POC",
     "DESCRIPTION": (BASE_DIR / "market/kernel/api/description.md").read_text(),
-    "VERSION": "0.1.0",
+    "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],

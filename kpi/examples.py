@@ -90,7 +90,8 @@ INSTRUMENT_HISTORY_EXAMPLE: Final = answer(
     },
 )
 HEALTH_EXAMPLE: Final = answer(
-    "ok", {"status": "ok", "database": "ok", "cache": "ok", "worker": "ok"}
+    "ok",
+    {"status": "ok", "database": "ok", "cache": "ok", "worker": "ok", "version": "0.2.0"},
 )
 OUTAGE_EXAMPLE: Final = answer(
     "unavailable",
@@ -99,6 +100,7 @@ OUTAGE_EXAMPLE: Final = answer(
         "database": "unavailable",
         "cache": "ok",
         "worker": "unavailable",
+        "version": "0.2.0",
     },
     status=503,
 )

@@ -180,3 +180,4 @@ class HealthSerializer(serializers.Serializer[Any]):
     database = serializers.ChoiceField(choices=PartStatus.choices)
     cache = serializers.ChoiceField(choices=PartStatus.choices)
     worker = serializers.ChoiceField(choices=PartStatus.choices)
+    version = serializers.CharField(help_text="Of the exchange, as in the changelog.")

@@ -61,4 +61,6 @@ def missing(port: int) -> list[str]:
     finally:
         connection.close()
     status = parts.pop("status", "")
-    return [] if status == "ok" else [part for part, state in parts.items() if state != "ok"]
+    return (
+        [] if status == "ok" else [part for part, state in parts.items() if state == "unavailable"]
+    )

@@ -20,6 +20,7 @@ from exchange_poc.launcher.servers import Servers, leased
 from exchange_poc.launcher.service import Service
 from exchange_poc.launcher.signals import StopSignals
 from exchange_poc.variables import text
+from exchange_poc.version import VERSION
 
 #: What ``demo`` seeds an empty exchange with.
 DEMO_DIR: Final = PROJECT_ROOT / ".local" / "demo"
@@ -168,6 +169,7 @@ def banner(lacking: Sequence[str], *, port: int, local: LocalDir, seeded: str) -
             f"  Stream     {address}/stream  (leads to port {text('STREAM_PORT')})",
             f"  Metrics    {address}/metrics",
             f"  Files      {local.root}",
+            f"  Version    {VERSION}",
             "  Demo keys  printed above at the first start, and listed in the README",
             "  Stop       Ctrl-C",
             "",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.db.models import TextChoices
@@ -31,6 +32,11 @@ class Health:
     database: PartStatus
     cache: PartStatus
     worker: PartStatus
+
+    @property
+    def version(self) -> str:
+        """Which version answers."""
+        return str(settings.VERSION)
 
     @property
     def status(self) -> HealthStatus:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
+from django.conf import settings
 from django.core.management import CommandError
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
@@ -57,7 +58,7 @@ def foreign(applied: Collection[tuple[str, str]], *, known: Collection[tuple[str
         return ""
     when = "after" if (strange[0][0], FIRST) in applied else "before"
     return (
-        f"These data are from {when} this version, which has no migration "
+        f"These data are from {when} this version, {settings.VERSION}, which has no migration "
         f"{'.'.join(strange[0])}, and stay as they are. Start anew with "
         f"`LOCAL_DIR={os.environ.get('LOCAL_DIR', '.local')} make clean-data`, another LOCAL_DIR "
         "or another database, or go on with the version that wrote them."

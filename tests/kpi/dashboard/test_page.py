@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Account, User
+from exchange_poc.version import VERSION
 from kpi.alerts.rules import apply_rule
 from kpi.dashboard.margin_ratios import margin_ratios
 from kpi.dashboard.page import SHOWN_WINDOWS
@@ -63,6 +64,7 @@ def test_the_page_holds_the_data_that_it_fetches_later(staff: Client) -> None:
         card["value"] for card in fetched["cards"]
     ]
     assert (shown["window"], fetched["window"]) == ("6h", "6h")
+    assert f"Research simulation {VERSION}" in page.content.decode()
     assert staff.get("/admin/", {"window": "century"}).context["window"] == "1h"
 
 

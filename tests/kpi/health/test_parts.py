@@ -7,11 +7,12 @@ from kpi.tasks import beat_heart
 from tests.conftest import ApiClient
 
 
-def test_all_parts_are_there(anonymous: ApiClient) -> None:
+def test_all_parts_are_there(anonymous: ApiClient, settings: Settings) -> None:
     beat_heart()
     answer = anonymous.get("/health")
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "database": "ok", "cache": "ok", "worker": "ok"}
+    parts = dict.fromkeys(("database", "cache", "worker"), "ok")
+    assert answer.json() == {"status": "ok", **parts, "version": settings.VERSION}
 
 
 def test_without_a_heartbeat_it_is_degraded(anonymous: ApiClient) -> None:

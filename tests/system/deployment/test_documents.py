@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from exchange_poc.version import VERSION
 from tests.system.deployment.files import APPS, ROOT, table_column, variables_of_code
 
 #: Fixed by the project itself.
@@ -28,6 +29,12 @@ def test_no_other_document_repeats_the_settings() -> None:
     for name in ("README.md", "docs/deployment.md"):
         words = table_column(ROOT / name)
         assert [word for word in words if re.fullmatch(r"[A-Z_]+", word)] == []
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    """Between two releases with what is not released yet."""
+    [newest, *_] = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest == ("Unreleased" if ".dev" in VERSION else VERSION)
 
 
 def test_the_readme_stays_short() -> None:

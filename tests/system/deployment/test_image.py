@@ -43,7 +43,9 @@ def test_the_applications_and_their_files_are_in_the_image() -> None:
     wanted += [Path(path) for path in getattr(settings, "STATICFILES_DIRS", [])]
     names = {str(path.relative_to(ROOT)) for path in wanted}
     assert len(names) >= 5
-    assert names | {"exchange_poc", "manage.py", "requirements.lock"} <= admitted()
+    assert (
+        names | {"exchange_poc", "manage.py", "pyproject.toml", "requirements.lock"} <= admitted()
+    )
 
 
 @pytest.mark.parametrize("name", [".git", ".venv", ".local", "tests", "docker/.env", "docker"])

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from exchange_poc.version import VERSION
 from tests.kpi.test_collectors import parse
 
 #: Two children and their parent ask; the parent reports. Nothing listens at the database's port.
@@ -101,6 +102,7 @@ def test_without_the_database_health_is_unavailable(report: dict[str, Any]) -> N
         "database": "unavailable",
         "cache": "ok",
         "worker": "unavailable",
+        "version": VERSION,
     }
 
 

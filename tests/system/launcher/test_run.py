@@ -18,6 +18,7 @@ import pytest
 from exchange_poc.launcher.health import await_rest
 from exchange_poc.launcher.processes import command_of, wait_while
 from exchange_poc.launcher.signals import StopSignals
+from exchange_poc.version import VERSION
 from tests.system.deployment.processes import free_port
 from tests.system.launcher.client import Client, launch, query
 from tests.system.launcher.conftest import running_in
@@ -124,7 +125,7 @@ def healthy_stranger(port: int, *, ok_after: int) -> Iterator[int]:
     class Answers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             state = "ok" if next(asked) >= ok_after else "unavailable"
-            parts = {"database": "ok", "cache": state, "worker": state}
+            parts = {"database": "ok", "cache": state, "worker": state, "version": "1"}
             status = "ok" if state == "ok" else "degraded"
             self.send_response(200)
             self.end_headers()
@@ -168,6 +169,7 @@ def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None
         output = process.communicate(timeout=60)[0]
     assert process.returncode == 0, output
     assert "Exchange POC is up." in output
+    assert re.search(rf"^  Version +{re.escape(VERSION)}$", output, re.MULTILINE)
     for name in ("postgres", "valkey"):
         assert f"exchange-poc: {name} is down: starting it again" in output
     for name in ("web", "stream", "slow worker", "worker", "beat"):

@@ -4,6 +4,7 @@ import json
 from urllib.parse import unquote_to_bytes
 
 import pytest
+from django.conf import settings
 from prometheus_client import REGISTRY
 
 from kpi.requests.metrics import UNMATCHED
@@ -123,7 +124,7 @@ def test_the_schema_is_the_same_for_everybody(call: Call, query: str) -> None:
     assert answer.headers == first.headers | {"X-Request-ID": answer.headers["X-Request-ID"]}
     as_json = call("GET", "/schema", query, HTTP_ACCEPT="application/json")
     info = json.loads(as_json.content)["info"]
-    assert (info["title"], info["version"]) == ("Exchange POC", "0.1.0")
+    assert (info["title"], info["version"]) == ("Exchange POC", settings.VERSION)
     assert info["description"].startswith("A research simulation of a regulated crypto exchange.")
 
 
