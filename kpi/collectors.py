@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 import structlog
+from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db.models import F
 from django.utils import timezone
@@ -32,7 +33,7 @@ class DatabaseCollector(Collector):
             families = [
                 *read_totals(),
                 read_open_interest(),
-                read_tick_ages(),
+                *read_ticks(),
                 *read_heartbeat(),
                 *read_checks(),
                 read_alerts(),
@@ -74,7 +75,13 @@ def read_open_interest() -> Metric:
     return family
 
 
-def read_tick_ages() -> Metric:
+def read_ticks() -> Iterator[Metric]:
+    """Yield how old marks are, and how often beat is told to renew them."""
+    yield GaugeMetricFamily(
+        "market_tick_interval_seconds",
+        "Beat's interval of market steps; 0 where it makes none.",
+        settings.TICK_INTERVAL_SECONDS,
+    )
     family = GaugeMetricFamily(
         "market_tick_age_seconds", "Time since the last mark price.", labels=["symbol"]
     )
@@ -82,7 +89,7 @@ def read_tick_ages() -> Metric:
     marks = Instrument.objects.exclude(marked_at=None).values_list("symbol", F("marked_at"))
     for symbol, marked_at in marks:
         family.add_metric([symbol], (now - marked_at).total_seconds())
-    return family
+    yield family
 
 
 def read_heartbeat() -> Iterator[Metric]:

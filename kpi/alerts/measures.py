@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+from django.conf import settings
 from django.utils import timezone
 
 from kpi.audit.checks import last_audit_differences
@@ -76,6 +77,11 @@ def exposure_share() -> float | None:
     return float(global_exposure() / threshold) if threshold else None
 
 
+def mark_age() -> float | None:
+    """Return the age of the oldest mark; None where beat is told to let the market stand still."""
+    return oldest_mark_age() if settings.TICK_INTERVAL_SECONDS else None
+
+
 def refused_quotes(window: timedelta) -> list[Event]:
     """Return the quotes that halted an instrument, each by its move from the mark."""
     return [
@@ -125,7 +131,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "exposure_share": Measure(
         "Global exposure as a share of its threshold", "share", level(exposure_share)
     ),
-    "mark_age": Measure("Age of the oldest mark price", "s", level(oldest_mark_age)),
+    "mark_age": Measure("Age of the oldest mark price", "s", level(mark_age)),
     "heartbeat_gap": Measure(
         "Longest time without a heartbeat", "s", lambda window, _: longest_gap(window)
     ),
