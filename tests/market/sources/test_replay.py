@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
@@ -125,6 +126,61 @@ def test_public_files_of_binance_count_microseconds_since_2025(tmp_path: Path) -
         datetime(2025, 1, 1, tzinfo=UTC),
         Decimal("93610.93"),
     )
+
+
+#: As it has them of futures since 2022.
+FUTURES = (
+    "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume,"
+    "taker_buy_quote_volume,ignore\n"
+    "1698364800000,34161.6,34182.5,33977.4,34024.2,409953,1698368399999,1202.97,15095,192220,564,0\n"
+)
+NEXT_HOUR = FUTURES.replace("1698364800000", "1698368400000")
+
+
+def zipped(folder: Path, *texts: str, name: str = "BTCUSDT-1h-2023-10-27") -> Path:
+    """An archive of as many files as there are texts, as Binance packs them."""
+    file = folder / f"{name}.zip"
+    with ZipFile(file, "w", ZIP_DEFLATED) as archive:
+        for number, text in enumerate(texts):
+            archive.writestr(f"{name}-{number}.csv", text)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("text", "closes"),
+    [
+        (FUTURES, ["34024.2"]),
+        (FUTURES + NEXT_HOUR, ["34024.2", "34024.2"]),
+        (FUTURES.replace("open_time,open", "Open time,Open"), ["34024.2"]),
+        (MILLISECONDS, ["42298.61", "42320"]),
+        (MICROSECONDS, ["93610.93"]),
+    ],
+)
+def test_public_files_are_read_as_they_come(tmp_path: Path, text: str, closes: list[str]) -> None:
+    for file in (csv_file(tmp_path, text), zipped(tmp_path, text)):
+        read = [candle.close for candle in read_candles("BTCUSDT", file)]
+        assert read == [Decimal(close) for close in closes]
+
+
+def test_an_archive_that_holds_no_history_is_refused(tmp_path: Path) -> None:
+    def complaint(file: Path) -> str:
+        with pytest.raises(ReplayError) as refused:
+            list(read_candles("BTCUSDT", file))
+        return str(refused.value)
+
+    assert "holds 2 files; a symbol has one" in complaint(zipped(tmp_path, FUTURES, FUTURES))
+    assert "holds 0 files" in complaint(zipped(tmp_path))
+    bad_row = zipped(tmp_path, FUTURES + "1698368400000,1,1\n")
+    assert "2023-10-27.zip, line 3: low '' is no number" in complaint(bad_row)
+    whole = zipped(tmp_path, FUTURES + NEXT_HOUR).read_bytes()
+    broken = tmp_path / "broken.zip"
+    middle = len(whole) // 3
+    for content in (whole[:-30], whole[:middle] + b"????" + whole[middle + 4 :]):
+        broken.write_bytes(content)
+        assert complaint(broken).endswith("broken.zip is no whole ZIP archive: fetch it again.")
+    flags = whole.index(b"PK\x01\x02") + 8
+    broken.write_bytes(whole[:flags] + b"\x01" + whole[flags + 1 :])
+    assert "is encrypted or packed in an uncommon way" in complaint(broken)
 
 
 def test_a_bad_row_without_a_header_is_named_too(tmp_path: Path) -> None:

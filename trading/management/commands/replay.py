@@ -47,8 +47,8 @@ class Agents:
 class Command(BaseCommand):
     help = (
         "Run one market step per candle: replay BTCUSDT=btc.csv ETHUSDT=eth.csv. The files have "
-        "the columns open_time, open, high, low, close, or are Binance's public ones, without a "
-        "header. All are checked before the first step."
+        "the columns open_time, open, high, low, close, or are Binance's public ones, zipped or "
+        "not, without a header too. All are checked before the first step."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
