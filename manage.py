@@ -4,12 +4,15 @@
 import os
 import sys
 
-from exchange_poc.launcher.environment import ensure_servers
+from exchange_poc.launcher.environment import ensure_servers, go_without_servers
 
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange_poc.settings")
-    ensure_servers()
+    if sys.argv[1:2] == ["verify_audit"] and any(one.startswith("--bundle") for one in sys.argv):
+        go_without_servers()
+    else:
+        ensure_servers()
 
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line

@@ -1,6 +1,6 @@
 """Refusals of the kpi app."""
 
-from market.kernel.errors import ExchangeError
+from market.kernel.errors import Conflict, ExchangeError
 
 
 class UnknownMeasure(ExchangeError):
@@ -52,3 +52,40 @@ class StreamsFull(ExchangeError):
     code = "streams_full"
     detail = "The stream server has as many streams as it takes; try again later."
     headers = {"Retry-After": "10"}
+
+
+class DayNotBegun(ExchangeError):
+    code = "day_not_begun"
+    detail = "This day has not begun yet; days are in UTC."
+
+
+class BundleRefused(ExchangeError):
+    """The file is no bundle that could be checked; says why."""
+
+    code = "bundle_refused"
+
+
+class BundleTooLarge(ExchangeError):
+    status = 413
+    code = "bundle_too_large"
+
+    def __init__(self, most_bytes: int) -> None:
+        super().__init__(
+            f"The day takes more than {most_bytes // 1_000_000} MB. Export it by the command: "
+            "manage.py export_day."
+        )
+
+
+class BundleTooSlow(ExchangeError):
+    status = 503
+    code = "bundle_too_slow"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"The day takes longer than {seconds:g} s. Export it by the command: "
+            "manage.py export_day."
+        )
+
+
+class BundleThere(Conflict):
+    code = "bundle_there"

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import secrets
 import signal
 import sys
 from types import FrameType
@@ -41,6 +42,12 @@ def ensure_servers() -> None:
     atexit.register(release_at_exit, servers, os.getpid())
     exit_on_signals()
     deliver(stop)
+
+
+def go_without_servers() -> None:
+    """Let a command run that needs none: nothing is started, and nothing is kept in LOCAL_DIR."""
+    if not text("DJANGO_SECRET_KEY"):
+        os.environ["DJANGO_SECRET_KEY"] = secrets.token_urlsafe(50)
 
 
 def release_at_exit(servers: "Servers", owner: int) -> None:

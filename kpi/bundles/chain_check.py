@@ -1,0 +1,59 @@
+"""Holds a bundle's audit records against their hashes, each other, and the heads of the chain."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from kpi.audit.chain import HASHED, record_hash
+
+EXPORTED: Final = {*HASHED, "hash"}
+
+
+class ChainCheck:
+    """Takes records in order; tells what is wrong with each, and at the end with all of them."""
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        self.before, self.after = told["before"], told["after"]
+        self.told_spans = told["spans"]
+        self.spans: list[list[int]] = []
+        self.last: tuple[int, str] = (int(self.before["sequence"]), str(self.before["hash"]))
+        self.records = 0
+
+    def differences_of(self, line: str) -> Iterator[str]:
+        """Yield what is wrong with the next record. Raises ValueError where it is none."""
+        record = json.loads(line)
+        if not isinstance(record, dict) or record.keys() != EXPORTED:
+            raise ValueError("a line is no audit record")
+        sequence, stored = record["sequence"], record["hash"]
+        if not isinstance(sequence, int):
+            raise ValueError("a record has no number")
+        if record_hash({name: record[name] for name in HASHED}) != stored:
+            yield f"record {sequence} was altered"
+        number, digest = self.last
+        if sequence <= number and self.spans:
+            yield f"record {sequence} is not in its place"
+        if sequence == number + 1 and record["previous_hash"] != digest:
+            yield f"record {sequence} does not follow record {number}"
+        if sequence == self.after["sequence"] and stored != self.after["hash"]:
+            yield f"record {sequence} is not the end of the chain that the manifest tells"
+        self._count(sequence)
+        self.last = (sequence, stored)
+
+    def _count(self, sequence: int) -> None:
+        self.records += 1
+        if self.spans and self.spans[-1][1] == sequence - 1:
+            self.spans[-1][1] = sequence
+        else:
+            self.spans.append([sequence, sequence])
+
+    def differences(self) -> Iterator[str]:
+        """Yield what is wrong with all of them together."""
+        if self.spans != self.told_spans:
+            told = spelled(self.told_spans)
+            yield f"records {spelled(self.spans)}, but the manifest tells of {told}"
+
+
+def spelled(spans: Any) -> str:
+    """Write runs of numbers for people, the first of them."""
+    written = ", ".join(f"{first} to {last}" for first, last in list(spans)[:5])
+    return written or "none"

@@ -1,0 +1,69 @@
+"""A day's part of the audit trail: its records, and where the chain stood before and after it."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from django.db.models import Q, QuerySet
+
+from kpi.audit.chain import GENESIS, canonical
+from kpi.audit.models import AuditRecord
+from kpi.audit.selectors import portable_values, sealed_records
+from kpi.bundles.day import Day
+
+FILE: Final = "audit.jsonl"
+WHY: Final = "Every audit record that was written on the day, or is about a fact of it."
+
+
+def records_of(day: Day) -> QuerySet[AuditRecord]:
+    """Return the records that were written on the day or whose facts are of it, in their order.
+
+    A fact is recorded when it is committed, so that both are the same but around midnight; of a
+    past that was made up, the records are written later than their facts.
+    """
+    of_day = Q(occurred_at__gte=day.start, occurred_at__lt=day.end) | Q(
+        recorded_at__gte=day.start, recorded_at__lt=day.end
+    )
+    return sealed_records().filter(of_day).order_by("sequence")
+
+
+class Trail:
+    """The records of a day as lines; when they are read, it knows what the manifest tells."""
+
+    def __init__(self, day: Day) -> None:
+        self.day = day
+        self.records = 0
+        self.spans: list[list[int]] = []
+
+    def lines(self) -> Iterator[str]:
+        """Yield a line of canonical JSON per record."""
+        for record in portable_values(records_of(self.day)):
+            self._count(record["sequence"])
+            yield canonical(record) + "\n"
+
+    def _count(self, sequence: int) -> None:
+        self.records += 1
+        if self.spans and self.spans[-1][1] == sequence - 1:
+            self.spans[-1][1] = sequence
+        else:
+            self.spans.append([sequence, sequence])
+
+    def facts(self) -> dict[str, Any]:
+        """Return how many records there are, in which runs of the chain, and its heads."""
+        return {
+            "records": self.records,
+            "spans": self.spans,
+            "before": head_before(self.day),
+            "after": head_before(self.day.next),
+        }
+
+
+def head_before(day: Day) -> dict[str, Any]:
+    """Return the end of the chain when a day began, by the records written until then."""
+    last = (
+        sealed_records()
+        .filter(recorded_at__lt=day.start)
+        .order_by("-sequence")
+        .values("sequence", "hash")
+        .first()
+    )
+    return {**last} if last else {"sequence": 0, "hash": GENESIS}

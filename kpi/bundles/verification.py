@@ -1,0 +1,301 @@
+"""Verifies bundles anywhere: their hashes, their rows, their part of the trail, their books.
+
+Needs no database and no server. It says that nothing was changed since the seal was made; whether
+the seal is the one that the exchange made, only a copy of it elsewhere can say.
+"""
+
+import csv
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from kpi.bundles.books_check import BooksCheck, Cells
+from kpi.bundles.chain_check import ChainCheck
+from kpi.bundles.opening import DAMAGED, Measured, document, lines_of, opened, seal_of
+from kpi.errors import BundleRefused
+
+KIND: Final = "exchange_poc_day"
+SCHEMAS: Final = {1}
+MANIFEST: Final = "manifest.json"
+#: Names of columns become parts of statements where Parquet is read.
+COLUMN: Final = re.compile("[a-z][a-z0-9_]{0,60}")
+#: Differences that are told; all are counted.
+MOST_TOLD: Final = 100
+#: Lines that a row may go over: a text may hold line breaks.
+MOST_LINES: Final = 10_000
+FLAWED: Final = (*DAMAGED, ValueError, KeyError, TypeError, RecursionError, csv.Error)
+
+
+@dataclass(slots=True)
+class BundleReport:
+    """What was found in a bundle; sound, it has no difference."""
+
+    name: str
+    day: str = ""
+    seal: str = ""
+    finished: bool = False
+    files: int = 0
+    rows: int = 0
+    before: tuple[int, str] = (0, "")
+    after: tuple[int, str] = (0, "")
+    opening: Mapping[int, int] = field(default_factory=dict)
+    closing: Mapping[int, int] = field(default_factory=dict)
+    count: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def add(self, difference: str) -> None:
+        self.count += 1
+        if len(self.differences) < MOST_TOLD:
+            self.differences.append(difference)
+
+
+def verify_bundle(path: Path) -> BundleReport:
+    """Check a bundle against its own manifest. Raises BundleRefused where it is none."""
+    try:
+        return _verified(path)
+    except OSError as error:
+        raise BundleRefused(f"{path.name} cannot be read: {error}.") from error
+
+
+def _verified(path: Path) -> BundleReport:
+    report = BundleReport(path.name)
+    with opened(path) as archive:
+        manifest = document(archive, MANIFEST)
+        files = files_told(manifest)
+        report.day, report.finished = str(manifest.get("day")), manifest.get("finished") is True
+        check_names(report, archive, files)
+        checks = Checks(manifest)
+        for told in files:
+            check_file(report, archive, told, checks)
+        report.files = len(files)
+        report.before, report.after = checks.heads
+        report.opening, report.closing = checks.books.opening, checks.books.closing
+        if not report.count:
+            for difference in checks.differences():
+                report.add(difference)
+    report.seal, is_sound = seal_of(path)
+    if not is_sound and not report.count:
+        report.add("the archive was changed outside its files, or its manifest was")
+    return report
+
+
+def files_told(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what a manifest says of its files. Raises BundleRefused."""
+    if manifest.get("bundle") != KIND:
+        raise BundleRefused(f"{MANIFEST} is not that of a day.")
+    if manifest.get("schema") not in SCHEMAS:
+        raise BundleRefused(
+            f"The bundle has schema {manifest.get('schema')!r:.40}; this exchange knows "
+            f"{', '.join(map(str, sorted(SCHEMAS)))}. Check it with the version that wrote it."
+        )
+    files = manifest.get("files")
+    if not isinstance(files, list) or not all(
+        isinstance(one, dict) and isinstance(one.get("name"), str) for one in files
+    ):
+        raise BundleRefused(f"{MANIFEST} tells of no files.")
+    return files
+
+
+def check_names(
+    report: BundleReport, archive: zipfile.ZipFile, files: Sequence[Mapping[str, Any]]
+) -> None:
+    """Hold the names of the archive's files against those of the manifest."""
+    names, told = {*archive.namelist()}, {one["name"] for one in files}
+    for name in sorted(told - names):
+        report.add(f"{name} is missing")
+    for name in sorted(names - told - {MANIFEST}):
+        report.add(f"{name} was added: the manifest does not tell of it")
+    if len(told) < len(files):
+        report.add("the manifest tells of a file twice")
+
+
+class Checks:
+    """What is asked of the rows, beyond their number."""
+
+    def __init__(self, manifest: Mapping[str, Any]) -> None:
+        try:
+            self.chain = ChainCheck(manifest["audit"])
+            self.heads = tuple(
+                (int(head["sequence"]), str(head["hash"]))
+                for head in (self.chain.before, self.chain.after)
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleRefused(f"{MANIFEST} does not tell of the audit trail: {error}.") from error
+        self.books = BooksCheck()
+
+    def differences(self) -> Iterator[str]:
+        for table, difference in self.books.differences():
+            yield f"{table}: {difference}"
+        for difference in self.chain.differences():
+            yield f"audit.jsonl: {difference}"
+
+
+def check_file(
+    report: BundleReport, archive: zipfile.ZipFile, told: Mapping[str, Any], checks: Checks
+) -> None:
+    """Hold a file against what the manifest says of it, and look at its rows."""
+    name = told["name"]
+    if name not in archive.namelist():
+        return
+    found: list[str] = []
+    rows = 0
+    try:
+        with archive.open(name) as packed:
+            file = Measured(packed)
+            try:
+                rows = READERS[name.rpartition(".")[2]](file, told, checks, found.append)
+            finally:
+                file.exhaust()
+    except FLAWED as error:
+        found.insert(0, f"cannot be read: {str(error) or type(error).__name__:.200}")
+    else:
+        if (file.size, file.digest.hexdigest()) != (told.get("size"), told.get("sha256")):
+            found.insert(0, "its bytes are not those that the manifest tells of")
+        elif rows != told.get("rows", 0):
+            found.insert(0, f"it has {rows:,} rows, the manifest tells of {told.get('rows')!r:.20}")
+    report.rows += rows
+    for difference in found:
+        report.add(f"{name}: {difference}")
+
+
+Reader = Callable[[Measured, Mapping[str, Any], Checks, Callable[[str], None]], int]
+
+
+def read_csv(
+    file: Measured, told: Mapping[str, Any], checks: Checks, tell: Callable[[str], None]
+) -> int:
+    """Return the rows of a table, whose header is that of the manifest."""
+    lines = Lines(file)
+    rows = csv.reader(lines, strict=True)
+    header = header_of(told)
+    if next(rows, None) != header:
+        tell("its columns are not those that the manifest tells of")
+        return 0
+    return taken(told["name"], header, lines.rewound(rows), checks, tell)
+
+
+def header_of(told: Mapping[str, Any]) -> list[str]:
+    """Return the columns that a manifest tells of. Raises ValueError."""
+    names = [name for name, _ in told["columns"]]
+    if not all(isinstance(name, str) and COLUMN.fullmatch(name) for name in names):
+        raise ValueError("the manifest tells of columns without a plain name")
+    return names
+
+
+class Lines:
+    """Lines for a reader of CSV, which would put a row together of endless many."""
+
+    def __init__(self, file: Measured) -> None:
+        self.lines = lines_of(file)
+        self.of_row = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self.lines:
+            self.of_row += 1
+            if self.of_row > MOST_LINES:
+                raise ValueError(f"a row goes over more than {MOST_LINES:,} lines")
+            yield line
+
+    def rewound(self, rows: Iterator[list[str]]) -> Iterator[list[str]]:
+        for row in rows:
+            self.of_row = 0
+            yield row
+
+
+def taken(
+    name: str,
+    header: Sequence[str],
+    rows: Iterator[Sequence[str]],
+    checks: Checks,
+    tell: Callable[[str], None],
+) -> int:
+    """Hand rows to the books, where they are of interest to them, and return how many."""
+    take = checks.books.takers.get(name.rpartition(".")[0])
+    count = 0
+    for count, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            raise ValueError(f"row {count} has {len(row)} cells, not {len(header)}")
+        if take is not None:
+            cells: Cells = dict(zip(header, row, strict=True))
+            for difference in take(cells):
+                tell(difference)
+    return count
+
+
+def read_trail(
+    file: Measured, told: Mapping[str, Any], checks: Checks, tell: Callable[[str], None]
+) -> int:
+    for line in lines_of(file):
+        for difference in checks.chain.differences_of(line):
+            tell(difference)
+    return checks.chain.records
+
+
+def read_document(
+    file: Measured, told: Mapping[str, Any], checks: Checks, tell: Callable[[str], None]
+) -> int:
+    """What has no rows is held against its hash alone."""
+    return 0
+
+
+def read_parquet(
+    file: Measured, told: Mapping[str, Any], checks: Checks, tell: Callable[[str], None]
+) -> int:
+    """Return the rows of a Parquet file, read by the policy lab's extra."""
+    from kpi.bundles.parquet import rows_of_parquet
+
+    header = header_of(told)
+    with tempfile.TemporaryDirectory() as directory:
+        target = Path(directory, "rows.parquet")
+        with target.open("wb") as copy:
+            while part := file.read(1 << 20):
+                copy.write(part)
+        return taken(told["name"], header, rows_of_parquet(target, header), checks, tell)
+
+
+READERS: Final[Mapping[str, Reader]] = {
+    "csv": read_csv,
+    "jsonl": read_trail,
+    "json": read_document,
+    "parquet": read_parquet,
+}
+
+
+def verify_bundles(
+    paths: Sequence[Path], *, done: Callable[[BundleReport], None] = lambda report: None
+) -> int:
+    """Check bundles one by one, and that each goes on where the one of the day before ends.
+
+    ``done`` is told what was found in each; returns how many differences. Raises BundleRefused.
+    """
+    count, previous = 0, None
+    for path in paths:
+        report = verify_bundle(path)
+        if previous is not None and follows(previous, report):
+            hold_together(previous, report)
+        done(report)
+        count, previous = count + report.count, report
+    return count
+
+
+def follows(previous: BundleReport, report: BundleReport) -> bool:
+    """Tell whether a bundle is of the day after another's, which was over."""
+    try:
+        first, second = date.fromisoformat(previous.day), date.fromisoformat(report.day)
+    except ValueError:
+        return False
+    return previous.finished and second - first == timedelta(days=1)
+
+
+def hold_together(previous: BundleReport, report: BundleReport) -> None:
+    """Hold the beginning of a day against the end of the day before."""
+    if report.before != previous.after:
+        report.add(f"the audit trail does not go on from {previous.name}")
+    for account in sorted({*previous.closing, *report.opening}):
+        if previous.closing.get(account, 0) != report.opening.get(account, 0):
+            report.add(f"account {account} does not begin with the balance of {previous.name}")
