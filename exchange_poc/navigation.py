@@ -21,6 +21,16 @@ def link(title: str, icon: str, model: str) -> dict[str, Any]:
     }
 
 
+def page(title: str, icon: str, name: str, permission: str) -> dict[str, Any]:
+    """Return a sidebar entry for a page that is no model's."""
+    return {
+        "title": title,
+        "icon": icon,
+        "link": reverse_lazy(name),
+        "permission": lambda request: request.user.has_perm(permission),
+    }
+
+
 def section(title: str, *links: dict[str, Any]) -> dict[str, Any]:
     """Return a part of the sidebar."""
     return {"title": title, "separator": True, "items": links}
@@ -107,6 +117,7 @@ UNFOLD: dict[str, Any] = {
                 link("Staff log", "history", "admin_logentry"),
                 link("Audit trail", "verified_user", "kpi_auditrecord"),
                 link("Audit checks", "fact_check", "kpi_auditcheck"),
+                page("Days", "folder_zip", "days", "kpi.view_auditrecord"),
                 link("Heartbeats", "monitor_heart", "kpi_heartbeat"),
             ),
         ],

@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from accounts.console_login import limited_login
+from kpi.bundles.pages import day_file, show_days
 from kpi.dashboard.page import dashboard_data
 from kpi.stream.console import stream_ticket
 from market.kernel.api.docs import DocsView, SchemaView
@@ -21,6 +22,8 @@ urlpatterns = [
     path("admin/login/", limited_login),
     path("admin/stream/", stream_ticket, name="stream-ticket"),
     path("admin/dashboard/data/", dashboard_data, name="dashboard-data"),
+    path("admin/days/", admin.site.admin_view(show_days), name="days"),
+    path("admin/days/file/", admin.site.admin_view(day_file), name="day-file"),
     path("admin/", admin.site.urls),
 ]
 

@@ -16,6 +16,7 @@ class Turn(IntEnum):
     SEAL_AUDIT = 7_301_002
     CHECK_AUDIT = 7_301_003
     EXPERIMENT = 7_402_001
+    EXPORT_DAY = 7_402_002
 
 
 def wait_for_turn(turn: Turn) -> None:
