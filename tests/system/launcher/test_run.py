@@ -22,6 +22,7 @@ from exchange_poc.version import VERSION
 from tests.system.deployment.processes import free_port
 from tests.system.launcher.client import Client, launch, query
 from tests.system.launcher.conftest import running_in
+from tests.system.upgrade.releases import DUMPS, statements
 
 #: The launcher's children, each with a part of its command line.
 CHILDREN = {
@@ -143,6 +144,13 @@ def healthy_stranger(port: int, *, ok_after: int) -> Iterator[int]:
 
 
 def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None:
+    """On the data of the last release."""
+    count = "SELECT count(*) FROM trading_trade"
+    with Client(local_dir) as client:
+        url = client.urls()["DATABASE_URL"]
+        query(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        query(url, statements(DUMPS[-1]))
+        [(trades,)] = query(url, count)
     port = free_port()
     process = launch(local_dir, "run", PORT=str(port), WEB_WORKERS="1")
     try:
@@ -168,7 +176,10 @@ def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None
         process.send_signal(signal.SIGTERM)
         output = process.communicate(timeout=60)[0]
     assert process.returncode == 0, output
+    with Client(local_dir) as client:
+        assert query(client.urls()["DATABASE_URL"], count) >= [(trades,)] > [(0,)]
     assert "Exchange POC is up." in output
+    assert "Users exist: no demo data added." in output
     assert re.search(rf"^  Version +{re.escape(VERSION)}$", output, re.MULTILINE)
     for name in ("postgres", "valkey"):
         assert f"exchange-poc: {name} is down: starting it again" in output

@@ -1,0 +1,196 @@
+"""The database of a release is brought forward without loss, and the exchange goes on with it."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from psycopg import sql
+from pytest_django import DjangoDbBlocker
+
+from accounts.models import User
+from kpi.audit.models import AuditRecord
+from kpi.experiments.databases import working_on
+from market.kernel.database import disconnect
+from risk.models import LeverageLimit, RiskPolicy
+from tests.conftest import ApiClient
+from tests.system.upgrade.releases import DUMPS, statements, version
+from trading.models import Liquidation, Order
+
+#: What a newer version may know more of; every other table keeps its rows, no more and no fewer.
+GROWS: Final = {
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "auth_group_permissions",
+}
+#: What must not be empty, for the test to prove something.
+LIVELY: Final = (
+    *("trading_order", "trading_trade", "trading_liquidation", "trading_manualprice"),
+    *(
+        "accounts_user",
+        "accounts_apikey",
+        "accounts_transfer",
+        "market_keptcandle",
+        "risk_position",
+    ),
+    *("risk_historicalriskpolicy", "risk_historicalleveragelimit", "kpi_historicalalertrule"),
+    *("kpi_auditrecord", "kpi_kpisnapshot", "kpi_alert", "kpi_ledgercheck", "kpi_auditcheck"),
+)
+Server = psycopg.Connection[Any]
+Rows = dict[str, Counter[str]]
+
+TABLES: Final = """
+SELECT relname, array_agg(attname ORDER BY attnum) FROM pg_class
+JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
+WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' GROUP BY relname
+"""
+#: A dump that was read in words the same conditions with other casts and brackets.
+CASTS: Final = re.compile(r"[()]|::(character varying|text)|\[\]")
+#: Everything that keeps a promise, as the database itself words it.
+SCHEMA: Final = """
+SELECT 'column', table_name, column_name::text,
+       concat_ws(' ', udt_name, numeric_precision, numeric_scale, character_maximum_length,
+                 is_nullable, column_default, is_identity, generation_expression)
+FROM information_schema.columns WHERE table_schema = 'public'
+UNION ALL
+SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+UNION ALL
+SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+UNION ALL
+SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid)
+FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL
+SELECT 'function', proname, oidvectortypes(proargtypes), pg_get_functiondef(oid)
+FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'
+UNION ALL
+SELECT 'view', viewname, '', definition FROM pg_views WHERE schemaname = 'public'
+"""
+
+
+@pytest.fixture(scope="module")
+def server(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Server]:
+    """A connection to the server, beside the exchange's."""
+    with django_db_blocker.unblock():
+        parameters = connection.get_connection_params() | {"dbname": "postgres"}
+        with psycopg.connect(**parameters, autocommit=True) as server:
+            yield server
+
+
+@dataclass(frozen=True)
+class Release:
+    """A database that was brought forward, with its rows before and right after."""
+
+    database: str
+    before: Rows
+    after: Rows
+
+
+@pytest.fixture(scope="module", params=DUMPS, ids=version)
+def release(
+    server: Server, request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Release]:
+    """A database of each release, brought forward."""
+    name = f"{connection.settings_dict['NAME']}_upgrade"
+    dropped = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+    with django_db_blocker.unblock():
+        server.execute(dropped)
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        with psycopg.connect(**connection.get_connection_params() | {"dbname": name}) as old:
+            old.execute(statements(request.param))
+        with working_on(name):
+            columns = tables()
+            before = rows(columns)
+            call_command("migrate", verbosity=0)
+            after = rows(columns)
+        yield Release(name, before, after)
+        disconnect()
+        server.execute(dropped)
+
+
+@pytest.fixture
+def upgraded(transactional_db: None, release: Release) -> Iterator[Release]:
+    """Work on it, while the test's own database stays as it is."""
+    with working_on(release.database):
+        yield release
+
+
+def tables() -> dict[str, list[str]]:
+    """The columns of each table."""
+    with connection.cursor() as cursor:
+        cursor.execute(TABLES)
+        return dict(cursor.fetchall())
+
+
+def rows(columns: dict[str, list[str]]) -> Rows:
+    """The rows of each table, in these columns alone, as text."""
+    found = {}
+    with connection.cursor() as cursor:
+        for table, names in columns.items():
+            listed = ", ".join(f'"{name}"' for name in names)
+            cursor.execute(f'SELECT ROW({listed})::text FROM "{table}"')  # noqa: S608
+            found[table] = Counter(row for (row,) in cursor.fetchall())
+    return found
+
+
+def schema() -> set[tuple[str, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(SCHEMA)
+        return {tuple(CASTS.sub("", part) for part in row) for row in cursor.fetchall()}
+
+
+def test_nothing_is_lost_or_made_up(release: Release) -> None:
+    before, after = release.before, release.after
+    assert [table for table in LIVELY if not before[table]] == []
+    lost = {table: list(before[table] - after[table]) for table in before}
+    new = {table: list(after[table] - before[table]) for table in before.keys() - GROWS}
+    assert {table: found for table, found in lost.items() if found} == {}
+    assert {table: found for table, found in new.items() if found} == {}
+
+
+def test_the_schema_is_that_of_a_new_exchange(transactional_db: None, release: Release) -> None:
+    """It is not, where a migration was edited after its release."""
+    new = schema()
+    with working_on(release.database):
+        assert schema() ^ new == set()
+
+
+def test_books_and_trail_are_whole_and_trading_goes_on(
+    upgraded: Release, anonymous: ApiClient
+) -> None:
+    call_command("check_ledger")
+    call_command("verify_audit")
+    call_command("tick")
+    token = anonymous.post("/auth/token", {"api_key": "advanced-key"}).json()["access_token"]
+    anonymous.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    newest = anonymous.get("/orders").json()["results"][0]
+    wish = {"symbol": "ETHUSDT", "side": "buy", "size": "0.01", "client_order_id": "upgraded"}
+    answer = anonymous.post("/orders", wish)
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["order"]["order_id"] > newest["order_id"]
+    call_command("check_ledger")
+    call_command("verify_audit")
+
+
+def test_history_is_readable(upgraded: Release, anonymous: ApiClient) -> None:
+    """Over the API as its owner, and in the console as staff."""
+    token = anonymous.post("/auth/token", {"api_key": "beginner-key"}).json()["access_token"]
+    anonymous.credentials(HTTP_AUTHORIZATION=f"Bearer {token}")
+    for path in ("orders", "trades", "positions", "account/ledger"):
+        assert anonymous.get(f"/{path}").json()["results"], path
+    staff = Client()
+    staff.force_login(User.objects.get(username="admin"))
+    for model in (Order, Liquidation, RiskPolicy, LeverageLimit, AuditRecord):
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        key = model.objects.latest("pk").pk
+        for page, keys in (("changelist", []), ("change", [key]), ("history", [key])):
+            path = reverse(f"{name}_{page}", args=keys)
+            assert staff.get(path, follow=True).status_code == 200, path
