@@ -1,29 +1,28 @@
 """Reads the journal for all streams at once, and tells each what is for it.
 
 Every few hundredths of a second one statement asks what was committed since the last time. Nobody
-is waited for: chunks wait with their stream. A stream that goes on from a cursor first reads for
-itself, in pages, until it has come near enough to join the others.
+is waited for: chunks wait with their stream. A stream that goes on from a cursor first catches up,
+until it has come near enough to join the others.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from django.db import connection, transaction
 
 from exchange_poc.stream.audience import Audience, Places
+from exchange_poc.stream.catching_up import AGAIN_SECONDS, catch_up, hold_out
+from exchange_poc.stream.pieces import pieces_for
+from exchange_poc.stream.reading import Reading
 from exchange_poc.stream.stream import Chunk, Stream
 from kpi.stream import metrics
 from kpi.stream.cursors import Cursor
 from kpi.stream.frames import (
-    ALIVE,
     FORGOTTEN,
     KEY_REVOKED,
     KPI,
@@ -34,7 +33,7 @@ from kpi.stream.frames import (
     id_line,
 )
 from kpi.stream.holders import still_welcome
-from kpi.stream.journal import Event, Page, Scope, head, read_page
+from kpi.stream.journal import head, read_page
 from kpi.stream.kpis import kpis_for
 from kpi.stream.margins import standings_of
 from kpi.stream.rendering import render
@@ -47,17 +46,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
-
-#: Between two passes, and before one is tried again that failed.
+#: Between two passes.
 PAUSE_SECONDS: Final = 0.05
-AGAIN_SECONDS: Final = 0.5
-#: In which the database answers a statement; what is then read, a later pass reads again.
-READ_SECONDS: Final = 10
 GUARD_SECONDS: Final = 1.0
 KPI_SECONDS: Final = 5.0
-#: Threads that read for streams which catch up.
-CATCHING_UP: Final = 2
 STOP_SECONDS: Final = 3.0
 
 
@@ -66,14 +58,13 @@ class Hub:
 
     def __init__(self) -> None:
         self.places = Places()
+        self.reading = Reading()
         self.audience = Audience()
         self.opened: set[Stream] = set()
         self.head: Cursor | None = None
         self.is_stopping = False
         self._turn = asyncio.Lock()
         self._somebody = asyncio.Event()
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
-        self._catching_up = ThreadPoolExecutor(CATCHING_UP, thread_name_prefix="catching-up")
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -86,8 +77,7 @@ class Hub:
     def close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        for threads in (self._reader, self._catching_up):
-            threads.shutdown(cancel_futures=True)
+        self.reading.close()
 
     async def say_farewell(self) -> None:
         """Close all streams, and wait for them a little."""
@@ -113,10 +103,6 @@ class Hub:
                 failed = True
             await asyncio.sleep(AGAIN_SECONDS if failed else pause)
 
-    async def read(self, threads: ThreadPoolExecutor, work: Callable[..., T], *args: Any) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(threads, in_database, work, *args)
-
     # What all are told.
 
     async def tell_all(self) -> None:
@@ -125,14 +111,16 @@ class Hub:
         async with self._turn:  # nobody joins in the middle of a pass
             since = await self.current_head()
             while not is_last:
-                page = await self.read(self._reader, read_page, since, until, after)
+                page = await self.reading.for_all(read_page, since, until, after)
                 if page.is_forgotten:
                     await self.begin_anew()
                     return
                 until, is_last = page.cursor, page.is_last
                 heard = [event for event in page.events if self.audience.listeners(event)]
-                contents = await self.read(self._reader, render, heard) if heard else []
-                self.publish(heard, contents, until if is_last else None)
+                contents = await self.reading.for_all(render, heard) if heard else []
+                cursor = until if is_last else None
+                for stream, chunk in pieces_for(self.audience, heard, contents, cursor):
+                    stream.put(chunk)
                 after = page.events[-1].event_id if page.events else after
                 marks_moved = marks_moved or any(e.channel == "marks" for e in page.events)
                 await asyncio.sleep(0)  # let the streams send
@@ -141,28 +129,12 @@ class Hub:
 
     async def current_head(self) -> Cursor:
         if self.head is None:
-            self.head = await self.read(self._reader, head)
+            self.head = await self.reading.for_all(head)
         return self.head
-
-    def publish(
-        self, events: Sequence[Event], contents: Sequence[bytes], cursor: Cursor | None
-    ) -> None:
-        """Give each stream what is for it in one chunk; the last event bears the cursor."""
-        parts: defaultdict[Stream, list[int]] = defaultdict(list)
-        for index, (event, content) in enumerate(zip(events, contents, strict=True)):
-            for stream in self.audience.listeners(event) if content else ():
-                parts[stream].append(index)
-        chunks: dict[tuple[int, ...], Chunk] = {}
-        for stream, indexes in parts.items():
-            key = tuple(indexes)
-            if key not in chunks:
-                content = joined([contents[index] for index in indexes], cursor)
-                chunks[key] = Chunk(content, len(indexes), events[indexes[0]].created_at)
-            stream.put(chunks[key])
 
     async def begin_anew(self) -> None:
         """Go on from now, where what is behind the head is not kept: tell all."""
-        self.head = await self.read(self._reader, head)
+        self.head = await self.reading.for_all(head)
         content = id_line(self.head) + frame("forgotten", FORGOTTEN)
         for stream in self.audience:
             stream.put(Chunk(content, 1, stream.opened_at))
@@ -179,7 +151,7 @@ class Hub:
         if not concerned:
             return
         account_ids = {stream.scope.account_id for stream in concerned}
-        standings = await self.read(self._reader, standings_of, account_ids)
+        standings = await self.reading.for_all(standings_of, account_ids)
         for stream in concerned:
             standing = standings.get(stream.scope.account_id or 0)
             before, stream.standing = stream.standing, standing
@@ -193,7 +165,7 @@ class Hub:
         if not concerned:
             return
         holders = {stream.subscription.holder.user_id for stream in concerned}
-        contents = await self.read(self._catching_up, kpis_for, holders)
+        contents = await self.reading.for_one(kpis_for, holders)
         for stream in concerned:
             content = contents.get(stream.subscription.holder.user_id)
             if content is not None:  # of who is gone meanwhile there is none
@@ -205,7 +177,7 @@ class Hub:
             if stream.subscription.expires_at <= now():
                 stream.close(TOKEN_EXPIRED)
         holders = {stream.subscription.holder for stream in self.opened}
-        welcome = await self.read(self._reader, still_welcome, holders)
+        welcome = await self.reading.for_all(still_welcome, holders)
         for stream in self.opened:
             holder = stream.subscription.holder
             if holder in holders and holder not in welcome:
@@ -262,74 +234,15 @@ class Hub:
                     if joins:
                         self.audience.add(stream)
             except Exception as error:
-                await self.hold_out(stream, error)
+                await hold_out(stream, error)
                 continue
             if since is None:
                 await stream.say(id_line(target) + b"\n")
                 return
-            pages = await self.catch_up(stream, since, target)
+            pages = await catch_up(stream, self.reading, since, target)
             if joins:
                 return
             since, joins = target, pages <= 1
-
-    async def catch_up(self, stream: Stream, since: Cursor, target: Cursor) -> int:
-        """Tell what is between two cursors, page by page; return how many pages there were."""
-        pages, after, is_last = 0, 0, False
-        while not is_last and not stream.is_over:
-            try:
-                page, contents = await self.read(
-                    self._catching_up, page_for, since, target, after, stream.scope
-                )
-            except Exception as error:
-                await self.hold_out(stream, error)
-                continue
-            if page.is_forgotten:
-                await stream.say(id_line(target) + frame("forgotten", FORGOTTEN))
-                return pages
-            pages, is_last = pages + 1, page.is_last
-            after = page.events[-1].event_id if page.events else after
-            content = joined(contents, target if is_last else None)
-            await stream.send(Chunk(content, len(contents), now()))
-        return pages
-
-    async def hold_out(self, stream: Stream, error: Exception) -> None:
-        """Keep a stream open that could not be read for, until it is tried again."""
-        log.warning("stream_reading_failed", error=repr(error)[:500])
-        await stream.say(ALIVE + b"\n")
-        await asyncio.sleep(AGAIN_SECONDS)
-
-
-def page_for(
-    since: Cursor, until: Cursor, after: int, scope: Scope
-) -> tuple[Page, Sequence[bytes]]:
-    """Return a page of what one may see, and what it says."""
-    page = read_page(since, until, after, scope)
-    return page, [content for content in render(page.events) if content]
-
-
-def joined(contents: Sequence[bytes], cursor: Cursor | None) -> bytes:
-    """Return events in one piece, the last of which says where to go on if a pass ends there."""
-    if cursor is None:
-        return b"".join(contents)
-    if not contents:
-        return id_line(cursor) + b"\n"
-    return b"".join([*contents[:-1], id_line(cursor), contents[-1]])
-
-
-def in_database(work: Callable[..., T], *args: Any) -> T:
-    """Run what reads the database, each statement within READ_SECONDS.
-
-    A thread whose connection failed opens another next time. The limit ends with the transaction:
-    a connection is another's afterwards.
-    """
-    try:
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL statement_timeout = '{READ_SECONDS}s'")
-            return work(*args)
-    except Exception:
-        connection.close()
-        raise
 
 
 def now() -> float:

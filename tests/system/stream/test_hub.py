@@ -14,6 +14,7 @@ from granian._granian import RSGIProtocolClosed
 from accounts.keys import issue_api_key
 from accounts.models import User
 from exchange_poc.stream import hub as hubs
+from exchange_poc.stream import reading
 from exchange_poc.stream import stream as streams
 from exchange_poc.stream.hub import Hub
 from kpi.stream import journal
@@ -77,7 +78,8 @@ async def running() -> AsyncIterator[Hub]:
     finally:
         for task in hub._tasks:
             task.cancel()
-        for threads, count in ((hub._reader, 1), (hub._catching_up, hubs.CATCHING_UP)):
+        threads_of = hub.reading
+        for threads, count in ((threads_of._all, 1), (threads_of._one, reading.CATCHING_UP)):
             leave = [threads.submit(lambda: connection.close()) for _ in range(count)]
             await asyncio.gather(*map(asyncio.wrap_future, leave))
         hub.close()
@@ -168,7 +170,7 @@ def test_who_leaves_in_the_middle_of_a_pass_gets_it_again(
 def test_streams_outlast_a_database_that_hangs_or_drops_them(
     subscription: Callable[..., Subscription], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hubs, "READ_SECONDS", 1)
+    monkeypatch.setattr(reading, "READ_SECONDS", 1)
     failed: list[str] = []
     monkeypatch.setattr(hubs.log, "warning", lambda _, error: failed.append(error))
     drop = """
