@@ -8,23 +8,36 @@
         print(event.name, event.data)
 
 Amounts, prices and sizes come as Decimals, and go out as Decimals, strings or whole numbers.
-A client belongs to one thread; give each thread, and each agent, one of its own.
+A client belongs to one thread; give each thread, and each agent, one of its own. ``command_line``
+and ``log`` are for programs that trade by themselves, such as agent.py.
 """
 
+import argparse
 import contextlib
 import itertools
 import json
+import logging
+import math
+import os
 import re
+import sys
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
+log = logging.getLogger("exchange")
+
+#: What sizes are multiples of, in the instruments of the demo.
+LOT = Decimal("0.001")
+#: So many requests are kept for closing what is open.
+KEPT_REQUESTS = 10
 AMOUNT = re.compile(r"-?\d+\.\d+", re.ASCII)
 #: What may look like an amount and is none.
 TEXTS = {"client_order_id", "detail", "reason", "reference", "username"}
@@ -33,7 +46,7 @@ LOST = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedE
 #: Why a stream ends that another one goes on from; any other reason ends it for good.
 HEALING = {"slow_reader", "token_expired", "server_stopping"}
 #: How long a stream may be silent, in seconds; it says something every ten.
-LONGEST_SILENCE = 30
+SHORTEST_SILENCE, LONGEST_SILENCE = 3, 30
 #: How many events a stream knows by their id, so that it tells none twice.
 REMEMBERED = 20_000
 
@@ -126,23 +139,64 @@ class Client:
         """Cancel an open order; raises Refused where it is open no more."""
         return dict(self.post(f"/orders/{order_id}/cancel"))
 
+    def positions(self) -> defaultdict[str, Decimal]:
+        """Return what is held, by symbol; negative where it is sold short, 0 of all others."""
+        held = {p["symbol"]: p["quantity"] for p in self.account()["positions"]}
+        return defaultdict(Decimal, held)
+
+    def room(self) -> Decimal:
+        """Return the USDT of new positions that limits and free margin leave at a leverage of 1.
+
+        It is nothing where requests run out, so that some are left for closing.
+        """
+        limits = self.get("/account/limits")
+        if limits["requests"] and limits["requests"]["left"] < KEPT_REQUESTS:
+            return Decimal(0)
+        free = max(self.account()["available_margin"], Decimal(0))
+        return Decimal(min(free, limits["user_exposure"]["left"]))
+
+    def trade(self, symbol: str, quantity: Decimal, **options: Any) -> Decimal:
+        """Buy at the market, or sell a negative quantity; return what was filled, signed alike.
+
+        Less than a lot is nothing. A refusal is logged, and nothing filled.
+        """
+        size, side = abs(quantity).quantize(LOT, ROUND_DOWN), "buy" if quantity > 0 else "sell"
+        if not size:
+            return size
+        try:
+            order = self.order(symbol, side, size, **options)["order"]
+        except Refused as refused:
+            log.info("%s %s %s: %s", side, size, symbol, refused)
+            return Decimal(0)
+        log.info("%s %s %s at %s", side, order["filled_size"], symbol, order["price"])
+        return Decimal(order["filled_size"].copy_sign(quantity))
+
     def post(self, path: str, body: Mapping[str, Any] | None = None, **params: Any) -> Any:
         """Send anything else, once: where no answer comes, what requests says of that is raised."""
         return body_of(self._call("POST", path, body=body, params=params))
 
     def stream(
-        self, *channels: str, user_id: int | str | None = None, last_event_id: str | None = None
+        self,
+        *channels: str,
+        user_id: int | str | None = None,
+        last_event_id: str | None = None,
+        seconds: float = math.inf,
+        marks: float = math.inf,
     ) -> Iterator[Event]:
-        """Yield events as they happen, without end: ``stream("marks", "orders")``.
+        """Yield events as they happen: ``stream("marks", "orders")``.
 
-        It connects anew when it must, and misses nothing. Where it was away for longer than the
-        exchange remembers, an event ``forgotten`` says so: read the lists, then go on. Raises
-        StreamClosed, and Refused where it may not connect.
+        It ends after so many ``seconds``, ten more where nothing happens, or so many ``marks``;
+        without them never. It connects anew when it must, and misses nothing. Where it was away
+        for longer than the exchange remembers, an event ``forgotten`` says so: read the lists,
+        then go on. Raises StreamClosed, and Refused where it may not connect.
         """
         params = {"channels": ",".join(channels) or None, "user_id": user_id}
         known: dict[int | None, None] = {}
-        while True:
-            for event in events_of(self._open_stream(params, last_event_id)):
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            for event in events_of(self._open_stream(params, last_event_id, left)):
+                if time.monotonic() > end:
+                    return
                 last_event_id = event.id or last_event_id
                 number = event.data.get("event_id")
                 if event.name == "closed":
@@ -150,18 +204,21 @@ class Client:
                         raise StreamClosed(200, event.data)
                 elif event.data and number not in known:
                     yield event
+                    marks -= event.name == "mark"
+                if marks <= 0:
+                    return
                 if number is not None:
                     known[number] = None
                 if len(known) > REMEMBERED:
                     del known[next(iter(known))]
-            time.sleep(1)
+            time.sleep(min(1, max(0, end - time.monotonic())))
 
     def _open_stream(
-        self, params: Mapping[str, Any], last_event_id: str | None
+        self, params: Mapping[str, Any], last_event_id: str | None, seconds: float
     ) -> requests.Response:
         """Connect; the exchange sends us on to the stream's address, which holds a ticket."""
         headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
-        timeout = (self.timeout, LONGEST_SILENCE)
+        timeout = (self.timeout, min(max(seconds, SHORTEST_SILENCE), LONGEST_SILENCE))
         wanted: dict[str, Any] = {"params": params, "headers": headers, "timeout": timeout}
         return self._call("GET", "/stream", repeat=True, stream=True, **wanted)
 
@@ -247,3 +304,15 @@ def events_of(answer: requests.Response) -> Iterator[Event]:
             data = exact(fields.get("data", "{}"))
             yield Event(fields.get("event", "message"), data, fields.get("id"))
             fields = {}
+
+
+def command_line(description: str) -> argparse.Namespace:
+    """Return what a program that trades was started with; its log goes to the standard output."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--key", default=os.environ.get("EXCHANGE_KEY", "beginner-key"))
+    parser.add_argument("--url", default=os.environ.get("EXCHANGE_URL", "http://127.0.0.1:8000"))
+    parser.add_argument("--seed", default="1", help="Same seed and marks, same decisions.")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--steps", type=int, default=1_000_000, help="So many marks at most.")
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    return parser.parse_args()

@@ -15,7 +15,7 @@ import pytest
 from accounts.keys import revoke_api_keys
 from accounts.models import User
 from tests.console import D
-from tests.system.agents.conftest import ClientOf, Exchange, committed
+from tests.system.agents.conftest import PATIENCE, ClientOf, Exchange, committed
 from tests.system.agents.front import LOST, RETRY_AFTER, Front
 from tests.system.deployment.processes import wait_for
 from trading.history.ledger_check import ledger_differences
@@ -177,6 +177,14 @@ def test_the_agent_halves_when_warned_trades_and_ends_flat(
     assert f"equity {account['equity']}" == said[-1]
     assert {order["status"] for order in client.pages("/orders")} == {"FILLED"}
     assert ledger_differences() == []
+
+
+def test_the_agent_ends_in_time_though_prices_stand_still(
+    exchange: Exchange, start_example: Start
+) -> None:
+    agent = start_example(exchange.keys.pop(), "agent.py", "--seconds", "0.5")
+    out, err = agent.communicate(timeout=PATIENCE)
+    assert (agent.returncode, out) == (0, "equity 10000.00000000\n"), err
 
 
 def lines_of(process: subprocess.Popen[str]) -> list[str]:

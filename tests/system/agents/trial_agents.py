@@ -4,6 +4,7 @@ import csv
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from threading import Event, Thread
 from types import ModuleType
@@ -72,7 +73,8 @@ class Listener(Thread):
 
     def run(self) -> None:
         agent, events = self.agent_class(self.client, self.name), self.events()
-        agent.run(events, seconds=SECONDS, steps=1_000_000)
+        end = time.monotonic() + SECONDS
+        agent.run(takewhile(lambda _: time.monotonic() < end, events))
         self.over.set()
         for _ in events:
             if self.may_end.is_set():
