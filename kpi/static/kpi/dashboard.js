@@ -1,13 +1,12 @@
-// Keeps the dashboard live: fetches its data every few seconds while the page is looked at.
+// Draws the dashboard from its data, which live.js brings while the page is looked at.
 
 import { byCategory, clock, draw, overTime } from "./charts.js";
-
-const PAUSE = 5000, LONGEST_PAUSE = 30000, PATIENCE = 10000;
+import { keepLive } from "./live.js";
 
 const page = document.getElementById("dashboard");
 const status = document.getElementById("dashboard-status");
+const price = new Intl.NumberFormat("en-US", { maximumFractionDigits: 8 });
 let shown = JSON.parse(document.getElementById("dashboard-data").textContent);
-let timer, asking, failures = 0;
 
 function element(tag, className, text = "") {
   const made = document.createElement(tag);
@@ -42,6 +41,7 @@ function sparkline(values) {
 function card({ title, value, unit, note, href, spark, change, share, alarming }) {
   const link = element("a", `dashboard-card${alarming ? " alarming" : ""}`);
   link.href = href;
+  link.dataset.title = title;
   const head = element("span", "title", "");
   head.append(element("span", "", title), element("span", "change", change));
   const figure = element("span", "figure");
@@ -187,47 +187,20 @@ function show(data) {
   showCards("dashboard-cards", data.cards);
   showCharts(data);
   showAccounts(data.accounts);
-  say("live", `updated ${clock(data.at, { seconds: true })} UTC`);
+}
+
+// What else a card says of its instrument follows with the next data.
+function showMarks(latest) {
+  for (const { dataset, children } of document.getElementById("dashboard-markets").children) {
+    const mark = latest.get(dataset.title);
+    if (mark) children[1].firstChild.textContent = price.format(mark.price);
+  }
 }
 
 function say(state, text) {
   status.dataset.state = state;
   status.querySelector(".text").textContent = text;
 }
-
-async function refresh() {
-  clearTimeout(timer);
-  asking?.abort();
-  const request = (asking = new AbortController());
-  const limit = setTimeout(() => request.abort(), PATIENCE);
-  try {
-    const answer = await fetch(`${page.dataset.url}?window=${shown.window}`, { signal: request.signal, redirect: "error" });
-    if (answer.status === 403) return say("lost", "logged out: reload the page to log in");
-    if (!answer.ok) throw new Error(answer.status);
-    const data = await answer.json();
-    if (request !== asking) return;
-    show(data);
-    failures = 0;
-  } catch {
-    if (request !== asking) return;
-    failures += 1;
-    say("lost", `lost connection; last update ${clock(shown.at, { seconds: true })} UTC`);
-  } finally {
-    clearTimeout(limit);
-  }
-  wait();
-}
-
-function wait() {
-  clearTimeout(timer);
-  if (document.hidden) say("paused", "paused while hidden");
-  else timer = setTimeout(refresh, Math.min(PAUSE * 2 ** failures, LONGEST_PAUSE));
-}
-
-document.addEventListener("visibilitychange", () => {
-  if (document.hidden) wait();
-  else refresh();
-});
 
 page.querySelector(".dashboard-windows").addEventListener("click", ({ target }) => {
   if (!target.dataset.window) return;
@@ -240,4 +213,12 @@ page.querySelector(".dashboard-windows").addEventListener("click", ({ target }) 
 });
 
 show(shown);
-wait();
+const refresh = keepLive({
+  dataUrl: page.dataset.url,
+  streamUrl: page.dataset.stream,
+  shownAt: shown.at,
+  wanted: () => shown.window,
+  show,
+  showMarks,
+  say,
+});

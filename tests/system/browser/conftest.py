@@ -1,29 +1,38 @@
 """Chromium against a live server; whatever a page complains of fails the test that opened it."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.db import connection
+from django.test import override_settings
 from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
+from exchange_poc.launcher.local_dir import PROJECT_ROOT
 from kpi.history.snapshots import take_snapshot
 from kpi.services import record_heartbeat
 from risk.engine import Intent
 from tests.conftest import Restore
 from tests.console import D
+from tests.system.deployment.processes import end_group, free_port, wait_for
+from tests.system.trials.conftest import environment_of_processes
+from tests.system.web.conftest import accepts
 from trading.services import place_order
 from trading.steps.by_hand import set_price
 
 CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
 PASSWORD = "a-password-of-the-tests"
+REFUSED = "net::ERR_CONNECTION_REFUSED"
 
 
 def is_required() -> bool:
@@ -56,7 +65,8 @@ def exchange(
     chromium: Browser, restore_database: Restore, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[LiveServer]:
     """A server of a seeded exchange with something on every page, one for all tests of a file."""
-    with django_db_blocker.unblock():
+    # The stream server's port, at which nothing listens unless a test starts one.
+    with django_db_blocker.unblock(), override_settings(STREAM_PORT=free_port()):
         # These tests read inside a transaction; what the server sees is committed here.
         seed()
         server = serve()
@@ -98,10 +108,19 @@ def set_staff_password(username: str) -> None:
 
 
 DashboardOf = Callable[[str], Page]
+StreamServer = Callable[[], subprocess.Popen[str]]
+
+
+def stream_address() -> str:
+    """Return where the pages' stream is served, the one other address that they may ask."""
+    return f"http://localhost:{settings.STREAM_PORT}/stream?"
 
 
 class Complaints(list[str]):
-    """What the pages of a browser context complained of: scripts, missing files, other hosts."""
+    """What the pages of a browser context complained of: scripts, missing files, other hosts.
+
+    That no stream server listens is none: the page says so itself.
+    """
 
     def listen_to(self, page: Page, *, home: str) -> None:
         page.on("pageerror", lambda error: self.append(f"{page.url}: {error}"))
@@ -109,11 +128,14 @@ class Complaints(list[str]):
         page.on("request", lambda request: self.watch(page, request.url, home))
 
     def hear(self, page: Page, message: Any) -> None:
+        is_refused = message.text == f"Failed to load resource: {REFUSED}"
+        if is_refused and message.location["url"].startswith(stream_address()):
+            return
         if message.type in {"error", "warning"}:
             self.append(f"{page.url}: {message.type}: {message.text}")
 
     def watch(self, page: Page, url: str, home: str) -> None:
-        if not url.startswith((home + "/", "data:", "blob:")):
+        if not url.startswith((home + "/", "data:", "blob:", stream_address())):
             self.append(f"{page.url} asked another host: {url}")
 
 
@@ -162,6 +184,30 @@ def dashboard_of(
 def staff(dashboard_of: DashboardOf) -> Page:
     """The dashboard as the demo's superuser sees it."""
     return dashboard_of("admin")
+
+
+@pytest.fixture
+def stream_server(exchange: LiveServer) -> Iterator[StreamServer]:
+    """Start the stream server that the pages ask."""
+    started = []
+
+    def start() -> subprocess.Popen[str]:
+        own = {"STREAM_PORT": str(settings.STREAM_PORT), "DJANGO_SECRET_KEY": settings.SECRET_KEY}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "exchange_poc.stream"],
+            cwd=PROJECT_ROOT,
+            env=environment_of_processes() | own,
+            start_new_session=True,
+            text=True,
+        )
+        started.append(process)
+        address = ("127.0.0.1", settings.STREAM_PORT)
+        wait_for(lambda: accepts(address), what="the stream server", seconds=60)
+        return process
+
+    yield start
+    for process in started:
+        end_group(process)
 
 
 def log_in(page: Page, username: str) -> Page:

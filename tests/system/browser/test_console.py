@@ -10,12 +10,17 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from market.models import Instrument
+from risk.services import halt_trading, resume_trading
 from tests.console import D
-from tests.system.browser.conftest import DashboardOf
+from tests.system.agents.conftest import committed
+from tests.system.browser.conftest import DashboardOf, StreamServer
+from trading.steps.by_hand import set_price
 
 pytestmark = pytest.mark.django_db
 #: So many pages load side by side.
 TABS = 4
+#: How long, in ms, the stream may take on the busiest of machines.
+PATIENCE = 60_000
 PHONE = {"width": 390, "height": 844}
 
 
@@ -65,7 +70,7 @@ def test_every_page_opens(staff: Page) -> None:
 
 def test_the_dashboard_draws_and_keeps_itself_live(staff: Page) -> None:
     status = staff.locator("#dashboard-status")
-    expect(status).to_contain_text("updated")
+    expect(status).to_contain_text("without the stream")
     charts = staff.locator("[data-chart] canvas:visible")
     assert charts.count() >= 4
     bitcoin = staff.locator("#dashboard-markets .dashboard-card", has_text="BTCUSDT")
@@ -81,6 +86,34 @@ def test_the_dashboard_draws_and_keeps_itself_live(staff: Page) -> None:
     row = staff.locator("#dashboard-accounts tbody tr").first
     row.locator("a").click()
     expect(staff.locator("#equity-curve canvas")).to_be_visible()
+
+
+def test_the_dashboard_is_told_by_the_stream_while_there_is_one(
+    dashboard_of: DashboardOf, stream_server: StreamServer
+) -> None:
+    first = stream_server()
+    page = dashboard_of("admin")
+    status = page.locator("#dashboard-status")
+    expect(status).to_contain_text("by the stream", timeout=PATIENCE)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    ether = page.locator("#dashboard-markets .dashboard-card", has_text="ETHUSDT").locator(".value")
+    committed(lambda: set_price(symbol="ETHUSDT", price=D("3210.5")))
+    expect(ether).to_have_text("3,210.5", timeout=PATIENCE)
+    assert asked == [], "nothing was asked for"
+    committed(halt_trading)
+    expect(page.locator("#dashboard-halted")).to_be_visible(timeout=PATIENCE)
+    committed(resume_trading)
+    page.get_by_role("button", name="24h").click()
+    expect(page.locator("#dashboard-cards")).to_contain_text("in 24h", timeout=PATIENCE)
+    expect(page.locator("#dashboard-halted")).to_be_hidden(timeout=PATIENCE)
+    first.terminate()
+    expect(status).to_contain_text("without the stream", timeout=PATIENCE)
+    committed(lambda: set_price(symbol="ETHUSDT", price=D("3220.5")))
+    expect(ether).to_have_text("3,220.5", timeout=PATIENCE)
+    first.wait(60)
+    stream_server()
+    expect(status).to_contain_text("by the stream", timeout=PATIENCE)
 
 
 def test_charts_follow_the_theme(staff: Page) -> None:
