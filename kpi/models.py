@@ -86,6 +86,11 @@ class KpiSnapshot(models.Model):
     mark_age_seconds = models.FloatField(
         null=True, blank=True, help_text="Time since the oldest mark price was set."
     )
+    market_time = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Of the latest recorded candle that a mark comes from, where a replay set one.",
+    )
 
     class Meta:
         ordering = ["-slot"]

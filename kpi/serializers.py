@@ -52,6 +52,16 @@ class HistoryQuery(QuerySerializer):
 class PointSerializer(serializers.Serializer[Any]):
     timestamp = serializers.DateTimeField()
     value = serializers.FloatField(allow_null=True)
+    market_time = serializers.DateTimeField(
+        required=False,
+        help_text="Of the recorded candle last replayed in the interval; only where one was.",
+    )
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        answer: dict[str, Any] = super().to_representation(instance)
+        if answer["market_time"] is None:
+            del answer["market_time"]
+        return answer
 
 
 class SeriesSerializer(serializers.Serializer[Any]):

@@ -140,6 +140,7 @@ class PriceTick(models.Model):
     market_time = models.DateTimeField(
         null=True, help_text="Of the recorded candle that the mark comes from."
     )
+    step = models.PositiveBigIntegerField(null=True, help_text="The market step's number.")
 
     class Meta:
         ordering = ["-id"]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from market.errors import NoPrice, UnknownSymbol
 from market.kernel.rows import columns_of, find
@@ -32,6 +32,12 @@ def priced_instrument(*, symbol: str) -> Instrument:
 def current_prices() -> QuerySet[Instrument]:
     """Return the instruments that have a mark price."""
     return Instrument.objects.filter(mark_price__isnull=False)
+
+
+def latest_market_time() -> datetime | None:
+    """Return the time of the latest recorded candle that a mark price comes from, if one does."""
+    latest: datetime | None = Instrument.objects.aggregate(latest=Max("market_time"))["latest"]
+    return latest
 
 
 def instruments() -> QuerySet[Instrument]:

@@ -29,14 +29,17 @@ class TimeSerializer(AnswerSerializer[datetime]):
 class ReplayedSerializer(AnswerSerializer[T]):
     """What may come from recorded candles; ``market_time`` is there only where it does."""
 
+    left_out: tuple[str, ...] = ("market_time",)
+
     market_time = serializers.DateTimeField(
         required=False, help_text="Of the recorded candle; only where a replay set the price."
     )
 
     def to_representation(self, instance: T) -> dict[str, Any]:
         answer = super().to_representation(instance)
-        if answer["market_time"] is None:
-            del answer["market_time"]
+        for name in self.left_out:
+            if answer[name] is None:
+                del answer[name]
         return answer
 
 
@@ -49,13 +52,16 @@ class PriceSerializer(ReplayedSerializer[Instrument]):
     source = serializers.ChoiceField(choices=PriceOrigin.choices, source="mark_source")  # type: ignore[assignment]
 
 
-class TickSerializer(AnswerSerializer[PriceTick]):
+class TickSerializer(ReplayedSerializer[PriceTick]):
     """A mark price as a market step set it, told as the present one is."""
+
+    left_out = ("market_time", "step")
 
     symbol = serializers.CharField(source="instrument.symbol")
     price = AmountField()
     timestamp = serializers.DateTimeField(source="created_at")
     source = serializers.ChoiceField(choices=PriceOrigin.choices)  # type: ignore[assignment]
+    step = serializers.IntegerField()
 
 
 class InstrumentSerializer(AnswerSerializer[Instrument]):

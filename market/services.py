@@ -175,7 +175,7 @@ def check_marks(*, quotes: Mapping[int, Quote]) -> None:
             )
 
 
-def record_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:
+def record_marks(*, quotes: Mapping[int, Quote], now: datetime, step: int | None = None) -> None:
     """Set marks by instrument id, as ticks and in candles too, within the caller's transaction."""
     parameters: dict[str, Any] = {
         "now": now,
@@ -193,6 +193,7 @@ def record_marks(*, quotes: Mapping[int, Quote], now: datetime) -> None:
             source=quote.source,
             created_at=now,
             market_time=quote.market_time,
+            step=step,
         )
         for key, quote in quotes.items()
     )

@@ -37,6 +37,7 @@ def dashboard_json(dashboard: Dashboard, *, user: Person) -> Json:
         "at": milliseconds(dashboard.at),
         "since": milliseconds(dashboard.since),
         "interval": dashboard.interval_seconds * 1000,
+        "replayed": replayed(dashboard),
         "halted": dashboard.trading_halted,
         "hint": hint(dashboard),
         "markets": [card_json(market_card(row)) for row in dashboard.instruments],
@@ -47,6 +48,12 @@ def dashboard_json(dashboard: Dashboard, *, user: Person) -> Json:
         else None,
         "alerts": [alert_row(row) for row in dashboard.alerts] if may("kpi.view_alert") else [],
     }
+
+
+def replayed(dashboard: Dashboard) -> list[tuple[int, int]]:
+    """Return the times of the buckets in which candles were replayed, and those of the candles."""
+    times = ((bucket.start, bucket.values["market_time"]) for bucket in dashboard.history)
+    return [(milliseconds(at), milliseconds(candle)) for at, candle in times if candle is not None]
 
 
 def card_json(card: Card) -> Json:

@@ -26,6 +26,7 @@ from kpi.selectors import (
     oldest_mark_age,
 )
 from market.kernel.amounts import round_half_even
+from market.selectors import latest_market_time
 from risk.selectors import get_policy, global_exposure, open_positions
 from trading.models import Liquidation, Trade
 
@@ -91,6 +92,17 @@ def held(name: str, read: Callable[[OpenInterest], Decimal]) -> Figure:
 
 def last(value: str) -> str:
     return f"(array_agg({value} ORDER BY slot DESC))[1]"
+
+
+#: Beside the time of each point; no metric of its own.
+MARKET_TIME: Final = Figure(
+    "market_time",
+    "",
+    last("market_time"),
+    Source.PRESENT,
+    lambda now: latest_market_time(),
+    by="moment",
+)
 
 
 def per_second(name: str, counts: str) -> Figure:
@@ -172,6 +184,7 @@ FIGURES: Final = (
     level("effective_leverage_p95_by_tier", "x", lambda now: now.leverage.p95_by_tier, by="tier"),
     level("uptime", "share", lambda now: uptime()),
     level("mark_age_seconds", "s", lambda now: oldest_mark_age()),
+    MARKET_TIME,
     held("open_interest_long", lambda interest: round_half_even(interest.long)),
     held("open_interest_short", lambda interest: round_half_even(interest.short)),
     Figure(

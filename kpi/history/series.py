@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import Tier
 from kpi.health.heartbeats import multiple_before
-from kpi.history.figures import METRICS, Figure
+from kpi.history.figures import MARKET_TIME, METRICS, Figure
 from kpi.history.windows import WINDOWS
 from market.selectors import get_instrument
 from risk.models import InstrumentExposure
@@ -26,10 +26,14 @@ MOST_SYMBOLS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The value of the bucket that begins at ``timestamp``; None where it has no meaning."""
+    """The value of the bucket that begins at ``timestamp``; None where it has no meaning.
+
+    ``market_time`` is that of the recorded candle that was last replayed in it, if any was.
+    """
 
     timestamp: datetime
     value: float | None
+    market_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ def get_history(*, metric: str, window: str, symbols: Sequence[str] = ()) -> His
     elif figure.by == "tier":
         series = series_by_tier(figure, span)
     else:
-        points = [Point(at, figure.tell(value)) for at, value in buckets(figure.value, span)]
+        rows = buckets(f"{figure.value}, {MARKET_TIME.value}", span)
+        points = [Point(at, figure.tell(value), market_time) for at, value, market_time in rows]
     return History(metric, window, figure.unit, span.seconds, points, series)
 
 
@@ -109,9 +114,12 @@ def buckets(values: str, span: Span) -> list[tuple[Any, ...]]:
 
 def series_by_tier(figure: Figure, span: Span) -> list[Series]:
     """Return a series for each tier, from figures that are kept as JSON objects."""
-    rows = [(at, json.loads(values)) for at, values in buckets(figure.value, span)]
+    rows = [
+        (at, json.loads(values), market_time)
+        for at, values, market_time in buckets(f"{figure.value}, {MARKET_TIME.value}", span)
+    ]
     return [
-        Series(tier, [Point(at, figure.tell(values.get(tier))) for at, values in rows])
+        Series(tier, [Point(at, figure.tell(values.get(tier)), time) for at, values, time in rows])
         for tier in Tier.values
     ]
 
@@ -129,17 +137,25 @@ ORDER BY symbol, slot
 def series_of(figure: Figure, span: Span, symbols: Sequence[str]) -> list[Series]:
     """Return a series for each of the instruments that has points, by symbol."""
     chosen = [get_instrument(symbol=symbol).pk for symbol in symbols[:MOST_SYMBOLS]]
-    bucket_of = {slot: bucket for bucket, slot in buckets("max(slot)", span)}
+    times_of = {
+        slot: (bucket, market_time)
+        for bucket, slot, market_time in buckets(f"max(slot), {MARKET_TIME.value}", span)
+    }
     with connection.cursor() as cursor:
         cursor.execute(
             SERIES.format(value=figure.value),
-            [list(bucket_of), chosen or largest_instruments()],
+            [list(times_of), chosen or largest_instruments()],
         )
         rows = cursor.fetchall()
     return [
-        Series(symbol, [Point(bucket_of[slot], figure.tell(value)) for _, slot, value in points])
+        Series(symbol, [point_of(times_of[slot], figure.tell(value)) for _, slot, value in points])
         for symbol, points in groupby(rows, key=itemgetter(0))
     ]
+
+
+def point_of(times: tuple[datetime, datetime | None], value: float | None) -> Point:
+    bucket, market_time = times
+    return Point(bucket, value, market_time)
 
 
 def largest_instruments() -> list[int]:

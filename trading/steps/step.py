@@ -89,7 +89,7 @@ def run_market_step(
             instruments = instruments_to_step(instrument_id)
             quotes = (quote_source or configured_quotes)(instruments, step)
             check_marks(quotes=quotes)
-            parts, locked = apply_marks_or_part(quotes=quotes, now=timezone.now())
+            parts, locked = apply_marks_or_part(quotes=quotes, now=timezone.now(), step=step)
             unmarked = {one.symbol: quotes[one.pk] for one in instruments if one.pk in locked}
             if not parts:
                 return StepResult(refreshed=False, unmarked=unmarked)
@@ -125,7 +125,7 @@ def configured_quotes(instruments: Sequence[Instrument], step: int) -> Mapping[i
 
 
 def apply_marks_or_part(
-    *, quotes: Mapping[int, Quote], now: datetime
+    *, quotes: Mapping[int, Quote], now: datetime, step: int
 ) -> tuple[list[Sifted], set[int]]:
     """Apply marks; where a row stays locked, each by itself.
 
@@ -137,7 +137,8 @@ def apply_marks_or_part(
     while groups:
         group = groups.pop(0)
         try:
-            parts.append(apply_marks(quotes=group, now=now, patience=isolation.patience))
+            patience = isolation.patience
+            parts.append(apply_marks(quotes=group, now=now, patience=patience, step=step))
         except OperationalError as error:
             if not is_lock_timeout(error):
                 raise
@@ -153,7 +154,11 @@ def apply_marks_or_part(
 
 @transaction.atomic
 def apply_marks(
-    *, quotes: Mapping[int, Quote], now: datetime, patience: float = PATIENCE
+    *,
+    quotes: Mapping[int, Quote],
+    now: datetime,
+    patience: float = PATIENCE,
+    step: int | None = None,
 ) -> Sifted:
     """Set the marks that their collars allow, revalue exposure and mark the orders reached.
 
@@ -167,7 +172,7 @@ def apply_marks(
     if marks:
         note_acts(quotes=marks, leaps=sifted.leaps_by_hand, now=now)
         revalue_exposure(marks={key: quote.price for key, quote in marks.items()})
-        record_marks(quotes=marks, now=now)
+        record_marks(quotes=marks, now=now, step=step)
         if not get_policy().trading_halted:
             trigger_reached_orders(instrument_ids=list(marks), now=now)
     return sifted

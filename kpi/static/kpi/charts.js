@@ -19,6 +19,10 @@ function day(at) {
   return new Date(at).toLocaleDateString("en-GB", { day: "numeric", month: "short", timeZone: "UTC" });
 }
 
+function fullDay(at) {
+  return new Date(at).toISOString().slice(0, 16).replace("T", " ");
+}
+
 function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }
@@ -80,8 +84,18 @@ function frame({ scales, legend, tooltip, horizontal = false }) {
   };
 }
 
+function moment(at) {
+  return `${day(at)} ${clock(at, { seconds: true })} UTC`;
+}
+
+// A time, and that of the recorded candle that was replayed then, as `replayed` pairs them.
+function moments(at, replayed, interval) {
+  const [received, candle] = replayed.findLast(([each]) => each <= at) ?? [-Infinity];
+  return at - received < 4 * interval ? [moment(at), `candle of ${fullDay(candle)} UTC`] : moment(at);
+}
+
 // Lines or bars over time. `series` is a list of {label, points: [[ms, value]], color?, dashed?, fill?}.
-export function overTime(series, { since, until, interval, unit = "", bars = false, signed, whole, suffix, floor, ceiling }) {
+export function overTime(series, { since, until, interval, replayed = [], unit = "", bars = false, signed, whole, suffix, floor, ceiling }) {
   const datasets = series.map((each, number) => {
     const shade = color(each.color ?? `series-${(number % 6) + 1}`);
     return {
@@ -111,7 +125,7 @@ export function overTime(series, { since, until, interval, unit = "", bars = fal
       scales: { x: timeAxis({ since, until }), y },
       legend: series.length > 1,
       tooltip: {
-        title: (items) => (items.length ? `${day(items[0].parsed.x)} ${clock(items[0].parsed.x, { seconds: true })} UTC` : ""),
+        title: (items) => (items.length ? moments(items[0].parsed.x, replayed, interval) : ""),
         label: (item) => `${item.dataset.label}: ${full.format(item.parsed.y)}${suffix ?? ""} ${unit}`,
       },
     }),

@@ -89,8 +89,8 @@ function binned(points, { since, interval }, most = 48) {
   return [...sums].map(([start, count]) => [start + width / 2, count]);
 }
 
-function showCharts({ charts, since, at, interval }) {
-  const span = { since, until: at, interval };
+function showCharts({ charts, since, at, interval, replayed }) {
+  const span = { since, until: at, interval, replayed };
   const { prices, exposure, interest, ratios, liquidations, rejections } = charts;
   const highest = Math.max(...exposure.points.map(([, value]) => value), 0);
   const threshold = { label: "Threshold", color: "alarm", dashed: true, points: [[since, exposure.threshold], [at, exposure.threshold]] };

@@ -43,6 +43,8 @@ def value(figure: Figure, number: int, n: int) -> Any:
         return [(n + 1) * (bound + 1) for bound in range(len(LATENCY_BOUNDS))]
     if figure.by == "code":
         return {"stale_price" if n % 2 else "invalid_size": n + 1}
+    if figure.by == "moment":
+        return NOON + timedelta(seconds=amount)
     return {"beginner": amount, "advanced": -amount} if figure.by == "tier" else amount
 
 
@@ -97,6 +99,7 @@ def test_a_snapshot_has_a_value_of_every_figure(order: Order) -> None:
     for moment in (NOON, NOON + timedelta(minutes=1)):
         with time_machine.travel(moment, tick=False):
             assert order("beginner", "buy", "0.1") == 200
+            Instrument.objects.update(market_time=moment)  # as a replay does
             snapshot = take_snapshot()
     missing = [figure.name for figure in COLUMNS if getattr(snapshot, figure.name) is None]
     assert missing == []

@@ -1,18 +1,24 @@
 """The KPI history as series: buckets of snapshots, for charts."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import product
 
 import pytest
 import time_machine
+from django.contrib.auth.models import AnonymousUser
 
 from accounts.models import User
+from kpi.dashboard.as_json import dashboard_json
+from kpi.dashboard.charts import milliseconds
+from kpi.dashboard.figures import get_dashboard
 from kpi.history.figures import METRICS
 from kpi.history.series import get_history
 from kpi.history.snapshots import take_snapshot
 from kpi.history.windows import WINDOWS
 from tests.conftest import ApiClient, ClientOf
 from tests.kpi.conftest import Order
+from trading.steps.by_hand import step_at_prices
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -67,6 +73,29 @@ def test_the_endpoint_answers_points(history: None, client_of: ClientOf) -> None
         "unit": "USDT",
         "interval_seconds": 15,
     }
+
+
+def test_points_bear_the_time_of_the_candle_that_was_replayed(
+    demo: None, client_of: ClientOf
+) -> None:
+    candle = datetime(2025, 1, 1, 0, 1, tzinfo=UTC)
+    with time_machine.travel(NOON, tick=False):
+        step_at_prices({"BTCUSDT": Decimal(65_000)}, market_time=candle)
+        take_snapshot()
+    with time_machine.travel(NOON + timedelta(seconds=15), tick=False):
+        step_at_prices({"BTCUSDT": Decimal(65_001)})
+        take_snapshot()
+        api = client_of(User.objects.get(username="beginner"))
+        for metric, path in (
+            ("global_exposure", lambda answer: answer["points"]),
+            ("mark_price", lambda answer: answer["series"][0]["points"]),
+            ("effective_leverage_p50_by_tier", lambda answer: answer["series"][0]["points"]),
+        ):
+            first, second = path(api.get(f"/kpi/history?window=5m&metric={metric}").json())
+            assert first["market_time"] == "2025-01-01T00:01:00Z", metric
+            assert "market_time" not in second
+        replayed = dashboard_json(get_dashboard(window="1h"), user=AnonymousUser())["replayed"]
+    assert replayed == [(milliseconds(NOON), milliseconds(candle))]
 
 
 def test_metrics_by_instrument_have_a_series_each(history: None, client_of: ClientOf) -> None:
