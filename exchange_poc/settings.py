@@ -19,6 +19,7 @@ from exchange_poc.env import (
     words,
 )
 from exchange_poc.logs import configure_structlog, logging_config
+from exchange_poc.postgresql.watched import WatchedConnection
 from exchange_poc.variables import text
 from exchange_poc.version import VERSION
 
@@ -105,6 +106,7 @@ DATABASES = {
         **DATABASE,
         "OPTIONS": {
             "pool": {
+                "connection_class": WatchedConnection,
                 "min_size": 1,
                 "max_size": DATABASE_CONNECTIONS,
                 "timeout": 2,

@@ -16,6 +16,8 @@ from django.db.backends.postgresql import base
 from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool
 
+from exchange_poc.postgresql.watched import StandsStill
+
 #: A connection not used for so long is asked whether it still answers.
 REST_SECONDS: Final = 5.0
 
@@ -26,11 +28,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         """Return a connection that lives; dead ones go back, and the pool opens others."""
         connection = super().get_new_connection(conn_params)
-        while self.pool and not is_alive(connection):
-            self.pool.putconn(connection)
+        while self.pool and not self.keeps(connection):
             connection = super().get_new_connection(conn_params)
         connection.used_at = time.monotonic()
         return connection
+
+    def keeps(self, connection: Any) -> bool:
+        """Tell whether a connection lives, else give it back. Raises StandsStill."""
+        alive = False
+        try:
+            alive = is_alive(connection)
+        finally:
+            if not alive:
+                self.pool.putconn(connection)
+        return alive
 
     def cursor(self) -> Any:
         """Return a cursor; an open connection is not looked at again for each statement."""
@@ -51,6 +62,8 @@ def is_alive(connection: Connection) -> bool:
         return not connection.closed
     try:
         ConnectionPool.check_connection(connection)
+    except StandsStill:
+        raise  # as would each other connection of the pool, one after the other
     except OperationalError:
         connection.close()
         return False
