@@ -39,7 +39,7 @@ def schedule_beat(sender: Celery, **_: Any) -> None:
         "trading.tasks.reconcile_venue_orders": 15.0,
         "kpi.tasks.beat_heart": settings.HEARTBEAT_INTERVAL_SECONDS,
         "kpi.tasks.take_snapshot": settings.KPI_SNAPSHOT_INTERVAL_SECONDS,
-        "kpi.tasks.thin_snapshots": 300.0,
+        "kpi.tasks.forget_old": 300.0,
         "kpi.tasks.forget_events": 30.0,
         "kpi.tasks.evaluate_alerts": settings.KPI_SNAPSHOT_INTERVAL_SECONDS,
         "kpi.tasks.deliver_due_alerts": 15.0 if settings.ALERT_WEBHOOK_URL else 0.0,

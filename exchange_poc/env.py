@@ -26,6 +26,8 @@ TRUE = {"1", "true", "yes", "on"}
 FALSE = {"0", "false", "no", "off"}
 #: Seconds, processes, shares: more than this of anything is a slip.
 LARGEST_NUMBER = 1_000_000_000
+#: A century of anything that is kept.
+LONGEST_DAYS = 36_500
 Number = TypeVar("Number", int, float, Decimal)
 
 #: Django's names of what libpq calls otherwise.

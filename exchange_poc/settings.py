@@ -8,6 +8,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from exchange_poc.env import (
+    LONGEST_DAYS,
     database_from_url,
     default_order_rate,
     flag,
@@ -243,6 +244,13 @@ KPI_METRICS_URLS = words("KPI_METRICS_URLS", default="")
 LEDGER_CHECK_INTERVAL_SECONDS = number("LEDGER_CHECK_INTERVAL_SECONDS", 900, low=0)
 AUDIT_CHECK_INTERVAL_SECONDS = number("AUDIT_CHECK_INTERVAL_SECONDS", 900, low=0)
 
+# For how many days what grows without end is kept; 0 means for good (kpi/retention.py).
+TICK_RETENTION_DAYS = number("TICK_RETENTION_DAYS", 30.0, low=0, high=LONGEST_DAYS)
+KPI_RETENTION_DAYS = number("KPI_RETENTION_DAYS", 30.0, low=0, high=LONGEST_DAYS)
+HEARTBEAT_RETENTION_DAYS = number("HEARTBEAT_RETENTION_DAYS", 7.0, low=0, high=LONGEST_DAYS)
+CHECK_RETENTION_DAYS = number("CHECK_RETENTION_DAYS", 365.0, low=0, high=LONGEST_DAYS)
+DELIVERY_RETENTION_DAYS = number("DELIVERY_RETENTION_DAYS", 90.0, low=0, high=LONGEST_DAYS)
+
 # Who is told about alerts, and the key that signs what is sent.
 ALERT_WEBHOOK_SECRET = text("ALERT_WEBHOOK_SECRET")
 ALERT_WEBHOOK_URL = webhook_url(text("ALERT_WEBHOOK_URL"), secret=ALERT_WEBHOOK_SECRET)
@@ -263,7 +271,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ROUTES = {
     f"kpi.tasks.{task}": {"queue": "slow"}
     for task in (
-        *("check_ledger", "check_audit", "thin_snapshots"),
+        *("check_ledger", "check_audit", "forget_old"),
         *("deliver_alert", "deliver_due_alerts", "forget_events"),
     )
 } | {"kpi.tasks.compute_lab_cell": {"queue": "lab"}}

@@ -6,11 +6,11 @@ would be given out again and again, and the next one is due soon anyway.
 
 from celery import shared_task
 
-from kpi import services
+from kpi import retention, services
 from kpi.alerts import rules, webhook
 from kpi.audit import checks, sealing
 from kpi.checks import ledger
-from kpi.history import snapshots, thinning
+from kpi.history import snapshots
 from kpi.lab import queue
 from kpi.stream import journal
 
@@ -28,9 +28,9 @@ def take_snapshot() -> None:
 
 
 @shared_task
-def thin_snapshots() -> None:
-    """Keep the KPI history small."""
-    thinning.thin_snapshots()
+def forget_old() -> None:
+    """Forget what is too old, and keep the KPI history small."""
+    retention.forget_old()
 
 
 @shared_task(acks_late=False)

@@ -12,6 +12,7 @@ from django.utils import timezone
 from market.candles import keep_candles
 from market.errors import AlreadyReleased, CoarserStep, InvalidInstrument, InvalidMark
 from market.kernel.amounts import LARGEST_INPUT, ZERO, is_multiple, is_valid_multiple
+from market.kernel.pruning import NEVER, Deadline, delete_portions
 from market.kernel.versions import lock_row
 from market.models import HaltOutcome, Instrument, PriceHalt, PriceTick
 from market.quotes import Quote
@@ -27,8 +28,18 @@ FROM unnest(%(ids)s::bigint[], %(prices)s::numeric[], %(sources)s::text[],
 WHERE instrument.id = quote.id
 """
 
-#: Rows deleted per statement, so that no delete holds its locks for long.
-PRUNE_CHUNK = 10_000
+# Their candles must be there: else the marks would be gone with the ticks.
+PRUNE_TICKS = """
+DELETE FROM market_pricetick WHERE id = ANY(ARRAY(
+    SELECT id FROM market_pricetick AS tick
+    WHERE instrument_id = %(instrument)s AND created_at < %(before)s AND EXISTS (
+        SELECT FROM market_keptcandle AS kept
+        WHERE kept.instrument_id = tick.instrument_id AND kept.seconds = 60
+            AND kept.open_time = date_bin('1 minute', tick.created_at, 'epoch')
+    )
+    ORDER BY created_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+))
+"""
 
 
 @transaction.atomic
@@ -200,14 +211,10 @@ def record_marks(*, quotes: Mapping[int, Quote], now: datetime, step: int | None
     keep_candles(quotes=quotes, now=now)
 
 
-def prune_ticks(*, older_than: timedelta) -> int:
-    """Delete ticks older than an age, chunk by chunk, and return how many; candles stay."""
-    before, deleted = timezone.now() - older_than, 0
-    while True:
-        chunk = PriceTick.objects.filter(created_at__lt=before).order_by("id")[:PRUNE_CHUNK]
-        count, _ = PriceTick.objects.filter(
-            pk__in=list(chunk.values_list("pk", flat=True))
-        ).delete()
-        deleted += count
-        if count < PRUNE_CHUNK:
-            return deleted
+def prune_ticks(*, older_than: timedelta, deadline: Deadline = NEVER) -> int:
+    """Delete ticks older than an age whose candles are kept, in portions; return how many."""
+    before = timezone.now() - older_than
+    return sum(
+        delete_portions(PRUNE_TICKS, {"instrument": key, "before": before}, deadline=deadline)
+        for key in Instrument.objects.values_list("pk", flat=True)
+    )

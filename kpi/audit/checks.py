@@ -13,7 +13,6 @@ from market.kernel.turns import Turn, only_one
 
 log = structlog.get_logger(__name__)
 
-KEPT_FOR: Final = timedelta(days=365)
 MOST_SHOWN: Final = 20
 #: A regular check verifies the whole trail when that was done so long ago.
 FULL_EVERY: Final = timedelta(days=1)
@@ -50,7 +49,6 @@ def check_audit(*, full: bool = True) -> AuditCheck | None:
         differences=check.differences,
         full=check.is_full,
     )
-    AuditCheck.objects.filter(checked_at__lt=check.checked_at - KEPT_FOR).delete()
     return check
 
 

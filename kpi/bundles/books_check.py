@@ -3,7 +3,7 @@
 All amounts are whole numbers of the smallest unit, so that nothing is rounded.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Final
@@ -30,7 +30,10 @@ def units(text: str) -> int:
 class BooksCheck:
     """Takes the rows of some tables, in whatever order the tables come."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ticks_are_whole: bool) -> None:
+        self.ticks_are_whole = ticks_are_whole
+        self.ticks: Counter[str] = Counter()
+        self.in_candles: Counter[str] = Counter()
         self.opening: dict[int, int] = {}
         self.closing: dict[int, int] = {}
         self.kinds: dict[int, str] = {}
@@ -48,6 +51,8 @@ class BooksCheck:
             "transfers": self.take_transfer,
             "trades": self.take_trade,
             "positions": self.take_position,
+            "ticks": self.take_tick,
+            "candles": self.take_candle,
         }
 
     def take_balance(self, row: Cells) -> Iterator[str]:
@@ -85,6 +90,14 @@ class BooksCheck:
         self.held[int(row["account_id"]), row["symbol"]] += change
         yield from ()
 
+    def take_tick(self, row: Cells) -> Iterator[str]:
+        self.ticks[row["symbol"]] += 1
+        yield from ()
+
+    def take_candle(self, row: Cells) -> Iterator[str]:
+        self.in_candles[row["symbol"]] += int(row["ticks"])
+        yield from ()
+
     def differences(self) -> Iterator[tuple[str, str]]:
         """Yield (table, what is wrong) of all of them together."""
         for total, when in ((self.opening, "before the day"), (self.closing, "at its end")):
@@ -99,6 +112,8 @@ class BooksCheck:
         for account, symbol in sorted({*self.held, *self.filled}):
             if self.held[account, symbol] != self.filled[account, symbol]:
                 yield "positions", f"account {account}: {symbol} is not what its trades lead to"
+        if self.ticks_are_whole and self.ticks != self.in_candles:
+            yield "ticks", "they are not as many as the candles were made of"
 
     def wrong_results(self, kind: str) -> Iterator[tuple[str, str]]:
         """Hold what trades earned and cost against what the ledger moved for them."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Final
 
 from django.conf import settings
@@ -68,7 +69,7 @@ def export_day(
         raise DayNotBegun
     seal_records()
     with in_time(bounds) as watch, Archive(to, most_bytes=bounds.most_bytes) as archive:
-        manifest = write_files(archive, day, form, watched(watch, progress))
+        manifest = write_files(archive, day, now, form, watched(watch, progress))
         manifest |= {"finished": day.is_over(now), **origin()}
         archive.add(MANIFEST, [as_json(manifest)])
     return Bundle(archive.seal, manifest)
@@ -77,14 +78,17 @@ def export_day(
 Watched = Callable[[Table, Iterable[Row]], Iterator[Row]]
 
 
-def write_files(archive: Archive, day: Day, form: str, watch: Watched) -> dict[str, Any]:
+def write_files(
+    archive: Archive, day: Day, now: datetime, form: str, watch: Watched
+) -> dict[str, Any]:
     """Write every file but the manifest, and return what that says of them."""
     files = []
     for table in TABLES:
         counted = Counted(watch(table, rows_of(table, day)))
         written = archive.add(f"{table.name}.{form}", WRITERS[form](table, counted))
         kinds = [[column.name, column.kind] for column in table.columns]
-        files.append(entry(written, table.why, rows=counted.count, columns=kinds))
+        told = {"rows": counted.count, "columns": kinds, "whole": is_whole(table, day, now)}
+        files.append(entry(written, table.why, **told))
     trail = Trail(day)
     written = archive.add(FILE, (line.encode() for line in trail.lines()))
     files.append(entry(written, WHY, rows=trail.records))
@@ -100,6 +104,12 @@ def write_files(archive: Archive, day: Day, form: str, watch: Watched) -> dict[s
         "files": files,
         "audit": trail.facts(),
     }
+
+
+def is_whole(table: Table, day: Day, now: datetime) -> bool:
+    """Tell whether no row of the day can have been forgotten for its age."""
+    days = getattr(settings, table.kept) if table.kept else 0
+    return not days or now < day.start + timedelta(days=days)
 
 
 def entry(written: Written, why: str, **more: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from kpi.bundles.day import Day
 from kpi.bundles.export import Bounds, export_day
 from kpi.bundles.tables import TABLES
 from kpi.bundles.writing import file_name
+from kpi.retention import largest_tables
 from market.kernel.console.actions import note_on_list
 from market.kernel.errors import ExchangeError
 from market.kernel.turns import Turn, only_one
@@ -28,6 +29,7 @@ from market.kernel.turns import Turn, only_one
 BOUNDS: Final = Bounds(seconds=30, most_bytes=100_000_000)
 #: Days that the page lists, the newest; any other is asked for by its date.
 LISTED: Final = 31
+LARGEST: Final = 12
 BUSY: Final = "Another day is being exported; try again when that is done."
 
 
@@ -52,6 +54,7 @@ def show_days(request: HttpRequest) -> HttpResponse:
         "days": [(day, day.is_over(now)) for day in days],
         "tables": TABLES,
         "today": Day.of(now),
+        "sizes": largest_tables(most=LARGEST),
     }
     return TemplateResponse(request, "admin/days.html", context)
 

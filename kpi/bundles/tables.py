@@ -88,6 +88,8 @@ class Table:
     where: str
     order: str
     models: tuple[type[Model], ...]
+    #: The setting that says for how many days its rows are kept, where they are not for good.
+    kept: str = ""
 
     @property
     def statement(self) -> str:
@@ -120,6 +122,7 @@ def facts(
     name: str = "",
     order: str = "one.id",
     where: str = "",
+    kept: str = "",
 ) -> Table:
     """Return the table of a model whose rows have a moment and never change."""
     table = model._meta.db_table
@@ -131,6 +134,7 @@ def facts(
         f"{of_day(f'one.{moment}')}{where}",
         order,
         (model,),
+        kept,
     )
 
 
@@ -314,6 +318,7 @@ KPIS: Final = Table(
     "true",
     "one.minute",
     (KpiSnapshot,),
+    "KPI_RETENTION_DAYS",
 )
 KPIS_BY_INSTRUMENT: Final = Table(
     "kpis_by_instrument",
@@ -329,6 +334,7 @@ KPIS_BY_INSTRUMENT: Final = Table(
     )""",  # noqa: S608
     "one.slot, instrument.symbol",
     (InstrumentSnapshot, KpiSnapshot),
+    "KPI_RETENTION_DAYS",
 )
 STAFF_LOG: Final = facts(
     LogEntry,
@@ -365,6 +371,7 @@ TABLES: Final = (
         "Every mark price, as market steps set it.",
         "created_at",
         name="ticks",
+        kept="TICK_RETENTION_DAYS",
         extra="symbol text instrument.symbol",
         joined=WITH_INSTRUMENT,
         omit=("instrument_id",),
@@ -407,15 +414,29 @@ TABLES: Final = (
         "Messages that the webhook has received.",
         "delivered_at",
         name="alert_deliveries",
+        kept="DELIVERY_RETENTION_DAYS",
         omit=("next_attempt_at",),
     ),
-    facts(LedgerCheck, "What checks of the ledger found.", "checked_at", name="ledger_checks"),
-    facts(AuditCheck, "What checks of the audit trail found.", "checked_at", name="audit_checks"),
+    facts(
+        LedgerCheck,
+        "What checks of the ledger found.",
+        "checked_at",
+        name="ledger_checks",
+        kept="CHECK_RETENTION_DAYS",
+    ),
+    facts(
+        AuditCheck,
+        "What checks of the audit trail found.",
+        "checked_at",
+        name="audit_checks",
+        kept="CHECK_RETENTION_DAYS",
+    ),
     facts(
         Heartbeat,
         "When the worker lived, by which uptime is told.",
         "beat_at",
         name="heartbeats",
+        kept="HEARTBEAT_RETENTION_DAYS",
         omit=("id",),
         order="one.beat_at",
     ),

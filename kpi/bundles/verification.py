@@ -69,7 +69,7 @@ def _verified(path: Path) -> BundleReport:
         files = files_told(manifest)
         report.day, report.finished = str(manifest.get("day")), manifest.get("finished") is True
         check_names(report, archive, files)
-        checks = Checks(manifest)
+        checks = Checks(manifest, files)
         for told in files:
             check_file(report, archive, told, checks)
         report.files = len(files)
@@ -117,7 +117,7 @@ def check_names(
 class Checks:
     """What is asked of the rows, beyond their number."""
 
-    def __init__(self, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, manifest: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> None:
         try:
             self.chain = ChainCheck(manifest["audit"])
             self.heads = tuple(
@@ -126,7 +126,8 @@ class Checks:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise BundleRefused(f"{MANIFEST} does not tell of the audit trail: {error}.") from error
-        self.books = BooksCheck()
+        pruned = {one["name"].partition(".")[0] for one in files if one.get("whole") is False}
+        self.books = BooksCheck(ticks_are_whole="ticks" not in pruned)
 
     def differences(self) -> Iterator[str]:
         for table, difference in self.books.differences():

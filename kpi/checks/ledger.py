@@ -1,7 +1,6 @@
 """Checks the ledger now and then and keeps what was found; one check runs at a time."""
 
 import time
-from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -13,7 +12,6 @@ from trading.history.ledger_check import ledger_differences
 
 log = structlog.get_logger(__name__)
 
-KEPT_FOR: Final = timedelta(days=30)
 MOST_SHOWN: Final = 20
 
 
@@ -35,7 +33,6 @@ def check_ledger() -> LedgerCheck | None:
         )
     if differences:
         log.error("ledger_differs", differences=len(differences))
-    LedgerCheck.objects.filter(checked_at__lt=check.checked_at - KEPT_FOR).delete()
     return check
 
 

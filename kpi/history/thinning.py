@@ -1,4 +1,4 @@
-"""Keeps the KPI history small: minutes instead of seconds after a day, nothing after a month.
+"""Keeps the KPI history small: minutes instead of seconds after a day, nothing once it is too old.
 
 Merging gives each figure the value that charts show for the minute, so that no event is lost.
 """
@@ -15,7 +15,6 @@ from kpi.history.figures import COLUMNS
 from kpi.models import KpiSnapshot
 
 FINE_FOR: Final = timedelta(hours=24)
-KEPT_FOR: Final = timedelta(days=30)
 COARSE: Final = timedelta(minutes=1)
 #: Most snapshots that one run deletes, and most that it looks at to merge.
 CHUNK: Final = 5_000
@@ -38,10 +37,14 @@ SET_COLUMNS: Final = ", ".join(f"{figure.name} = merged.{figure.name}" for figur
 
 
 @transaction.atomic
-def thin_snapshots() -> int:
-    """Merge and delete a bounded number of old snapshots; return how many there are less."""
+def thin_snapshots(*, older_than: timedelta | None = None) -> int:
+    """Merge a bounded number of old snapshots, delete those that are ``older_than`` an age.
+
+    Returns how many there are less.
+    """
     now = timezone.now()
-    return delete_old(now - KEPT_FOR) + merge_old(now - FINE_FOR)
+    deleted = 0 if older_than is None else delete_old(now - older_than)
+    return deleted + merge_old(now - FINE_FOR)
 
 
 def delete_old(before: datetime) -> int:

@@ -11,7 +11,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from market import services
+from market.candle_models import KeptCandle
+from market.kernel import pruning
 from market.kernel.amounts import LARGEST_INPUT
 from market.kernel.errors import ExchangeError
 from market.models import Instrument, PriceOrigin, PriceTick
@@ -103,11 +104,20 @@ def test_old_ticks_are_pruned(btc: Instrument) -> None:
 def test_many_ticks_are_pruned_chunk_by_chunk(
     btc: Instrument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(services, "PRUNE_CHUNK", 2)
+    monkeypatch.setattr(pruning, "PORTION", 2)
     long_ago = timezone.now() - timedelta(days=40)
     for _ in range(5):
         mark(btc, "100", long_ago)
     assert prune_ticks(older_than=timedelta(days=30)) == 5
+
+
+def test_a_tick_without_its_candle_stays(btc: Instrument) -> None:
+    long_ago = timezone.now() - timedelta(days=40)
+    mark(btc, "100", long_ago)
+    mark(btc, "101", long_ago + timedelta(minutes=1))
+    KeptCandle.objects.filter(seconds=60).earliest("open_time").delete()
+    assert prune_ticks(older_than=timedelta(days=30)) == 1
+    assert PriceTick.objects.get().price == 100
 
 
 def test_the_command_says_how_many_ticks_it_deleted(btc: Instrument) -> None:

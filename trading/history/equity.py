@@ -64,15 +64,23 @@ WHERE account_id = %(account)s
 GROUP BY n, instrument_id
 """
 
+# Where ticks are forgotten, the close of the last candle of a minute that had ended.
 MARKS: Final = """
-SELECT n - 1, instrument_id, (
+SELECT n - 1, instrument_id, coalesce((
     SELECT price
     FROM market_pricetick AS tick
     WHERE tick.instrument_id = traded.instrument_id
         AND tick.created_at < moment.past
     ORDER BY tick.created_at DESC
     LIMIT 1
-)
+), (
+    SELECT close
+    FROM market_keptcandle AS kept
+    WHERE kept.instrument_id = traded.instrument_id AND kept.seconds = 60
+        AND kept.open_time < moment.past - interval '1 minute'
+    ORDER BY kept.open_time DESC
+    LIMIT 1
+))
 FROM unnest(%(ends)s::timestamptz[]) WITH ORDINALITY AS moment (past, n)
 CROSS JOIN unnest(%(instruments)s::bigint[]) AS traded (instrument_id)
 """

@@ -75,5 +75,5 @@ def test_after_a_month_snapshots_go_with_their_instruments(db: None) -> None:
         InstrumentSnapshot.objects.create(
             snapshot=snapshot, instrument=instrument, mark_price=1, **amounts
         )
-    assert thin_snapshots() == 2
+    assert thin_snapshots(older_than=timedelta(days=30)) == 2
     assert not InstrumentSnapshot.objects.exists()

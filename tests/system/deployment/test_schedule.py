@@ -14,7 +14,7 @@ from exchange_poc.schedules import AtOffset
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SLOW = {
-    *("kpi.tasks.check_ledger", "kpi.tasks.check_audit", "kpi.tasks.thin_snapshots"),
+    *("kpi.tasks.check_ledger", "kpi.tasks.check_audit", "kpi.tasks.forget_old"),
     *("kpi.tasks.deliver_alert", "kpi.tasks.deliver_due_alerts", "kpi.tasks.forget_events"),
 }
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.services import withdraw
-from market.models import Instrument
+from market.models import Instrument, KeptCandle
 from risk.statement import account_statement
-from tests.trading.conftest import Marks, Trader, order
+from tests.trading.conftest import Marks, Trader, later, order
 from trading.history.equity import CURVES, STEPS, equity_curve
 
 MINUTE = timedelta(minutes=1)
@@ -64,8 +64,22 @@ def test_an_account_without_money_has_no_curve(trader: Trader) -> None:
     assert equity_curve(account=trader(balance="0").account, curve="all") == []
 
 
+def test_of_forgotten_ticks_the_candles_tell(
+    trader: Trader, market: dict[str, Instrument], marks: Marks
+) -> None:
+    user = trader()
+    order(user, "buy", "1", "ETHUSDT")
+    marks(ETHUSDT="3300")
+    with later(120):
+        before = equity_curve(account=user.account, curve="24h")[-1]
+        market["ETH"].ticks.all().delete()
+        after = equity_curve(account=user.account, curve="24h")[-1]
+    assert before.equity == after.equity == before.balance + 100
+
+
 def test_a_forgotten_price_leaves_a_gap(trader: Trader, market: dict[str, Instrument]) -> None:
     user = trader()
     order(user, "buy", "1", "ETHUSDT")
     market["ETH"].ticks.all().delete()
+    KeptCandle.objects.all().delete()
     assert equity_curve(account=user.account, curve="24h")[-1].equity is None

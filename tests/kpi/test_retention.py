@@ -1,0 +1,72 @@
+"""What grows without end is forgotten by its age, a bounded part at a time; the rest stays."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+from pytest_django import Settings
+
+from kpi import retention
+from kpi.alerts.rules import apply_rule
+from kpi.audit.models import AuditCheck
+from kpi.models import Alert, AlertDelivery, AlertRule, Heartbeat, LedgerCheck
+from kpi.retention import RETENTIONS, forget_old
+from market.models import Instrument, PriceTick
+from market.services import list_instrument
+from tests.console import D
+from tests.market.conftest import mark
+
+
+@pytest.fixture
+def past(db: None, settings: Settings) -> None:
+    """A row of each kind a day too old, and one a day too young; a session that has expired."""
+    settings.ALERT_WEBHOOK_URL = "https://alerts.example.org/hook"
+    now = timezone.now()
+    btc = list_instrument(symbol="BTCUSDT", base_asset="BTC", tick_size=D(1), lot_size=D(1))
+    rules = AlertRule.objects.order_by("id")[:2]
+    for rule, days in zip(rules, (-1, 1), strict=True):
+        then = now - timedelta(days=days)
+        mark(btc, "100", then - timedelta(days=30))
+        Heartbeat.objects.create(beat_at=then - timedelta(days=7))
+        LedgerCheck.objects.create(checked_at=then - timedelta(days=365), seconds=1, differences=0)
+        AuditCheck.objects.create(
+            checked_at=then - timedelta(days=365), seconds=1, records=0, hash="", differences=0
+        )
+        apply_rule(rule_id=rule.pk, value=1e9)
+        AlertDelivery.objects.filter(alert__rule=rule).update(
+            status="delivered", next_attempt_at=then - timedelta(days=90)
+        )
+        Session.objects.create(session_key=str(days), expire_date=then)
+
+
+def test_each_is_forgotten_by_its_age(past: None) -> None:
+    assert forget_old() == {
+        **dict.fromkeys((one.table for one in RETENTIONS), 1),
+        "django_session": 1,
+    }
+    assert PriceTick.objects.get().created_at > timezone.now() - timedelta(days=30)
+    assert Heartbeat.objects.get().beat_at > timezone.now() - timedelta(days=7)
+    assert Session.objects.get().session_key == "-1"
+    assert Alert.objects.count() == 2
+    assert forget_old() == {}
+
+
+def test_no_age_means_for_good(past: None, settings: Settings) -> None:
+    for one in RETENTIONS:
+        setattr(settings, one.setting, 0)
+    assert forget_old() == {"django_session": 1}
+
+
+def test_a_message_that_has_not_arrived_is_kept(past: None) -> None:
+    AlertDelivery.objects.update(status="pending")
+    forget_old()
+    assert AlertDelivery.objects.count() == 2
+
+
+def test_at_the_deadline_the_rest_is_left_for_the_next_run(
+    past: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LONGEST_RUN", 0)
+    assert forget_old() == {}
+    assert Instrument.objects.get().ticks.count() == 2
