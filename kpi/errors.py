@@ -59,6 +59,11 @@ class DayNotBegun(ExchangeError):
     detail = "This day has not begun yet; days are in UTC."
 
 
+class PeriodNotClosed(ExchangeError):
+    code = "period_not_closed"
+    detail = "The last day of this period is not over yet; days are in UTC, and end minutes later."
+
+
 class BundleRefused(ExchangeError):
     """The file is no bundle that could be checked; says why."""
 

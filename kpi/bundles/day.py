@@ -30,6 +30,10 @@ class Day:
     def next(self) -> "Day":
         return Day(self.date + timedelta(days=1))
 
+    @property
+    def before(self) -> "Day":
+        return Day(self.date - timedelta(days=1))
+
     def has_begun(self, now: datetime) -> bool:
         return self.start <= now
 

@@ -1,7 +1,6 @@
 """``export_day``: write everything of one day into one file, to be checked anywhere."""
 
-from argparse import ArgumentParser, ArgumentTypeError
-from datetime import date
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,8 @@ from kpi.bundles.day import Day
 from kpi.bundles.export import Bundle
 from kpi.bundles.files import FORMATS
 from kpi.bundles.writing import file_name, write_day
+from kpi.management.bundle_arguments import day_of
 from market.kernel.errors import ExchangeError
-
-
-def day_of(text: str) -> Day:
-    """Read a date. Raises ArgumentTypeError."""
-    try:
-        return Day(date.fromisoformat(text))
-    except ValueError:
-        raise ArgumentTypeError(f"{text!r} is no day: write 2026-01-31") from None
 
 
 class Command(BaseCommand):

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from kpi.audit.verification import verify_audit
 from kpi.bundles.verification import BundleReport, verify_bundles
 from kpi.errors import BundleRefused
+from kpi.management.bundle_arguments import describe
 
 
 class Command(BaseCommand):
@@ -53,11 +54,4 @@ class Command(BaseCommand):
         for difference in report.differences:
             self.stderr.write(f"{report.name}: {difference}")
         if not report.count:
-            unfinished = "" if report.finished else ", exported before the day was over"
-            self.stdout.write(
-                self.style.SUCCESS(
-                    f"{report.name} is sound: {report.day}{unfinished}, {report.files} files, "
-                    f"{report.rows:,} rows; chain from record {report.before[0]} to "
-                    f"{report.after[0]}\nseal {report.seal}"
-                )
-            )
+            self.stdout.write(self.style.SUCCESS(describe(report)))
