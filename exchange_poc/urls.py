@@ -24,6 +24,7 @@ urlpatterns = [
     path("admin/dashboard/data/", dashboard_data, name="dashboard-data"),
     path("admin/days/", admin.site.admin_view(show_days), name="days"),
     path("admin/days/file/", admin.site.admin_view(day_file), name="day-file"),
+    path("admin/paths/", include("kpi.paths.urls")),
     path("admin/", admin.site.urls),
 ]
 

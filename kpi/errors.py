@@ -8,6 +8,24 @@ class UnknownMeasure(ExchangeError):
     detail = "There is no such measure; choose one of those that are listed."
 
 
+class NotLoggedIn(ExchangeError):
+    status = 403
+    code = "not_logged_in"
+    detail = "Log in to the console again."
+
+
+class UnknownWindow(ExchangeError):
+    """A chart has no such window."""
+
+    code = "unknown_window"
+
+
+class UnknownBars(ExchangeError):
+    """A chart has no such bars."""
+
+    code = "unknown_bars"
+
+
 class AlreadyAcknowledged(ExchangeError):
     code = "already_acknowledged"
     detail = "Somebody has acknowledged this alert already."

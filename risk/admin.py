@@ -173,6 +173,8 @@ class LeverageLimitAdmin(PartOfPolicyAdmin):
 class PositionAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
     """Open positions at present marks, and the closed ones as history."""
 
+    change_form_after_template = "paths/position.html"
+
     list_display = (
         "id",
         "account",

@@ -30,17 +30,7 @@ class StreamEvent(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [
-            models.Index(fields=["xid"], name="stream_event_by_transaction"),
-            models.Index(
-                fields=["account_id", "id"],
-                condition=Q(account_id__isnull=False),
-                name="stream_event_by_account",
-            ),
-            models.Index(
-                fields=["id"], condition=Q(account_id=None), name="stream_event_for_everybody"
-            ),
-        ]
+        indexes = [models.Index(fields=["xid"], name="stream_event_by_transaction")]
 
     def __str__(self) -> str:
         return f"{self.channel} {self.object_id}"

@@ -80,6 +80,7 @@ class InstrumentAdmin(ConfigurationAdmin):
         (None, {"fields": (("symbol", "base_asset"),)}),
         ("Rules", {"fields": (STEPS, FEES, "price_collar")}),
     )
+    change_form_after_template = "paths/instrument.html"
     actions = ("halt_selected", "resume_selected")
     actions_detail = ("halt", "resume", "release")
 

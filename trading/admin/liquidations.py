@@ -39,6 +39,7 @@ class LiquidationAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
     )
     list_select_related = ("account__user",)
     inlines = (TradeInline,)
+    change_form_after_template = "paths/close-out.html"
     resource_classes = (LiquidationResource,)
     actions_list = ("sweep",)
 

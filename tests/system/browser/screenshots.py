@@ -23,6 +23,7 @@ from kpi.services import record_heartbeat
 from risk.models import Position, PositionStatus
 from tests.system.browser.conftest import log_in, serve, set_staff_password
 from tests.system.browser.scenario import play
+from trading.models import Liquidation
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 IMAGES, STUDY = DOCS / "images", DOCS / "studies" / "demo.toml"
@@ -51,6 +52,9 @@ def test_take_screenshots(chromium: Browser, live_server: LiveServer) -> None:
         show_dashboard(page)
         save(page, f"dashboard-{theme}", height=1500)
     account_page(window(chromium, live_server, DESK, "light"))
+    for theme in ("light", "dark"):
+        price_charts(window(chromium, live_server, DESK, theme), theme)
+    price_charts(window(chromium, live_server, PHONE, "light"), "phone")
     page = window(chromium, live_server, PHONE, "light")
     show_dashboard(page)
     save(page, "dashboard-phone", height=1800)
@@ -109,6 +113,24 @@ def account_page(page: Page) -> None:
     page.goto(reverse("admin:accounts_account_change", args=[account]) + "?curve=24h")
     expect(page.locator("#equity-curve canvas")).to_be_visible()
     save(page, "account", height=1400)
+
+
+def price_charts(page: Page, name: str) -> None:
+    """Show how the latest closed-out account came to it, and the candles of its instrument."""
+    log_in(page, "admin")
+    done = Liquidation.objects.latest("id")
+    closed = done.trades.latest("notional")
+    pages = {
+        "path": reverse("admin:trading_liquidation_change", args=[done.pk]),
+        "candles": reverse("admin:market_instrument_change", args=[closed.instrument_id]),
+    }
+    for chart, address in pages.items():
+        page.goto(address)
+        expect(page.locator(".path [data-part=legend]")).to_contain_text("UTC")
+        path = IMAGES / f"{chart}-{name}.png"
+        page.locator(".path").screenshot(path=path)
+        assert path.stat().st_size <= LARGEST, f"{path} is too large"
+    page.context.close()
 
 
 def api_docs(page: Page) -> None:

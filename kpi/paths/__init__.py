@@ -1,0 +1,1 @@
+"""Charts of how things came about: an account's way to its close-out, an instrument's prices."""

@@ -1,0 +1,124 @@
+"""What an account did in each bar: its fills, close-outs and orders, grouped with their counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import connection
+
+from kpi.paths.fills import MOST_TRADES
+from kpi.paths.spans import Span
+from market.kernel.amounts import EXACT, plain, round_half_even
+from market.models import Instrument
+from trading.models import OPEN_STATUSES, OrderStatus, Side
+
+#: Orders that are looked at, the newest ones of the account and the symbol.
+MOST_ORDERS: Final = 10_000
+
+# Bars are numbered from 1 on, as width_bucket does.
+FILLS: Final = """
+SELECT width_bucket(created_at, %(bars)s::timestamptz[]) AS bar, side,
+       liquidation_id IS NOT NULL AS closed_out, count(*), sum(size), sum(notional),
+       max(liquidation_id)
+FROM (
+    SELECT * FROM trading_trade WHERE account_id = %(account)s AND instrument_id = %(instrument)s
+    ORDER BY id DESC LIMIT %(most)s
+) AS newest
+WHERE created_at >= %(since)s AND created_at <= %(until)s
+GROUP BY 1, 2, 3 ORDER BY 1, 3, 2
+"""
+# An order that filled at once is its fills.
+ORDERS: Final = """
+SELECT width_bucket(created_at, %(bars)s::timestamptz[]) AS bar, side,
+       status = '{rejected}' AS refused, count(*), sum(size),
+       CASE count(*) WHEN 1 THEN max(price) END, max(reject_code),
+       count(DISTINCT reject_code)
+FROM (
+    SELECT * FROM trading_order WHERE account_id = %(account)s AND symbol = %(symbol)s
+    ORDER BY id DESC LIMIT %(most)s
+) AS newest
+WHERE created_at >= %(since)s AND created_at <= %(until)s
+    AND (status = '{rejected}' OR accepted_as IN ({resting}))
+GROUP BY 1, 2, 3 ORDER BY 1, 3, 2
+""".format(
+    rejected=OrderStatus.REJECTED.value,
+    resting=", ".join(f"'{status.value}'" for status in OPEN_STATUSES),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened in a bar, ``count`` times; ``text`` says it in words.
+
+    ``liquidation_id`` names the close-out that it belongs to.
+    """
+
+    bar: int
+    kind: str
+    count: int
+    text: str
+    liquidation_id: int | None = None
+
+
+def marks_of(account_id: int, instrument: Instrument, span: Span) -> list[Mark]:
+    """Return what an account did in an instrument, bar by bar."""
+    parameters = {
+        "account": account_id,
+        "instrument": instrument.pk,
+        "symbol": instrument.symbol,
+        "bars": span.bars,
+        "since": span.since,
+        "until": span.until,
+    }
+    fills = rows_of(FILLS, {**parameters, "most": MOST_TRADES})
+    orders = rows_of(ORDERS, {**parameters, "most": MOST_ORDERS})
+    found = [fills_mark(*row) for row in fills] + [orders_mark(*row) for row in orders]
+    return sorted(found, key=lambda mark: mark.bar)
+
+
+def rows_of(statement: str, parameters: dict[str, Any]) -> Sequence[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()
+
+
+def fills_mark(
+    bar: int,
+    side: str,
+    closed_out: bool,
+    count: int,
+    size: Decimal,
+    notional: Decimal,
+    liquidation_id: int | None,
+) -> Mark:
+    """Say what filled: one fill by its price, several by their number and average price."""
+    price = plain(round_half_even(EXACT.divide(notional, size)))
+    done = "Bought" if side == Side.BUY else "Sold"
+    told = f"{done} {plain(size)} at {price}"
+    if count > 1:
+        told = f"{count} fills: {told.lower()} on average"
+    if closed_out:
+        told = f"Closed out: {told[0].lower()}{told[1:]}"
+    return Mark(bar - 1, "close_out" if closed_out else side, count, told, liquidation_id)
+
+
+def orders_mark(
+    bar: int,
+    side: str,
+    refused: bool,
+    count: int,
+    size: Decimal,
+    price: Decimal | None,
+    code: str,
+    codes: int,
+) -> Mark:
+    """Say what was ordered and did not fill at once."""
+    limit = "" if price is None else f" at {plain(price)}"
+    if count == 1:
+        told = f"{'Refused' if refused else 'Placed'}: {side} {plain(size)}{limit}"
+    else:
+        told = f"{count} {side} orders {'refused' if refused else 'placed'}"
+    if refused:
+        told += f", {code}" if codes == 1 else ", for several reasons"
+    return Mark(bar - 1, "refused" if refused else "order", count, told)

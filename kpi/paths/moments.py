@@ -1,0 +1,150 @@
+"""The moments at which an account is valued, and what is on record of each.
+
+They are the opening of each bar of the chart, each close-out just before and just after it, and
+the present where the chart reaches it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from itertools import accumulate
+from typing import Any, Final
+
+from django.db import connection
+
+from kpi.paths.spans import Span
+from market.kernel.amounts import ZERO
+from trading.models import Liquidation
+
+MICROSECOND: Final = timedelta(microseconds=1)
+#: Later than anything that happens.
+NEVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
+#: Close-outs of one chart, the newest ones, and transfers that are looked at of each direction.
+MOST_CLOSE_OUTS: Final = 50
+MOST_TRANSFERS: Final = 100_000
+
+
+class Kind(Enum):
+    """What a moment is, which says whose marks are in force."""
+
+    BAR = "bar"
+    BEFORE = "before"
+    AFTER = "after"
+    NOW = "now"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What happened before ``end`` has happened; ``close_out`` is the one it belongs to."""
+
+    at: datetime
+    end: datetime
+    kind: Kind
+    close_out: Liquidation | None = None
+
+
+def moments_of(span: Span, close_outs: Sequence[Liquidation], *, now: datetime) -> list[Moment]:
+    """Return the moments of a chart in their order."""
+    found = [Moment(bar, bar, Kind.BAR) for bar in span.bars]
+    for one in close_outs:
+        at = one.created_at
+        found.append(Moment(at, at, Kind.BEFORE, one))
+        found.append(Moment(at, at + MICROSECOND, Kind.AFTER, one))
+    if span.until >= now:
+        found.append(Moment(now, NEVER, Kind.NOW))
+    return sorted(found, key=lambda moment: moment.end)
+
+
+def close_outs_in(account_id: int, span: Span) -> list[Liquidation]:
+    """Return the newest close-outs of an account among those of a span."""
+    found = Liquidation.objects.filter(
+        account_id=account_id, created_at__gte=span.since, created_at__lte=span.until
+    )
+    return list(found[:MOST_CLOSE_OUTS])
+
+
+# n is the first moment that the row is in.
+TRANSFERS: Final = """
+SELECT width_bucket(created_at, %(ends)s::timestamptz[]) AS n, sum(amount),
+       count(*) FILTER (WHERE amount > 0), count(*) FILTER (WHERE amount < 0)
+FROM (
+    (SELECT created_at, amount FROM accounts_transfer WHERE credit_account_id = %(account)s
+     ORDER BY id DESC LIMIT %(most)s)
+    UNION ALL
+    (SELECT created_at, -amount FROM accounts_transfer WHERE debit_account_id = %(account)s
+     ORDER BY id DESC LIMIT %(most)s)
+) AS flow
+GROUP BY n ORDER BY n
+"""
+
+
+def balances(
+    account_id: int, moments: Sequence[Moment], *, present: Decimal
+) -> list[Decimal | None]:
+    """Return the balance at each moment: the present one without the transfers since.
+
+    None where there were more than are looked at.
+    """
+    parameters: dict[str, Any] = {
+        "account": account_id,
+        "ends": [moment.end for moment in moments],
+        "most": MOST_TRANSFERS,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(TRANSFERS, parameters)
+        rows = cursor.fetchall()
+    moved = {n: amount for n, amount, *_ in rows}
+    since = max(known_since([(row[0], row[way]) for row in rows]) for way in (2, 3))
+    later = [moved.get(n, ZERO) for n in range(len(moments), 0, -1)]
+    known = [present - gone for gone in accumulate(later)][::-1]
+    return [balance if n >= since else None for n, balance in enumerate(known)]
+
+
+def known_since(counts: Sequence[tuple[int, int]]) -> int:
+    """Return the first moment from which on all transfers of a direction were looked at."""
+    if sum(count for _, count in counts) < MOST_TRANSFERS:
+        return 0
+    return next(n for n, count in counts if count)
+
+
+# A mark of a bar's opening is the last close before it; one of a close-out needs its own tick,
+# which may be forgotten by then.
+MARKS: Final = """
+SELECT n, asked.instrument_id, CASE WHEN is_bar THEN (
+    SELECT close FROM market_keptcandle AS candle
+    WHERE candle.instrument_id = asked.instrument_id AND seconds = 60 AND open_time < at
+    ORDER BY open_time DESC LIMIT 1
+) ELSE (
+    SELECT price FROM market_pricetick AS tick
+    WHERE tick.instrument_id = asked.instrument_id AND tick.created_at <= at
+    ORDER BY tick.created_at DESC LIMIT 1
+) END
+FROM unnest(%(ns)s::int[], %(ids)s::bigint[], %(ats)s::timestamptz[], %(bars)s::boolean[])
+    AS asked (n, instrument_id, at, is_bar)
+"""
+
+
+def marks(
+    moments: Sequence[Moment], held: Sequence[Mapping[int, Any] | None], present: Mapping[int, Any]
+) -> list[dict[int, Decimal]]:
+    """Return the marks of what was held at each moment, as far as they are on record."""
+    found: list[dict[int, Decimal]] = [{} for _ in moments]
+    asked = [
+        (n, instrument, moment.at, moment.kind is Kind.BAR)
+        for n, (moment, holdings) in enumerate(zip(moments, held, strict=True))
+        if moment.kind is not Kind.NOW
+        for instrument in holdings or ()
+    ]
+    if asked:
+        columns = [list(column) for column in zip(*asked, strict=True)]
+        parameters = dict(zip(("ns", "ids", "ats", "bars"), columns, strict=True))
+        with connection.cursor() as cursor:
+            cursor.execute(MARKS, parameters)
+            for n, instrument, mark in cursor.fetchall():
+                if mark is not None:
+                    found[n][instrument] = mark
+    if moments and moments[-1].kind is Kind.NOW:
+        found[-1] = {key: one for key, one in present.items() if one is not None}
+    return found

@@ -1,0 +1,162 @@
+"""The way to a close-out, recomputed from history, is what the statements said at the time."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+import time_machine
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from accounts.models import User
+from accounts.services import withdraw
+from kpi.paths.course import Point, course_of
+from kpi.paths.moments import Kind
+from kpi.paths.spans import WINDOWS, span_of
+from market.candles import opens
+from market.models import Instrument, KeptCandle, PriceTick
+from risk.models import RiskPolicy
+from risk.services import change_policy
+from risk.statement import account_statement
+from tests.trading.conftest import Marks, Trader, order
+from tests.trading.conftest import market as market
+from tests.trading.conftest import marks as marks
+from tests.trading.conftest import trader as trader
+from trading.models import Liquidation
+
+MINUTE = timedelta(minutes=1)
+MOVES = st.lists(
+    st.tuples(
+        st.sampled_from(["BTCUSDT", "ETHUSDT"]),
+        st.booleans(),
+        st.decimals("0.01", "0.2", places=2),
+        st.integers(1, 10),
+        st.decimals("2500", "4000", places=2),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+def course(user: User, window: str = "1h") -> list[Point]:
+    now = timezone.now()
+    span = span_of(window, until=now, earliest=user.account.created_at)
+    return course_of(user.account, span, now=now)
+
+
+def minute() -> datetime:
+    return opens(timezone.now(), MINUTE)
+
+
+@given(moves=MOVES)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+def test_each_point_is_what_the_statement_said(
+    trader: Trader, marks: Marks, moves: list[tuple[str, bool, Decimal, int, Decimal]]
+) -> None:
+    start, said = minute() + MINUTE, {}
+    with time_machine.travel(start, tick=False):
+        user = trader(balance="20000")
+    for number, (symbol, is_buy, size, leverage, price) in enumerate(moves):
+        with time_machine.travel(start + number * MINUTE + MINUTE / 2, tick=False):
+            order(user, "buy" if is_buy else "sell", str(size), symbol, leverage=leverage)
+            marks(ETHUSDT=str(price))
+            said[start + (number + 1) * MINUTE] = account_statement(user_id=user.pk)
+    with time_machine.travel(start + len(moves) * MINUTE, tick=False):
+        drawn = {one.at: one for one in course(user)}
+    for moment, statement in said.items():
+        state = drawn[moment].state
+        assert state is not None
+        assert (state.balance, state.equity) == (statement.balance, statement.equity)
+        assert drawn[moment].ratio == statement.margin_ratio
+        for line in statement.positions:
+            if line.status == "OPEN":
+                key = Instrument.objects.get(symbol=line.symbol).pk
+                assert drawn[moment].entry(key) == line.entry_price
+                assert drawn[moment].liquidation_price(key) == line.liquidation_price
+
+
+def test_the_ratio_crosses_the_threshold_at_the_step_of_the_close_out(
+    trader: Trader, marks: Marks
+) -> None:
+    user = trader()
+    order(user, "buy", "1", leverage=10)
+    marks(BTCUSDT="60000")
+    marks(BTCUSDT="58249")  # the step that closes the account out
+    done = Liquidation.objects.get()
+    around = [one for one in course(user) if one.kind in (Kind.BEFORE, Kind.AFTER)]
+    before, after = around
+    assert before.ratio == done.margin_ratio_before == Decimal("0.49984615")
+    assert before.ratio < before.threshold == done.threshold
+    assert (after.ratio, after.state and after.state.balance) == (None, Decimal(3249))
+    assert not before.recorded
+    PriceTick.objects.all().delete()
+    before, _ = [one for one in course(user) if one.kind in (Kind.BEFORE, Kind.AFTER)]
+    assert (before.recorded, before.state, before.ratio) == (True, None, done.margin_ratio_before)
+
+
+def test_before_the_step_of_a_close_out_the_ratio_was_not_below_the_threshold(
+    trader: Trader, marks: Marks
+) -> None:
+    start = minute() + MINUTE
+    with time_machine.travel(start, tick=False):
+        user = trader()
+        order(user, "buy", "1", leverage=10)
+        marks(BTCUSDT="60000")
+    with time_machine.travel(start + 3 * MINUTE, tick=False):
+        marks(BTCUSDT="58249")
+        drawn = course(user)
+    ratios = [(one.kind, one.ratio) for one in drawn if one.at > start]
+    assert ratios[:2] == [(Kind.BAR, Decimal("0.76923077"))] * 2
+    assert ratios[2] == (Kind.BEFORE, Decimal("0.49984615"))
+
+
+def test_the_threshold_is_the_one_of_each_moment(trader: Trader, marks: Marks) -> None:
+    start = minute() + MINUTE
+    with time_machine.travel(start, tick=False):
+        user = trader()
+    for number, threshold in enumerate(("0.5", "0.4"), start=1):
+        with time_machine.travel(start + number * MINUTE - MINUTE / 2, tick=False):
+            change_policy(changes={"liquidation_threshold": Decimal(threshold)})
+    with time_machine.travel(start + 3 * MINUTE, tick=False):
+        thresholds = [one.threshold for one in course(user)]
+    assert thresholds == [Decimal(text) for text in ("0.5", "0.5", "0.4", "0.4")]
+    assert RiskPolicy.objects.get().liquidation_threshold == Decimal("0.4")
+
+
+def test_a_forgotten_mark_leaves_a_gap(
+    trader: Trader, market: dict[str, Instrument], django_assert_max_num_queries: Any
+) -> None:
+    start = minute() + MINUTE
+    with time_machine.travel(start, tick=False):
+        user = trader()
+        order(user, "buy", "0.1")
+    with time_machine.travel(start + 3 * MINUTE, tick=False):
+        withdraw(account=user.account, amount=Decimal(400), reason="Rent")
+        with django_assert_max_num_queries(12):
+            drawn = course(user)
+        assert all(one.ratio for one in drawn[1:])
+        assert drawn[-1].ratio == account_statement(user_id=user.pk).margin_ratio
+        KeptCandle.objects.all().delete()
+        drawn = course(user)
+    assert [one.state for one in drawn if one.kind is Kind.BAR][1:] == [None] * 2
+    assert drawn[-1].ratio == account_statement(user_id=user.pk).margin_ratio
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_chart_has_a_bounded_number_of_bars(window: str) -> None:
+    now = timezone.now()
+    for age in (1, 3_600, 86_400, 40 * 86_400, 3_000 * 86_400):
+        span = span_of(window, until=now, earliest=now - timedelta(seconds=age))
+        assert 1 <= len(span.bars) <= 401
+        assert span.since <= now - min(timedelta(seconds=age), WINDOWS[window])
+
+
+def test_an_account_in_its_own_words(client: Client, trader: Trader, marks: Marks) -> None:
+    user = trader()
+    client.force_login(User.objects.create_superuser("head", password=None))
+    address = reverse("account-path", args=[user.account.pk])
+    assert "placed no order yet" in client.get(address).json()["empty"]
