@@ -9,16 +9,23 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import parse_qs
 
 from django.http import HttpResponse
+from rest_framework_simplejwt.exceptions import InvalidToken
 
+from accounts.authentication import verified
+from accounts.metrics import auth_failures_total
 from exchange_poc.stream.audience import Entrance
 from exchange_poc.stream.hub import Hub
 from exchange_poc.web.gateway import Gateway, Headers, refuse
+from kpi.errors import InvalidTicket, StreamsFull
 from kpi.stream.api import STREAMS, Opening
+from kpi.stream.tickets import read_ticket
 
 if TYPE_CHECKING:
     from granian._granian import RSGIHTTPProtocol as HTTPProtocol
@@ -28,6 +35,11 @@ PATH: Final = "/stream"
 #: Threads in which Django grants streams.
 THREADS: Final = 4
 LONGEST_BODY: Final = 0
+#: Requests that the application has at once, and those among them that bear no signature of ours:
+#: to refuse each of a flood of them takes the interpreter's time, in which streams stand still.
+MOST_ASKING: Final = 256
+MOST_STRANGERS: Final = 1
+UNKNOWN: Final = "not_authenticated"
 #: Where the application's answer leaves a stream that it grants.
 GRANTED: Final = "exchange_poc.stream.granted"
 
@@ -40,6 +52,7 @@ class Door(Gateway):
             application, threads=THREADS, longest_body=LONGEST_BODY, close=lambda: None
         )
         self.hub = Hub()
+        self.asking = self.strangers = 0
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__rsgi_init__(loop)
@@ -63,15 +76,30 @@ class Door(Gateway):
 
     async def run(self, environ: dict[str, Any], body: bytes, protocol: HTTPProtocol) -> None:
         """Ask the application, and serve the stream that it grants."""
-        entrance = Entrance(self.hub.places)
-        environ |= {"wsgi.input": BytesIO(body), STREAMS: entrance}
+        stranger = not is_signed(environ)
+        if stranger and self.strangers >= MOST_STRANGERS:
+            auth_failures_total.labels(code=UNKNOWN).inc()
+            refuse(protocol, 401, UNKNOWN, "Send the token of an API key, or a ticket.")
+        elif self.asking >= MOST_ASKING:
+            refuse(protocol, StreamsFull.status, StreamsFull.code, StreamsFull.detail)
+        else:
+            entrance = Entrance(self.hub.places)
+            environ |= {"wsgi.input": BytesIO(body), STREAMS: entrance}
+            try:
+                await self.ask(environ, protocol, stranger=stranger)
+                if GRANTED in environ:
+                    subscription, headers = environ[GRANTED]
+                    await self.hub.serve(subscription, headers, protocol)
+            finally:
+                entrance.leave()
+
+    async def ask(self, environ: dict[str, Any], protocol: HTTPProtocol, *, stranger: bool) -> None:
+        """Have the application answer, and count who asks it meanwhile."""
+        self.asking, self.strangers = self.asking + 1, self.strangers + stranger
         try:
             await self.loop.run_in_executor(self.pool, self.answer, environ, protocol)
-            if GRANTED in environ:
-                subscription, headers = environ[GRANTED]
-                await self.hub.serve(subscription, headers, protocol)
         finally:
-            entrance.leave()
+            self.asking, self.strangers = self.asking - 1, self.strangers - stranger
 
     def respond(self, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
         """Send an answer that is none of a stream; a stream is left to the loop."""
@@ -87,3 +115,18 @@ class Door(Gateway):
             environ[GRANTED] = response.subscription, headers
         else:
             protocol.response_bytes(status, headers, response.content)
+
+
+def is_signed(environ: dict[str, Any]) -> bool:
+    """Tell whether a request bears a token or a ticket that was signed here and has not expired.
+
+    Whether it still opens anything is for the application to say.
+    """
+    try:
+        tickets = parse_qs(environ["QUERY_STRING"]).get("ticket")
+        if tickets:
+            return bool(read_ticket(tickets[-1]))
+        token = environ.get("HTTP_AUTHORIZATION", "").encode("latin-1").partition(b" ")[2]
+        return bool(token) and verified(token.strip())["exp"] > time.time()
+    except (InvalidTicket, InvalidToken, ValueError):
+        return False
