@@ -18,7 +18,7 @@ from accounts.models import User
 from kpi.errors import InvalidLastEventId, InvalidTicket, StreamsFull, TooManyStreams
 from kpi.stream.cursors import Cursor
 from kpi.stream.frames import CHANNELS
-from kpi.stream.holders import Holder
+from kpi.stream.holders import Holder, person_of
 from kpi.stream.journal import check_cursor
 from kpi.stream.subscriptions import STREAM_QUERY, Subscription, cursor_asked, scope_for
 from kpi.stream.tickets import Ticket, read_ticket, signed
@@ -74,6 +74,8 @@ def user_of(ticket: Ticket) -> User:
         user = user_of_live_key(key_id=ticket.key_id)
     else:
         user = User.objects.filter(pk=ticket.user_id, is_active=True, is_staff=True).first()
+        if user is not None and person_of(user) != ticket.person:
+            raise InvalidTicket
     if user is None or user.pk != ticket.user_id:
         raise InvalidTicket
     return user
@@ -116,7 +118,8 @@ class StreamView(Call):
         if cursor is not None:
             check_cursor(cursor)
         key_id = ticket.key_id if ticket else auth[KEY_CLAIM]
-        holder = Holder(key_id=key_id, user_id=user.pk, is_staff=user.is_staff)
+        person = ticket.person if ticket else ""
+        holder = Holder(key_id, user.pk, user.is_staff, person)
         subscription = Subscription(holder, scope, expires_at=auth["exp"], cursor=cursor)
         cast("Streams", request.META[STREAMS]).admit(subscription)
         return Opening(subscription, origin=origin_allowed(http_request, ticket))
@@ -133,6 +136,7 @@ def ticket_for(
     channels, whose = wishes(query)
     return Ticket(
         key_id=key_id,
+        person="" if key_id else person_of(user),
         user_id=user.pk,
         channels=channels,
         whose=whose,

@@ -7,7 +7,7 @@ numbers is merely in a later pass. One that runs for long holds nothing up.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +22,9 @@ PAGE: Final = 500
 #: By how much a cursor may be ahead of a database that crashed since and lost what nobody wrote.
 LOST_BY_A_CRASH: Final = 1_000_000
 
+#: Channels with events that are no account's.
+FOR_EVERYBODY: Final = {"marks", "halts"}
+
 #: Events that one statement forgets, and statements of one run, which comes again soon.
 PORTION: Final = 5_000
 MOST_PORTIONS: Final = 40
@@ -29,6 +32,7 @@ MOST_PORTIONS: Final = 40
 # Numbers behind the last one seen are all new, and a range of the primary key. Those before it are
 # few, of transactions that had not ended, and found by those; as the materialized part PostgreSQL
 # looks for them there, in place of walking all numbers in hope of enough.
+# What one account sees is its own and what is for everybody, each found by an index of its own.
 # Literals are planned with each time: of a parameter PostgreSQL might think that a third of all
 # rows are newer.
 COLUMNS: Final = """
@@ -39,19 +43,19 @@ LATE: Final = (
     COLUMNS
     + """
     WHERE (xid >= '{next}'::xid8 OR xid = ANY('{{{running}}}'::xid8[]))
-      AND id > {after} AND id <= {last_id} AND pg_visible_in_snapshot(xid, {until}) {scope}
+      AND id > {after} AND id <= {last_id} AND pg_visible_in_snapshot(xid, {until}) AND ({scope})
 """
 )
 NEWER: Final = (
     COLUMNS
     + """
-    WHERE id > greatest({after}, {last_id}) AND pg_visible_in_snapshot(xid, {until}) {scope}
+    WHERE id > greatest({after}, {last_id}) AND pg_visible_in_snapshot(xid, {until}) AND {part}
     ORDER BY id LIMIT {page}
 """
 )
 EVENTS: Final = (
-    f"WITH late AS MATERIALIZED ({LATE}), newer AS ({NEWER})"  # noqa: S608
-    + """
+    f"WITH late AS MATERIALIZED ({LATE}), newer AS ({{newer}})"  # noqa: S608
+    """
 SELECT (SELECT oid FROM pg_database WHERE datname = current_database())::text,
        (SELECT xid FROM kpi_streamhorizon WHERE id = 1)::text,
        pg_current_snapshot()::text, event.*
@@ -92,6 +96,10 @@ class Event(NamedTuple):
     created_at: float
 
 
+def among(channels: Collection[str]) -> str:
+    return "channel IN ({})".format(", ".join(f"'{name}'" for name in sorted(channels)))
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Which events a reader may see: of channels, of one account or (``everybody``) of all."""
@@ -101,13 +109,16 @@ class Scope:
     everybody: bool = False
 
     @property
-    def condition(self) -> str:
-        """This in SQL; channels come from a fixed list and the account is a number."""
-        names = ", ".join(f"'{name}'" for name in sorted(self.channels))
-        theirs = "account_id IS NULL"
+    def parts(self) -> Sequence[str]:
+        """This in SQL, any of these; channels come from a fixed list, the account is a number."""
+        if self.everybody:
+            return [among(self.channels)]
+        parts = []
+        if shared := FOR_EVERYBODY.intersection(self.channels):
+            parts.append(f"account_id IS NULL AND {among(shared)}")
         if self.account_id is not None:
-            theirs += f" OR account_id = {int(self.account_id)}"
-        return f"AND channel IN ({names})" + ("" if self.everybody else f" AND ({theirs})")
+            parts.append(f"account_id = {int(self.account_id)} AND {among(self.channels)}")
+        return parts or ["false"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,17 +150,8 @@ def read_page(
     Of a pass in several pages each gives the cursor that the next is read ``until``, and its last
     number, ``after`` which that begins.
     """
-    statement = EVENTS.format(
-        next=since.next,
-        running=",".join(map(str, since.running)),
-        last_id=since.last_id,
-        until=f"'{until.snapshot}'::pg_snapshot" if until else "pg_current_snapshot()",
-        after=after,
-        scope=scope.condition if scope else "",
-        page=PAGE,
-    )
     with connection.cursor() as cursor:
-        cursor.execute(statement)
+        cursor.execute(statement_for(since, until, after, scope))
         rows = cursor.fetchall()
     database, horizon, snapshot = rows[0][:3]
     events = [event_of(row[3:]) for row in rows if row[3] is not None]
@@ -161,6 +163,24 @@ def read_page(
         is_last=len(events) < PAGE,
         is_forgotten=now.database != since.database or is_past(since, int(horizon), now),
         events=events,
+    )
+
+
+def statement_for(since: Cursor, until: Cursor | None, after: int, scope: Scope | None) -> str:
+    """Return what reads a page."""
+    parts = scope.parts if scope else ["true"]
+    facts: dict[str, Any] = {
+        "last_id": since.last_id,
+        "until": f"'{until.snapshot}'::pg_snapshot" if until else "pg_current_snapshot()",
+        "after": after,
+        "page": PAGE,
+    }
+    return EVENTS.format(
+        next=since.next,
+        running=",".join(map(str, since.running)),
+        scope=" OR ".join(f"({part})" for part in parts),
+        newer=" UNION ALL ".join(f"({NEWER.format(part=part, **facts)})" for part in parts),
+        **facts,
     )
 
 

@@ -30,7 +30,17 @@ class StreamEvent(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["xid"], name="stream_event_by_transaction")]
+        indexes = [
+            models.Index(fields=["xid"], name="stream_event_by_transaction"),
+            models.Index(
+                fields=["account_id", "id"],
+                condition=Q(account_id__isnull=False),
+                name="stream_event_by_account",
+            ),
+            models.Index(
+                fields=["id"], condition=Q(account_id=None), name="stream_event_for_everybody"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.channel} {self.object_id}"

@@ -21,7 +21,8 @@ SALT: Final = "kpi.stream.tickets"
 class Ticket:
     """Who may open which stream: of a key, or (``key_id`` None) of a person in the console.
 
-    ``expires_at`` is when the token that asked expires, ``origin`` whose pages may read the stream.
+    ``expires_at`` is when the token that asked expires, ``origin`` whose pages may read the stream,
+    ``person`` who that person is, whatever their number.
     """
 
     key_id: int | None
@@ -30,6 +31,7 @@ class Ticket:
     whose: str
     expires_at: float
     origin: str
+    person: str = ""
 
 
 def signed(ticket: Ticket) -> str:

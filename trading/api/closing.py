@@ -8,9 +8,12 @@ from rest_framework.response import Response
 from accounts.access import caller, must_be_owner
 from accounts.schema import ORDER_LIMIT_HEADERS
 from accounts.throttling import limit_orders
+from market.errors import UnknownSymbol
 from market.kernel.api.asked import BodySerializer, OwnerQuery
 from market.kernel.api.calls import Call
+from market.kernel.api.schema import errors
 from market.kernel.errors import InvalidRequest
+from market.selectors import get_instrument
 from trading.api.examples import CLOSING_EXAMPLE, NOTHING_TO_SAY
 from trading.api.serializers import ORDER_REQUEST, PlacementSerializer
 from trading.api.views import PLACEMENT_ERRORS, answer_to
@@ -43,12 +46,17 @@ class CloseView(Call):
         description="Places a reduce-only market order of the whole position. How large that is, "
         "and which side closes it, is decided with the order, so that it never opens the other "
         "way; smaller than `min_notional` is closed too. Answers as `POST /orders` does. With "
-        "nothing to close the order is stored as refused, `reduce_only_rejected`.",
+        "nothing to close the order is stored as refused, `reduce_only_rejected`; an unlisted "
+        "symbol is no order, but 404.",
         parameters=[
             OpenApiParameter("symbol", str, OpenApiParameter.PATH, description="In any case."),
             *ORDER_LIMIT_HEADERS,
         ],
-        responses={200: PlacementSerializer, **PLACEMENT_ERRORS},
+        responses={
+            200: PlacementSerializer,
+            **PLACEMENT_ERRORS,
+            **errors(404, unknown_symbol=UnknownSymbol.detail),
+        },
         examples=[
             NOTHING_TO_SAY,
             OpenApiExample("named", value={"client_order_id": "my-close-1"}, request_only=True),
@@ -62,7 +70,7 @@ class CloseView(Call):
         must_be_owner(request, asked.get("user_id"))
         outcome = close_position(
             user_id=caller(request).pk,
-            symbol=symbol_in(symbol),
+            symbol=get_instrument(symbol=symbol_in(symbol)).symbol,
             client_order_id=asked.get("client_order_id"),
         )
         return answer_to(outcome)

@@ -6,6 +6,9 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
+from kpi.errors import InvalidTicket
+from kpi.stream.api import user_of
+from kpi.stream.holders import Holder, still_welcome
 from kpi.stream.tickets import Ticket, read_ticket
 from tests.conftest import ApiClient, ClientOf
 
@@ -56,6 +59,21 @@ def test_the_console_leads_there_too(user: User, client: Client) -> None:
     ticket: Ticket = read_ticket(query_of(answer["Location"])["ticket"])
     assert (ticket.key_id, ticket.user_id, ticket.whose) == (None, clerk.pk, "all")
     assert client.get("/admin/stream/?channels=x").status_code == 400
+
+
+def test_a_person_of_the_same_number_is_another_one(client: Client) -> None:
+    clerk = User.objects.create_user("clerk", password="before", is_staff=True)
+    client.force_login(clerk)
+    location = client.get("/admin/stream/?channels=marks")["Location"]
+    ticket = read_ticket(query_of(location)["ticket"])
+    assert user_of(ticket) == clerk
+    holder = Holder(None, clerk.pk, is_staff=True, person=ticket.person)
+    assert still_welcome([holder]) == {holder}
+    clerk.set_password("after")  # as whoever has the number after a restore has another one
+    clerk.save()
+    with pytest.raises(InvalidTicket):
+        user_of(ticket)
+    assert still_welcome([holder]) == set()
 
 
 def test_regulators_watch_everybody(client_of: ClientOf) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,11 +17,17 @@ from kpi.stream.journal import (
     forget_old_events,
     head,
     read_page,
+    statement_for,
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NOTE = "INSERT INTO kpi_streamevent (channel, account_id, object_id) VALUES (%s, %s, %s)"
+
+MANY = """
+INSERT INTO kpi_streamevent (channel, account_id, object_id)
+SELECT 'orders', 2 + n %% 500, n FROM generate_series(1, %s) AS n
+"""
 
 
 @contextmanager
@@ -101,17 +108,42 @@ def test_an_event_that_was_undone_is_never_told() -> None:
 def test_a_reader_gets_its_own_and_what_is_for_everybody() -> None:
     start = head()
     with session() as one:
-        for number, account in enumerate([1, 2, None]):
-            one.execute(NOTE, ["orders", account, number])
+        for number, account in enumerate([1, 2]):
+            note(one, number, account)
+        one.execute(NOTE, ["halts", None, 2])
         one.execute(NOTE, ["trades", 1, 9])
         one.commit()
     scopes = [
-        (Scope(["orders"], account_id=1), [0, 2]),
-        (Scope(["orders"]), [2]),
-        (Scope(["orders", "trades"], everybody=True), [0, 1, 2, 9]),
+        (Scope(["orders", "halts"], account_id=1), [0, 2]),
+        (Scope(["orders", "halts"]), [2]),
+        (Scope(["kpi"]), []),
+        (Scope(["orders", "halts", "trades"], everybody=True), [0, 1, 2, 9]),
     ]
     for scope, seen in scopes:
         assert numbers(read_page(start, head(), 0, scope).events) == seen
+
+
+def test_a_page_of_one_account_looks_at_no_events_of_others() -> None:
+    start = head()
+    with session() as one:
+        one.execute(MANY, [20_000])
+        note(one, 7)
+        one.execute(NOTE, ["halts", None, 8])
+        one.commit()
+        one.execute("ANALYZE kpi_streamevent")
+    scope = Scope(["orders", "halts"], account_id=1)
+    assert numbers(read_page(start, head(), 0, scope).events) == [7, 8]
+    with connection.cursor() as cursor:
+        statement = statement_for(start, head(), 0, scope)
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}")
+        [plan] = cursor.fetchone()
+    assert looked_at(plan[0]["Plan"]) < 100
+
+
+def looked_at(plan: dict[str, Any]) -> int:
+    """Return how many rows the scans of a plan came across."""
+    own = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    return int(own) + sum(looked_at(part) for part in plan.get("Plans", []))
 
 
 def test_what_is_forgotten_is_told_to_be() -> None:

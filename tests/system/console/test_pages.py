@@ -1,5 +1,6 @@
 """Every page opens, records stay as they are, and lists cost the same however long they are."""
 
+import html
 import re
 from typing import Any
 
@@ -172,6 +173,12 @@ def test_an_account_shows_what_it_is_worth(staff: Client, trader: User) -> None:
     page = staff.get(f"/admin/accounts/account/{trader.account.pk}/change/").content.decode()
     for text in ("Available margin", "10,000.00", "ETHUSDT", "64.00", "Opening balance"):
         assert text in page
+    [refused] = re.findall(r'href="([^"]*)">Refused<', page)
+    listed = staff.get(html.unescape(refused)).context["cl"].result_list
+    assert {row.pk for row in listed} == set(
+        Order.objects.filter(account=trader.account, status="REJECTED").values_list("pk", flat=True)
+    )
+    assert listed
     fund = Account.objects.get(kind="insurance")
     assert "100,000.00" in staff.get(f"/admin/accounts/account/{fund.pk}/change/").content.decode()
 
