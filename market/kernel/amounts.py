@@ -33,7 +33,7 @@ LARGEST_INPUT: Final = Decimal("1000000000")
 
 def round_half_even(value: Decimal) -> Decimal:
     """Return ``value`` with eight places, ties to the even digit."""
-    return value.quantize(UNIT, rounding=ROUND_HALF_EVEN, context=EXACT)
+    return EXACT.quantize(value, UNIT)
 
 
 def round_up(value: Decimal) -> Decimal:
