@@ -5,8 +5,10 @@ to the next step, and keeps no other order waiting.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from django.db import transaction
@@ -35,6 +37,41 @@ class Fills:
 
     ended: Sequence[Order]
     unfinished: set[int]
+
+
+#: In SQL, whether a mark has come to the limit of the order ``resting``.
+IS_REACHED: Final = """(
+    resting.side = 'buy' AND resting.price >= {mark}
+    OR resting.side = 'sell' AND resting.price <= {mark}
+)"""
+# Those at the marks that are asked about, and those that were reached before; of their columns what
+# filling them looks at.
+REACHED_AT: Final = """
+SELECT id, account_id, instrument_id, symbol, side, size, price, leverage, reduce_only, liquidation,
+       status, filled_size, average_price, reserved_margin, reserved_notional
+FROM trading_order WHERE id = ANY(ARRAY(
+    SELECT resting.id
+    FROM unnest(%(instruments)s::bigint[], %(marks)s::numeric[]) AS at (instrument_id, mark)
+    JOIN market_instrument AS instrument ON instrument.id = at.instrument_id
+    JOIN trading_order AS resting ON resting.instrument_id = instrument.id
+    WHERE NOT instrument.halted AND resting.status IN ('NEW', 'PARTIALLY_FILLED')
+        AND resting.venue = 'simulated' AND {is_reached}
+    UNION
+    SELECT id FROM trading_order
+    WHERE status IN ('NEW', 'PARTIALLY_FILLED') AND triggered_at IS NOT NULL
+    LIMIT %(most)s
+))
+ORDER BY account_id, id
+""".replace("{is_reached}", IS_REACHED.format(mark="at.mark"))
+
+
+def orders_reached_at(marks: Mapping[int, Decimal], *, most: int) -> list[Order]:
+    """Return the orders, ``most`` at most, that a step to marks by instrument id would fill.
+
+    By account, and as they were accepted.
+    """
+    asked = {"instruments": list(marks), "marks": list(marks.values()), "most": most}
+    return list(Order.objects.raw(REACHED_AT, asked))
 
 
 def reached_orders() -> QuerySet[Order]:
@@ -82,12 +119,18 @@ def fill_orders_of(*, user_id: int, order_ids: Collection[int], patience: float)
     if not orders:
         return []
     snapshot = read_risk_state(account_id=account_id, symbols={order.symbol for order in orders})
-    changes = AccountChanges(snapshot.account, timezone.now())
+    changes = changes_of(orders, snapshot, now=timezone.now())
+    write(changes)
+    return [order for order in orders if order.status not in OPEN_STATUSES]
+
+
+def changes_of(orders: Iterable[Order], snapshot: RiskSnapshot, *, now: datetime) -> AccountChanges:
+    """Return what filling reached orders of one account changes of it; nothing is stored."""
+    changes = AccountChanges(snapshot.account, now)
     for order in orders:
         changes.change_order(order)
         fill_or_end(changes, order, snapshot)
-    write(changes)
-    return [order for order in orders if order.status not in OPEN_STATUSES]
+    return changes
 
 
 def fill_or_end(changes: AccountChanges, order: Order, snapshot: RiskSnapshot) -> None:

@@ -28,7 +28,7 @@ from trading.booking.isolation import PATIENCE, Isolation
 from trading.liquidation.sweep import sweep_liquidations
 from trading.metrics import market_step_seconds, market_steps_total
 from trading.models import Liquidation, Order
-from trading.orders.resting import fill_reached_orders
+from trading.orders.resting import IS_REACHED, fill_reached_orders
 from trading.steps.collar import Leap, Sifted, joined, note_acts, sift
 
 log = structlog.get_logger(__name__)
@@ -193,11 +193,10 @@ WHERE id = ANY(ARRAY(
         AND resting.status IN ('NEW', 'PARTIALLY_FILLED')
         AND resting.venue = 'simulated'
         AND resting.triggered_at IS NULL
-        AND (resting.side = 'buy' AND resting.price >= instrument.mark_price
-             OR resting.side = 'sell' AND resting.price <= instrument.mark_price)
+        AND {is_reached}
     FOR NO KEY UPDATE OF resting SKIP LOCKED
 ))
-"""
+""".replace("{is_reached}", IS_REACHED.format(mark="instrument.mark_price"))
 
 
 def trigger_reached_orders(*, instrument_ids: Sequence[int], now: datetime) -> None:
