@@ -10,7 +10,7 @@ SAMPLE: Final = 150
 ARITHMETIC: Final = (
     *("tests/risk/test_engine.py", "tests/risk/test_state.py", "tests/risk/test_exposure.py"),
     *("tests/risk/test_execution.py", "tests/risk/test_collar.py", "tests/risk/test_margin.py"),
-    *("tests/risk/test_fills.py", "tests/risk/test_closing.py"),
+    *("tests/risk/test_fills.py", "tests/risk/test_closing.py", "tests/risk/test_what_if.py"),
 )
 #: Those of the same rules over many accounts.
 ARRAYS: Final = "tests/risk/arrays"
@@ -43,7 +43,7 @@ PURE: Final = (
         Target(f"risk/{name}.py", ARITHMETIC, pure=True)
         for name in (
             *("margin", "collar", "fills", "leverage", "exposure", "state", "execution", "engine"),
-            "closing",
+            *("closing", "what_if"),
         )
     ),
     *(
