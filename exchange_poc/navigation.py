@@ -86,6 +86,7 @@ UNFOLD: dict[str, Any] = {
                 "Risk",
                 link("Risk policy", "policy", "risk_riskpolicy"),
                 link("Leverage limits", "speed", "risk_leveragelimit"),
+                page("Leverage", "balance", "leverage", "risk.view_position"),
                 link("Exposure by instrument", "donut_small", "risk_instrumentexposure"),
                 link("Global exposure", "public", "risk_globalexposure"),
                 link("Reservations", "lock_clock", "risk_reservation"),

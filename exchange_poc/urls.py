@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from accounts.console_login import limited_login
 from kpi.bundles.pages import day_file, show_days
 from kpi.dashboard.page import dashboard_data
+from kpi.leverage.page import leverage_page, what_if_answer
 from kpi.stream.console import stream_ticket
 from market.kernel.api.docs import DocsView, SchemaView
 
@@ -25,6 +26,8 @@ urlpatterns = [
     path("admin/days/", admin.site.admin_view(show_days), name="days"),
     path("admin/days/file/", admin.site.admin_view(day_file), name="day-file"),
     path("admin/paths/", include("kpi.paths.urls")),
+    path("admin/leverage/", admin.site.admin_view(leverage_page), name="leverage"),
+    path("admin/leverage/what-if/", what_if_answer, name="leverage-what-if"),
     path("admin/", admin.site.urls),
 ]
 

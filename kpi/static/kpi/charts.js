@@ -132,6 +132,31 @@ export function overTime(series, { since, until, interval, replayed = [], unit =
   };
 }
 
+// A price over time with dots on it, whose areas follow what they weigh. `dots` is a list of
+// {label, points: [[ms, price, weight]]}.
+export function dotted(price, dots, { unit = "", ...span }) {
+  const config = overTime([price], { ...span, unit, signed: true });
+  const heaviest = Math.max(...dots.flatMap(({ points }) => points.map(([, , weight]) => weight)));
+  dots.forEach(({ label, points }, number) => {
+    const shade = color(`series-${number + 2}`);
+    config.data.datasets.push({
+      type: "bubble",
+      label,
+      data: points.map(([x, y, weight]) => ({ x, y, weight, r: 3 + 17 * Math.sqrt(weight / heaviest) })),
+      backgroundColor: `${shade}80`,
+      borderColor: shade,
+      clip: false,
+    });
+  });
+  const { plugins, interaction } = config.options;
+  interaction.mode = "nearest";
+  interaction.axis = "xy";
+  plugins.legend.display = true;
+  plugins.tooltip.callbacks.label = ({ dataset, raw, parsed }) =>
+    `${dataset.label}: ${raw.weight ? `${full.format(raw.weight)} ${unit} at ` : ""}${full.format(parsed.y)}`;
+  return config;
+}
+
 // Bars by category. `sets` is a list of {label, values, color? or colors?}; `mark` draws a line
 // before a category, `title` names the categories and `tips` are their names in full.
 export function byCategory(labels, sets, { horizontal = false, unit = "", signed, mark, title, tips = labels, stacked = false } = {}) {

@@ -3,6 +3,7 @@ the policy lab's report on a made-up crash."""
 
 import io
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import Account
+from kpi.history.snapshots import take_snapshot
 from kpi.lab.answers.compare import compare
 from kpi.lab.answers.report import report
 from kpi.lab.cells.computing import Computer
@@ -20,10 +22,13 @@ from kpi.lab.inputs.config import cells, read_study
 from kpi.lab.inputs.manifest import manifest
 from kpi.lab.models import LabStudy
 from kpi.services import record_heartbeat
+from market.models import Instrument
 from risk.models import Position, PositionStatus
+from risk.what_if import moved
 from tests.system.browser.conftest import log_in, serve, set_staff_password
 from tests.system.browser.scenario import play
 from trading.models import Liquidation
+from trading.steps.by_hand import step_at_prices
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 IMAGES, STUDY = DOCS / "images", DOCS / "studies" / "demo.toml"
@@ -58,6 +63,7 @@ def test_take_screenshots(chromium: Browser, live_server: LiveServer) -> None:
     page = window(chromium, live_server, PHONE, "light")
     show_dashboard(page)
     save(page, "dashboard-phone", height=1800)
+    leverage_page(chromium, live_server)
     api_docs(window(chromium, live_server, DESK, "light"))
     call_command("lab", "run", str(STUDY), "--quick", stdout=io.StringIO())
     for theme in ("light", "dark"):
@@ -94,6 +100,31 @@ def show_dashboard(page: Page) -> None:
     page.goto("/admin/?window=6h")
     expect(page.locator("#dashboard-status")).to_contain_text("updated")
     expect(page.locator("[data-chart=prices] canvas")).to_be_visible()
+
+
+def leverage_page(chromium: Browser, server: LiveServer) -> None:
+    """Show who is levered how far, and the cascade after a fall that closes some accounts out."""
+    fall = [
+        (row.symbol, moved(row.mark_price, Decimal(-6), row.tick_size))
+        for row in Instrument.objects.exclude(mark_price=None)
+        if row.mark_price is not None
+    ]
+    step_at_prices(dict(fall))
+    take_snapshot()
+    for name, size, height in (("leverage", DESK, 1600), ("leverage-phone", PHONE, 2600)):
+        page = window(chromium, server, size, "light")
+        show_leverage(page)
+        save(page, name, height=height)
+    page = window(chromium, server, DESK, "dark")
+    show_leverage(page)
+    page.locator("#cascade-form").evaluate("form => form.scrollIntoView()")
+    save(page, "leverage-cascade-dark", height=900)
+
+
+def show_leverage(page: Page) -> None:
+    log_in(page, "admin")
+    page.goto("/admin/leverage/?move=-20&window=1h")
+    expect(page.locator("[data-panel=fund] canvas")).to_be_visible()
 
 
 def lab_page(page: Page, name: str) -> None:

@@ -142,6 +142,35 @@ def test_the_dashboard_fits_a_phone(staff: Page) -> None:
     assert staff.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
+def test_the_leverage_slider_answers_as_it_moves(dashboard_of: DashboardOf) -> None:
+    page = dashboard_of("regulator")
+    page.locator("a[href='/admin/leverage/']:visible").first.click()
+    said, slider = page.locator("#what-if-said"), page.locator("#move-range")
+    fills = page.locator("#what-if .dashboard-card", has_text="Orders that fill first")
+    expect(said).to_contain_text("If all marks fell by 10 %")
+    slider.focus()
+    slider.press("Home")
+    expect(said).to_contain_text("If all marks fell by 50 %")
+    expect(fills.locator(".value")).to_have_text("1")
+    slider.press("ArrowRight")
+    expect(said).to_contain_text("fell by 49.5 %")
+    page.locator("#move-symbol").select_option("BTCUSDT")
+    expect(said).to_contain_text("If the mark of BTCUSDT fell by 49.5 %")
+    expect(fills.locator(".value")).to_have_text("0")
+    page.get_by_label("Move in percent").fill("12.25")
+    expect(said).to_contain_text("rose by 12.25 %")
+    expect(slider).to_have_value("12.5")
+    expect(page).to_have_url(re.compile(r"move=12\.25&symbol=BTCUSDT"))
+    page.set_viewport_size(PHONE)
+    page.reload()
+    expect(said).to_contain_text("rose by 12.25 %")
+    assert page.locator("[data-panel] canvas:visible").count() == 3
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.locator("#cascade-instrument").select_option("ETHUSDT")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("[data-panel=cascade]")).to_contain_text("Close-outs of ETHUSDT")
+
+
 def test_a_change_of_tier_and_of_balance_leaves_its_trace(staff: Page) -> None:
     trader = User.objects.get(username="beginner")
     account = reverse("admin:accounts_account_change", args=[trader.account.pk])

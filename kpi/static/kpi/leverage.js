@@ -1,0 +1,60 @@
+// The charts of the leverage page, and its slider: one question at a time, and the latest wins.
+
+import { byCategory, dotted, draw, overTime } from "./charts.js";
+
+const page = document.getElementById("leverage");
+const charts = JSON.parse(document.getElementById("leverage-data").textContent);
+
+const drawings = {
+  bars: ({ labels, sets }) => byCategory(labels, sets, { stacked: true, unit: "USDT" }),
+  cascade: ({ price, dots, ...span }) => dotted({ label: "Price", points: price }, dots, { ...span, unit: "USDT" }),
+  time: ({ lines, ...span }) => overTime(lines, { ...span, unit: "USDT" }),
+};
+
+for (const [key, chart] of Object.entries(charts)) {
+  const canvas = page.querySelector(`[data-panel="${key}"] canvas`);
+  if (chart.labels?.length === 0) canvas.parentElement.remove();
+  else draw(canvas, () => drawings[chart.kind](chart));
+}
+
+const form = document.getElementById("what-if-form");
+const answer = document.getElementById("what-if");
+const said = document.getElementById("what-if-said");
+const trouble = document.getElementById("what-if-trouble");
+const range = document.getElementById("move-range");
+let wanted = null, isAsking = false;
+
+async function fetched(query) {
+  const response = await fetch(`${form.dataset.url}?${query}`, { credentials: "same-origin" });
+  if (!response.ok) throw new Error((await response.json()).detail);
+  return response.text();
+}
+
+async function ask() {
+  wanted = new URLSearchParams(new FormData(form));
+  if (isAsking) return;
+  isAsking = true;
+  answer.setAttribute("aria-busy", "true");
+  while (wanted) {
+    const query = wanted;
+    wanted = null;
+    try {
+      answer.innerHTML = await fetched(query);
+      said.textContent = answer.querySelector("[data-said]").dataset.said;
+      history.replaceState(null, "", `?${query}`);
+      trouble.hidden = true;
+    } catch (error) {
+      trouble.textContent = `No answer: ${error.message}`;
+      trouble.hidden = false;
+    }
+  }
+  answer.removeAttribute("aria-busy");
+  isAsking = false;
+}
+
+form.addEventListener("input", ({ target }) => {
+  if (target === range) form.move.value = range.value;
+  else if (target === form.move) range.value = form.move.value;
+  if (form.checkValidity()) ask();
+});
+form.addEventListener("submit", (event) => event.preventDefault());
