@@ -16,7 +16,7 @@ from market.kernel.amounts import EXACT
 from market.kernel.console.figures import NOTHING, aligned, grouped, money, signed
 from risk.statement import PositionLine, Statement, account_statement
 from trading.history.equity import CURVES, equity_curve
-from trading.models import OPEN_STATUSES, Liquidation, Order
+from trading.models import OPEN_STATUSES, Liquidation, Order, OrderStatus
 from trading.selectors import orders_of
 
 MOST_ROWS: Final = 10
@@ -35,12 +35,16 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a title, with the list that holds all of them; ``empty`` stands for no row."""
+    """Rows under a title, with the list that holds all of them; ``empty`` stands for no row.
+
+    ``refused`` is the list of those of them that were refused.
+    """
 
     title: str
     rows: dict[str, list[Any]]
     href: str
     empty: str
+    refused: str = ""
 
 
 def statement_context(account: Account, *, curve: str) -> dict[str, Any]:
@@ -158,10 +162,9 @@ def open_order_row(order: Order) -> list[Any]:
 def order_table(account: Account) -> Table:
     headers = ["Order", "Symbol", "Side", "Size", "Price", "Leverage", "Answer", "At"]
     rows = [order_row(order) for order in orders_of(user_id=account.user_id)[:MOST_ROWS]]
-    empty = "No order yet."
-    return Table(
-        "Last orders", {"headers": headers, "rows": rows}, orders_of_account(account), empty
-    )
+    every = orders_of_account(account)
+    refused = f"{every}&{urlencode({'status__exact': OrderStatus.REJECTED})}"
+    return Table("Last orders", {"headers": headers, "rows": rows}, every, "No order yet.", refused)
 
 
 def order_row(order: Order) -> list[Any]:
