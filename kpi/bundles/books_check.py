@@ -3,28 +3,25 @@
 All amounts are whole numbers of the smallest unit, so that nothing is rounded.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
 from typing import Final
 
 Cells = Mapping[str, str]
 #: Accounts that are kept in mind at most.
 MOST_ACCOUNTS: Final = 10_000_000
-UNITS: Final = Decimal(100_000_000)
+UNITS: Final = 100_000_000
+AMOUNT: Final = re.compile(r"-?[0-9]{1,30}\.[0-9]{8}")
 #: Kinds of transfers that are the outcome of trades, which have a column of that name.
 OF_TRADES: Final = ("realized_pnl", "fee")
 
 
 def units(text: str) -> int:
     """Read an amount of eight places. Raises ValueError."""
-    try:
-        whole = Decimal(text) * UNITS
-        if whole != whole.to_integral_value():
-            raise ValueError(f"{text[:40]} has more than eight places")
-        return int(whole)
-    except ArithmeticError:
-        raise ValueError(f"{text[:40]!r} is no amount") from None
+    if not AMOUNT.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is no amount of eight places")
+    return int(text.replace(".", ""))
 
 
 class BooksCheck:
@@ -79,7 +76,7 @@ class BooksCheck:
 
     def take_trade(self, row: Cells) -> Iterator[str]:
         account, size = int(row["account_id"]), units(row["size"])
-        if units(row["notional"]) * int(UNITS) != size * units(row["price"]):
+        if units(row["notional"]) * UNITS != size * units(row["price"]):
             yield f"trade {row['id']}: its notional is not its size times its price"
         self.traded["realized_pnl"][account] += units(row["realized_pnl"])
         self.traded["fee"][account] -= units(row["fee"])

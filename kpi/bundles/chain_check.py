@@ -14,7 +14,7 @@ class ChainCheck:
 
     def __init__(self, told: Mapping[str, Any]) -> None:
         self.before, self.after = told["before"], told["after"]
-        self.told_spans = told["spans"]
+        self.told_spans = [[int(first), int(last)] for first, last in told["spans"]]
         self.spans: list[list[int]] = []
         self.last: tuple[int, str] = (int(self.before["sequence"]), str(self.before["hash"]))
         self.records = 0

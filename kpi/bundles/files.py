@@ -17,7 +17,7 @@ def as_csv(table: Table, rows: Iterable[Row], *, clean: Callable[[str], str]) ->
     """Yield a header and the rows; text that others wrote is cleaned."""
     written = [place for place, one in enumerate(table.columns) if one.kind in WRITTEN_BY_OTHERS]
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = csv.writer(buffer)  # its line ends let it quote either half of one in a cell
     writer.writerow(column.name for column in table.columns)
     for number, row in enumerate(rows, start=1):
         cells = list(row)

@@ -15,12 +15,15 @@ from accounts.services import adjust_balance, change_tier
 from kpi.audit.models import AuditHead
 from kpi.bundles.day import Day
 from kpi.bundles.tables import TABLES
+from kpi.history.thinning import thin_snapshots
+from kpi.models import KpiSnapshot
 from risk.engine import Intent
 from risk.models import RiskPolicy
 from risk.selectors import policy_in_force
 from risk.services import change_policy
 from tests.console import D
 from tests.kpi.bundles.conftest import Export, files_of, manifest_of, rows_of
+from tests.kpi.history.test_thinning import store
 from trading.models import Order, Trade
 from trading.services import cancel_order, place_order
 from trading.steps.by_hand import set_price
@@ -111,6 +114,28 @@ def test_secrets_stay_inside(export: Export) -> None:
         assert key.key_hash.encode() not in content
     names = {column.name for table in TABLES for column in table.columns}
     assert not {name for name in names if "hash" in name or "password" in name} - {"hash"}
+
+
+def test_thinned_snapshots_give_the_same_bytes(export: Export, today: Day) -> None:
+    KpiSnapshot.objects.all().delete()
+    store(today.start + timedelta(hours=1), 11)
+    first = files_of(export())
+    with time_machine.travel(today.end + timedelta(days=2)):
+        assert thin_snapshots() == 8
+    assert files_of(export(name="thinned.zip", days=4))["kpis.csv"] == first["kpis.csv"]
+
+
+def test_text_of_any_kind_comes_through(export: Export, trader: User) -> None:
+    reason = 'a "quoted",\rbroken\nline; 価格 \x1b'
+    adjust_balance(
+        account=trader.account,
+        amount=D(5),
+        reason=reason,
+        created_by=User.objects.get(username="admin"),
+    )
+    path = export()
+    assert reason.replace("\x1b", "�") in {row["reason"] for row in rows_of(path, "transfers")}
+    call_command("verify_audit", "--bundle", str(path))
 
 
 def test_no_cell_is_a_formula(export: Export, trader: User) -> None:
