@@ -6,7 +6,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
-from market.kernel.amounts import AMOUNT_FIELD
+from market.kernel.amounts import AMOUNT_FIELD, plain
 from market.kernel.constraints import are_numbers
 
 
@@ -160,7 +160,7 @@ class SystemBalance(models.Model):
     balance = models.DecimalField(**AMOUNT_FIELD, default=0, editable=False)
 
     def __str__(self) -> str:
-        return f"{self.account}: {self.balance}"
+        return f"{self.account}: {plain(self.balance)}"
 
 
 class SystemMovement(models.Model):
@@ -172,7 +172,7 @@ class SystemMovement(models.Model):
     amount = models.DecimalField(**AMOUNT_FIELD)
 
     def __str__(self) -> str:
-        return f"{self.system_balance_id}: {self.amount}"
+        return f"{self.system_balance_id}: {plain(self.amount)}"
 
 
 class TransferKind(models.TextChoices):
@@ -213,6 +213,7 @@ class Transfer(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name_plural = "ledger"
         indexes = [
             models.Index(fields=["debit_account", "-id"], name="transfer_by_debit"),
             models.Index(fields=["credit_account", "-id"], name="transfer_by_credit"),
@@ -239,4 +240,4 @@ class Transfer(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.amount}"
+        return f"{self.get_kind_display()} {plain(self.amount)}"

@@ -49,6 +49,7 @@ UNFOLD: dict[str, Any] = {
             "href": lambda request: static(FAVICON),
         }
     ],
+    "STYLES": [lambda request: static("kpi/console.css")],
     "SHOW_HISTORY": True,
     "ENVIRONMENT": "kpi.dashboard.page.environment",
     "SHOW_VIEW_ON_SITE": False,

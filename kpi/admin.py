@@ -10,7 +10,7 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.access import caller
-from kpi.alerts.measures import MEASURES
+from kpi.alerts.measures import MEASURES, PARTS, Measure, name_of, written
 from kpi.alerts.rules import acknowledge_alert, change_rule, create_rule
 from kpi.audit.admin import AuditCheckAdmin, AuditRecordAdmin
 from kpi.history.figures import COLUMNS
@@ -18,7 +18,15 @@ from kpi.lab.admin import LabCellAdmin, LabStudyAdmin
 from kpi.models import Alert, AlertDelivery, AlertRule, Heartbeat, KpiSnapshot, LedgerCheck
 from market.kernel.console.actions import for_each, row_action
 from market.kernel.console.exports import ExportedAdmin, RecordResource
-from market.kernel.console.figures import aligned, column, label_column, money_column, time_column
+from market.kernel.console.figures import (
+    aligned,
+    column,
+    computed_column,
+    count_column,
+    label_column,
+    money_column,
+    time_column,
+)
 from market.kernel.console.filters import DayFilter
 from market.kernel.console.pages import ConfigurationAdmin, LargeRecordAdmin
 
@@ -27,19 +35,34 @@ __all__ = ["AuditCheckAdmin", "AuditRecordAdmin", "LabCellAdmin", "LabStudyAdmin
 SEVERITY_LABELS = {"info": "info", "warning": "warning", "critical": "danger"}
 
 
-def figure_column(field: str, title: str = "") -> Any:
-    """Return a list column of a figure that is no amount."""
-    return column(field, title, lambda value: aligned(f"{value:,.4g}"))
+def seconds_column(field: str, title: str = "") -> Any:
+    """Return a list column of a duration in seconds."""
+    return column(field, title, lambda value: aligned(f"{value:,.2f} s"), is_figure=True)
 
 
-def count_column(field: str, title: str = "") -> Any:
-    return column(field, title, lambda value: aligned(f"{value:,}"))
+def measured_column(field: str, title: str) -> Any:
+    """Return a list column of a figure of an alert, in the unit of what its rule measures."""
+    return computed_column(
+        title, lambda alert: aligned(written(alert.rule.kind, getattr(alert, field)))
+    )
+
+
+def threshold_of(rule: AlertRule) -> str:
+    """Write the threshold of a rule in the unit of what it measures."""
+    return aligned(written(rule.kind, rule.threshold))
+
+
+def window_of(rule: AlertRule) -> str:
+    """Write the window of a rule; it is none of a level."""
+    seconds = rule.window_seconds
+    return aligned(f"{seconds // 60:,} min" if seconds % 60 == 0 else f"{seconds:,} s")
 
 
 @admin.register(Heartbeat)
 class HeartbeatAdmin(LargeRecordAdmin):
     list_display = (time_column("beat_at"),)
     list_filter = (("beat_at", DayFilter),)
+    filled_by = "A Celery worker with beat writes one every few seconds: make run starts both."
 
 
 class KpiSnapshotResource(RecordResource):
@@ -56,11 +79,11 @@ class KpiSnapshotAdmin(ExportedAdmin, LargeRecordAdmin):
 
     list_display = (
         time_column("slot"),
-        figure_column("seconds"),
+        seconds_column("seconds", "Covers"),
         count_column("requests"),
         count_column("errors"),
         count_column("auth_failures"),
-        count_column("rate_limit_hits", "429"),
+        count_column("rate_limit_hits"),
         count_column("orders_accepted"),
         count_column("orders_rejected"),
         count_column("trades"),
@@ -68,6 +91,7 @@ class KpiSnapshotAdmin(ExportedAdmin, LargeRecordAdmin):
         money_column("global_exposure", "Exposure, USDT"),
     )
     list_filter = (("slot", DayFilter),)
+    filled_by = "Beat takes one at each snapshot interval: make run starts it."
     resource_classes = (KpiSnapshotResource,)
 
 
@@ -78,16 +102,23 @@ class LedgerCheckAdmin(LargeRecordAdmin):
     list_display = (
         time_column("checked_at"),
         count_column("differences"),
-        figure_column("seconds"),
+        seconds_column("seconds", "Took"),
     )
     list_filter = (("checked_at", DayFilter),)
+    filled_by = "Beat checks the ledger now and then, as manage.py check_ledger does by hand."
+
+
+def unit_of(measure: Measure) -> str:
+    """Return how a threshold is entered; 0.2 is 20 %."""
+    return f"{measure.unit}, 1 is 100 %" if measure.unit in PARTS else measure.unit
 
 
 class AlertRuleForm(forms.ModelForm):
     """Offers the measures that there are."""
 
     kind = forms.ChoiceField(
-        choices=lambda: [(kind, f"{one.label}, {one.unit}") for kind, one in MEASURES.items()],
+        label="Measure",
+        choices=lambda: [(kind, f"{one.label} ({unit_of(one)})") for kind, one in MEASURES.items()],
         widget=UnfoldAdminSelectWidget,
         help_text="What is measured, and in which unit the threshold is.",
     )
@@ -103,14 +134,15 @@ class AlertRuleAdmin(ConfigurationAdmin):
 
     form = AlertRuleForm
     list_display = (
-        "kind",
-        figure_column("threshold"),
-        count_column("window_seconds", "Window, s"),
+        column("kind", "Measure", name_of),
+        computed_column("Threshold", threshold_of),
+        computed_column("Window", window_of, "window_seconds"),
         label_column("severity", SEVERITY_LABELS),
         "enabled",
     )
     list_filter = (("severity", ChoicesDropdownFilter), "enabled")
     search_fields = ("kind",)
+    filled_by = "The usual rules are made by the migrations; add one here."
 
     def create(self, request: HttpRequest, values: dict[str, Any]) -> AlertRule:
         return create_rule(**values)
@@ -127,11 +159,12 @@ class AlertAdmin(LargeRecordAdmin):
 
     list_display = (
         "id",
-        "rule",
+        column("rule__kind", "Measure", name_of),
         "subject",
         label_column("severity", SEVERITY_LABELS),
-        figure_column("value"),
-        figure_column("peak"),
+        measured_column("value", "Value"),
+        measured_column("peak", "Peak"),
+        measured_column("threshold", "Threshold"),
         time_column("opened_at"),
         time_column("resolved_at"),
         "acknowledged_by",
@@ -142,6 +175,7 @@ class AlertAdmin(LargeRecordAdmin):
         ("opened_at", DayFilter),
     )
     list_select_related = ("rule", "acknowledged_by")
+    filled_by = "No rule has found anything: an alert opens when a measure passes its threshold."
     actions = ("acknowledge_selected",)
     actions_detail = ("acknowledge",)
 
@@ -175,7 +209,8 @@ class AlertAdmin(LargeRecordAdmin):
             request,
             alerts,
             lambda alert: acknowledge_alert(alert_id=alert.pk, user=caller(request)),
-            "Acknowledged",
+            "acknowledged",
+            "alert",
         )
         return None
 
@@ -189,10 +224,11 @@ class AlertDeliveryAdmin(LargeRecordAdmin):
         "alert",
         "event",
         label_column("status", {"pending": "info", "delivered": "success", "failed": "danger"}),
-        "attempts",
+        count_column("attempts"),
         "response_status",
         "error",
         time_column("delivered_at"),
     )
     list_filter = (("status", ChoicesDropdownFilter),)
     list_select_related = ("alert__rule",)
+    filled_by = "Each alert sends a message where ALERT_WEBHOOK_URL names a webhook."

@@ -40,7 +40,7 @@ class Heartbeat(models.Model):
         ordering = ["-beat_at"]
 
     def __str__(self) -> str:
-        return self.beat_at.isoformat()
+        return f"Heartbeat of {self.beat_at:%Y-%m-%d %H:%M:%S}"
 
 
 class KpiSnapshot(models.Model):
@@ -116,7 +116,7 @@ class KpiSnapshot(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.slot.isoformat()
+        return f"Snapshot of {self.slot:%Y-%m-%d %H:%M:%S}"
 
 
 class InstrumentSnapshot(models.Model):
@@ -184,7 +184,7 @@ class LedgerCheck(models.Model):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"{self.differences} differences"
+        return f"Check of {self.checked_at:%Y-%m-%d %H:%M:%S}"
 
 
 class Severity(models.TextChoices):
@@ -224,7 +224,7 @@ class AlertRule(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} > {self.threshold:g}"
+        return f"{self.kind.replace('_', ' ')} > {self.threshold:g}"
 
 
 class Alert(models.Model):
@@ -316,4 +316,4 @@ class AlertDelivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.event}: {self.status}"
+        return f"Delivery {self.pk}: {self.event}"

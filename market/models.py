@@ -152,7 +152,7 @@ class PriceTick(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.instrument_id} {self.price}"
+        return f"{self.instrument} at {plain(self.price)}"
 
 
 class HaltOutcome(models.TextChoices):
@@ -234,7 +234,8 @@ class MarketClock(models.Model):
     holder_connected_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name = verbose_name_plural = "clock"
         constraints = [models.CheckConstraint(condition=Q(id=1), name="market_clock_single_row")]
 
     def __str__(self) -> str:
-        return f"step {self.steps}"
+        return f"Step {self.steps}"

@@ -1,11 +1,12 @@
 """Policy, positions and exposure in the staff console."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from simple_history.models import SIMPLE_HISTORY_REVERSE_ATTR_NAME
@@ -19,14 +20,20 @@ from unfold.enums import ActionVariant
 from market.kernel.console.actions import row_action
 from market.kernel.console.figures import (
     NOTHING,
-    aligned,
-    grouped,
+    Figure,
+    amount,
+    cents,
+    computed_column,
+    count_column,
+    gain,
+    gained,
     label_column,
-    money,
     money_column,
-    plain_column,
-    signed,
+    price_column,
+    ratio,
     signed_column,
+    size_column,
+    stepped,
     time_column,
 )
 from market.kernel.console.filters import EndlessDayFilter
@@ -37,6 +44,7 @@ from market.kernel.console.pages import (
     RecordAdmin,
 )
 from market.kernel.console.search import FoundByNumberOrOwner
+from market.kernel.console.seeking import KEY
 from risk.exposure import ExposureChange
 from risk.models import (
     GlobalExposure,
@@ -48,13 +56,14 @@ from risk.models import (
     RiskPolicy,
 )
 from risk.policy_history import policies_after
-from risk.selectors import as_open_position, get_policy, policy_in_force
+from risk.selectors import account_states, as_open_position, get_policy, policy_in_force
 from risk.services import change_policy, halt_trading, resume_trading, set_leverage_limit
-from risk.statement import entry_price
+from risk.statement import entry_price, position_lines
 
 STATUS_LABELS = {"OPEN": "info", "CLOSED": "default", "LIQUIDATED": "danger"}
 #: django-simple-history takes one word for a column's title and the attribute that it shows.
 DIGEST: Final = "Policy digest"
+STATUS: Final = label_column("status", STATUS_LABELS)
 
 
 def as_code(digest: str) -> SafeString:
@@ -156,8 +165,9 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
 class LeverageLimitAdmin(PartOfPolicyAdmin):
     """One row per tier, made by migration: changed, never added."""
 
-    list_display = ("tier", "max_leverage")
+    list_display = ("tier", count_column("max_leverage", unit="x"))
     search_fields = ("tier",)
+    filled_by = "Each tier's limit is made by the migrations: run python manage.py migrate."
     readonly_fields = ("tier",)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -167,6 +177,43 @@ class LeverageLimitAdmin(PartOfPolicyAdmin):
         self, request: HttpRequest, row: LeverageLimit, changes: dict[str, Any], version: str
     ) -> None:
         set_leverage_limit(limit=row, max_leverage=row.max_leverage, version=version)
+
+
+def unrealized(row: Position) -> str:
+    """Write what an open position would earn at its mark."""
+    is_open = row.status == PositionStatus.OPEN
+    return gain(as_open_position(row).unrealized_pnl) if is_open else NOTHING
+
+
+def value_of(row: InstrumentExposure) -> Decimal:
+    """Return the exposure in an instrument in USDT."""
+    exposure = ExposureChange(row.long_quantity, row.short_quantity, row.order_notional)
+    return exposure.valued_at(row.mark_price)
+
+
+def position_figures(row: Position) -> list[Figure]:
+    """Return what a position comes to at the present marks, and how its account stands."""
+    [line] = position_lines([row])
+    price, tick = row.instrument.mark_price, row.instrument.tick_size
+    figures = [
+        Figure("Entry price", stepped(line.entry_price, tick), unit=""),
+        Figure("Mark price", stepped(price, tick), unit=""),
+        amount("Notional", line.notional),
+        amount("Margin", line.margin),
+        gained("Unrealised P&L", line.unrealized_pnl),
+        gained("Realised P&L", line.realized_pnl),
+        Figure("Leverage asked for", f"{line.leverage}", unit="x"),
+    ]
+    if row.status != PositionStatus.OPEN:
+        return figures
+    account = account_states([row.account_id])[row.account_id]
+    return [
+        *figures,
+        Figure("Liquidation price", stepped(line.liquidation_price, tick), unit=""),
+        ratio("Effective leverage of the account", account.effective_leverage, "x", places=2),
+        ratio("Margin ratio of the account", account.margin_ratio),
+        amount("Equity of the account", account.equity),
+    ]
 
 
 @admin.register(Position)
@@ -179,14 +226,14 @@ class PositionAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
         "id",
         "account",
         "instrument",
-        label_column("status", STATUS_LABELS),
-        plain_column("quantity"),
-        "entry",
-        plain_column("instrument__mark_price", "Mark"),
-        money_column("margin"),
-        "leverage",
-        "unrealized",
-        signed_column("realized_pnl", "Realised"),
+        STATUS,
+        size_column("quantity"),
+        computed_column("Entry", lambda row: stepped(entry_price(row), row.instrument.tick_size)),
+        price_column("instrument__mark_price", "Mark"),
+        money_column("margin", "Margin, USDT"),
+        count_column("leverage", unit="x"),
+        computed_column("Unrealised P&L, USDT", unrealized),
+        signed_column("realized_pnl", "Realised P&L, USDT"),
         time_column("opened_at"),
     )
     list_filter = (
@@ -196,52 +243,78 @@ class PositionAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
         ("opened_at", EndlessDayFilter),
     )
     list_select_related = ("account__user", "instrument")
+    filled_by = "The first fill of an order opens one: place an order that fills."
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    ("account", "instrument", "status"),
+                    ("opened_at", "closed_at"),
+                )
+            },
+        ),
+        (
+            "As booked",
+            {"fields": (("quantity", "cost"), ("margin", "leverage"), "realized_pnl")},
+        ),
+    )
+    change_form_after_template = "admin/account_statement.html"
+    seeks_by = {
+        "id": KEY,
+        "account": "account_id",
+        "instrument": "instrument_id",
+        STATUS: "status",
+    }
 
-    @admin.display(description="Entry")
-    def entry(self, row: Position) -> str:
-        return aligned(grouped(entry_price(row)))
-
-    @admin.display(description="Unrealised")
-    def unrealized(self, row: Position) -> str:
-        if row.status != PositionStatus.OPEN:
-            return NOTHING
-        return signed(as_open_position(row).unrealized_pnl)
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        shown = {"figures": position_figures(row)} if row else {}
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
 
 @admin.register(Reservation)
 class ReservationAdmin(RecordAdmin):
     list_display = (
         "account",
-        money_column("reserved_margin"),
-        money_column("reserved_notional"),
+        money_column("reserved_margin", "Reserved margin, USDT"),
+        money_column("reserved_notional", "Reserved notional, USDT"),
     )
     list_select_related = ("account__user",)
     search_fields = ("account__user__username",)
+    search_help_text = "Username"
+    filled_by = (
+        "What the open orders of an account reserve: place a limit order away from the mark."
+    )
 
 
 @admin.register(InstrumentExposure)
 class InstrumentExposureAdmin(RecordAdmin):
     list_display = (
         "instrument",
-        plain_column("mark_price"),
-        plain_column("long_quantity", "Long"),
-        plain_column("short_quantity", "Short"),
-        money_column("order_notional", "Notional of open orders"),
-        "value",
+        price_column("mark_price"),
+        size_column("long_quantity", "Long"),
+        size_column("short_quantity", "Short"),
+        money_column("order_notional", "Notional of open orders, USDT"),
+        computed_column("Exposure, USDT", lambda row: cents(value_of(row))),
     )
     list_select_related = ("instrument",)
     search_fields = ("instrument__symbol",)
-
-    @admin.display(description="Exposure, USDT")
-    def value(self, row: InstrumentExposure) -> str:
-        exposure = ExposureChange(row.long_quantity, row.short_quantity, row.order_notional)
-        return aligned(money(exposure.valued_at(row.mark_price)))
+    search_help_text = "Symbol"
+    filled_by = "The first mark price of an instrument adds its row: run a market step under Clock."
 
 
 @admin.register(GlobalExposure)
 class GlobalExposureAdmin(RecordAdmin):
-    list_display = ("__str__", money_column("total", "Total, USDT"), "threshold")
-
-    @admin.display(description="Threshold, USDT")
-    def threshold(self, row: GlobalExposure) -> str:
-        return aligned(money(get_policy().global_exposure_threshold))
+    list_display = (
+        "__str__",
+        money_column("total", "Total, USDT"),
+        computed_column("Threshold, USDT", lambda _: cents(get_policy().global_exposure_threshold)),
+    )
+    filled_by = "It is made by the migrations: run python manage.py migrate."

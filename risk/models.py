@@ -8,7 +8,7 @@ from django.db.models import Q
 from simple_history.models import HistoricalRecords
 
 from accounts.models import Account, Tier
-from market.kernel.amounts import AMOUNT_FIELD
+from market.kernel.amounts import AMOUNT_FIELD, plain
 from market.kernel.constraints import are_numbers
 from market.models import RATE_FIELD, Instrument
 from risk.bound_models import AccountBound, BoundGeneration, ReferencePrice, TouchedAccount
@@ -119,7 +119,7 @@ class LeverageLimit(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.tier} {self.max_leverage}x"
+        return f"{Tier(self.tier).label}: {self.max_leverage}x"
 
 
 class PositionStatus(models.TextChoices):
@@ -145,7 +145,7 @@ class Position(models.Model):
     cost = models.DecimalField(**AMOUNT_FIELD)
     margin = models.DecimalField(**AMOUNT_FIELD)
     leverage = models.PositiveSmallIntegerField(help_text="Leverage of the last opening fill.")
-    realized_pnl = models.DecimalField(**AMOUNT_FIELD, default=0)
+    realized_pnl = models.DecimalField("realised P&L", **AMOUNT_FIELD, default=0)
     status = models.CharField(
         max_length=10, choices=PositionStatus.choices, default=PositionStatus.OPEN
     )
@@ -195,7 +195,7 @@ class Position(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.quantity} {self.instrument}"
+        return f"Position {self.pk}: {plain(self.quantity)} {self.instrument}"
 
 
 class Reservation(models.Model):
@@ -220,7 +220,7 @@ class Reservation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.account_id}: {self.reserved_margin}"
+        return f"Reservation of {self.account}"
 
 
 class InstrumentExposure(models.Model):
@@ -239,6 +239,7 @@ class InstrumentExposure(models.Model):
     order_notional = models.DecimalField(**AMOUNT_FIELD, default=0)
 
     class Meta:
+        verbose_name = verbose_name_plural = "exposure by instrument"
         constraints = [
             models.CheckConstraint(
                 condition=Q(
@@ -258,7 +259,7 @@ class InstrumentExposure(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.instrument}: +{self.long_quantity} −{self.short_quantity}"
+        return f"Exposure in {self.instrument}"
 
 
 class GlobalExposure(models.Model):
@@ -271,6 +272,7 @@ class GlobalExposure(models.Model):
     total = models.DecimalField(**AMOUNT_FIELD, default=0)
 
     class Meta:
+        verbose_name_plural = "global exposure"
         constraints = [
             models.CheckConstraint(condition=Q(id=1), name="global_exposure_single_row"),
             models.CheckConstraint(condition=Q(total__gte=0), name="global_exposure_not_negative"),
@@ -280,4 +282,4 @@ class GlobalExposure(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.total)
+        return "Global exposure"

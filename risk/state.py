@@ -107,9 +107,18 @@ class AccountState:
         return margin_ratio(self.equity, self.position_margin)
 
     @property
+    def notional(self) -> Decimal:
+        return sum((p.notional for p in self.positions.values()), ZERO)
+
+    @property
     def exposure(self) -> Decimal:
         """Notional of positions + notional reserved by open orders."""
-        return sum((p.notional for p in self.positions.values()), self.reserved_notional)
+        return self.notional + self.reserved_notional
+
+    @property
+    def effective_leverage(self) -> Decimal | None:
+        """Notional of positions ÷ equity; None where equity is not above zero."""
+        return EXACT.divide(self.notional, self.equity) if self.equity > 0 else None
 
     def holding(self, instrument_id: int) -> Holding:
         """Return the numbers of the open position in an instrument, flat ones without it."""

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from accounts.models import Account
-from market.kernel.amounts import AMOUNT_FIELD
+from market.kernel.amounts import AMOUNT_FIELD, plain
 from market.kernel.constraints import are_numbers
 from market.models import Instrument
 from risk.models import LiquidationMode
@@ -242,7 +242,7 @@ class Order(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Order {self.pk}: {self.side} {self.size.normalize():f} {self.symbol}"
+        return f"Order {self.pk}: {self.side} {plain(self.size)} {self.symbol}"
 
     @property
     def shown_price(self) -> Decimal | None:
@@ -331,7 +331,7 @@ class Trade(models.Model):
     notional = models.DecimalField(**AMOUNT_FIELD)
     leverage = models.PositiveIntegerField()
     fee = models.DecimalField(**AMOUNT_FIELD, default=0)
-    realized_pnl = models.DecimalField(**AMOUNT_FIELD, default=0)
+    realized_pnl = models.DecimalField("realised P&L", **AMOUNT_FIELD, default=0)
     liquidation = models.ForeignKey(
         Liquidation,
         on_delete=models.PROTECT,
@@ -377,4 +377,4 @@ class Trade(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"Trade {self.pk}: {self.side} {self.size} at {self.price}"
+        return f"Trade {self.pk}: {self.side} {plain(self.size)} at {plain(self.price)}"

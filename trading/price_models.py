@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from accounts.models import User
-from market.kernel.amounts import AMOUNT_FIELD
+from market.kernel.amounts import AMOUNT_FIELD, plain
 from market.kernel.constraints import are_numbers
 from market.models import Instrument
 
@@ -38,6 +38,8 @@ class ManualPrice(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = "price set by hand"
+        verbose_name_plural = "prices set by hand"
         constraints = [
             models.CheckConstraint(
                 condition=Q(price__gt=0) & are_numbers("price", "previous_price"),
@@ -49,4 +51,4 @@ class ManualPrice(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.instrument} {self.price}"
+        return f"{self.instrument} at {plain(self.price)}"

@@ -31,6 +31,8 @@ class ApiKeyAdmin(KeptAdmin):
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
     list_select_related = ("user",)
     search_fields = ("prefix", "label", "user__username")
+    search_help_text = "Beginning of a key, label, or username"
+    filled_by = "Issue a key here or on the page of a user: agents trade with one."
     autocomplete_fields = ("user",)
     fieldsets = (
         (None, {"fields": (("user", "label"), ("prefix", "created_at"))}),
@@ -83,4 +85,4 @@ class ApiKeyAdmin(KeptAdmin):
 
     @admin.action(description="Revoke the selected keys", permissions=["revoke"])
     def revoke_selected(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
-        for_each(request, keys, lambda key: revoke_api_key(api_key=key), "Revoked")
+        for_each(request, keys, lambda key: revoke_api_key(api_key=key), "revoked", "key")

@@ -69,6 +69,7 @@ class TransferAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
     )
     list_select_related = ("debit_account__user", "credit_account__user", "created_by")
     owner_fields = ("debit_account", "credit_account")
+    filled_by = "Each movement of money adds one: deposit on the page of an account, or add a user."
     resource_classes = (TransferResource,)
 
 

@@ -12,7 +12,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import (
     AdminPasswordChangeForm,
@@ -28,8 +27,15 @@ from accounts.models import Tier, User
 from accounts.services import change_tier, change_user, create_user
 from market.kernel.amounts import AMOUNT_FIELD
 from market.kernel.console.actions import for_each, link_action, row_action
-from market.kernel.console.figures import NOTHING, aligned, label_column, money, time_column
-from market.kernel.console.pages import ConfigurationAdmin
+from market.kernel.console.figures import (
+    NOTHING,
+    cents,
+    computed_column,
+    counted,
+    label_column,
+    time_column,
+)
+from market.kernel.console.pages import ConfigurationAdmin, FoundAdmin
 from market.kernel.versions import version_of
 
 TIER_LABELS = {"beginner": "info", "intermediate": "warning", "advanced": "success"}
@@ -40,8 +46,10 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):
+class GroupAdmin(DjangoGroupAdmin, FoundAdmin):
     """Sets of permissions for staff; only a superuser hands out rights."""
+
+    filled_by = "The group of regulators is made by the migrations; add one for staff here."
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
@@ -97,6 +105,12 @@ class AccountTierForm(TierForm):
     user_lookup = "account"
 
 
+def balance_of(user: User) -> str:
+    """Write what a trader's account holds; staff have none."""
+    account = getattr(user, "account", None)
+    return cents(account.balance) if account else NOTHING
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):  # type: ignore[misc]
     """Users; nobody but a superuser edits who works here."""
@@ -106,7 +120,7 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):  # type: ignore[misc]
     list_display = (
         "username",
         label_column("tier", TIER_LABELS),
-        "balance",
+        computed_column("Balance, USDT", balance_of, "account__balance"),
         "suspended",
         "is_active",
         "is_staff",
@@ -119,8 +133,10 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):  # type: ignore[misc]
         "account__suspended",
     )
     list_select_related = ("account",)
-    search_fields = ("username", "email")
+    search_fields = ("username", "email", "first_name", "last_name")
+    search_help_text = "Username, email or name"
     ordering = ("username",)
+    filled_by = "Add a trader here, or run python manage.py seed_demo, which adds three and staff."
     fieldsets = (
         (None, {"fields": (("username", "tier"), ("email", "is_active"), "password")}),
         ("Staff", {"fields": (("is_staff", "is_superuser"), "groups", "user_permissions")}),
@@ -132,11 +148,6 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):  # type: ignore[misc]
     )
     actions = ("make_beginner", "make_intermediate", "make_advanced")
     actions_detail = ("open_account_page", "change_tier", "issue_key", "revoke_keys")
-
-    @admin.display(description="Balance, USDT", ordering="account__balance")
-    def balance(self, user: User) -> str:
-        account = getattr(user, "account", None)
-        return aligned(money(account.balance)) if account else NOTHING
 
     @admin.display(description="Suspended", boolean=True)
     def suspended(self, user: User) -> bool | None:
@@ -197,7 +208,7 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):  # type: ignore[misc]
         icon="key_off",
     )
     def revoke_keys(self, request: HttpRequest, form: forms.Form, user: User) -> str:
-        return f"Keys of {user} revoked: {revoke_api_keys(user=user)}."
+        return f"{counted(revoke_api_keys(user=user), 'key')} of {user} revoked."
 
     @link_action(title="Issue API key", permission="issue", icon="key")
     def issue_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -226,5 +237,9 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):  # type: ignore[misc]
     def move(self, request: HttpRequest, users: QuerySet[User], tier: Tier) -> None:
         by = caller(request)
         for_each(
-            request, users, lambda user: change_tier(user=user, tier=tier, by=by), f"Now {tier}"
+            request,
+            users,
+            lambda user: change_tier(user=user, tier=tier, by=by),
+            f"now {tier.label.lower()}",
+            "user",
         )

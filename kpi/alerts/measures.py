@@ -43,6 +43,10 @@ class Event:
 EventReader = Callable[[timedelta], Sequence[Event]]
 
 
+#: Units of figures that are parts of a whole; people read those in percent.
+PARTS: Final = ("share", "move")
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """What a rule of this kind compares with its threshold, which is in ``unit``.
@@ -54,6 +58,12 @@ class Measure:
     unit: str
     read: Reader = lambda window, windows: None
     events: EventReader | None = None
+
+    def written(self, value: float) -> str:
+        """Write a figure of this measure with its unit: ``750 ms``, ``20 %``, ``3``."""
+        if self.unit in PARTS:
+            return f"{100 * value:,.4g} %"
+        return f"{value:,.6g} {self.unit}" if self.unit != "count" else f"{value:,.6g}"
 
 
 def from_totals(figure: Callable[[Totals], float], *, fewest: int = 0) -> Reader:
@@ -100,6 +110,16 @@ def parked_answers(window: timedelta) -> list[Event]:
         Event(f"order {parked.order_id} answer {parked.pk}", 1, parked.settled_at is not None)
         for parked in parked_answers_since(timezone.now() - window)
     ]
+
+
+def written(kind: str, value: float) -> str:
+    """Write a figure as the measure of a kind does; one that is no longer known has no unit."""
+    return MEASURES[kind].written(value) if kind in MEASURES else f"{value:,.6g}"
+
+
+def name_of(kind: str) -> str:
+    """Return what a kind of rules measures, as people read it."""
+    return MEASURES[kind].label if kind in MEASURES else kind
 
 
 #: By the kind of the rules.

@@ -18,7 +18,7 @@ from kpi.audit.selectors import portable_values
 from kpi.errors import AuditBroken
 from market.kernel.console.actions import link_action, list_action, note_on_list
 from market.kernel.console.exports import readable_filters
-from market.kernel.console.figures import aligned, column, label_column, time_column
+from market.kernel.console.figures import aligned, column, count_column, label_column, time_column
 from market.kernel.console.filters import DayFilter
 from market.kernel.console.pages import LargeRecordAdmin
 from market.kernel.console.search import FoundByNumberOrOwner
@@ -87,6 +87,7 @@ class AuditRecordAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
     list_select_related = ("actor", "user")
     search_help_text = "Number, reference (order:17), or beginning of a username"
     number_fields = ("sequence",)
+    filled_by = "Staff actions, changes, refused orders and close-outs are recorded as they happen."
     fieldsets = (
         (None, {"fields": (("sequence", "kind", "fact"), ("occurred_at", "recorded_at"))}),
         ("Who", {"fields": (("actor", "user", "account"),)}),
@@ -172,10 +173,11 @@ class AuditCheckAdmin(LargeRecordAdmin):
 
     list_display = (
         time_column("checked_at"),
-        column("records", "Records", lambda value: aligned(f"{value:,}")),
+        count_column("records"),
         column("is_full", "In full", lambda value: "yes" if value else "since the last"),
-        column("differences", "Differences", lambda value: aligned(f"{value:,}")),
-        column("seconds", "Seconds", lambda value: aligned(f"{value:.3g}")),
+        count_column("differences"),
+        column("seconds", "Took", lambda value: aligned(f"{value:,.2f} s"), is_figure=True),
         column("hash", "Hash", short),
     )
     list_filter = (("checked_at", DayFilter),)
+    filled_by = "Verify now, above the audit trail, adds one; beat does so now and then."

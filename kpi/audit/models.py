@@ -71,6 +71,7 @@ class AuditRecord(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name_plural = "audit trail"
         indexes = [
             models.Index(fields=["reference"], name="audit_by_reference"),
             models.Index(fields=["user", "-sequence"], name="audit_by_user"),
@@ -131,4 +132,5 @@ class AuditCheck(models.Model):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"{self.differences} differences in {self.records} records"
+        differences = "1 difference" if self.differences == 1 else f"{self.differences} differences"
+        return f"{differences} in {self.records:,} records"

@@ -17,7 +17,13 @@ from kpi.lab.models import LabCell, LabStudy
 from kpi.lab.policies import changes_of, policy_names, put_in_force
 from kpi.lab.selectors import progress_in, with_counts
 from market.kernel.console.actions import link_action, row_action, row_of
-from market.kernel.console.figures import aligned, column, label_column, time_column
+from market.kernel.console.figures import (
+    aligned,
+    column,
+    computed_column,
+    label_column,
+    time_column,
+)
 from market.kernel.console.pages import LargeRecordAdmin, RecordAdmin
 from market.kernel.console.search import number_of
 from risk.selectors import policy_in_force
@@ -27,6 +33,12 @@ STATE_LABELS = {"queued": "default", "running": "info", "done": "success", "fail
 
 def short(digest: str) -> str:
     return aligned(f"{digest[:12]}…") if digest else ""
+
+
+def done_of(study: LabStudy) -> str:
+    """Write how many cells of a study are done."""
+    now = progress_in(study)
+    return aligned(f"{now.done:,} of {now.total:,}")
 
 
 class PolicyForm(BaseDialogForm):
@@ -54,7 +66,7 @@ class LabStudyAdmin(RecordAdmin):
     list_display = (
         "name",
         "state",
-        "progress",
+        computed_column("Cells done", done_of),
         "baseline",
         column("digest", "Digest", short),
         time_column("created_at"),
@@ -62,6 +74,11 @@ class LabStudyAdmin(RecordAdmin):
     )
     list_select_related = ("created_by",)
     search_fields = ("name", "digest")
+    search_help_text = "Name or digest"
+    filled_by = (
+        "A study asks which policy would have done better: python manage.py lab run "
+        "docs/studies/demo.toml adds one."
+    )
     fieldsets = (
         (None, {"fields": (("name", "baseline"), "question", "digest", "created_at")}),
         ("All that determines it", {"fields": ("canonical",), "classes": ("collapse",)}),
@@ -77,11 +94,6 @@ class LabStudyAdmin(RecordAdmin):
         return progress_in(study).state
 
     state.label = STATE_LABELS  # type: ignore[attr-defined]
-
-    @admin.display(description="Cells done")
-    def progress(self, study: LabStudy) -> str:
-        now = progress_in(study)
-        return aligned(f"{now.done:,} of {now.total:,}")
 
     def change_view(
         self,
@@ -131,12 +143,13 @@ class LabCellAdmin(LargeRecordAdmin):
     list_display = (
         "__str__",
         label_column("state", STATE_LABELS),
-        column("cpu_seconds", "Processor, s", lambda value: aligned(f"{value:.2f}")),
+        column("cpu_seconds", "Processor", lambda s: aligned(f"{s:,.2f} s"), is_figure=True),
         column("key", "Key", short),
         column("digest", "Digest", short),
         time_column("finished_at"),
     )
     list_filter = (("state", ChoicesDropdownFilter),)
+    filled_by = "Each study of the policy lab adds its cells: one policy, one seed, one variant."
     exclude = ("series",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[LabCell]:

@@ -41,7 +41,8 @@ class LabStudy(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        verbose_name_plural = "lab studies"
+        verbose_name = "study"
+        verbose_name_plural = "studies"
         constraints = [
             models.CheckConstraint(
                 condition=Q(digest__regex=IS_DIGEST), name="lab_study_has_a_digest"
@@ -84,6 +85,7 @@ class LabCell(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = "cell"
         constraints = [
             models.CheckConstraint(condition=Q(key__regex=IS_DIGEST), name="lab_cell_has_a_key"),
             models.CheckConstraint(

@@ -15,6 +15,7 @@ from unfold.enums import ActionVariant
 from accounts.access import caller
 from accounts.admin.users import TIER_QUESTION, AccountTierForm
 from accounts.models import Account, AccountKind, Tier, User
+from accounts.selectors import listed_balance
 from accounts.services import (
     adjust_balance,
     deposit,
@@ -29,9 +30,17 @@ from market.kernel.console.actions import (
     list_action,
     row_action,
 )
-from market.kernel.console.figures import NOTHING, aligned, money, time_column
+from market.kernel.console.figures import NOTHING, cents, computed_column, gain, money, time_column
 from market.kernel.console.pages import RecordAdmin
 from trading.admin.statement import statement_context
+
+
+def shown_balance(account: Account) -> str:
+    """Write what an account holds; the page of a system account with a long history sums it up."""
+    if account.user_id:
+        return cents(account.balance)
+    held = listed_balance(kind=AccountKind(account.kind))
+    return "on its page" if held is None else gain(held)
 
 
 @admin.register(Account)
@@ -42,7 +51,7 @@ class AccountAdmin(RecordAdmin):
         "__str__",
         "kind",
         "tier",
-        "shown_balance",
+        computed_column("Balance, USDT", shown_balance, "balance"),
         "suspended",
         time_column("created_at"),
     )
@@ -53,6 +62,8 @@ class AccountAdmin(RecordAdmin):
     )
     list_select_related = ("user",)
     search_fields = ("user__username",)
+    search_help_text = "Username, or the name of a system account"
+    filled_by = "Each trader has one account: add a user under Users."
     fieldsets = ((None, {"fields": (("user", "kind"), ("suspended", "created_at"))}),)
     change_form_after_template = "admin/account_statement.html"
     actions = ("suspend_selected", "resume_selected")
@@ -62,11 +73,6 @@ class AccountAdmin(RecordAdmin):
     @admin.display(description="Tier", ordering="user__tier")
     def tier(self, account: Account) -> str:
         return Tier(account.user.tier).label if account.user else NOTHING
-
-    @admin.display(description="Balance, USDT", ordering="balance")
-    def shown_balance(self, account: Account) -> str:
-        """A system account keeps no running balance; its page sums it up."""
-        return aligned(money(account.balance)) if account.user_id else NOTHING
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Account], search_term: str
@@ -207,12 +213,12 @@ class AccountAdmin(RecordAdmin):
     @admin.action(description="Suspend the selected accounts", permissions=["suspend"])
     def suspend_selected(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:
         users = accounts.filter(kind=AccountKind.USER)
-        for_each(request, users, lambda row: suspend_account(account=row), "Suspended")
+        for_each(request, users, lambda row: suspend_account(account=row), "suspended", "account")
 
     @admin.action(description="Resume the selected accounts", permissions=["suspend"])
     def resume_selected(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:
         users = accounts.filter(kind=AccountKind.USER)
-        for_each(request, users, lambda row: resume_account(account=row), "Resumed")
+        for_each(request, users, lambda row: resume_account(account=row), "resumed", "account")
 
 
 def posted(form: forms.Form) -> dict[str, Any]:

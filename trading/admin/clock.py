@@ -8,7 +8,7 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidge
 
 from market.kernel.amounts import AMOUNT_FIELD
 from market.kernel.console.actions import Outcome, lead_back, list_action, staff_id
-from market.kernel.console.figures import grouped, time_column
+from market.kernel.console.figures import count_column, counted, grouped, time_column
 from market.kernel.console.pages import RecordAdmin
 from market.models import Instrument, MarketClock
 from trading.steps.by_hand import set_price
@@ -35,7 +35,14 @@ class PriceForm(BaseDialogForm):
 
 @admin.register(MarketClock)
 class MarketClockAdmin(RecordAdmin):
-    list_display = ("__str__", "steps", time_column("stepped_at"), time_column("busy_until"))
+    list_display = (
+        "__str__",
+        count_column("steps"),
+        count_column("finished", "Last finished step"),
+        time_column("stepped_at"),
+        time_column("busy_until"),
+    )
+    filled_by = "The clock is made by the migrations: run python manage.py migrate."
     actions_list = ("run_step", "set_price")
 
     def has_step_permission(self, request: HttpRequest) -> bool:
@@ -71,9 +78,9 @@ class MarketClockAdmin(RecordAdmin):
 def told(result: StepResult) -> str:
     """Return the sentence that tells what a step did."""
     done = (
-        f"Market step {result.step}: {len(result.quotes)} prices, "
-        f"{len(result.ended_orders)} orders filled or ended, "
-        f"{len(result.liquidations)} accounts closed out."
+        f"Market step {result.step}: {counted(len(result.quotes), 'price')}, "
+        f"{counted(len(result.ended_orders), 'order')} filled or ended, "
+        f"{counted(len(result.liquidations), 'account')} closed out."
     )
     more = [*describe_leaps(result), describe_unfinished(result.unfinished, result.unmarked)]
     return " ".join(filter(None, [done, *more]))

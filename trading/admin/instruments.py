@@ -13,7 +13,13 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from market.kernel.amounts import plain
 from market.kernel.console.actions import for_each, row_action, staff_id
-from market.kernel.console.figures import NOTHING, plain_column, time_column
+from market.kernel.console.figures import (
+    NOTHING,
+    percent_column,
+    plain_column,
+    price_column,
+    time_column,
+)
 from market.kernel.console.filters import DayFilter
 from market.kernel.console.pages import ConfigurationAdmin, LargeRecordAdmin
 from market.models import HaltOutcome, Instrument, PriceHalt
@@ -33,6 +39,7 @@ STEPS = ("tick_size", "lot_size", "min_notional")
 FEES = ("maker_fee_rate", "taker_fee_rate")
 IDENTITY = ("symbol", "base_asset", "quote_asset")
 MARK = ("mark_price", "marked_at", "mark_source")
+NOUN = "instrument"
 
 
 class ReleaseForm(BaseDialogForm):
@@ -61,7 +68,7 @@ class InstrumentAdmin(ConfigurationAdmin):
 
     list_display = (
         "symbol",
-        plain_column("mark_price"),
+        price_column("mark_price"),
         time_column("marked_at"),
         "mark_source",
         plain_column("tick_size"),
@@ -71,6 +78,7 @@ class InstrumentAdmin(ConfigurationAdmin):
     )
     list_filter = ("halted", ("mark_source", ChoicesDropdownFilter))
     search_fields = ("symbol", "base_asset")
+    filled_by = "List an instrument here, or run python manage.py seed_demo, which lists three."
     fieldsets = (
         (None, {"fields": (IDENTITY, ("halted", "halt_reason"))}),
         ("Rules", {"fields": (STEPS, FEES, "price_collar")}),
@@ -158,11 +166,11 @@ class InstrumentAdmin(ConfigurationAdmin):
 
     @admin.action(description="Halt the selected", permissions=["halt"])
     def halt_selected(self, request: HttpRequest, rows: QuerySet[Instrument]) -> None:
-        for_each(request, rows, lambda row: halt_instrument(instrument=row), "Halted")
+        for_each(request, rows, lambda row: halt_instrument(instrument=row), "halted", NOUN)
 
     @admin.action(description="Resume the selected", permissions=["halt"])
     def resume_selected(self, request: HttpRequest, rows: QuerySet[Instrument]) -> None:
-        for_each(request, rows, lambda row: resume_instrument(instrument=row), "Resumed")
+        for_each(request, rows, lambda row: resume_instrument(instrument=row), "resumed", NOUN)
         for row in rows:
             if row.halted:
                 messages.warning(request, f"{how_it_goes_on(row)}.")
@@ -183,10 +191,10 @@ class PriceHaltAdmin(LargeRecordAdmin):
         "id",
         time_column("halted_at"),
         "instrument",
-        plain_column("mark_price", "Mark"),
-        plain_column("price", "Refused"),
+        price_column("mark_price", "Mark"),
+        price_column("price", "Refused"),
         "source",
-        plain_column("collar"),
+        percent_column("collar"),
         time_column("released_at"),
         "outcome",
         "stays_halted",
@@ -197,6 +205,10 @@ class PriceHaltAdmin(LargeRecordAdmin):
         ("halted_at", DayFilter),
     )
     list_select_related = ("instrument",)
+    filled_by = (
+        "A quote further from the mark than the price collar allows halts its instrument and "
+        "stands here, until staff release it on the instrument's page."
+    )
 
 
 @admin.register(ManualPrice)
@@ -207,8 +219,8 @@ class ManualPriceAdmin(LargeRecordAdmin):
         "id",
         time_column("created_at"),
         "instrument",
-        plain_column("previous_price", "Mark before"),
-        plain_column("price"),
+        price_column("previous_price", "Mark before"),
+        price_column("price"),
         "way",
         "beyond_collar",
         "created_by",
@@ -220,3 +232,4 @@ class ManualPriceAdmin(LargeRecordAdmin):
         ("created_at", DayFilter),
     )
     list_select_related = ("instrument", "created_by")
+    filled_by = "Each price that a person sets, by Set a mark price under Clock or by replay."

@@ -8,10 +8,18 @@ from unfold.enums import ActionVariant
 
 from market.kernel.console.actions import list_action
 from market.kernel.console.exports import ExportedAdmin
-from market.kernel.console.figures import money_column, plain_column, time_column
+from market.kernel.console.figures import (
+    column,
+    counted,
+    money_column,
+    ratio_column,
+    signed_column,
+    time_column,
+)
 from market.kernel.console.filters import EndlessDayFilter
 from market.kernel.console.pages import LargeRecordAdmin
 from market.kernel.console.search import FoundByNumberOrOwner
+from risk.models import LiquidationMode
 from trading.admin.exports import LiquidationResource
 from trading.admin.orders import TradeInline
 from trading.liquidation.sweep import sweep_liquidations
@@ -25,19 +33,23 @@ class LiquidationAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
         "id",
         time_column("created_at"),
         "account",
-        plain_column("margin_ratio_before", "Ratio before"),
-        plain_column("margin_ratio_after", "Ratio after"),
-        money_column("equity_before"),
-        money_column("margin_before"),
-        money_column("insurance_paid"),
-        money_column("bad_debt"),
-        "mode",
+        ratio_column("margin_ratio_before", "Ratio before"),
+        ratio_column("margin_ratio_after", "Ratio after"),
+        signed_column("equity_before", "Equity before, USDT"),
+        money_column("margin_before", "Margin before, USDT"),
+        money_column("insurance_paid", "Insurance paid, USDT"),
+        money_column("bad_debt", "Bad debt, USDT"),
+        column("mode", "Mode", lambda mode: LiquidationMode(mode).label),
     )
     list_filter = (
         ("account", AutocompleteSelectFilter),
         ("created_at", EndlessDayFilter),
     )
     list_select_related = ("account__user",)
+    filled_by = (
+        "Each close-out of an account below the liquidation threshold adds one; a market step or a "
+        "sweep looks for such accounts."
+    )
     inlines = (TradeInline,)
     change_form_after_template = "paths/close-out.html"
     resource_classes = (LiquidationResource,)
@@ -55,5 +67,6 @@ class LiquidationAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
     )
     def sweep(self, request: HttpRequest, form: forms.Form) -> str:
         sweep = sweep_liquidations()
-        done = f"Sweep done, accounts closed out: {len(sweep.liquidations)}."
+        closed = counted(len(sweep.liquidations), "account")
+        done = f"Sweep done, {closed} closed out."
         return f"{done} {describe_unfinished(sweep.unfinished)}".rstrip()

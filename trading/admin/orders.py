@@ -5,8 +5,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import BooleanField, Model, QuerySet
-from django.db.models.expressions import RawSQL
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from unfold.admin import TabularInline
 from unfold.contrib.filters.admin import (
@@ -20,21 +19,25 @@ from unfold.enums import ActionVariant
 from market.kernel.console.actions import for_each, row_action
 from market.kernel.console.exports import ExportedAdmin
 from market.kernel.console.figures import (
-    aligned,
-    grouped,
+    computed_column,
+    count_column,
     label_column,
     money_column,
-    plain_column,
+    price_column,
     signed_column,
+    size_column,
+    stepped,
     tidied,
     time_column,
 )
 from market.kernel.console.filters import EndlessDayFilter
 from market.kernel.console.pages import LargeRecordAdmin
 from market.kernel.console.search import FoundByNumberOrOwner
+from market.kernel.console.seeking import KEY
 from market.selectors import instruments
 from risk.denials import DENIALS
 from trading.admin.exports import OrderResource, TradeResource
+from trading.admin.order_search import refused_for, said_by
 from trading.models import OPEN_STATUSES, Order, Trade
 from trading.services import cancel_order
 
@@ -96,32 +99,40 @@ class RejectCodeFilter(DropdownFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         code = self.value()
-        return refused_for(queryset, code) if code in DENIALS else queryset
+        return queryset.filter(refused_for([code])) if code in DENIALS else queryset
 
 
-def refused_for(orders: QuerySet[Order], code: str) -> QuerySet[Order]:
-    """Return the orders with a code, which stands in the text, so that their index is used."""
-    has_code = RawSQL(  # noqa: S611
-        f"trading_order.reject_code = '{code}'", [], output_field=BooleanField()
-    )
-    return orders.filter(has_code)
+def shown_price(order: Order) -> str:
+    """Write the limit of an order, or what it was filled at, as its instrument is priced."""
+    instrument = order.instrument
+    return stepped(order.shown_price, None if instrument is None else instrument.tick_size)
+
+
+PLACED_AT, STATUS = time_column("created_at"), label_column("status", STATUS_LABELS)
 
 
 @admin.register(Order)
-class OrderAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
+class OrderAdmin(ExportedAdmin, LargeRecordAdmin):
     list_display = (
         "id",
-        time_column("created_at"),
+        PLACED_AT,
         "account",
         "symbol",
         label_column("side", SIDE_LABELS),
         "type",
-        plain_column("size"),
-        "limit",
-        "leverage",
-        label_column("status", STATUS_LABELS),
+        size_column("size"),
+        computed_column("Price", shown_price),
+        count_column("leverage", unit="x"),
+        STATUS,
         "reject_code",
     )
+    seeks_by = {
+        "id": KEY,
+        PLACED_AT: KEY,
+        "account": "account_id",
+        "symbol": "symbol",
+        STATUS: "status",
+    }
     list_filter = (
         ("status", ChoicesDropdownFilter),
         RejectCodeFilter,
@@ -133,7 +144,11 @@ class OrderAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
         ("account", AutocompleteSelectFilter),
         ("created_at", EndlessDayFilter),
     )
-    list_select_related = ("account__user",)
+    list_select_related = ("account__user", "instrument")
+    filled_by = (
+        "Every order of the API and of agents stands here, refused ones with the reason: run "
+        "python manage.py seed_demo and place one with POST /orders (see the API docs)."
+    )
     fieldsets = (
         (
             "Asked",
@@ -163,20 +178,17 @@ class OrderAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
     actions = ("cancel_selected",)
     actions_detail = ("cancel",)
     inlines = (TradeInline,)
-    search_help_text = "Number, client order id, or beginning of a username"
+    search_fields = ("id",)
+    search_help_text = "Number, client order ID, user, symbol, status or reject code"
     resource_classes = (OrderResource,)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
     ) -> tuple[QuerySet[Order], bool]:
-        found, duplicates = super().get_search_results(request, queryset, search_term)
-        term = search_term.strip()
-        named = queryset.filter(client_order_id=term) if term else queryset.none()
-        return found | named, duplicates
-
-    @admin.display(description="Price")
-    def limit(self, order: Order) -> str:
-        return aligned(grouped(order.shown_price))
+        """Find the orders that every word of the term says something of."""
+        for word in search_term.split():
+            queryset = queryset.filter(said_by(word))
+        return queryset, False
 
     def has_cancel_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("trading.change_order")
@@ -204,7 +216,8 @@ class OrderAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
             request,
             orders,
             lambda order: cancel_order(order_id=order.pk, user_id=None),
-            "Canceled",
+            "canceled",
+            "order",
         )
 
 
@@ -216,11 +229,11 @@ class TradeAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
         "account",
         "instrument",
         label_column("side", SIDE_LABELS),
-        plain_column("size"),
-        plain_column("price"),
-        money_column("notional"),
-        money_column("fee"),
-        signed_column("realized_pnl", "Realised P&L"),
+        size_column("size"),
+        price_column("price"),
+        money_column("notional", "Notional, USDT"),
+        money_column("fee", "Fee, USDT"),
+        signed_column("realized_pnl", "Realised P&L, USDT"),
         "order_id",
         "liquidation_id",
     )
@@ -231,7 +244,9 @@ class TradeAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
         ("account", AutocompleteSelectFilter),
         ("created_at", EndlessDayFilter),
     )
+    seeks_by = {"id": KEY, "account": "account_id", "instrument": "instrument_id"}
     list_select_related = ("account__user", "instrument")
     number_fields = ("pk", "order_id")
+    filled_by = "Each fill of an order or of a close-out adds one: place an order that fills."
     search_help_text = "Number of a trade or an order, or beginning of a username"
     resource_classes = (TradeResource,)

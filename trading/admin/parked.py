@@ -87,6 +87,10 @@ class ParkedAnswerAdmin(LargeRecordAdmin):
     list_select_related = ("order__account__user", "settled_by")
     search_fields = ("=id", "=order__id", "order__account__user__username__istartswith")
     search_help_text = "Number of an answer or an order, or beginning of a username"
+    filled_by = (
+        "An answer of a venue that does not fit its order waits here for staff; orders of the "
+        "simulated venue leave none."
+    )
     fieldsets = (
         (None, {"fields": (("shown_order", "owner"), "parked_at", "complaint")}),
         ("Asked", {"fields": ("asked", "booked")}),

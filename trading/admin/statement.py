@@ -13,7 +13,18 @@ from django.utils.safestring import SafeString
 from accounts.models import Account, AccountKind, Transfer
 from accounts.selectors import system_balance
 from market.kernel.amounts import EXACT
-from market.kernel.console.figures import NOTHING, aligned, grouped, money, signed
+from market.kernel.console.figures import (
+    NOTHING,
+    Figure,
+    aligned,
+    amount,
+    cents,
+    fixed,
+    gain,
+    gained,
+    grouped,
+    ratio,
+)
 from risk.statement import PositionLine, Statement, account_statement
 from trading.history.equity import CURVES, equity_curve
 from trading.models import OPEN_STATUSES, Liquidation, Order, OrderStatus
@@ -21,16 +32,6 @@ from trading.selectors import orders_of
 
 MOST_ROWS: Final = 10
 DEFAULT_CURVE: Final = "7d"
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One number of an account, to the cent; ``exact`` has all of its digits."""
-
-    title: str
-    value: str
-    exact: str
-    unit: str = "USDT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def statement_context(account: Account, *, curve: str) -> dict[str, Any]:
     transfers = transfer_table(account)
     if account.user_id is None:
         held = system_balance(kind=AccountKind(account.kind))
-        balance = Figure("Balance", signed(cents(held)), money(held))
+        balance = gained("Balance", held)
         return {"figures": [balance], "tables": [transfers]}
     statement = account_statement(user_id=account.user_id)
     tables = [
@@ -87,25 +88,16 @@ def curve_json(account: Account, curve: str) -> dict[str, list[list[float]]]:
 
 
 def figures(statement: Statement) -> list[Figure]:
-    pnl, ratio = statement.unrealized_pnl, statement.margin_ratio
     return [
         amount("Balance", statement.balance),
         amount("Equity", statement.equity),
-        Figure("Unrealised P&L", signed(cents(pnl)), money(pnl)),
+        gained("Unrealised P&L", statement.unrealized_pnl),
         amount("Exposure", statement.exposure),
         amount("Margin used", statement.margin_used),
         amount("Available margin", statement.available_margin),
-        Figure("Margin ratio", NOTHING if ratio is None else f"{ratio:,.4f}", grouped(ratio), ""),
-        Figure("Tier", statement.tier.capitalize(), "", ""),
+        ratio("Margin ratio", statement.margin_ratio),
+        Figure("Tier", statement.tier.capitalize(), unit=""),
     ]
-
-
-def amount(title: str, value: Decimal) -> Figure:
-    return Figure(title, aligned(money(cents(value))), money(value))
-
-
-def cents(value: Decimal) -> Decimal:
-    return value.quantize(Decimal("0.01"), context=EXACT)
 
 
 def position_table(account: Account, statement: Statement) -> Table:
@@ -122,9 +114,9 @@ def position_row(line: PositionLine) -> list[str]:
         aligned(grouped(line.quantity)),
         aligned(grouped(near(line.entry_price, line.mark_price))),
         aligned(grouped(line.mark_price)),
-        aligned(money(cents(line.margin))),
+        cents(line.margin),
         f"{line.leverage}x",
-        signed(cents(line.unrealized_pnl)),
+        gain(line.unrealized_pnl),
         aligned(grouped(near(line.liquidation_price, line.mark_price))),
         line.status.capitalize(),
     ]
@@ -154,7 +146,7 @@ def open_order_row(order: Order) -> list[Any]:
         order.get_side_display(),
         aligned(grouped(order.size)),
         aligned(grouped(order.shown_price)),
-        aligned(money(order.reserved_margin)),
+        cents(order.reserved_margin),
         when(order),
     ]
 
@@ -193,14 +185,14 @@ def liquidation_table(account: Account) -> Table:
 
 
 def liquidation_row(row: Liquidation) -> list[Any]:
-    ratio = row.margin_ratio_before
+    before = row.margin_ratio_before
     return [
         page_of(row),
-        NOTHING if ratio is None else aligned(grouped(ratio)),
-        signed(row.equity_before),
-        aligned(money(row.equity_after)),
-        aligned(money(row.insurance_paid)),
-        aligned(money(row.bad_debt)),
+        NOTHING if before is None else aligned(fixed(before, 4), grouped(before)),
+        gain(row.equity_before),
+        cents(row.equity_after),
+        cents(row.insurance_paid),
+        cents(row.bad_debt),
         when(row),
     ]
 
@@ -221,7 +213,7 @@ def transfer_row(account: Account, transfer: Transfer) -> list[Any]:
     return [
         page_of(transfer),
         transfer.get_kind_display(),
-        signed(transfer.amount if received else -transfer.amount),
+        gain(transfer.amount if received else -transfer.amount),
         transfer.reference or NOTHING,
         transfer.reason or NOTHING,
         transfer.created_by or NOTHING,

@@ -15,11 +15,13 @@ from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.text import capfirst
 from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
 
+from market.kernel.console.figures import counted
 from market.kernel.errors import ExchangeError
 
 #: An action returns the sentence that tells what it did, or a response of its own.
@@ -210,9 +212,11 @@ def dialog(
 
 
 def for_each(
-    request: HttpRequest, rows: QuerySet[Any], call: Callable[[Any], Any], done: str
+    request: HttpRequest, rows: QuerySet[Any], call: Callable[[Any], Any], done: str, what: str
 ) -> None:
     """Call a service for each selected row and tell how it went, refusals included.
+
+    ``what`` and ``done`` are the words for it: ``order`` and ``canceled``.
 
     What was done goes into the history of its row.
     """
@@ -224,5 +228,5 @@ def for_each(
         except ExchangeError as error:
             messages.error(request, f"{row}: {error.detail}")
     if changed:
-        LogEntry.objects.log_actions(staff_id(request), changed, CHANGE, f"{done}.")
-        messages.success(request, f"{done}: {len(changed)}.")
+        LogEntry.objects.log_actions(staff_id(request), changed, CHANGE, f"{capfirst(done)}.")
+        messages.success(request, f"{counted(len(changed), what)} {done}.")

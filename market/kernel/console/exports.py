@@ -26,6 +26,7 @@ from tablib import Dataset
 from unfold.contrib.import_export.forms import ExportForm
 
 from market.kernel.console.actions import note_on_list
+from market.kernel.console.figures import titled
 from market.kernel.snapshot import consistent_read
 
 #: An export is put together in memory; this many rows take some seconds.
@@ -84,12 +85,15 @@ def text_field(attribute: str) -> Field:
 
 
 class PlainXLSX(XLSX):
-    """A sheet of text without formats, written row by row, so that no cell is kept in memory."""
+    """A sheet of text without formats, written row by row, so that no cell is kept in memory.
+
+    People read it: its head names the columns as the console does. Programs read the CSV file.
+    """
 
     def export_data(self, dataset: Dataset, **kwargs: Any) -> bytes:
         book = Workbook(write_only=True)
         sheet = book.create_sheet("Export")
-        sheet.append(dataset.headers)
+        sheet.append([titled(header) for header in dataset.headers])
         for row in dataset:
             sheet.append(row)
         buffer = BytesIO()

@@ -64,7 +64,21 @@ class VersionedForm(RefusedForm):
         self.initial["version"] = version_of(self.instance)
 
 
-class KeptAdmin(ModelAdmin):
+class FoundAdmin(ModelAdmin):
+    """A page of a record that there is; any other address is answered with 404, not led astray.
+
+    ``filled_by`` is what an empty list says would fill it.
+    """
+
+    filled_by: ClassVar[str]
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        raise Http404
+
+
+class KeptAdmin(FoundAdmin):
     """A model that nobody deletes here, since history refers to it.
 
     What a service refuses while a form is saved is said above the form, which keeps what was
@@ -148,14 +162,21 @@ class RecordAdmin(KeptAdmin):
 
 
 class LargeRecordAdmin(RecordAdmin):
-    """Records that grow without end: the list is never counted and sorted by its key alone."""
+    """Records that grow without end: the list is never counted, and newest first.
+
+    ``seeks_by`` names the columns that it can be sorted by as well, with their fields: each begins
+    an index that ends with the key, newest first.
+    """
 
     paginator = InfinitePaginator
-    sortable_by = ()
+    seeks_by: ClassVar[Mapping[Any, str]] = {}
     show_facets = ShowFacets.NEVER
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[SeekingList]:
         return SeekingList
+
+    def get_sortable_by(self, request: HttpRequest) -> tuple[Any, ...]:
+        return tuple(self.seeks_by)
 
 
 class ConfigurationAdmin(SimpleHistoryAdmin, KeptAdmin):

@@ -12,10 +12,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import Account, AccountPolicy, Transfer, User
+from accounts.selectors import transferred_balance
+from market.kernel.console.figures import fixed
 from market.models import Instrument
 from risk.engine import Intent
-from risk.models import LeverageLimit, RiskPolicy
+from risk.models import LeverageLimit, Position, RiskPolicy
 from risk.selectors import price_collar
+from risk.statement import position_lines
 from tests.conftest import ApiClient
 from tests.console import Clerk, D, save
 from trading.models import Order
@@ -180,7 +183,20 @@ def test_an_account_shows_what_it_is_worth(staff: Client, trader: User) -> None:
     )
     assert listed
     fund = Account.objects.get(kind="insurance")
-    assert "100,000.00" in staff.get(f"/admin/accounts/account/{fund.pk}/change/").content.decode()
+    assert "75,000.00" in staff.get(f"/admin/accounts/account/{fund.pk}/change/").content.decode()
+    listed = staff.get("/admin/accounts/account/").content.decode()
+    for account in Account.objects.filter(user=None):
+        held = fixed(transferred_balance(account_id=account.pk), 2)
+        assert held in listed, account
+
+
+def test_a_position_shows_what_it_comes_to(staff: Client, trader: User) -> None:
+    position = Position.objects.get(account=trader.account, status="OPEN")
+    page = staff.get(f"/admin/risk/position/{position.pk}/change/").content.decode()
+    [line] = position_lines([position])
+    assert line.liquidation_price is None or f"{line.liquidation_price:,.2f}" in page
+    for text in ("Liquidation price", "Effective leverage of the account", "3,200.00", "320.00"):
+        assert text in page, text
 
 
 def test_policies_are_edited_with_history(staff: Client) -> None:
@@ -272,5 +288,34 @@ def test_a_missing_page_is_a_page(staff: Client) -> None:
     answer = staff.get("/admin/no/such/")
     assert answer.status_code == 404
     assert "Back to the dashboard" in answer.content.decode()
-    assert staff.get("/admin/trading/order/x/change/").status_code == 302
+    assert staff.get("/admin/trading/order/x/change/").status_code == 404
     assert staff.get("/no/such").json()["code"] == "not_found"
+
+
+def test_orders_are_sorted_by_what_an_index_sorts_by(
+    staff: Client, trader: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = admin.site.get_model_admin(Order)
+    monkeypatch.setattr(page, "list_per_page", 2)
+    columns = staff.get("/admin/trading/order/").context["cl"].list_display
+    for entry, field in page.seeks_by.items():
+        column = columns.index(entry)
+        for sign, forward in (("", True), ("-", False)):
+            expected = [field, "-pk"] if forward else [f"-{field}", "pk"]
+            if field == "pk":
+                expected = ["pk"] if forward else ["-pk"]
+            keys = list(Order.objects.order_by(*expected).values_list("pk", flat=True))
+            first = f"?o={sign}{column}"
+            assert walked(staff, first, "Older", "Next") == keys, (field, sign)
+            last = staff.get(f"/admin/trading/order/{first}&above=0").context["cl"]
+            assert [row.pk for row in last.result_list] == keys[-2:]
+
+
+def walked(staff: Client, query: str | None, *links: str) -> list[int]:
+    """Return the orders of a list, page by page to its end."""
+    found: list[int] = []
+    while query is not None:
+        shown = staff.get(f"/admin/trading/order/{query}").context["cl"]
+        found += [row.pk for row in shown.result_list]
+        query = next((shown.pages[link] for link in links if link in shown.pages), None)
+    return found

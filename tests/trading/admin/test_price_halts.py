@@ -125,7 +125,7 @@ def test_resuming_several_tells_which_stay_halted(staff: Client, trader: User) -
 def test_resuming_what_a_quote_alone_halted_resumes_it(staff: Client, halted: PriceHalt) -> None:
     body = {"action": "resume_selected", "_selected_action": [eth().pk]}
     page = staff.post("/admin/market/instrument/", body, follow=True).content.decode()
-    assert "Resumed: 1." in page
+    assert "1 instrument resumed." in page
     assert "stays halted" not in page
     assert not eth().halted
 
