@@ -78,6 +78,11 @@ def liquidations_in(symbol: str) -> QuerySet[Trade, int | None]:
     return trades.order_by().values_list("liquidation_id", flat=True)
 
 
+def parked_answers_waiting() -> int:
+    """Return how many answers of a venue wait for staff; beyond MOST_PARKED nobody counts."""
+    return ParkedAnswer.objects.filter(settled_at=None)[:MOST_PARKED].count()
+
+
 def parked_answers_since(moment: datetime) -> list[ParkedAnswer]:
     """Return the answers of a venue that wait for staff, and those settled since a moment.
 

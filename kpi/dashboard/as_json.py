@@ -8,7 +8,8 @@ from django.contrib.auth.models import AnonymousUser
 from django.urls import reverse
 
 from accounts.models import Tier
-from kpi.alerts.measures import MEASURES
+from kpi.alerts.measures import name_of, written
+from kpi.dashboard.attention import Concern
 from kpi.dashboard.cards import Card, cards, market_card
 from kpi.dashboard.charts import CHARTS, milliseconds
 from kpi.dashboard.figures import Dashboard
@@ -30,7 +31,7 @@ NO_STEP: Final = (
 
 
 def dashboard_json(dashboard: Dashboard, *, user: Person) -> Json:
-    """Return all that the page shows; accounts and alerts only to those who may view them."""
+    """Return all that the page shows; what staff may not view is left out."""
     may = user.has_perm  # type: ignore[union-attr]
     return {
         "window": dashboard.window,
@@ -46,7 +47,10 @@ def dashboard_json(dashboard: Dashboard, *, user: Person) -> Json:
         "accounts": [account_row(row) for row in dashboard.ratios.nearest]
         if may("accounts.view_account")
         else None,
-        "alerts": [alert_row(row) for row in dashboard.alerts] if may("kpi.view_alert") else [],
+        "attention": [
+            *(concern_row(one) for one in dashboard.concerns if may(one.permission)),
+            *(alert_row(row) for row in dashboard.alerts if may("kpi.view_alert")),
+        ],
     }
 
 
@@ -79,14 +83,23 @@ def account_row(row: AccountAtRisk) -> Json:
     }
 
 
+def concern_row(one: Concern) -> Json:
+    return {
+        "severity": one.severity,
+        "title": one.title,
+        "text": one.text,
+        "href": one.href,
+        "opened": None,
+        "by": "",
+    }
+
+
 def alert_row(row: Alert) -> Json:
-    measure = MEASURES.get(row.rule.kind)
-    unit = measure.unit if measure else ""
-    about = f"{row.subject}: " if row.subject else ""
+    kind, about = row.rule.kind, f"{row.subject}: " if row.subject else ""
     return {
         "severity": row.severity,
-        "title": measure.label if measure else row.rule.kind,
-        "text": f"{about}{row.value:,.4g} {unit}, threshold {row.threshold:,.4g}",
+        "title": name_of(kind),
+        "text": f"{about}{written(kind, row.value)}, threshold {written(kind, row.threshold)}",
         "opened": milliseconds(row.opened_at),
         "by": str(row.acknowledged_by) if row.acknowledged_by else "",
         "href": reverse("admin:kpi_alert_change", args=[row.pk]),

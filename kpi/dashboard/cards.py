@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
+from kpi.dashboard.attention import NEAR_THRESHOLD
 from kpi.dashboard.figures import Dashboard, InstrumentFigures
 from kpi.history.figures import quantile_ms
 from kpi.selectors import NEAR
-from market.kernel.console.figures import NOTHING, grouped, rounded
+from market.kernel.console.figures import NOTHING, counted, grouped, rounded
 
 Spark = Sequence[float | None]
 
@@ -64,7 +65,7 @@ def cards(dashboard: Dashboard) -> list[Card]:
 
 def exposure_card(dashboard: Dashboard) -> Card:
     threshold, now = dashboard.global_exposure_threshold, dashboard.global_exposure
-    share = float(now / threshold) if threshold else 1.0
+    share = dashboard.exposure_share
     spark = course(dashboard, "global_exposure")
     return Card(
         title="Global exposure",
@@ -75,7 +76,7 @@ def exposure_card(dashboard: Dashboard) -> Card:
         spark=spark,
         change=relative_change(spark, float(now)),
         share=min(share, 1.0),
-        alarming=share >= 0.9,
+        alarming=share >= NEAR_THRESHOLD,
     )
 
 
@@ -86,7 +87,7 @@ def accounts_card(dashboard: Dashboard) -> Card:
         title="Accounts near close-out",
         value=f"{ratios.near:,}",
         unit=f"of {ratios.accounts:,}",
-        note=f"ratio below {limit}, {dashboard.open_positions:,} positions open",
+        note=f"ratio below {limit}, {counted(dashboard.open_positions, 'position')} open",
         href=changelist("risk_position") + "?status__exact=OPEN",
         spark=course(dashboard, "accounts_near_liquidation"),
         alarming=ratios.counts[0] > 0,
@@ -101,7 +102,7 @@ def orders_card(dashboard: Dashboard) -> Card:
         title="Orders",
         value=f"{orders:,}",
         unit=f"in {dashboard.window}",
-        note=f"{refused}{trades:,} trades",
+        note=f"{refused}{counted(trades, 'trade')}",
         href=changelist("trading_order"),
         spark=[
             (bucket.values["orders_accepted"] or 0) + (bucket.values["orders_rejected"] or 0)

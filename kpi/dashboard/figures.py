@@ -16,6 +16,7 @@ from django.db.models.functions import Cast
 from django.utils import timezone
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
+from kpi.dashboard.attention import Concern, Signs, concerns, read_signs
 from kpi.dashboard.margin_ratios import MarginRatios, margin_ratios
 from kpi.history.figures import COUNTS, HISTOGRAM, LEVELS
 from kpi.history.series import Span, buckets, span_of
@@ -76,6 +77,23 @@ class Dashboard:
     history: Sequence[Bucket]
     rejections: Mapping[str, int]
     alerts: Sequence[Alert]
+    signs: Signs
+
+    @property
+    def exposure_share(self) -> float:
+        """The global exposure as a share of its threshold."""
+        threshold = self.global_exposure_threshold
+        return float(self.global_exposure / threshold) if threshold else 1.0
+
+    @property
+    def concerns(self) -> list[Concern]:
+        """What needs attention besides the alerts."""
+        return concerns(
+            self.signs,
+            self.ratios,
+            trading_halted=self.trading_halted,
+            exposure_share=self.exposure_share,
+        )
 
     @property
     def latency_counts(self) -> Sequence[Decimal]:
@@ -112,6 +130,7 @@ def read_dashboard(window: str, span: Span, now: datetime) -> Dashboard:
         history=history,
         rejections=rejections(span),
         alerts=open_alerts(),
+        signs=read_signs(),
     )
 
 

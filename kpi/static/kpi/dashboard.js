@@ -152,24 +152,23 @@ function showAccounts(accounts) {
   panel.querySelector(".empty").hidden = accounts.length > 0;
 }
 
-function alert({ severity, title, text, opened, by, href }) {
+function concern({ severity, title, text, opened, by, href }) {
   const link = element("a", `dashboard-alert ${severity}`);
   link.href = href;
-  const state = by ? `acknowledged by ${by}` : "not acknowledged";
-  link.append(
-    element("span", "severity", severity),
-    element("strong", "", title),
-    element("span", "", text),
-    element("span", "unit", `since ${clock(opened)} UTC, ${state}`),
-  );
+  link.append(element("span", "severity", severity), element("strong", "", title), element("span", "", text));
+  if (opened !== null) {
+    const state = by ? `acknowledged by ${by}` : "not acknowledged";
+    link.append(element("span", "unit", `since ${clock(opened)} UTC, ${state}`));
+  }
   return link;
 }
 
-// The list is announced by screen readers, so it changes only when an alert did.
-function showAlerts(alerts) {
-  const section = document.getElementById("dashboard-alerts");
-  if (isShown(section, alerts)) return;
-  section.replaceChildren(...alerts.map(alert));
+// The list is announced by screen readers, so it changes only when something in it did.
+function showAttention(concerns) {
+  const section = document.getElementById("dashboard-attention");
+  if (isShown(section, concerns)) return;
+  const calm = element("p", "dashboard-calm", "Nothing needs attention.");
+  section.replaceChildren(...(concerns.length ? concerns.map(concern) : [calm]));
 }
 
 function showText(id, text, visible) {
@@ -181,8 +180,7 @@ function showText(id, text, visible) {
 function show(data) {
   shown = data;
   showText("dashboard-hint", data.hint, Boolean(data.hint));
-  showText("dashboard-halted", "", data.halted);
-  showAlerts(data.alerts);
+  showAttention(data.attention);
   showCards("dashboard-markets", data.markets);
   showCards("dashboard-cards", data.cards);
   showCharts(data);

@@ -1,0 +1,70 @@
+"""The dashboard's first view says what needs attention, and that nothing does."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.test import Client
+
+from kpi.dashboard.attention import Signs, concerns
+from kpi.dashboard.margin_ratios import MarginRatios
+from kpi.models import Heartbeat
+from market.models import Instrument
+from market.services import halt_instrument
+from risk.services import halt_trading
+from tests.console import Clerk, D, quoted
+
+CALM = Signs((), (), 0, timedelta(seconds=1), 0, 0)
+BOUNDS = (D("0.5"), D("0.6"), D("0.75"))
+
+
+def titles(
+    *counts: int, signs: Signs = CALM, trading_halted: bool = False, share: float = 0.1
+) -> list[str]:
+    ratios = MarginRatios(BOUNDS, counts or (0, 0, 0, 0), ())
+    found = concerns(signs, ratios, trading_halted=trading_halted, exposure_share=share)
+    return [concern.title for concern in found]
+
+
+def test_nothing_needs_attention_where_all_is_well() -> None:
+    assert titles(0, 0, 5, 3) == []
+
+
+def test_each_sign_is_told_the_worst_first() -> None:
+    assert titles(1, 2, 0, 0) == [
+        "1 account below the close-out threshold",
+        "2 accounts near close-out",
+    ]
+    assert titles(share=0.95) == ["Global exposure is at 95% of its threshold"]
+    troubled = Signs((), (), 2, timedelta(minutes=3), 1, 3)
+    assert titles(0, 1, 0, 0, signs=troubled, trading_halted=True) == [
+        "The last ledger check found 1 difference",
+        "The last verification of the audit trail found 3 differences",
+        "No heartbeat for 3 minutes",
+        "Trading is halted",
+        "2 answers of a venue wait for staff",
+        "1 account near close-out",
+    ]
+    assert "No heartbeat yet" in titles(signs=Signs((), (), 0, None, 0, 0))
+
+
+def attention(client: Client) -> list[dict[str, Any]]:
+    return client.get("/admin/dashboard/data/").json()["attention"]
+
+
+def test_what_staff_do_about_it_is_one_click_away(staff: Client, clerk: Clerk) -> None:
+    quoted("BTCUSDT", "1")
+    halt_instrument(instrument=Instrument.objects.get(symbol="ETHUSDT"))
+    halt_trading()
+    Heartbeat.objects.all().delete()
+    shown = attention(staff)
+    assert [one["title"] for one in shown] == [
+        "No heartbeat yet",
+        "Trading is halted",
+        "BTCUSDT waits for review",
+        "1 answer of a venue waits for staff",
+        "ETHUSDT is halted",
+        "Latency of the API, p95",
+    ]
+    for one in shown:
+        assert staff.get(one["href"]).status_code == 200
+    assert [one["title"] for one in attention(clerk("view_riskpolicy"))] == ["Trading is halted"]
