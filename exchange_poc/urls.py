@@ -8,6 +8,7 @@ from accounts.console_login import limited_login
 from kpi.bundles.pages import day_file, show_days
 from kpi.dashboard.page import dashboard_data
 from kpi.leverage.page import leverage_page, what_if_answer
+from kpi.search import search
 from kpi.stream.console import stream_ticket
 from market.kernel.api.docs import DocsView, SchemaView
 
@@ -28,6 +29,7 @@ urlpatterns = [
     path("admin/paths/", include("kpi.paths.urls")),
     path("admin/leverage/", admin.site.admin_view(leverage_page), name="leverage"),
     path("admin/leverage/what-if/", what_if_answer, name="leverage-what-if"),
+    path("admin/search/", search, name="console-search"),
     path("admin/", admin.site.urls),
 ]
 

@@ -1,0 +1,56 @@
+"""One search for the whole console: orders, users, pages and what the policies say."""
+
+import re
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from tests.console import Clerk, clerk, exchange, seeded, staff, trader
+from trading.models import Order
+
+__all__ = ["clerk", "exchange", "seeded", "staff", "trader"]
+
+
+def found(client: Client, term: str) -> dict[str, list[Any]]:
+    page = client.get("/admin/search/", {"q": term})
+    assert page.status_code == 200
+    return {one.title: one.found for one in page.context["results"]}
+
+
+def test_orders_are_found_by_all_that_is_said_of_them(staff: Client, trader: User) -> None:
+    [refused] = Order.objects.exclude(reject_code="")
+    named = Order.objects.get(client_order_id="grid-7")
+    for term, order in (
+        *((str(refused.pk), refused), ("grid-7", named), (refused.reject_code, refused)),
+        *(("beginner refused", refused), ("margin btcusdt", refused), ("advanced new", named)),
+    ):
+        assert [one.name for one in found(staff, term)["Orders"]] == [str(order)], term
+        listed = staff.get("/admin/trading/order/", {"q": term}).context["cl"].result_list
+        assert list(listed) == [order], term
+    assert "Orders" not in found(staff, "advanced refused")
+
+
+def test_users_pages_and_limits_are_found(staff: Client, trader: User) -> None:
+    assert [one.name for one in found(staff, "BEGINN")["Users"]] == ["beginner"]
+    assert [one.name for one in found(staff, "audit")["Pages"]] == ["Audit trail", "Audit checks"]
+    [limit] = found(staff, "liquidation threshold")["Policy"]
+    assert limit.text.startswith("0.5. Accounts below this margin ratio")
+    assert staff.get(limit.href).status_code == 200
+    assert {one.text for one in found(staff, "max leverage beginner")["Policy"]} == {"5"}
+
+
+def test_nobody_finds_what_they_may_not_see(clerk: Clerk, trader: User, client: Client) -> None:
+    assert client.get("/admin/search/", {"q": "a"}).status_code == 302
+    client = clerk("view_order")
+    assert set(found(client, "beginner")) == {"Orders"}
+    assert found(client, "threshold") == {}
+
+
+@pytest.mark.parametrize("term", ["9" * 500, "'; --", "<b>", "%", "nobody-of-this-name", " "])
+def test_an_odd_term_finds_nothing(staff: Client, term: str) -> None:
+    page = staff.get("/admin/search/", {"q": term, "page": "x"})
+    assert page.status_code == 200
+    assert page.context["results"] == []
+    assert not re.search("<b>", page.content.decode())
