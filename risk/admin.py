@@ -259,7 +259,6 @@ class PositionAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
             {"fields": (("quantity", "cost"), ("margin", "leverage"), "realized_pnl")},
         ),
     )
-    change_form_after_template = "admin/account_statement.html"
     seeks_by = {
         "id": KEY,
         "account": "account_id",
