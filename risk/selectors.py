@@ -107,12 +107,10 @@ def read_risk_state(*, account_id: int, symbols: Collection[str] = ()) -> RiskSn
         return snapshot_of([StateRow._make(row) for row in cursor.fetchall()])
 
 
-def read_risk_states(
-    *, account_ids: Sequence[int], symbols: Collection[str] = ()
-) -> list[RiskSnapshot]:
+def read_risk_states(*, account_ids: Sequence[int]) -> list[RiskSnapshot]:
     """Return the same of several accounts, all as they are at one moment, by account id."""
     with connection.cursor() as cursor:
-        cursor.execute(STATES_OF_MANY, {"accounts": list(account_ids), "symbols": list(symbols)})
+        cursor.execute(STATES_OF_MANY, {"accounts": list(account_ids), "symbols": []})
         return snapshots_in(cursor)
 
 

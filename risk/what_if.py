@@ -4,13 +4,13 @@ The rules are those of ``risk.closing``, account after account as in a sweep. De
 USDT; a move is in percent of the mark.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from market.kernel.amounts import EXACT, ZERO, round_to_multiple
 from risk.closing import CloseOut, close_out, cover
-from risk.state import AccountState, InstrumentState, Limits, RiskSnapshot
+from risk.state import AccountState, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +40,6 @@ def moved(mark_price: Decimal, percent: Decimal, tick_size: Decimal) -> Decimal:
     """
     factor = 1 + EXACT.divide(percent, Decimal(100))
     return max(round_to_multiple(EXACT.multiply(mark_price, factor), tick_size), tick_size)
-
-
-def at_marks(snapshot: RiskSnapshot, marks: Mapping[int, Decimal]) -> RiskSnapshot:
-    """Return a snapshot as it would be at other marks, by instrument id."""
-    account = snapshot.account
-    positions = {
-        key: replace(position, mark_price=marks[key]) for key, position in account.positions.items()
-    }
-    return replace(
-        snapshot,
-        account=replace(account, positions=positions),
-        instruments={symbol: at_mark(i, marks) for symbol, i in snapshot.instruments.items()},
-    )
-
-
-def at_mark(instrument: InstrumentState, marks: Mapping[int, Decimal]) -> InstrumentState:
-    return replace(instrument, mark_price=marks.get(instrument.id, instrument.mark_price))
 
 
 def close_out_in_turn(

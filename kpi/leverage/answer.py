@@ -10,11 +10,13 @@ from typing import Any, Final
 from django.urls import reverse
 
 from accounts.models import Account, Tier
+from kpi.leverage.levels import rows_of
 from kpi.leverage.panels import cents, of
 from kpi.leverage.what_if import MOST_FILLS, Move, WhatIf, what_if
 from kpi.selectors import MOST_POSITIONS
 from market.kernel.amounts import ZERO, plain
 from market.kernel.console.figures import NOTHING, rounded
+from market.kernel.rows import as_array
 from risk.what_if import Closed
 
 #: So many of the accounts that would close are listed, the largest first.
@@ -102,13 +104,19 @@ def amount(title: str, value: Decimal, note: str, *, alarming: bool = False) -> 
     return Figure(title, rounded(value), "USDT", note, plain(value), alarming)
 
 
+TIERS: Final = """
+SELECT account.id, owner.tier
+FROM accounts_account AS account JOIN accounts_user AS owner ON owner.id = account.user_id
+WHERE account.id = ANY(%(accounts)s::bigint[])
+"""
+
+
 def tier_rows(closed: Sequence[Closed]) -> list[tuple[str, ...]]:
     """Return (tier, accounts, notional, fund pays, bad debt) of what would close, by tier."""
-    ids = [one.account_id for one in closed]
-    tiers = dict(Account.objects.filter(pk__in=ids).values_list("pk", "user__tier"))
+    tiers = dict(rows_of(TIERS, {"accounts": as_array([one.account_id for one in closed])}))
     own: defaultdict[str, list[Closed]] = defaultdict(list)
     for one in closed:
-        own[tiers[one.account_id] or ""].append(one)
+        own[tiers[one.account_id]].append(one)
     return [
         (
             tier.label,

@@ -6,7 +6,7 @@ leaves the accounts out that are not in breach, by the functions that find them 
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from itertools import groupby
 from operator import attrgetter, itemgetter
@@ -17,14 +17,13 @@ from django.utils import timezone
 
 from accounts.selectors import insurance_fund_balance
 from kpi.selectors import MOST_POSITIONS
-from market.kernel.amounts import ZERO
 from market.kernel.snapshot import consistent_read
 from market.models import Instrument
 from risk.fills import Holding
 from risk.policy import Policy
-from risk.selectors import open_positions, policy_in_force, read_risk_states
-from risk.state import AccountState, OpenPosition
-from risk.what_if import CloseOuts, at_marks, close_out_in_turn, moved
+from risk.selectors import open_positions, policy_in_force
+from risk.state import AccountState, InstrumentState, OpenPosition, RiskSnapshot
+from risk.what_if import CloseOuts, close_out_in_turn, moved
 from trading.models import Order
 from trading.orders.resting import changes_of, orders_reached_at
 
@@ -39,7 +38,7 @@ class Move:
     percent: Decimal
     symbol: str = ""
 
-    def moves(self, instrument: Instrument) -> bool:
+    def moves(self, instrument: Instrument | InstrumentState) -> bool:
         return self.percent != 0 and self.symbol in ("", instrument.symbol)
 
 
@@ -68,17 +67,11 @@ def what_if(move: Move) -> WhatIf | None:
 
 def read_what_if(move: Move) -> WhatIf:
     policy, fund = policy_in_force(), insurance_fund_balance()
-    marked = list(Instrument.objects.exclude(mark_price=None))
-    marks = {i.pk: moved_mark(i, move) for i in marked}
-    stepped = {i.pk: marks[i.pk] for i in marked if move.moves(i)}
-    orders = fills_at(stepped, policy)
-    filled = accounts_after(orders, marks) if orders else []
-    own = {account.account_id for account in filled}
-    accounts, others = accounts_in_breach(
-        marks, {i.pk: i.symbol for i in marked}, policy=policy, but=own
-    )
-    found = [one for one in filled if one.is_in_breach(policy.liquidation_threshold)]
-    in_turn = sorted([*found, *others], key=attrgetter("account_id"))
+    instruments = {i.pk: moved_state(i, move) for i in Instrument.objects.exclude(mark_price=None)}
+    orders = fills_at(instruments, move, policy)
+    own = {key: list(rows) for key, rows in groupby(orders or (), key=attrgetter("account_id"))}
+    accounts, found = read_accounts(instruments, policy, filling=own)
+    in_turn = after_fills(found, own, instruments, policy)
     return WhatIf(
         move=move,
         accounts=accounts,
@@ -88,35 +81,56 @@ def read_what_if(move: Move) -> WhatIf:
     )
 
 
-def moved_mark(instrument: Instrument, move: Move) -> Decimal:
-    assert instrument.mark_price is not None
+def moved_state(instrument: Instrument, move: Move) -> InstrumentState:
+    """Return an instrument as a decision sees it, at its moved mark."""
+    state = InstrumentState(*(getattr(instrument, field.name) for field in fields(InstrumentState)))
     if not move.moves(instrument):
-        return instrument.mark_price
-    return moved(instrument.mark_price, move.percent, instrument.tick_size)
+        return state
+    assert state.mark_price is not None
+    return replace(state, mark_price=moved(state.mark_price, move.percent, state.tick_size))
 
 
-def fills_at(marks: Mapping[int, Decimal], policy: Policy) -> list[Order] | None:
-    """Return the orders that a step to marks would fill first; None if they are too many."""
+def fills_at(
+    instruments: Mapping[int, InstrumentState], move: Move, policy: Policy
+) -> list[Order] | None:
+    """Return the orders that a step to the moved marks fills first; None if they are too many."""
+    marks = {key: mark_of(one) for key, one in instruments.items() if move.moves(one)}
     if not marks or policy.trading_halted:
         return []
     orders = orders_reached_at(marks, most=MOST_FILLS + 1)
     return orders if len(orders) <= MOST_FILLS else None
 
 
-def accounts_after(orders: Sequence[Order], marks: Mapping[int, Decimal]) -> list[AccountState]:
-    """Return the accounts of orders as their fills would leave them, at the moved marks."""
-    now = timezone.now()
-    own = {key: list(rows) for key, rows in groupby(orders, key=attrgetter("account_id"))}
-    symbols = {order.symbol for order in orders}
-    states = read_risk_states(account_ids=list(own), symbols=symbols)
-    return [
-        changes_of(own[one.account.account_id], at_marks(one, marks), now=now).state
-        for one in states
-    ]
+def mark_of(instrument: InstrumentState) -> Decimal:
+    assert instrument.mark_price is not None
+    return instrument.mark_price
 
 
-# The rule of ``risk.bounds`` at other marks. A row at least, for the count.
-IN_BREACH: Final = """
+def after_fills(
+    found: Iterable[tuple[AccountState, bool]],
+    orders: Mapping[int, Sequence[Order]],
+    instruments: Mapping[int, InstrumentState],
+    policy: Policy,
+) -> Iterator[AccountState]:
+    """Yield the accounts in breach once their orders have filled; ``found`` says who is suspended.
+
+    Who has none was found to be in breach.
+    """
+    now, by_symbol = timezone.now(), {one.symbol: one for one in instruments.values()}
+    for account, suspended in found:
+        own = orders.get(account.account_id)
+        if own is None:
+            yield account
+            continue
+        snapshot = RiskSnapshot(account, policy.limits("", suspended), by_symbol)
+        state = changes_of(own, snapshot, now=now).state
+        if state.is_in_breach(policy.liquidation_threshold):
+            yield state
+
+
+# The rule of ``risk.bounds`` at other marks, and all accounts whose orders fill. A row at least,
+# for the count.
+ACCOUNTS: Final = """
 WITH moved AS MATERIALIZED (
     SELECT * FROM unnest(%(instruments)s::bigint[], %(marks)s::numeric[])
         AS moved (instrument_id, mark)
@@ -130,57 +144,61 @@ held AS MATERIALIZED (
     WHERE position.status = 'OPEN'
     GROUP BY position.account_id
 ),
-breaching AS MATERIALIZED (
-    SELECT account.id, account.user_id, account.balance
-    FROM held
-    JOIN accounts_account AS account ON account.id = held.account_id
+looked_at AS MATERIALIZED (
+    SELECT account.id
+    FROM held JOIN accounts_account AS account ON account.id = held.account_id
     WHERE margin_slack(account.balance + held.unrealized_pnl, held.margin, %(threshold)s) < 0
-        AND account.id <> ALL(%(but)s::bigint[])
+    UNION
+    SELECT unnest(%(filling)s::bigint[])
 )
-SELECT counted.accounts, breaching.*, position.id, position.instrument_id, position.quantity,
-       position.cost, position.margin, position.leverage
+SELECT counted.accounts, account.suspended, account.id, account.user_id, account.balance,
+       coalesce(reservation.reserved_margin, 0), coalesce(reservation.reserved_notional, 0),
+       position.id, position.instrument_id, position.quantity, position.cost, position.margin,
+       position.leverage, position.realized_pnl
 FROM (SELECT count(*) AS accounts FROM held) AS counted
-LEFT JOIN breaching ON true
+LEFT JOIN looked_at ON true
+LEFT JOIN accounts_account AS account ON account.id = looked_at.id
+LEFT JOIN risk_reservation AS reservation ON reservation.account_id = account.id
 LEFT JOIN risk_position AS position
-    ON position.account_id = breaching.id AND position.status = 'OPEN'
-ORDER BY breaching.id
+    ON position.account_id = account.id AND position.status = 'OPEN'
+ORDER BY account.id
 """
 
 
-def accounts_in_breach(
-    marks: Mapping[int, Decimal], symbols: Mapping[int, str], *, policy: Policy, but: Iterable[int]
-) -> tuple[int, Iterator[AccountState]]:
-    """Return how many accounts hold positions, and those in breach at marks, ``but`` some."""
+def read_accounts(
+    instruments: Mapping[int, InstrumentState], policy: Policy, *, filling: Iterable[int]
+) -> tuple[int, Iterator[tuple[AccountState, bool]]]:
+    """Return how many accounts hold positions, then those in breach or ``filling``, by id.
+
+    Each at the marks of ``instruments``, with whether it is suspended.
+    """
     asked: dict[str, Any] = {
-        "instruments": list(marks),
-        "marks": list(marks.values()),
+        "instruments": list(instruments),
+        "marks": [mark_of(one) for one in instruments.values()],
         "threshold": policy.liquidation_threshold,
-        "but": list(but),
+        "filling": list(filling),
     }
     with connection.cursor() as cursor:
-        cursor.execute(IN_BREACH, asked)
+        cursor.execute(ACCOUNTS, asked)
         rows = cursor.fetchall()
-    found = (row for row in rows if row[1] is not None)
-    return rows[0][0], (
-        account_at(list(own), marks, symbols) for _, own in groupby(found, key=itemgetter(1))
-    )
+    found = groupby((row for row in rows if row[2] is not None), key=itemgetter(2))
+    return rows[0][0], (account_of(list(own), instruments) for _, own in found)
 
 
-def account_at(
-    rows: Sequence[tuple[Any, ...]], marks: Mapping[int, Decimal], symbols: Mapping[int, str]
-) -> AccountState:
-    """Return the account of some rows of IN_BREACH."""
-    _, account_id, user_id, balance, *_ = rows[0]
+def account_of(
+    rows: Sequence[tuple[Any, ...]], instruments: Mapping[int, InstrumentState]
+) -> tuple[AccountState, bool]:
+    """Return the account of some rows of ACCOUNTS, and whether it is suspended."""
+    _, suspended, account_id, user_id, balance, margin, notional, *_ = rows[0]
     positions = {
-        instrument: OpenPosition(
-            key,
-            instrument,
-            symbols[instrument],
-            Holding(quantity, cost, margin),
-            leverage,
-            ZERO,
-            marks[instrument],
-        )
-        for *_, key, instrument, quantity, cost, margin, leverage in rows
+        row[8]: position_of(row[7:], instruments[row[8]]) for row in rows if row[7] is not None
     }
-    return AccountState(account_id, user_id, balance, positions)
+    return AccountState(account_id, user_id, balance, positions, margin, notional), suspended
+
+
+def position_of(row: tuple[Any, ...], instrument: InstrumentState) -> OpenPosition:
+    key, _, quantity, cost, margin, leverage, realized_pnl = row
+    holding, mark_price = Holding(quantity, cost, margin), mark_of(instrument)
+    return OpenPosition(
+        key, instrument.id, instrument.symbol, holding, leverage, realized_pnl, mark_price
+    )

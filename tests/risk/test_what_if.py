@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.kernel.amounts import is_valid_multiple
-from risk.state import InstrumentState, RiskSnapshot
-from risk.what_if import at_marks, close_out_in_turn, moved
+from risk.what_if import close_out_in_turn, moved
 from tests.risk.test_closing import FULL, account, held
 
 D = Decimal
@@ -63,16 +62,3 @@ def test_fees_reach_the_fund_before_a_deficit_of_the_same_account_does() -> None
     # 35 are left of 55, 12 of which are the fee of 120: it pays for the next account.
     assert (done.fees, done.fund) == (12, 0)
     assert [(one.insurance_paid, one.bad_debt) for one in done.closed] == [(0, 0), (13, 37)]
-
-
-def test_a_snapshot_at_other_marks_is_valued_by_them() -> None:
-    position = held("BTC", "1", "100", "10", "100")
-    btc, eth = (
-        InstrumentState(key, name, D("0.01"), D(1), D(0), D(0), D(0), False, D(100), None)
-        for key, name in ((position.instrument_id, "BTC"), (1, "ETH"))
-    )
-    seen = RiskSnapshot(account("10", position), FULL, {"BTC": btc, "ETH": eth})
-    found = at_marks(seen, {position.instrument_id: D(80)})
-    assert (found.account.equity, seen.account.equity) == (-10, 10)
-    assert [found.instruments[name].mark_price for name in ("BTC", "ETH")] == [80, 100]
-    assert (found.limits, found.account.balance) == (FULL, 10)
