@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from exchange_poc.launcher import ports
@@ -169,12 +170,21 @@ def banner(lacking: Sequence[str], *, port: int, local: LocalDir, seeded: str) -
             f"  Stream     {address}/stream  (leads to port {text('STREAM_PORT')})",
             f"  Metrics    {address}/metrics",
             f"  Files      {local.root}",
+            f"  Commands   {bare_command(local)}",
             f"  Version    {VERSION}",
             "  Demo keys  printed above at the first start, and listed in the README",
             "  Stop       Ctrl-C",
             "",
         )
     )
+
+
+def bare_command(local: LocalDir) -> str:
+    """Return how a management command reaches the servers of a directory."""
+    root, project = local.root, PROJECT_ROOT
+    shown = root.relative_to(project) if root.is_relative_to(project) else root
+    where = "" if shown == Path(".local") else f"LOCAL_DIR={shown} "
+    return f"{where}.venv/bin/python manage.py …"
 
 
 def tour(*, port: int) -> str:

@@ -180,6 +180,7 @@ def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None
         assert query(client.urls()["DATABASE_URL"], count) >= [(trades,)] > [(0,)]
     assert "Exchange POC is up." in output
     assert "Users exist: no demo data added." in output
+    assert f"LOCAL_DIR={local_dir} .venv/bin/python manage.py" in output
     assert re.search(rf"^  Version +{re.escape(VERSION)}$", output, re.MULTILINE)
     for name in ("postgres", "valkey"):
         assert f"exchange-poc: {name} is down: starting it again" in output
