@@ -32,14 +32,14 @@ SELECT {order} + 2 * i + n, {account} + n, instrument.id, instrument.symbol, '',
        size, 20, false, false, status, CASE i % 4 WHEN 0 THEN 'insufficient_margin' ELSE '' END,
        '', CASE i % 4 WHEN 0 THEN 0 ELSE size END, CASE i % 4 WHEN 0 THEN NULL ELSE 10 END,
        0, 0, 0, 'simulated', status, at, at
-FROM generate_series(1, {trades}) AS i CROSS JOIN generate_series(0, 1) AS n
+FROM generate_series(4, {trades} + 3) AS i CROSS JOIN generate_series(0, 1) AS n
 CROSS JOIN LATERAL (
     SELECT CASE n WHEN 0 THEN 1 + i / 4 % {instruments} ELSE 1 END AS number,
-           CASE WHEN CASE n WHEN 0 THEN i % 4 IN (0, 1) ELSE i % 2 = 1 END
+           CASE WHEN CASE n WHEN 0 THEN i % 4 IN (0, 1) ELSE i % 2 = 0 END
                 THEN 'buy' ELSE 'sell' END AS side,
-           CASE WHEN n = 1 AND i = 1 THEN 100 ELSE 1 END AS size,
+           CASE WHEN n = 1 AND i = 4 THEN 100 ELSE 1 END AS size,
            CASE i % 4 WHEN 0 THEN 'REJECTED' ELSE 'FILLED' END AS status,
-           now() - ({trades} - i) * interval '2592000 seconds' / {trades} AS at
+           now() - ({trades} + 3 - i) * interval '2592000 seconds' / {trades} AS at
 ) AS one
 JOIN market_instrument AS instrument ON instrument.id = ({ids})[number];
 INSERT INTO trading_trade (order_id, account_id, instrument_id, side, size, price, notional,
@@ -51,6 +51,13 @@ INSERT INTO accounts_transfer (kind, debit_account_id, credit_account_id, amount
 SELECT 'fee', account_id, (SELECT id FROM accounts_account WHERE kind = 'fees'), fee,
        'order:' || order_id, '', created_at
 FROM trading_trade WHERE account_id >= {account} ORDER BY id;
+INSERT INTO risk_position (account_id, instrument_id, quantity, cost, margin, leverage,
+                           realized_pnl, status, opened_at, closed_at)
+SELECT {account}, opening.instrument_id, 0, 0, 0, 20, 0, 'CLOSED', opening.created_at,
+       closing.created_at
+FROM generate_series(4, {trades}, 4) AS i
+JOIN trading_order AS opening ON opening.id = {order} + 2 * i
+JOIN trading_order AS closing ON closing.id = {order} + 2 * (i + 3) ORDER BY i;
 INSERT INTO risk_position (account_id, instrument_id, quantity, cost, margin, leverage,
                            realized_pnl, status, opened_at)
 VALUES ({account} + 1, ({ids})[1], 99, 990, 49.5, 20, 0, 'OPEN', now() - interval '30 days');

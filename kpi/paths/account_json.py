@@ -31,8 +31,8 @@ NO_POSITION: Final = (
 )
 UNKNOWN: Final = (
     "The margin ratio is not drawn at {count} of {all} moments: a mark price by then is not on "
-    f"record, or it takes more than the newest {MOST_TRADES:,} fills to find the account flat or "
-    f"more than {MOST_REPLAYED:,} to replay what was held."
+    f"record, or what was held then takes more than {MOST_REPLAYED:,} fills to replay, or such as "
+    f"lie behind {MOST_TRADES:,} later ones."
 )
 GROUPED: Final = (
     "Fills and orders of one bar are one mark with their count; of the newest "

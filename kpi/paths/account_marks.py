@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from django.db import connection
 
+from kpi.paths.between import ids_between
 from kpi.paths.fills import MOST_TRADES
 from kpi.paths.spans import Span
 from market.kernel.amounts import EXACT, plain, round_half_even
 from market.models import Instrument
-from trading.models import OPEN_STATUSES, OrderStatus, Side
+from trading.models import OPEN_STATUSES, Order, OrderStatus, Side, Trade
 
 #: Orders that are looked at, the newest ones of the account and the symbol.
 MOST_ORDERS: Final = 10_000
@@ -23,6 +24,7 @@ SELECT width_bucket(created_at, %(bars)s::timestamptz[]) AS bar, side,
        max(liquidation_id)
 FROM (
     SELECT * FROM trading_trade WHERE account_id = %(account)s AND instrument_id = %(instrument)s
+        AND id >= %(low)s AND id < %(high)s
     ORDER BY id DESC LIMIT %(most)s
 ) AS newest
 WHERE created_at >= %(since)s AND created_at <= %(until)s
@@ -36,6 +38,7 @@ SELECT width_bucket(created_at, %(bars)s::timestamptz[]) AS bar, side,
        count(DISTINCT reject_code)
 FROM (
     SELECT * FROM trading_order WHERE account_id = %(account)s AND symbol = %(symbol)s
+        AND id >= %(low)s AND id < %(high)s
     ORDER BY id DESC LIMIT %(most)s
 ) AS newest
 WHERE created_at >= %(since)s AND created_at <= %(until)s
@@ -63,7 +66,7 @@ class Mark:
 
 def marks_of(account_id: int, instrument: Instrument, span: Span) -> list[Mark]:
     """Return what an account did in an instrument, bar by bar."""
-    parameters = {
+    parameters: dict[str, Any] = {
         "account": account_id,
         "instrument": instrument.pk,
         "symbol": instrument.symbol,
@@ -71,10 +74,16 @@ def marks_of(account_id: int, instrument: Instrument, span: Span) -> list[Mark]:
         "since": span.since,
         "until": span.until,
     }
-    fills = rows_of(FILLS, {**parameters, "most": MOST_TRADES})
-    orders = rows_of(ORDERS, {**parameters, "most": MOST_ORDERS})
+    fills = rows_of(FILLS, parameters | newest(Trade, span, MOST_TRADES))
+    orders = rows_of(ORDERS, parameters | newest(Order, span, MOST_ORDERS))
     found = [fills_mark(*row) for row in fills] + [orders_mark(*row) for row in orders]
     return sorted(found, key=lambda mark: mark.bar)
+
+
+def newest(model: Any, span: Span, most: int) -> dict[str, int]:
+    """Return which rows of a span are looked at, the newest ones."""
+    low, high = ids_between(model, "created_at", span.since, span.until)
+    return {"low": low, "high": high, "most": most}
 
 
 def rows_of(statement: str, parameters: dict[str, Any]) -> Sequence[tuple[Any, ...]]:

@@ -1,71 +1,115 @@
-"""Which fills are replayed for what an account held at moments of the past.
+"""What an account held at moments of the past, replayed from its fills.
 
-A margin depends on every fill since the position was opened, in their order. So a holding is
-replayed from the last moment at which the account was flat in the instrument: SQL follows the
-quantities alone, back from what is held now, and names the stretches between two such moments in
-which one of the asked moments lies. Stretches that no moment lies in are not read.
+A margin depends on every fill since the position was opened, in their order. So of each position
+that was open at one of the moments all fills are replayed from its opening on; where a fill turned
+a position round, from the opening of the one before. Positions between two moments are not read.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from itertools import groupby
-from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
+from kpi.paths.between import ids_between
+from kpi.paths.moments import NEVER
+from market.kernel.amounts import ZERO
 from risk.fills import Holding, apply_fill
+from risk.models import Position
 from risk.state import FLAT
+from trading.models import Trade
 
-#: Trades that are looked at, the newest ones, and how many of them are replayed.
+#: Positions and trades that are looked at, the newest ones, and fills that are replayed of them.
+MOST_POSITIONS: Final = 50_000
 MOST_TRADES: Final = 100_000
-MOST_REPLAYED: Final = 10_000
+MOST_REPLAYED: Final = 5_000
+#: How often a position may have been turned round before it, without being flat in between.
+MOST_TURNS: Final = 100
 
-# n is the first moment that the row is in. In a stretch, numbered from the newest on, the quantity
-# is never zero but after its last fill; the one numbered 0 is still open.
-FILLS: Final = """
-WITH newest AS MATERIALIZED (
-    SELECT id, instrument_id, CASE side WHEN 'buy' THEN size ELSE -size END AS size, price,
-           leverage, width_bucket(created_at, %(ends)s::timestamptz[]) AS n
-    FROM trading_trade WHERE account_id = %(account)s ORDER BY id DESC LIMIT %(most)s
-), followed AS (
-    SELECT newest.*, coalesce(held.quantity, 0) - sum(size) OVER later AS before
-    FROM newest LEFT JOIN risk_position AS held
-        ON held.account_id = %(account)s AND held.instrument_id = newest.instrument_id
-        AND held.status = 'OPEN'
-    WINDOW later AS (PARTITION BY newest.instrument_id ORDER BY newest.id DESC
-                     ROWS UNBOUNDED PRECEDING)
-), numbered AS (
-    SELECT followed.*, count(*) FILTER (WHERE before + size = 0) OVER later AS stretch
-    FROM followed
-    WINDOW later AS (PARTITION BY instrument_id ORDER BY id DESC ROWS UNBOUNDED PRECEDING)
-), spread AS (
-    SELECT numbered.*, min(n) OVER whole AS first, max(n) OVER whole AS last
-    FROM numbered WINDOW whole AS (PARTITION BY instrument_id, stretch)
+# A position is open from the moment first to before the moment last.
+RUNS: Final = """
+WITH RECURSIVE looked AS MATERIALIZED (
+    SELECT id, instrument_id, opened_at, closed_at,
+           width_bucket(opened_at, %(ends)s::timestamptz[]) AS first,
+           coalesce(width_bucket(closed_at, %(ends)s::timestamptz[]), %(moments)s) AS last
+    FROM risk_position WHERE account_id = %(account)s AND id < %(stop)s
+    ORDER BY id DESC LIMIT %(most)s
+), run AS (
+    SELECT id, id AS earliest, instrument_id, opened_at, closed_at, first, last, 0 AS turns
+    FROM looked WHERE first < last
+    UNION ALL
+    SELECT run.id, before.id, run.instrument_id, before.opened_at, run.closed_at, first, last,
+           turns + 1
+    FROM run CROSS JOIN LATERAL (
+        SELECT id, opened_at, closed_at FROM risk_position
+        WHERE account_id = %(account)s AND instrument_id = run.instrument_id AND id < run.earliest
+        ORDER BY id DESC LIMIT 1
+    ) AS before
+    WHERE before.closed_at = run.opened_at AND turns < %(turns)s
+), whole AS (
+    SELECT DISTINCT ON (id) * FROM run ORDER BY id, turns DESC
 )
-SELECT looked.trades, looked.oldest, looked.instruments,
-       instrument_id, stretch, size, price, leverage, n, before = 0 AS opens, id
-FROM (SELECT count(*) AS trades, coalesce(min(n), 0) AS oldest,
-             array_agg(DISTINCT instrument_id) AS instruments FROM newest) AS looked
-LEFT JOIN spread ON first < %(moments)s AND (stretch = 0 OR first < last)
-ORDER BY id DESC LIMIT %(replayed)s
+SELECT found.positions, found.oldest, whole.id, whole.instrument_id, whole.opened_at,
+       coalesce(whole.closed_at, %(never)s), whole.first, whole.last, whole.closed_at IS NULL
+FROM (SELECT count(*) AS positions, coalesce(min(first), 0) AS oldest FROM looked) AS found
+LEFT JOIN whole ON true
+ORDER BY whole.id
+"""
+# n is the first moment that a fill is in.
+FILLS: Final = """
+WITH spot AS MATERIALIZED (
+    SELECT run.id, instrument_id, start, stop, n
+    FROM unnest(%(ids)s::bigint[], %(instruments)s::bigint[], %(starts)s::timestamptz[],
+                %(stops)s::timestamptz[], %(lasts)s::int[])
+        AS run (id, instrument_id, start, stop, last)
+    CROSS JOIN LATERAL generate_series(
+        width_bucket(start, %(ends)s::timestamptz[]), last
+    ) AS n
+)
+SELECT spot.id, size, price, leverage, n, created_at = start
+FROM (
+    SELECT id, instrument_id, CASE side WHEN 'buy' THEN size ELSE -size END AS size, price,
+           leverage, created_at, width_bucket(created_at, %(ends)s::timestamptz[]) AS n
+    FROM trading_trade
+    WHERE account_id = %(account)s AND id >= %(low)s AND id < %(high)s
+    ORDER BY id DESC LIMIT %(most)s
+) AS newest
+JOIN spot USING (instrument_id, n)
+WHERE created_at >= start AND created_at <= stop
+ORDER BY newest.id DESC LIMIT %(replayed)s
 """
 
 
-class Row(NamedTuple):
-    """A fill of a stretch; ``opens`` tells that the account was flat before it."""
+class Run(NamedTuple):
+    """A position that was open from moment ``first`` to before ``last``.
 
+    Its fills begin at ``start``, where the account was flat.
+    """
+
+    id: int
     instrument_id: int
-    stretch: int
+    start: datetime
+    stop: datetime
+    first: int
+    last: int
+    is_open: bool
+
+
+class Fill(NamedTuple):
+    """A fill; ``opens`` tells that the account was flat before it."""
+
+    run_id: int
     size: Decimal
     price: Decimal
     leverage: int
     n: int
     opens: bool
-    id: int
+
+
+Course = Sequence[tuple[int, Holding | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +119,13 @@ class Holdings:
     Before the moment ``since`` nothing is known.
     """
 
-    changes: Mapping[int, Sequence[tuple[int, Holding | None]]]
+    courses: Sequence[tuple[int, Course]]
     since: int
 
     def by_moment(self, moments: int) -> list[dict[int, Holding | None] | None]:
         """Return at each moment what was held, without what was flat; None before ``since``."""
         changed: defaultdict[int, list[tuple[int, Holding | None]]] = defaultdict(list)
-        for instrument, course in self.changes.items():
+        for instrument, course in self.courses:
             for n, holding in course:
                 changed[n].append((instrument, holding))
         held, at_each = dict[int, Holding | None](), list[dict[int, Holding | None] | None]()
@@ -96,52 +140,91 @@ def holdings(
     *, account_id: int, ends: Sequence[datetime], present: Mapping[int, Holding]
 ) -> Holdings:
     """Return what an account held before each of ``ends``; ``present`` is what it holds now."""
+    runs, since = runs_of(account_id, ends)
+    fills: defaultdict[int, list[Fill]] = defaultdict(list)
+    for fill in fills_of(account_id, ends, runs):
+        fills[fill.run_id].append(fill)
+    reaches_now, courses = ends[-1] == NEVER, list[tuple[int, Course]]()
+    for run in runs:
+        now = present.get(run.instrument_id) if reaches_now and run.is_open else None
+        course = course_of(run, fills[run.id], now, moments=len(ends))
+        courses.append((run.instrument_id, course))
+    return Holdings(courses, since)
+
+
+def runs_of(account_id: int, ends: Sequence[datetime]) -> tuple[list[Run], int]:
+    """Return the positions open at a moment, and the first moment of which all are known."""
+    _, stop = ids_between(Position, "opened_at", ends[0], ends[-1])
     parameters: dict[str, Any] = {
         "account": account_id,
         "ends": list(ends),
         "moments": len(ends),
+        "stop": stop,
+        "most": MOST_POSITIONS,
+        "never": NEVER,
+        "turns": MOST_TURNS,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(RUNS, parameters)
+        rows = cursor.fetchall()
+    positions, oldest = rows[0][:2]
+    runs = [Run(*row[2:]) for row in rows if row[2] is not None]
+    return runs, oldest if positions == MOST_POSITIONS else 0
+
+
+def fills_of(account_id: int, ends: Sequence[datetime], runs: Sequence[Run]) -> list[Fill]:
+    """Return the fills of positions, oldest first."""
+    if not runs:
+        return []
+    low, high = ids_between(Trade, "created_at", min(run.start for run in runs), ends[-1])
+    parameters: dict[str, Any] = {
+        "account": account_id,
+        "ends": list(ends),
+        "ids": [run.id for run in runs],
+        "instruments": [run.instrument_id for run in runs],
+        "starts": [run.start for run in runs],
+        "stops": [run.stop for run in runs],
+        "lasts": [run.last for run in runs],
+        "low": low,
+        "high": high,
         "most": MOST_TRADES,
         "replayed": MOST_REPLAYED,
     }
     with connection.cursor() as cursor:
         cursor.execute(FILLS, parameters)
-        found = cursor.fetchall()
-    trades, oldest, traded = found[0][:3]
-    rows = [Row(*row[3:]) for row in reversed(found) if row[3] is not None]
-    since = oldest if trades == MOST_TRADES else 0
-    if len(rows) == MOST_REPLAYED:
-        since = max(since, rows[0].n)
-    untraded = {key: one for key, one in present.items() if key not in (traded or ())}
-    return Holdings(
-        {
-            **{key: [(since, one)] for key, one in untraded.items()},
-            **courses(rows, present),
-        },
-        since,
-    )
+        return [Fill(*row) for row in reversed(cursor.fetchall())]
 
 
-def courses(
-    rows: Iterable[Row], present: Mapping[int, Holding]
-) -> dict[int, list[tuple[int, Holding | None]]]:
-    """Replay the fills of each stretch, oldest first."""
-    found: defaultdict[int, list[tuple[int, Holding | None]]] = defaultdict(list)
-    ordered = sorted(rows, key=attrgetter("instrument_id", "id"))
-    for (instrument, stretch), fills in groupby(ordered, key=lambda row: (row[0], row[1])):
-        now = present.get(instrument, FLAT) if stretch == 0 else FLAT
-        found[instrument] += replayed(list(fills), now)
-    return found
+def course_of(run: Run, fills: Sequence[Fill], now: Holding | None, *, moments: int) -> Course:
+    """Return what was held of a position, from which moment on.
 
-
-def replayed(fills: Sequence[Row], afterwards: Holding) -> list[tuple[int, Holding | None]]:
-    """Return the holding after the fills of one stretch, as of each moment.
-
-    Where its first fill is not among them, only what was held ``afterwards`` is known.
+    Where its opening is not among the fills, or they do not lead to what is on record, it is not
+    known; but what it is ``now``, it was since its last fill.
     """
-    if not fills[0].opens:
-        return [(0, None), (fills[-1].n, afterwards)]
-    holding, course = FLAT, dict[int, Holding | None]()
+    course, ending = replayed(fills)
+    known = bool(fills) and fills[0].opens and ends_well(run, ending, now, moments)
+    drawn: list[tuple[int, Holding | None]] = [(run.first, None)]
+    if known:
+        drawn = [(max(n, run.first), one) for n, one in course.items() if n < run.last]
+    elif now is not None:
+        drawn.append((max(fills[-1].n if fills else moments - 1, run.first), now))
+    return [*drawn, (run.last, FLAT)]
+
+
+def replayed(fills: Sequence[Fill]) -> tuple[dict[int, Holding], tuple[Holding, Holding]]:
+    """Return the holding after the fills of each moment, and those of before and after the last."""
+    before = holding = FLAT
+    course = {}
     for fill in fills:
+        before = holding
         holding = apply_fill(holding, fill.size, fill.price, fill.leverage).holding
         course[fill.n] = holding
-    return list(course.items())
+    return course, (before, holding)
+
+
+def ends_well(run: Run, ending: tuple[Holding, Holding], now: Holding | None, moments: int) -> bool:
+    """Tell whether the last fill of a position leads to what is on record of it."""
+    before, after = ending
+    if now is not None:
+        return after == now
+    return run.last == moments or before.quantity * after.quantity <= ZERO

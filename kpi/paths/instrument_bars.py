@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from django.db import connection
 
+from kpi.paths.between import ids_between
 from market.candles import INTERVALS, Candle, found_candles, kept_candles, opens
 from market.kernel.amounts import EXACT, plain, round_half_even
-from market.kernel.endless import not_after, not_before
 from market.models import Instrument, PriceHalt
 from risk.models import LeverageLimit, RiskPolicy
 from trading.models import Liquidation
@@ -199,20 +199,16 @@ def closed_out(
     instrument: Instrument, since: datetime, stop: datetime, length: timedelta
 ) -> Iterator[Event]:
     """Yield the positions that were closed out, those of a bar and a side together."""
-    rows = Liquidation.objects.all()
-    newest = rows.order_by("-id").annotate(
-        first=not_before(rows, "created_at", since), stop=not_after(rows, "created_at", stop)
-    )
-    bounds = newest.values_list("first", "stop").first()
-    if bounds is None:
-        return
+    first, beyond = ids_between(Liquidation, "created_at", since, stop)
     parameters: dict[str, Any] = {
         "instrument": instrument.pk,
         "length": length,
+        "first": first,
+        "stop": beyond,
         "most": MOST_CLOSINGS,
     }
     with connection.cursor() as cursor:
-        cursor.execute(CLOSED_OUT, {**parameters, "first": bounds[0], "stop": bounds[1]})
+        cursor.execute(CLOSED_OUT, parameters)
         for bar, side, count, size, notional in cursor.fetchall():
             price = plain(round_half_even(EXACT.divide(notional, size)))
             held = "long" if side == "sell" else "short"

@@ -14,6 +14,8 @@ from typing import Any, Final
 
 from django.db import connection
 
+from accounts.models import Transfer
+from kpi.paths.between import ids_between
 from kpi.paths.spans import Span
 from market.kernel.amounts import ZERO
 from trading.models import Liquidation
@@ -71,9 +73,11 @@ SELECT width_bucket(created_at, %(ends)s::timestamptz[]) AS n, sum(amount),
        count(*) FILTER (WHERE amount > 0), count(*) FILTER (WHERE amount < 0)
 FROM (
     (SELECT created_at, amount FROM accounts_transfer WHERE credit_account_id = %(account)s
+         AND id >= %(low)s
      ORDER BY id DESC LIMIT %(most)s)
     UNION ALL
     (SELECT created_at, -amount FROM accounts_transfer WHERE debit_account_id = %(account)s
+         AND id >= %(low)s
      ORDER BY id DESC LIMIT %(most)s)
 ) AS flow
 GROUP BY n ORDER BY n
@@ -87,15 +91,18 @@ def balances(
 
     None where there were more than are looked at.
     """
+    low, _ = ids_between(Transfer, "created_at", moments[0].end, NEVER)
     parameters: dict[str, Any] = {
         "account": account_id,
         "ends": [moment.end for moment in moments],
+        "low": low,
         "most": MOST_TRANSFERS,
     }
     with connection.cursor() as cursor:
         cursor.execute(TRANSFERS, parameters)
         rows = cursor.fetchall()
     moved = {n: amount for n, amount, *_ in rows}
+    # What came before the first moment may be left out.
     since = max(known_since([(row[0], row[way]) for row in rows]) for way in (2, 3))
     later = [moved.get(n, ZERO) for n in range(len(moments), 0, -1)]
     known = [present - gone for gone in accumulate(later)][::-1]

@@ -5,18 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Exists, OuterRef
+from django.db import connection
 
 from accounts.models import Account
 from kpi.paths.spans import WINDOWS, Span, span_of, window_that_holds
 from market.models import Instrument
 from risk.models import Position
 from risk.selectors import open_positions
-from trading.models import Liquidation, Order, Trade
+from trading.models import Liquidation
 
 DEFAULT_WINDOW: Final = "24h"
 #: How much of what came after a past event is shown, as a part of the window.
 AFTERWARDS: Final = 8
+#: Unlisted ones among them: orders of such are refused, and kept.
+MOST_SYMBOLS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,25 @@ def of_close_out(done: Liquidation, symbol: str) -> Subject:
     return Subject(done.account, instruments, shown, window, done.created_at)
 
 
+# One look into an index for each symbol.
+SYMBOLS: Final = """
+WITH RECURSIVE own AS (
+    SELECT min(symbol) AS symbol FROM trading_order WHERE account_id = %(account)s
+    UNION ALL
+    SELECT (SELECT min(symbol) FROM trading_order
+            WHERE account_id = %(account)s AND symbol > own.symbol)
+    FROM own WHERE symbol IS NOT NULL
+)
+SELECT symbol FROM own WHERE symbol IS NOT NULL LIMIT %(most)s
+"""
+
+
 def instruments_of(account: Account) -> list[Instrument]:
-    """Return the instruments that an account traded or ordered, one look into an index each."""
-    traded = Trade.objects.filter(account=account, instrument=OuterRef("pk"))
-    ordered = Order.objects.filter(account=account, symbol=OuterRef("symbol"))
-    return list(Instrument.objects.filter(Exists(traded) | Exists(ordered)))
+    """Return the instruments that an account ordered, of its first MOST_SYMBOLS symbols."""
+    with connection.cursor() as cursor:
+        cursor.execute(SYMBOLS, {"account": account.pk, "most": MOST_SYMBOLS})
+        symbols = [symbol for (symbol,) in cursor.fetchall()]
+    return list(Instrument.objects.filter(symbol__in=symbols))
 
 
 def chosen(

@@ -136,7 +136,7 @@ def test_a_forgotten_mark_leaves_a_gap(
         order(user, "buy", "0.1")
     with time_machine.travel(start + 3 * MINUTE, tick=False):
         withdraw(account=user.account, amount=Decimal(400), reason="Rent")
-        with django_assert_max_num_queries(12):
+        with django_assert_max_num_queries(16):
             drawn = course(user)
         assert all(one.ratio for one in drawn[1:])
         assert drawn[-1].ratio == account_statement(user_id=user.pk).margin_ratio

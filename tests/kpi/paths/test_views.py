@@ -28,6 +28,7 @@ from tests.console import staff as staff
 from tests.console import trader as trader
 from trading.models import Liquidation
 from trading.services import place_order
+from trading.steps.by_hand import set_price
 
 VENDORED = settings.BASE_DIR / "kpi/static/kpi/lightweight-charts"
 CHARTS = settings.BASE_DIR / "docs" / "charts.md"
@@ -135,12 +136,20 @@ def test_fills_of_a_bar_are_one_mark_with_their_count(staff: Client, trader: Use
 def test_more_fills_than_are_replayed_leave_a_gap_that_is_told(
     staff: Client, trader: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = timezone.now()
+    with time_machine.travel(now + timedelta(minutes=2), tick=False):
+        set_price(symbol="ETHUSDT", price=D(3_200))
+        place_order(user_id=trader.pk, intent=Intent("ETHUSDT", True, D("0.01")))
     monkeypatch.setattr("kpi.paths.fills.MOST_REPLAYED", 1)
-    chart = staff.get(reverse("account-path", args=[trader.account.pk])).json()
-    *past, last = chart["points"]
-    assert not any(point["known"] for point in past)
-    assert D(last["ratio"]) == account_statement(user_id=trader.pk).margin_ratio
-    assert "margin ratio is not drawn at" in " ".join(chart["notes"])
+    with time_machine.travel(now + timedelta(minutes=4), tick=False):
+        chart = staff.get(reverse("account-path", args=[trader.account.pk])).json()
+    opened = Position.objects.get(account=trader.account).opened_at.timestamp() * 1000
+    filled = (now + timedelta(minutes=2)).timestamp() * 1000
+    # Flat before the opening, not replayed until the last fill, since then what is held now.
+    told = [(opened < point["at"] < filled, point["known"]) for point in chart["points"]]
+    assert set(told) == {(True, False), (False, True)}
+    assert D(chart["points"][-1]["ratio"]) == account_statement(user_id=trader.pk).margin_ratio
+    assert f"not drawn at {told.count((True, False))} of {len(told)}" in " ".join(chart["notes"])
 
 
 def test_an_instrument_shows_what_happened_to_it(staff: Client) -> None:
