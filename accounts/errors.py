@@ -20,11 +20,6 @@ class InsufficientBalance(ExchangeError):
     detail = "The balance is lower than the amount."
 
 
-class ReasonRequired(ExchangeError):
-    code = "reason_required"
-    detail = "State a reason: it is kept with the transfer."
-
-
 class StaffOnly(Forbidden):
     code = "staff_only"
     detail = "At present this call is for staff; use a key of theirs."

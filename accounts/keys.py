@@ -12,6 +12,7 @@ from accounts.access import is_regulator
 from accounts.errors import InvalidApiKey
 from accounts.models import Account, ApiKey, User
 from accounts.services import open_account
+from market.kernel.reasons import stated
 from market.kernel.rows import columns_of, find
 
 PREFIX_LENGTH = 8
@@ -29,32 +30,43 @@ def digest(key: str) -> str:
 
 @transaction.atomic
 def issue_api_key(
-    *, user: User, label: str = "", key: str | None = None, issued_by: User | None = None
+    *,
+    user: User,
+    reason: str,
+    label: str = "",
+    key: str | None = None,
+    issued_by: User | None = None,
 ) -> tuple[ApiKey, str]:
     """Give ``user`` a new key, and an account if there is none; return (row, key in clear).
 
     A regulator gets no account, having nothing to trade with. ``issued_by`` is the member of staff
-    whom the opening deposit names.
-    The clear key is not kept and cannot be shown again.
+    whom the opening deposit and, with the reason, the audit trail name.
+    The clear key is not kept and cannot be shown again. Raises ReasonRequired, ReasonTooLong.
     """
     clear = key or f"xp_{secrets.token_urlsafe(32)}"
     if not is_regulator(user) and not Account.objects.filter(user=user).exists():
         open_account(user=user, created_by=issued_by)
-    row = ApiKey.objects.create(
-        user=user, label=label, prefix=clear[:PREFIX_LENGTH], key_hash=digest(clear)
-    )
+    with stated(reason, by=issued_by):
+        row = ApiKey.objects.create(
+            user=user, label=label, prefix=clear[:PREFIX_LENGTH], key_hash=digest(clear)
+        )
     return row, clear
 
 
-def revoke_api_key(*, api_key: ApiKey) -> None:
-    """End a key and every token that names it, at once."""
-    ApiKey.objects.filter(pk=api_key.pk, revoked_at=None).update(revoked_at=timezone.now())
+def revoke_api_key(*, api_key: ApiKey, reason: str, by: User | None = None) -> None:
+    """End a key and every token that names it, at once. Raises ReasonRequired, ReasonTooLong."""
+    with stated(reason, by=by):
+        ApiKey.objects.filter(pk=api_key.pk, revoked_at=None).update(revoked_at=timezone.now())
     api_key.refresh_from_db()
 
 
-def revoke_api_keys(*, user: User) -> int:
-    """End all keys of a user, and every token that names one; return how many."""
-    return ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
+def revoke_api_keys(*, user: User, reason: str, by: User | None = None) -> int:
+    """End all keys of a user, and every token that names one; return how many.
+
+    Raises ReasonRequired, ReasonTooLong.
+    """
+    with stated(reason, by=by):
+        return ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
 
 
 def identify(*, key: str) -> ApiKey:

@@ -4,10 +4,10 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
-from simple_history.models import HistoricalRecords
 
 from market.kernel.amounts import AMOUNT_FIELD, plain
 from market.kernel.constraints import are_numbers
+from market.kernel.reasons import History
 
 
 class Tier(models.TextChoices):
@@ -23,7 +23,7 @@ class User(AbstractUser):
 
     tier = models.CharField(max_length=20, choices=Tier.choices, default=Tier.BEGINNER)
 
-    history = HistoricalRecords(
+    history = History(
         excluded_fields=["password", "last_login", "first_name", "last_name", "email"]
     )
 
@@ -76,7 +76,7 @@ class AccountPolicy(models.Model):
         "ever.",
     )
 
-    history = HistoricalRecords()
+    history = History()
 
     class Meta:
         verbose_name_plural = "account policy"

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.access import must_change, must_post_transfers
-from accounts.errors import AccountExists, InsufficientBalance, InvalidAmount, ReasonRequired
+from accounts.errors import AccountExists, InsufficientBalance, InvalidAmount
 from accounts.ledger import Posting, sides, system_account_id
 from accounts.locks import try_lock_insurance_fund
 from accounts.models import (
@@ -22,7 +22,9 @@ from accounts.models import (
     User,
 )
 from market.kernel.amounts import UNIT, is_multiple
-from market.kernel.versions import lock_row
+from market.kernel.errors import Forbidden
+from market.kernel.reasons import checked_reason, stated
+from market.kernel.versions import lock_row, write_configuration
 
 #: One amount stays below this, in USDT, so that sums of amounts fit their columns.
 AMOUNT_BOUND = Decimal("1000000000000")
@@ -36,12 +38,17 @@ def create_user(
     password: str | None = None,
     opening_balance: Decimal | None = None,
     created_by: User | None = None,
+    reason: str = "",
 ) -> User:
     """Create a trading user with an account; without a password no one can log in as them.
 
-    The account opens as ``open_account`` says.
+    The account opens as ``open_account`` says. Staff say why; the history keeps it. Raises
+    ReasonRequired, ReasonTooLong.
     """
-    user = User.objects.create_user(username=username, password=password, tier=tier)
+    user = User(username=User.normalize_username(username), tier=tier)
+    user.set_password(password)
+    user._change_reason = reason_of(created_by, reason)  # type: ignore[attr-defined]
+    user.save()
     open_account(user=user, opening_balance=opening_balance, created_by=created_by)
     return user
 
@@ -75,7 +82,10 @@ def open_account(
 def deposit(
     *, account: Account, amount: Decimal, reason: str = "", created_by: User | None = None
 ) -> Transfer:
-    """Move ``amount`` USDT from outside into ``account``. Raises InvalidAmount."""
+    """Move ``amount`` USDT from outside into ``account``; staff say why.
+
+    Raises InvalidAmount, ReasonRequired, ReasonTooLong.
+    """
     posting = Posting(TransferKind.DEPOSIT, checked_amount(amount))
     return post(account=account, posting=posting, reason=reason, created_by=created_by)
 
@@ -83,7 +93,10 @@ def deposit(
 def withdraw(
     *, account: Account, amount: Decimal, reason: str = "", created_by: User | None = None
 ) -> Transfer:
-    """Move ``amount`` USDT out of ``account``. Raises InvalidAmount, InsufficientBalance."""
+    """Move ``amount`` USDT out of ``account``; staff say why.
+
+    Raises InvalidAmount, InsufficientBalance, ReasonRequired, ReasonTooLong.
+    """
     posting = Posting(TransferKind.WITHDRAWAL, -checked_amount(amount))
     return post(account=account, posting=posting, reason=reason, created_by=created_by)
 
@@ -94,23 +107,24 @@ def adjust_balance(
     """Post a staff adjustment of ``amount`` USDT, negative to take.
 
     ``reference`` names what it is about, as kind:number. Raises InvalidAmount,
-    InsufficientBalance, and ReasonRequired for a blank reason.
+    InsufficientBalance, ReasonRequired, ReasonTooLong.
     """
-    if not reason.strip():
-        raise ReasonRequired
     checked_amount(abs(amount))
     posting = Posting(TransferKind.ADJUSTMENT, amount, reference)
-    return post(account=account, posting=posting, reason=reason.strip(), created_by=created_by)
+    return post(account=account, posting=posting, reason=reason, created_by=created_by)
 
 
 def fund_insurance(*, amount: Decimal, reason: str, created_by: User | None = None) -> Transfer:
-    """Move ``amount`` USDT from outside into the insurance fund. Raises InvalidAmount."""
+    """Move ``amount`` USDT from outside into the insurance fund.
+
+    Raises InvalidAmount, ReasonRequired, ReasonTooLong.
+    """
     return Transfer.objects.create(
         kind=TransferKind.DEPOSIT,
         debit_account_id=system_account_id(AccountKind.EXTERNAL),
         credit_account_id=system_account_id(AccountKind.INSURANCE),
         amount=checked_amount(amount),
-        reason=reason,
+        reason=checked_reason(reason),
         created_by=created_by,
     )
 
@@ -131,6 +145,14 @@ def fold_free_movements() -> None:
         fold_movements()
 
 
+def reason_of(member: User | None, reason: str) -> str:
+    """Return a reason, which a member of staff gives and the exchange itself may leave out.
+
+    Raises ReasonRequired, ReasonTooLong.
+    """
+    return reason if member is None else checked_reason(reason)
+
+
 def checked_amount(amount: Decimal) -> Decimal:
     """Return ``amount`` if the ledger can hold it, else raise InvalidAmount."""
     if not amount.is_finite() or not 0 < amount < AMOUNT_BOUND or not is_multiple(amount, UNIT):
@@ -141,6 +163,7 @@ def checked_amount(amount: Decimal) -> Decimal:
 @transaction.atomic
 def post(*, account: Account, posting: Posting, reason: str, created_by: User | None) -> Transfer:
     """Write one transfer of a user's account under its lock and refresh ``account.balance``."""
+    said = reason_of(created_by, reason)
     balance = (
         Account.objects.select_for_update(no_key=True)
         .values_list("balance", flat=True)
@@ -155,7 +178,7 @@ def post(*, account: Account, posting: Posting, reason: str, created_by: User | 
         credit_account_id=credit,
         amount=abs(posting.amount),
         reference=posting.reference,
-        reason=reason,
+        reason=said,
         created_by=created_by,
         created_at=timezone.now(),
     )
@@ -163,18 +186,14 @@ def post(*, account: Account, posting: Posting, reason: str, created_by: User | 
     return transfer
 
 
-@transaction.atomic
 def change_tier(
-    *, user: User, tier: Tier, by: User | None = None, version: str | None = None
+    *, user: User, tier: Tier, reason: str, by: User | None = None, version: str | None = None
 ) -> None:
-    """Move ``user`` to ``tier``; the history keeps who did it. Open positions stay as they are.
+    """Move ``user`` to ``tier``; the history keeps who did it and why. Open positions stay.
 
-    Raises Forbidden where ``by`` may not change this user, and StaleVersion as ``lock_row`` does.
+    Raises as ``change_user`` does.
     """
-    lock_row(user, version=version)
-    must_change(by, user)
-    user.tier = tier
-    user.save(update_fields=["tier"])
+    change_user(user=user, changes={"tier": tier}, reason=reason, by=by, version=version)
 
 
 @transaction.atomic
@@ -182,51 +201,57 @@ def change_user(
     *,
     user: User,
     changes: Mapping[str, Any],
+    reason: str,
     by: User | None = None,
     version: str | None = None,
 ) -> None:
-    """Change fields of a user other than the tier, with history.
+    """Change fields of a user, with history; what is as asked for already stays as it is.
 
     A user who is not active any more is locked out at once, API keys and tokens included. Raises
-    Forbidden where ``by`` may not change this user, and StaleVersion as ``lock_row`` does.
+    Forbidden where ``by`` may not change this user, ReasonRequired, ReasonTooLong, and StaleVersion
+    as ``lock_row`` does.
     """
+    said = checked_reason(reason)
     lock_row(user, version=version)
     must_change(by, user)
-    if not changes:
-        return
-    for field, value in changes.items():
-        setattr(user, field, value)
-    user.save(update_fields=list(changes))
+    write_configuration(user, changes, said)
 
 
-@transaction.atomic
 def change_account_policy(
     *,
     policy: AccountPolicy,
     changes: Mapping[str, Any],
+    reason: str,
     by: User | None = None,
     version: str | None = None,
 ) -> None:
     """Change what new accounts open with, and which calls staff alone may make, with history.
 
-    The former moves money, so it is for staff who may post transfers. Raises Forbidden, and
-    StaleVersion as ``lock_row`` does.
+    The former moves money, so it is for staff who may post transfers. Raises Forbidden,
+    ReasonRequired, ReasonTooLong, and StaleVersion as ``lock_row`` does.
     """
     if "opening_balance" in changes:
         must_post_transfers(by)
-    lock_row(policy, version=version)
-    if not changes:
-        return
-    for field, value in changes.items():
-        setattr(policy, field, value)
-    policy.save(update_fields=list(changes))
+    write_configuration(policy, changes, checked_reason(reason), version)
 
 
-def suspend_account(*, account: Account) -> None:
-    """Refuse further orders of ``account``; it can still read and cancel."""
-    Account.objects.filter(pk=account.pk, kind=AccountKind.USER).update(suspended=True)
+def suspend_account(*, account: Account, reason: str, by: User | None = None) -> None:
+    """Refuse further orders of ``account``; it can still read and cancel.
+
+    The audit trail keeps who did it and why. Raises ReasonRequired, ReasonTooLong, and Forbidden
+    for a system account.
+    """
+    set_suspended(account, True, reason, by)
 
 
-def resume_account(*, account: Account) -> None:
-    """Accept orders of ``account`` again."""
-    Account.objects.filter(pk=account.pk, kind=AccountKind.USER).update(suspended=False)
+def resume_account(*, account: Account, reason: str, by: User | None = None) -> None:
+    """Accept orders of ``account`` again. Otherwise as ``suspend_account``."""
+    set_suspended(account, False, reason, by)
+
+
+def set_suspended(account: Account, suspended: bool, reason: str, by: User | None) -> None:
+    if account.kind != AccountKind.USER:
+        raise Forbidden("A system account places no orders.")
+    with stated(reason, by=by):
+        rows = Account.objects.filter(pk=account.pk, kind=AccountKind.USER)
+        rows.update(suspended=suspended)

@@ -17,6 +17,8 @@ from accounts.models import Tier, User
 from accounts.services import checked_amount, create_user
 
 MOST_TRADERS: Final = 1000
+#: Why they come to be, as histories and the audit trail tell it.
+COMMAND: Final = "manage.py add_traders"
 #: A letter first, so that no program takes a name for a formula.
 PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,39}", re.ASCII)
 
@@ -66,9 +68,11 @@ def new_traders(
 ) -> Iterator[NewTrader]:
     for name in names:
         try:
-            user = create_user(username=name, tier=tier, opening_balance=opening_balance)
+            user = create_user(
+                username=name, tier=tier, opening_balance=opening_balance, reason=COMMAND
+            )
         except IntegrityError as error:
             raise NameTaken(
                 f"Somebody has just taken the name {name}; nothing was done."
             ) from error
-        yield NewTrader(user, issue_api_key(user=user, label="add_traders")[1])
+        yield NewTrader(user, issue_api_key(user=user, label="add_traders", reason=COMMAND)[1])

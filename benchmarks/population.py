@@ -139,6 +139,7 @@ def list_instruments(prices: Sequence[tuple[str, Decimal]]) -> list[Listed]:
     listed = []
     for symbol, price in prices:
         row = list_instrument(
+            reason="A test",
             symbol=symbol,
             base_asset=symbol.removesuffix("USDT"),
             tick_size=Decimal("0.0001"),
@@ -216,7 +217,7 @@ def issue_keys(count: int) -> list[str]:
     from accounts.models import User
 
     users = User.objects.filter(pk__gte=USER_BASE).order_by("pk")[:count]
-    return [issue_api_key(user=user)[1] for user in users]
+    return [issue_api_key(reason="A test", user=user)[1] for user in users]
 
 
 @transaction.atomic

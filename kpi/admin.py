@@ -148,9 +148,9 @@ class AlertRuleAdmin(ConfigurationAdmin):
         return create_rule(**values)
 
     def configure(
-        self, request: HttpRequest, row: AlertRule, changes: dict[str, Any], version: str
+        self, request: HttpRequest, row: AlertRule, changes: dict[str, Any], **asked: str
     ) -> None:
-        change_rule(rule_id=row.pk, changes=changes, version=version)
+        change_rule(rule_id=row.pk, changes=changes, **asked)
 
 
 @admin.register(Alert)

@@ -7,13 +7,13 @@ stream in ``kpi.stream``.
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
-from simple_history.models import HistoricalRecords
 
 from accounts.models import User
 from kpi.audit.models import AuditCheck, AuditHead, AuditKind, AuditRecord
 from kpi.lab.models import CellState, LabCell, LabStudy, LabStudyCell
 from kpi.stream.models import StreamEvent, StreamHorizon
 from market.kernel.amounts import AMOUNT_FIELD
+from market.kernel.reasons import History
 from market.models import Instrument
 
 #: What Django and all others find here, though it stands in modules of its own.
@@ -204,7 +204,7 @@ class AlertRule(models.Model):
     severity = models.CharField(max_length=10, choices=Severity.choices, default=Severity.WARNING)
     enabled = models.BooleanField(default=True)
 
-    history = HistoricalRecords()
+    history = History()
 
     class Meta:
         ordering = ["kind", "threshold"]

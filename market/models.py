@@ -6,7 +6,6 @@ from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Mod
 from django.db.models.lookups import Exact
-from simple_history.models import HistoricalRecords
 
 from market.candle_models import KeptCandle as KeptCandle
 from market.kernel.amounts import (
@@ -19,6 +18,7 @@ from market.kernel.amounts import (
     plain,
 )
 from market.kernel.constraints import are_numbers
+from market.kernel.reasons import History
 
 RATE_FIELD: dict[str, Any] = {"max_digits": 12, "decimal_places": 8}
 
@@ -71,7 +71,7 @@ class Instrument(models.Model):
         null=True, editable=False, help_text="Of the recorded candle that the mark comes from."
     )
 
-    history = HistoricalRecords(
+    history = History(
         excluded_fields=["mark_price", "marked_at", "mark_source", "stepped_at", "market_time"]
     )
 

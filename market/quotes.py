@@ -12,13 +12,15 @@ class Act:
     """How a person sets a price, and which member of staff where one is known.
 
     An act that is not ``noted`` is recorded only for a move beyond the price collar. One that
-    ``releases`` ends that halt as soon as the price is the mark, and fails where it has ended.
+    ``releases`` ends that halt as soon as the price is the mark, for the ``reason``, and fails
+    where it has ended.
     """
 
     way: str
     staff_id: int | None = None
     noted: bool = True
     releases: PriceHalt | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from market.candles import keep_candles
 from market.errors import AlreadyReleased, CoarserStep, InvalidInstrument, InvalidMark
 from market.kernel.amounts import LARGEST_INPUT, ZERO, is_multiple, is_valid_multiple
 from market.kernel.pruning import NEVER, Deadline, delete_portions
+from market.kernel.reasons import checked_reason
 from market.kernel.versions import lock_row
 from market.models import HaltOutcome, Instrument, PriceHalt, PriceTick
 from market.quotes import Quote
@@ -40,6 +41,8 @@ DELETE FROM market_pricetick WHERE id = ANY(ARRAY(
     ORDER BY created_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
 ))
 """
+#: Why the exchange itself halts an instrument; the halt keeps the quote.
+BEYOND_COLLAR = "a quote beyond the price collar"
 
 
 @transaction.atomic
@@ -49,12 +52,16 @@ def list_instrument(
     base_asset: str,
     tick_size: Decimal,
     lot_size: Decimal,
+    reason: str,
     min_notional: Decimal = ZERO,
     maker_fee_rate: Decimal = ZERO,
     taker_fee_rate: Decimal = ZERO,
     price_collar: Decimal | None = None,
 ) -> Instrument:
-    """List an instrument; it trades from its first mark price on. Raises InvalidInstrument."""
+    """List an instrument; it trades from its first mark price on.
+
+    Raises InvalidInstrument, ReasonRequired, ReasonTooLong.
+    """
     instrument = Instrument(
         symbol=symbol.upper(),
         base_asset=base_asset.upper(),
@@ -65,6 +72,7 @@ def list_instrument(
         taker_fee_rate=taker_fee_rate,
         price_collar=price_collar,
     )
+    instrument._change_reason = checked_reason(reason)  # type: ignore[attr-defined]
     try:
         instrument.full_clean()
     except ValidationError as error:
@@ -75,35 +83,40 @@ def list_instrument(
 
 @transaction.atomic
 def configure_instrument(
-    *, instrument: Instrument, changes: Mapping[str, Any], version: str | None = None
+    *, instrument: Instrument, changes: Mapping[str, Any], reason: str, version: str | None = None
 ) -> None:
     """Change rules of an instrument: its steps, its smallest notional, its fee rates, its collar.
 
     Steps may only become finer, so that every position and resting order stays a multiple of
-    them. Raises CoarserStep, InvalidInstrument, and StaleVersion as ``lock_row`` does.
+    them. Raises CoarserStep, InvalidInstrument, ReasonRequired, ReasonTooLong, and StaleVersion as
+    ``lock_row`` does.
     """
+    instrument._change_reason = checked_reason(reason)  # type: ignore[attr-defined]
     lock_row(instrument, version=version)
     for field in ("tick_size", "lot_size"):
         present = getattr(instrument, field)
         new = changes.get(field, present)
         if new > 0 and not is_multiple(present, new):
             raise CoarserStep(field=field)
-    for field, value in changes.items():
-        setattr(instrument, field, value)
+    changed = [name for name, value in changes.items() if getattr(instrument, name) != value]
+    for field in changed:
+        setattr(instrument, field, changes[field])
     try:
         instrument.full_clean()
     except ValidationError as error:
         raise InvalidInstrument(" ".join(error.messages), errors=error.message_dict) from error
-    instrument.save(update_fields=list(changes))
+    if changed:
+        instrument.save(update_fields=changed)
 
 
 @transaction.atomic
-def halt_instrument(*, instrument: Instrument) -> None:
+def halt_instrument(*, instrument: Instrument, reason: str) -> None:
     """Accept and fill no order of an instrument until it is resumed; close-outs go on.
 
-    The release of a quote that halted it does not resume it either.
+    The release of a quote that halted it does not resume it either. Raises ReasonRequired,
+    ReasonTooLong.
     """
-    set_halted(instrument, True)
+    set_halted(instrument, True, checked_reason(reason))
     PriceHalt.objects.filter(instrument=instrument, released_at=None).update(stays_halted=True)
 
 
@@ -118,7 +131,7 @@ def halt_on_quote(
     assert instrument.mark_price is not None
     # Nobody did it: else the history would name whoever asked for the market step.
     instrument._history_user = None  # type: ignore[attr-defined]
-    was_halted = not set_halted(instrument, True)
+    was_halted = not set_halted(instrument, True, BEYOND_COLLAR)
     halt, is_new = PriceHalt.objects.get_or_create(
         instrument=instrument,
         released_at=None,
@@ -136,25 +149,29 @@ def halt_on_quote(
 
 
 @transaction.atomic
-def resume_instrument(*, instrument: Instrument) -> None:
-    """Trade a halted instrument again; where a quote halted it, release it at the old mark."""
+def resume_instrument(*, instrument: Instrument, reason: str) -> None:
+    """Trade a halted instrument again; where a quote halted it, release it at the old mark.
+
+    Raises ReasonRequired, ReasonTooLong.
+    """
+    said = checked_reason(reason)
     lock_row(instrument)
     halt = open_price_halt(instrument=instrument)
     if halt is None:
-        set_halted(instrument, False)
+        set_halted(instrument, False, said)
     else:
         halt.instrument = instrument
-        release_instrument(halt=halt, outcome=HaltOutcome.KEPT)
+        release_instrument(halt=halt, outcome=HaltOutcome.KEPT, reason=said)
 
 
 @transaction.atomic
-def release_instrument(*, halt: PriceHalt, outcome: HaltOutcome) -> None:
+def release_instrument(*, halt: PriceHalt, outcome: HaltOutcome, reason: str) -> None:
     """End the halt by a quote, of which ``outcome`` says what became.
 
     The instrument trades again unless staff halted it too; then they resume it by itself. Raises
-    AlreadyReleased.
+    AlreadyReleased, ReasonRequired, ReasonTooLong.
     """
-    instrument = halt.instrument
+    said, instrument = checked_reason(reason), halt.instrument
     lock_row(instrument)
     lock_row(halt)
     if halt.released_at is not None:
@@ -162,15 +179,16 @@ def release_instrument(*, halt: PriceHalt, outcome: HaltOutcome) -> None:
     halt.released_at, halt.outcome = timezone.now(), outcome
     halt.save(update_fields=["released_at", "outcome"])
     if not halt.stays_halted:
-        set_halted(instrument, False)
+        set_halted(instrument, False, said)
 
 
-def set_halted(instrument: Instrument, halted: bool) -> bool:
+def set_halted(instrument: Instrument, halted: bool, reason: str) -> bool:
     """Halt or resume an instrument, with history; False where it is so already."""
     lock_row(instrument)
     if instrument.halted == halted:
         return False
     instrument.halted = halted
+    instrument._change_reason = reason  # type: ignore[attr-defined]
     instrument.save(update_fields=["halted"])
     return True
 

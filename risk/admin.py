@@ -9,7 +9,6 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from simple_history.models import SIMPLE_HISTORY_REVERSE_ATTR_NAME
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     ChoicesDropdownFilter,
@@ -17,7 +16,7 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.enums import ActionVariant
 
-from market.kernel.console.actions import row_action
+from market.kernel.console.actions import ReasonForm, row_action
 from market.kernel.console.figures import (
     NOTHING,
     Figure,
@@ -85,6 +84,9 @@ class PartOfPolicyAdmin(ConfigurationAdmin):
             setattr(record, DIGEST, as_code(policies[record.history_date].digest))
         super().set_history_delta_changes(request, records, **options)
 
+    def facts_of(self, record: Any) -> list[tuple[str, str]]:
+        return [(DIGEST, policies_after([record.history_date])[record.history_date].digest)]
+
 
 @admin.register(RiskPolicy)
 class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
@@ -117,11 +119,7 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
 
     @admin.display(description="Digest")
     def digest(self, row: RiskPolicy) -> str:
-        """Return that of the policy in force, of a former state that of the policy by then."""
-        former = getattr(row, SIMPLE_HISTORY_REVERSE_ATTR_NAME, None)
-        if former is None:
-            return policy_in_force().digest
-        return policies_after([former.history_date])[former.history_date].digest
+        return policy_in_force().digest
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
         """Offer the one of halt and resume that changes something."""
@@ -130,9 +128,9 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
         return [action for action in offered if action.method.__name__ != useless]
 
     def configure(
-        self, request: HttpRequest, row: RiskPolicy, changes: dict[str, Any], version: str
+        self, request: HttpRequest, row: RiskPolicy, changes: dict[str, Any], **asked: str
     ) -> None:
-        change_policy(changes=changes, version=version)
+        change_policy(changes=changes, **asked)
 
     def has_halt_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("risk.change_riskpolicy")
@@ -144,9 +142,10 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
         permission="halt",
         icon="front_hand",
         variant=ActionVariant.DANGER,
+        form_class=ReasonForm,
     )
     def halt(self, request: HttpRequest, form: forms.Form, policy: RiskPolicy) -> str:
-        halt_trading()
+        halt_trading(reason=form.cleaned_data["reason"])
         return "Trading is halted."
 
     @row_action(
@@ -155,9 +154,10 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
         permission="halt",
         icon="play_circle",
         variant=ActionVariant.SUCCESS,
+        form_class=ReasonForm,
     )
     def resume(self, request: HttpRequest, form: forms.Form, policy: RiskPolicy) -> str:
-        resume_trading()
+        resume_trading(reason=form.cleaned_data["reason"])
         return "Trading goes on."
 
 
@@ -174,9 +174,9 @@ class LeverageLimitAdmin(PartOfPolicyAdmin):
         return False
 
     def configure(
-        self, request: HttpRequest, row: LeverageLimit, changes: dict[str, Any], version: str
+        self, request: HttpRequest, row: LeverageLimit, changes: dict[str, Any], **asked: str
     ) -> None:
-        set_leverage_limit(limit=row, max_leverage=row.max_leverage, version=version)
+        set_leverage_limit(limit=row, max_leverage=row.max_leverage, **asked)
 
 
 def unrealized(row: Position) -> str:

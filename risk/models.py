@@ -5,11 +5,11 @@ from decimal import Decimal
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
-from simple_history.models import HistoricalRecords
 
 from accounts.models import Account, Tier
 from market.kernel.amounts import AMOUNT_FIELD, plain
 from market.kernel.constraints import are_numbers
+from market.kernel.reasons import History
 from market.models import RATE_FIELD, Instrument
 from risk.bound_models import AccountBound, BoundGeneration, ReferencePrice, TouchedAccount
 from risk.closing import FULL as WHOLLY
@@ -66,7 +66,7 @@ class RiskPolicy(models.Model):
         "source beyond it is not taken and halts the instrument.",
     )
 
-    history = HistoricalRecords()
+    history = History()
 
     class Meta:
         verbose_name_plural = "risk policy"
@@ -109,7 +109,7 @@ class LeverageLimit(models.Model):
     tier = models.CharField(max_length=20, choices=Tier.choices, primary_key=True)
     max_leverage = models.PositiveSmallIntegerField(validators=[MinValueValidator(1)])
 
-    history = HistoricalRecords()
+    history = History()
 
     class Meta:
         ordering = ["max_leverage"]

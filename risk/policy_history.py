@@ -34,8 +34,9 @@ CROSS JOIN LATERAL (
 def policies_after(moments: Sequence[datetime]) -> dict[datetime, Policy]:
     """Return the policy as it was right after each moment.
 
-    What had not been changed until then was as a new exchange has it: migrations make the rows,
-    without a history, and services write one with every change. What changed past them is not seen.
+    Histories begin with what the installation made, before which the policy counts as a new
+    exchange has it; services write one more row with every change. What changed past them is not
+    seen.
     """
     with connection.cursor() as cursor:
         cursor.execute(POLICIES_AFTER, [list(moments)])

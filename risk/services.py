@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from market.kernel.versions import lock_row
+from market.kernel.reasons import checked_reason
+from market.kernel.versions import write_configuration
 from risk.models import LeverageLimit, RiskPolicy
 from risk.policy import COLUMNS, Policy
 
@@ -51,58 +52,52 @@ def lock_exposure(*, instrument_ids: Collection[int]) -> None:
         cursor.execute(LOCK_EXPOSURE, [list(instrument_ids)])
 
 
-def halt_trading() -> None:
-    """Accept and fill no order until trading is resumed; cancels and close-outs go on."""
-    change_policy(changes={"trading_halted": True})
+def halt_trading(*, reason: str) -> None:
+    """Accept and fill no order until trading is resumed; cancels and close-outs go on.
+
+    Raises ReasonRequired, ReasonTooLong.
+    """
+    change_policy(changes={"trading_halted": True}, reason=reason)
 
 
-def resume_trading() -> None:
-    """Accept and fill orders again."""
-    change_policy(changes={"trading_halted": False})
+def resume_trading(*, reason: str) -> None:
+    """Accept and fill orders again. Raises ReasonRequired, ReasonTooLong."""
+    change_policy(changes={"trading_halted": False}, reason=reason)
 
 
-@transaction.atomic
-def change_policy(
-    *, changes: Mapping[str, Any], version: str | None = None, reason: str = ""
-) -> None:
+def change_policy(*, changes: Mapping[str, Any], reason: str, version: str | None = None) -> None:
     """Change fields of the risk policy, with history; what is as asked for already stays as it is.
 
     A limit below what is at stake closes nothing: it holds back what would open more. History and
-    audit trail keep the ``reason``. Raises StaleVersion as ``lock_row`` does.
+    audit trail keep the ``reason``. Raises ReasonRequired, ReasonTooLong, and StaleVersion as
+    ``lock_row`` does.
     """
-    policy = RiskPolicy.objects.get(id=1)
-    lock_row(policy, version=version)
-    changed = [field for field, value in changes.items() if getattr(policy, field) != value]
-    if not changed:
-        return
-    for field in changed:
-        setattr(policy, field, changes[field])
-    policy._change_reason = reason  # type: ignore[attr-defined]
-    policy.save(update_fields=changed)
+    write_configuration(RiskPolicy.objects.get(id=1), changes, checked_reason(reason), version)
 
 
-@transaction.atomic
 def set_leverage_limit(
-    *, limit: LeverageLimit, max_leverage: int, version: str | None = None, reason: str = ""
+    *, limit: LeverageLimit, max_leverage: int, reason: str, version: str | None = None
 ) -> None:
     """Set the highest leverage of a tier's new orders, with history.
 
-    History and audit trail keep the ``reason``. Raises StaleVersion as ``lock_row`` does.
+    History and audit trail keep the ``reason``. What is as asked for already stays as it is. Raises
+    as ``change_policy`` does.
     """
-    lock_row(limit, version=version)
-    limit.max_leverage = max_leverage
-    limit._change_reason = reason  # type: ignore[attr-defined]
-    limit.save(update_fields=["max_leverage"])
+    write_configuration(limit, {"max_leverage": max_leverage}, checked_reason(reason), version)
 
 
 @transaction.atomic
-def set_policy(*, policy: Policy, reason: str = "") -> None:
+def set_policy(*, policy: Policy, reason: str, origin: str = "") -> None:
     """Put a policy in force, its leverage limits too, with history where something changes.
 
-    Limits go first, so that the history of the policy's row shows the digest of the whole.
+    Limits go first, so that the history of the policy's row shows the digest of the whole. History
+    and audit trail keep the reason with the policy's ``origin``. Raises ReasonRequired,
+    ReasonTooLong.
     """
+    said = checked_reason(reason) + (f" ({origin})" if origin else "")
     highest = dict(policy.max_leverage)
     for limit in LeverageLimit.objects.order_by("tier"):
-        if highest.get(limit.tier, limit.max_leverage) != limit.max_leverage:
-            set_leverage_limit(limit=limit, max_leverage=highest[limit.tier], reason=reason)
-    change_policy(changes={name: getattr(policy, name) for name in COLUMNS}, reason=reason)
+        leverage = highest.get(limit.tier, limit.max_leverage)
+        write_configuration(limit, {"max_leverage": leverage}, said)
+    values = {name: getattr(policy, name) for name in COLUMNS}
+    write_configuration(RiskPolicy.objects.get(id=1), values, said)

@@ -206,7 +206,7 @@ def client_of() -> ClientOf:
     """Give a user a key and return a client with a token of it: ``client_of(user).get(…)``."""
 
     def create(user: User) -> ApiClient:
-        api_key, _ = issue_api_key(user=user)
+        api_key, _ = issue_api_key(reason="A test", user=user)
         client = ApiClient()
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_token(api_key)}")
         return client

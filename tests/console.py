@@ -89,7 +89,7 @@ def seed() -> None:
     place_order(user_id=beginner, intent=Intent("ETHUSDT", False, D("0.1")))
     place_order(user_id=beginner, intent=Intent("BTCUSDT", True, D(500)))
     quoted("BTCUSDT", "1")
-    resume_instrument(instrument=Instrument.objects.get(symbol="BTCUSDT"))
+    resume_instrument(reason="A test", instrument=Instrument.objects.get(symbol="BTCUSDT"))
     doubt(Order.objects.filter(account__user_id=beginner, status="FILLED").latest("id"))
     watch()
     compute(store(), most=4)
@@ -143,7 +143,9 @@ def clerk(db: None) -> Clerk:
 def press(client: Client, button: str, *keys: int, **fields: str) -> str:
     """Confirm the dialog of an action, ``app_model_action``, and return the page after it."""
     answer = client.post(
-        reverse(f"admin:{button}", args=keys), {"_form_submitted": "on", **fields}, follow=True
+        reverse(f"admin:{button}", args=keys),
+        {"_form_submitted": "on", "reason": "A test", **fields},
+        follow=True,
     )
     assert answer.status_code == 200
     return answer.content.decode()
@@ -162,21 +164,24 @@ def shown_field(client: Client, button: str, key: int, name: str) -> str:
     return found[1]
 
 
-def select(client: Client, path: str, action: str, *keys: int) -> str:
-    """Run an action on selected rows of a list and return the page after it."""
-    body = {"action": action, "_selected_action": [str(key) for key in keys]}
+def select(client: Client, path: str, action: str, *keys: int, reason: str = "A test") -> str:
+    """Run an action on selected rows of a list, say why, and return the page after it."""
+    selected = {"action": action, "_selected_action": [str(key) for key in keys]}
+    body = {**selected, "_form_submitted": "on", "reason": reason}
     return client.post(f"/admin/{path}/", body, follow=True).content.decode()
 
 
 def filled_in(client: Client, page: str) -> dict[str, Any]:
-    """Open a form and return what a browser would submit of it as it is."""
+    """Open a form and return what a browser would submit of it as it is, with a reason."""
     form = client.get(page).context["adminform"].form
     body = {name: form[name].value() for name in form.fields}
-    return {name: value for name, value in body.items() if value not in (None, False)}
+    given = {name: value for name, value in body.items() if value not in (None, False)}
+    return {**given, "reason": "A test"}
 
 
 def save(client: Client, page: str, **changes: str) -> str:
-    """Submit a form with some fields changed and return the page after it."""
-    answer = client.post(page, {**filled_in(client, page), **changes}, follow=True)
+    """Submit a form with some fields changed, and why, and return the page after it."""
+    body = {**filled_in(client, page), **changes}
+    answer = client.post(page, body, follow=True)
     assert answer.status_code == 200
     return answer.content.decode()

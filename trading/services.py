@@ -6,6 +6,7 @@ from django.conf import settings
 
 from market.kernel.amounts import ZERO
 from market.kernel.errors import ExchangeError
+from market.kernel.reasons import checked_reason
 from market.selectors import get_instrument
 from risk.engine import Intent
 from trading.models import Order, Venue
@@ -54,13 +55,26 @@ def close_position(*, user_id: int, symbol: str, client_order_id: str | None = N
     return place_order(user_id=user_id, intent=intent, client_order_id=client_order_id)
 
 
-def cancel_order(*, order_id: int, user_id: int | None) -> Order:
-    """Cancel an open order for its owner, or for staff (``user_id`` None), and return it.
+def cancel_order(*, order_id: int, user_id: int) -> Order:
+    """Cancel an open order for its owner and return it.
 
     Raises OrderNotFound, Forbidden for another user's order, OrderNotOpen; at another venue also
     OrderPending, CredentialsMissing, VenueUnavailable and VenueRateLimited.
     """
-    order = get_order(order_id=order_id, user_id=user_id)
+    return cancel(get_order(order_id=order_id, user_id=user_id))
+
+
+def cancel_for_client(*, order_id: int, reason: str) -> Order:
+    """Cancel an open order in its owner's place and return it; the staff log keeps the reason.
+
+    Raises ReasonRequired, ReasonTooLong, and as ``cancel_order`` does.
+    """
+    checked_reason(reason)
+    return cancel(get_order(order_id=order_id, user_id=None))
+
+
+def cancel(order: Order) -> Order:
+    """Cancel an order where it rests."""
     if order.venue == Venue.BINANCE_TESTNET:
         return cancel_at_venue(order=order)
     return cancellation.cancel_order(order=order)

@@ -4,22 +4,23 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import ForeignKey, QuerySet
+from django.db.models import ForeignKey
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from accounts.access import caller
 from accounts.keys import issue_api_key, revoke_api_key
 from accounts.models import ApiKey, User
-from market.kernel.console.actions import for_each, row_action
+from market.kernel.console.actions import ReasonForm, bulk_action, row_action
 from market.kernel.console.figures import time_column
-from market.kernel.console.pages import KeptAdmin
+from market.kernel.console.pages import KeptAdmin, ReasonedForm
 
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(KeptAdmin):
     """Keys; one of a staff user opens everybody's data, so only a superuser issues that."""
 
+    add_form_kind = ReasonedForm
     list_display = (
         "prefix",
         "user",
@@ -57,7 +58,12 @@ class ApiKeyAdmin(KeptAdmin):
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        row, clear_key = issue_api_key(user=obj.user, label=obj.label, issued_by=caller(request))
+        row, clear_key = issue_api_key(
+            user=obj.user,
+            label=obj.label,
+            reason=form.cleaned_data["reason"],
+            issued_by=caller(request),
+        )
         obj.pk, obj.prefix = row.pk, row.prefix
         request.issued_key = clear_key  # type: ignore[attr-defined]
 
@@ -78,11 +84,18 @@ class ApiKeyAdmin(KeptAdmin):
         question="This key and every token made with it ends at once, for good.",
         permission="revoke",
         icon="key_off",
+        form_class=ReasonForm,
     )
     def revoke(self, request: HttpRequest, form: forms.Form, key: ApiKey) -> str:
-        revoke_api_key(api_key=key)
+        revoke_api_key(api_key=key, reason=form.cleaned_data["reason"], by=caller(request))
         return f"{key} of {key.user} is revoked."
 
-    @admin.action(description="Revoke the selected keys", permissions=["revoke"])
-    def revoke_selected(self, request: HttpRequest, keys: QuerySet[ApiKey]) -> None:
-        for_each(request, keys, lambda key: revoke_api_key(api_key=key), "revoked", "key")
+    @bulk_action(
+        title="Revoke the selected keys",
+        question="These keys and every token made with them end at once, for good.",
+        permission="revoke",
+        done="revoked",
+        what="key",
+    )
+    def revoke_selected(self, request: HttpRequest, key: ApiKey, reason: str) -> None:
+        revoke_api_key(api_key=key, reason=reason, by=caller(request))

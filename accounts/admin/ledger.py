@@ -78,6 +78,6 @@ class AccountPolicyAdmin(PolicyAdmin):
     fields = ("opening_balance", "staff_only_kpis", "staff_only_ticks")
 
     def configure(
-        self, request: HttpRequest, row: AccountPolicy, changes: dict[str, Any], version: str
+        self, request: HttpRequest, row: AccountPolicy, changes: dict[str, Any], **asked: str
     ) -> None:
-        change_account_policy(policy=row, changes=changes, by=caller(request), version=version)
+        change_account_policy(policy=row, changes=changes, by=caller(request), **asked)

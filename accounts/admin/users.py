@@ -8,14 +8,13 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
-from django.db.models import QuerySet
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.forms import (
     AdminPasswordChangeForm,
-    BaseDialogForm,
     UserChangeForm,
     UserCreationForm,
 )
@@ -26,7 +25,7 @@ from accounts.keys import revoke_api_keys
 from accounts.models import Tier, User
 from accounts.services import change_tier, change_user, create_user
 from market.kernel.amounts import AMOUNT_FIELD
-from market.kernel.console.actions import for_each, link_action, row_action
+from market.kernel.console.actions import ReasonForm, bulk_action, link_action, row_action
 from market.kernel.console.figures import (
     NOTHING,
     cents,
@@ -35,7 +34,7 @@ from market.kernel.console.figures import (
     label_column,
     time_column,
 )
-from market.kernel.console.pages import ConfigurationAdmin, FoundAdmin
+from market.kernel.console.pages import REASON, ConfigurationAdmin, KeptAdmin, ReasonedForm
 from market.kernel.versions import version_of
 
 TIER_LABELS = {"beginner": "info", "intermediate": "warning", "advanced": "success"}
@@ -46,18 +45,20 @@ admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, FoundAdmin):
-    """Sets of permissions for staff; only a superuser hands out rights."""
+class GroupAdmin(DjangoGroupAdmin, KeptAdmin):  # type: ignore[misc]
+    """Sets of permissions for staff; only a superuser hands out rights, and says why."""
+
+    form_kind = add_form_kind = ReasonedForm
 
     filled_by = "The group of regulators is made by the migrations; add one for staff here."
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
 
-    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(request.user.is_superuser)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(request.user.is_superuser)
 
 
@@ -80,10 +81,11 @@ class TraderForm(UserCreationForm):
     )
 
 
-class TierForm(BaseDialogForm):
+class TierForm(ReasonForm):
     """Asks for a tier and carries the version of the user whose page it was opened on."""
 
     user_lookup: ClassVar[str] = "pk"
+    field_order = ("tier", "reason")
     tier = forms.ChoiceField(choices=Tier.choices, widget=UnfoldAdminSelectWidget)
     version = forms.CharField(required=False, widget=forms.HiddenInput)
 
@@ -94,8 +96,8 @@ class TierForm(BaseDialogForm):
 
     def change(self, user: User, by: User) -> str:
         """Move the user and return what was done."""
-        tier, version = Tier(self.cleaned_data["tier"]), self.cleaned_data["version"]
-        change_tier(user=user, tier=tier, by=by, version=version)
+        asked = {name: self.cleaned_data[name] for name in ("version", "reason")}
+        change_tier(user=user, tier=Tier(self.cleaned_data["tier"]), by=by, **asked)
         return f"{user} is now {user.get_tier_display()}."
 
 
@@ -159,6 +161,12 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):  # type: ignore[misc]
         rights = () if request.user.is_superuser else RIGHTS
         return ("last_login", "date_joined", *(("tier",) if obj else ()), *rights)
 
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Ask for the reason of a new user too, whose form is Django's own."""
+        if obj is None:
+            return [*self.add_fieldsets, ("Why", {"fields": (REASON,)})]
+        return super().get_fieldsets(request, obj)
+
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         allowed = super().has_change_permission(request, obj)
         return bool(allowed and (obj is None or may_change(caller(request), obj)))
@@ -171,14 +179,15 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):  # type: ignore[misc]
             password=password,
             opening_balance=values["opening_balance"],
             created_by=caller(request),
+            reason=values["reason"],
         )
 
     def configure(
-        self, request: HttpRequest, row: User, changes: dict[str, Any], version: str
+        self, request: HttpRequest, row: User, changes: dict[str, Any], **asked: str
     ) -> None:
         """Groups and permissions are no fields of the row; the form saves them."""
         fields = {name: value for name, value in changes.items() if name not in RIGHTS[2:]}
-        change_user(user=row, changes=fields, by=caller(request), version=version)
+        change_user(user=row, changes=fields, by=caller(request), **asked)
 
     def has_edit_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         user = self.get_object(request, object_id) if object_id else None
@@ -206,9 +215,12 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):  # type: ignore[misc]
         question="Every API key of this user and every token made with one ends at once.",
         permission="revoke",
         icon="key_off",
+        form_class=ReasonForm,
     )
     def revoke_keys(self, request: HttpRequest, form: forms.Form, user: User) -> str:
-        return f"{counted(revoke_api_keys(user=user), 'key')} of {user} revoked."
+        reason = form.cleaned_data["reason"]
+        count = revoke_api_keys(user=user, reason=reason, by=caller(request))
+        return f"{counted(count, 'key')} of {user} revoked."
 
     @link_action(title="Issue API key", permission="issue", icon="key")
     def issue_key(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -222,24 +234,32 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):  # type: ignore[misc]
             return redirect(reverse("admin:accounts_account_changelist"))
         return redirect(reverse("admin:accounts_account_change", args=[account.pk]))
 
-    @admin.action(description="Change tier to beginner", permissions=["change"])
-    def make_beginner(self, request: HttpRequest, users: QuerySet[User]) -> None:
-        self.move(request, users, Tier.BEGINNER)
+    @bulk_action(
+        title="Change tier to beginner",
+        question=TIER_QUESTION,
+        permission="change",
+        done="now beginner",
+        what="user",
+    )
+    def make_beginner(self, request: HttpRequest, user: User, reason: str) -> None:
+        change_tier(user=user, tier=Tier.BEGINNER, by=caller(request), reason=reason)
 
-    @admin.action(description="Change tier to intermediate", permissions=["change"])
-    def make_intermediate(self, request: HttpRequest, users: QuerySet[User]) -> None:
-        self.move(request, users, Tier.INTERMEDIATE)
+    @bulk_action(
+        title="Change tier to intermediate",
+        question=TIER_QUESTION,
+        permission="change",
+        done="now intermediate",
+        what="user",
+    )
+    def make_intermediate(self, request: HttpRequest, user: User, reason: str) -> None:
+        change_tier(user=user, tier=Tier.INTERMEDIATE, by=caller(request), reason=reason)
 
-    @admin.action(description="Change tier to advanced", permissions=["change"])
-    def make_advanced(self, request: HttpRequest, users: QuerySet[User]) -> None:
-        self.move(request, users, Tier.ADVANCED)
-
-    def move(self, request: HttpRequest, users: QuerySet[User], tier: Tier) -> None:
-        by = caller(request)
-        for_each(
-            request,
-            users,
-            lambda user: change_tier(user=user, tier=tier, by=by),
-            f"now {tier.label.lower()}",
-            "user",
-        )
+    @bulk_action(
+        title="Change tier to advanced",
+        question=TIER_QUESTION,
+        permission="change",
+        done="now advanced",
+        what="user",
+    )
+    def make_advanced(self, request: HttpRequest, user: User, reason: str) -> None:
+        change_tier(user=user, tier=Tier.ADVANCED, by=caller(request), reason=reason)

@@ -177,7 +177,7 @@ def api(user: Any, path: str) -> Callable[[], object]:
     from accounts.authentication import issue_token
     from accounts.keys import issue_api_key
 
-    key, _ = issue_api_key(user=user)
+    key, _ = issue_api_key(reason="A test", user=user)
     client = APIClient(HTTP_AUTHORIZATION=f"Bearer {issue_token(key)}")
     return partial(fetch, client, path)
 

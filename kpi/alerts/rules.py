@@ -20,7 +20,8 @@ from kpi.alerts.measures import MEASURES, Event
 from kpi.errors import AlreadyAcknowledged, UnknownMeasure
 from kpi.history.windows import Windows
 from kpi.models import Alert, AlertDelivery, AlertRule
-from market.kernel.versions import lock_row
+from market.kernel.reasons import checked_reason
+from market.kernel.versions import write_configuration
 
 log = structlog.get_logger(__name__)
 
@@ -151,32 +152,32 @@ def acknowledge_alert(*, alert_id: int, user: User) -> None:
     alert.save(update_fields=["acknowledged_at", "acknowledged_by"])
 
 
-@transaction.atomic
 def create_rule(
-    *, kind: str, threshold: float, window_seconds: int, severity: str, enabled: bool
+    *, kind: str, threshold: float, window_seconds: int, severity: str, enabled: bool, reason: str
 ) -> AlertRule:
-    """Create a rule, with history. Raises UnknownMeasure."""
+    """Create a rule, with history. Raises UnknownMeasure, ReasonRequired, ReasonTooLong."""
     if kind not in MEASURES:
         raise UnknownMeasure
-    return AlertRule.objects.create(
+    rule = AlertRule(
         kind=kind,
         threshold=threshold,
         window_seconds=window_seconds,
         severity=severity,
         enabled=enabled,
     )
+    rule._change_reason = checked_reason(reason)  # type: ignore[attr-defined]
+    rule.save()
+    return rule
 
 
-@transaction.atomic
-def change_rule(*, rule_id: int, changes: Mapping[str, Any], version: str | None = None) -> None:
-    """Change fields of a rule, with history.
+def change_rule(
+    *, rule_id: int, changes: Mapping[str, Any], reason: str, version: str | None = None
+) -> None:
+    """Change fields of a rule, with history; what is as asked for already stays as it is.
 
-    Raises UnknownMeasure, and StaleVersion as ``lock_row`` does.
+    Raises UnknownMeasure, ReasonRequired, ReasonTooLong, and StaleVersion as ``lock_row`` does.
     """
     if changes.get("kind", next(iter(MEASURES))) not in MEASURES:
         raise UnknownMeasure
     rule = AlertRule.objects.get(pk=rule_id)
-    lock_row(rule, version=version)
-    for field, value in changes.items():
-        setattr(rule, field, value)
-    rule.save(update_fields=list(changes))
+    write_configuration(rule, changes, checked_reason(reason), version)

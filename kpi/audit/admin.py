@@ -6,8 +6,10 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
+from django.utils.text import Truncator
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdownFilter
 
 from kpi.audit.checks import check_audit
@@ -15,10 +17,18 @@ from kpi.audit.export import FORMATS
 from kpi.audit.models import AuditCheck, AuditHead, AuditRecord
 from kpi.audit.sealing import CHUNK, seal_records
 from kpi.audit.selectors import portable_values
+from kpi.audit.telling import changes_in, facts_in, summary
 from kpi.errors import AuditBroken
 from market.kernel.console.actions import link_action, list_action, note_on_list
 from market.kernel.console.exports import readable_filters
-from market.kernel.console.figures import aligned, column, count_column, label_column, time_column
+from market.kernel.console.figures import (
+    NOTHING,
+    aligned,
+    column,
+    count_column,
+    label_column,
+    time_column,
+)
 from market.kernel.console.filters import DayFilter
 from market.kernel.console.pages import LargeRecordAdmin
 from market.kernel.console.search import FoundByNumberOrOwner
@@ -47,6 +57,8 @@ PAGES = {
     "transfer": "accounts.transfer",
     "admin_log": "admin.logentry",
 }
+#: A list shows so much of what a record says; its page shows all.
+LONGEST_SUMMARY: Final = 120
 LINK = "text-primary-600 dark:text-primary-500"
 CONTENT_TYPES = {"csv": "text/csv", "jsonl": "application/jsonl"}
 
@@ -76,6 +88,8 @@ class AuditRecordAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
         "actor",
         "user",
         "fact",
+        "what",
+        "why",
         column("hash", "Hash", short),
     )
     list_filter = (
@@ -91,10 +105,10 @@ class AuditRecordAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
     fieldsets = (
         (None, {"fields": (("sequence", "kind", "fact"), ("occurred_at", "recorded_at"))}),
         ("Who", {"fields": (("actor", "user", "account"),)}),
-        ("What", {"fields": ("details",)}),
-        ("Chain", {"fields": ("previous_hash", "hash")}),
+        ("What", {"fields": ("told",)}),
+        ("Chain", {"fields": ("details", "previous_hash", "hash")}),
     )
-    readonly_fields = ("fact",)
+    readonly_fields = ("fact", "told")
     actions_list = ("verify", "export_jsonl", "export_csv")
 
     @admin.display(description="Number")
@@ -107,6 +121,25 @@ class AuditRecordAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
         if not href:
             return record.reference
         return format_html('<a class="{}" href="{}">{}</a>', LINK, href, record.reference)
+
+    @admin.display(description="What")
+    def what(self, record: AuditRecord) -> str:
+        said = Truncator(summary(record.details)).chars(LONGEST_SUMMARY)
+        return format_html('<span style="display: block; min-width: 14rem">{}</span>', said)
+
+    @admin.display(description="Why")
+    def why(self, record: AuditRecord) -> str:
+        return str(record.details.get("reason") or NOTHING)
+
+    @admin.display(description="Told")
+    def told(self, record: AuditRecord) -> str:
+        """Return what the record says as lines, ``20 → 15`` of a change, and why."""
+        said = {
+            "changes": changes_in(record.details),
+            "facts": facts_in(record.details),
+            "reason": record.details.get("reason"),
+        }
+        return render_to_string("admin/audit_record.html", said)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditRecord], search_term: str

@@ -9,14 +9,13 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from kpi.lab.console import comparison_context, described, study_context
 from kpi.lab.models import LabCell, LabStudy
 from kpi.lab.policies import changes_of, policy_names, put_in_force
 from kpi.lab.selectors import progress_in, with_counts
-from market.kernel.console.actions import link_action, row_action, row_of
+from market.kernel.console.actions import ReasonForm, link_action, row_action, row_of
 from market.kernel.console.figures import (
     aligned,
     column,
@@ -41,11 +40,12 @@ def done_of(study: LabStudy) -> str:
     return aligned(f"{now.done:,} of {now.total:,}")
 
 
-class PolicyForm(BaseDialogForm):
+class PolicyForm(ReasonForm):
     """Asks which policy of a study is put in force, in the place of the one that it showed."""
 
     seen = forms.CharField(widget=forms.HiddenInput)
     policy = forms.ChoiceField(widget=UnfoldAdminSelectWidget)
+    field_order = ("seen", "policy", "reason")
 
     def __init__(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, object_id, *args, **kwargs)
@@ -132,7 +132,8 @@ class LabStudyAdmin(RecordAdmin):
     )
     def put_in_force(self, request: HttpRequest, form: forms.Form, study: LabStudy) -> str:
         name = form.cleaned_data["policy"]
-        put_in_force(study=study, name=name, seen=form.cleaned_data["seen"])
+        asked = {key: form.cleaned_data[key] for key in ("seen", "reason")}
+        put_in_force(study=study, name=name, **asked)
         return f"The policy {name} of the study {study.digest} is in force."
 
 

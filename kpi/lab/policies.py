@@ -16,8 +16,6 @@ from risk.policy import NAMES, SEED, Policy, policy_from
 from risk.selectors import get_policy, policy_in_force
 from risk.services import set_policy
 
-#: As long as the column for the reason of a change.
-LONGEST_REASON: Final = 100
 #: What is put in force of a policy: who halted trading resumes it, no study does.
 IN_FORCE: Final = sorted({*NAMES} - {"max_leverage", "trading_halted"})
 
@@ -67,19 +65,23 @@ def as_text(value: Any) -> str:
 
 
 @transaction.atomic
-def put_in_force(*, study: LabStudy, name: str, seen: str | None = None) -> None:
+def put_in_force(*, study: LabStudy, name: str, reason: str, seen: str | None = None) -> None:
     """Give the exchange a policy of a study, its leverage limits too; halts stay as they are.
 
-    History and audit trail name the study by its digest. Raises NotFound, and StaleVersion where
-    the policy in force is not the one with the digest ``seen``, if given.
+    History and audit trail keep the reason and name the study by its digest. Raises NotFound,
+    ReasonRequired, ReasonTooLong, and StaleVersion where the policy in force is not the one with
+    the digest ``seen``, if given.
     """
     policy = policy_of(study, name)
     lock_policy()
     present = policy_in_force()
     if seen is not None and seen != present.digest:
         raise StaleVersion
-    reason = f"lab study {study.digest}: {name}"[:LONGEST_REASON]
-    set_policy(policy=replace(policy, trading_halted=present.trading_halted), reason=reason)
+    set_policy(
+        policy=replace(policy, trading_halted=present.trading_halted),
+        reason=reason,
+        origin=f"lab study {study.digest}: {name}",
+    )
 
 
 def lock_policy() -> None:

@@ -127,6 +127,15 @@ class StaleVersion(Conflict):
     detail = "Somebody changed this after you opened it. Load it anew, then decide."
 
 
+class ReasonRequired(ExchangeError):
+    code = "reason_required"
+    detail = "State a reason: it is kept with the change, for good."
+
+
+class ReasonTooLong(ExchangeError):
+    code = "reason_too_long"
+
+
 class DatabaseUnavailable(ExchangeError):
     """There is no connection to the database."""
 

@@ -4,7 +4,10 @@ Who changes a row says which version they saw; what somebody else changed meanwh
 """
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
+from django.db import transaction
 from django.db.models import Model
 from simple_history.utils import get_history_model_for_model
 
@@ -29,3 +32,21 @@ def lock_row(row: Model, *, version: str | None = None) -> None:
     row.refresh_from_db(from_queryset=type(row)._base_manager.select_for_update(no_key=True))
     if version is not None and version != version_of(row):
         raise StaleVersion
+
+
+@transaction.atomic
+def write_configuration(
+    row: Any, values: Mapping[str, Any], reason: str, version: str | None = None
+) -> None:
+    """Write what of a row is not as asked for already, under its lock; its history says why.
+
+    Raises StaleVersion as ``lock_row`` does.
+    """
+    lock_row(row, version=version)
+    changed = [name for name, value in values.items() if getattr(row, name) != value]
+    if not changed:
+        return
+    for name in changed:
+        setattr(row, name, values[name])
+    row._change_reason = reason
+    row.save(update_fields=changed)

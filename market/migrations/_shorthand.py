@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import migrations, models
 from django.db.models.functions import Greatest
 from django.db.models.lookups import LessThanOrEqual
+from django.utils import timezone
 
 #: NaN ranks above every number, and so above this one.
 LARGEST = Decimal("99999999999999999999.99999999")
@@ -76,3 +77,40 @@ def history(name, verbose_name, verbose_name_plural, fields):
 def sql_beside(migration):
     """Return the operation that runs the .sql file with the name of a migration's file."""
     return migrations.RunSQL(Path(migration).with_suffix(".sql").read_text(encoding="utf-8"))
+
+
+def uncut_reason(history_model):
+    """Return the operation that lets a history keep reasons of any length."""
+    text = models.TextField(null=True)
+    return migrations.AlterField(history_model, "history_change_reason", text)
+
+
+def keep_first_state(apps, schema_editor, history_model, rows):
+    """Give rows that a migration made their first record: what they were at the installation.
+
+    ``history_model`` is named as app.model. A row that has such a record already keeps it.
+    """
+    history = apps.get_model(history_model)
+    app = history._meta.app_label
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT applied FROM django_migrations WHERE app = %s AND name = '0003_rows'", [app]
+        )
+        [installed] = cursor.fetchone() or [timezone.now()]
+    kept = {field.attname for field in history._meta.concrete_fields}
+    key = rows[0]._meta.pk.attname
+    known = set(history.objects.filter(history_type="+").values_list(key, flat=True))
+    history.objects.bulk_create(
+        history(
+            history_type="+",
+            history_date=installed,
+            history_change_reason="installation",
+            **{
+                field.attname: getattr(row, field.attname)
+                for field in row._meta.concrete_fields
+                if field.attname in kept
+            },
+        )
+        for row in rows
+        if row.pk not in known
+    )

@@ -53,7 +53,7 @@ def test_a_key_is_counted_over_all_its_tokens_and_apart_from_other_keys(
     user: User, client_of: ClientOf, settings: Settings
 ) -> None:
     settings.API_RATE_LIMIT = "3/h"
-    api_key, _ = issue_api_key(user=user)
+    api_key, _ = issue_api_key(reason="A test", user=user)
     two_tokens = [ApiClient(), ApiClient()]
     for client in two_tokens:
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_token(api_key)}")

@@ -28,7 +28,7 @@ def regulator(client_of: ClientOf, db: None) -> ApiClient:
 
 
 def close(**switches: bool) -> None:
-    change_account_policy(policy=AccountPolicy.objects.get(), changes=switches)
+    change_account_policy(reason="A test", policy=AccountPolicy.objects.get(), changes=switches)
 
 
 def kpis(client: ApiClient) -> set[tuple[int, Any]]:

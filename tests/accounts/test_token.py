@@ -15,7 +15,7 @@ from tests.conftest import ApiClient
 
 @pytest.fixture
 def issued(user: User) -> tuple[ApiKey, str]:
-    return issue_api_key(user=user)
+    return issue_api_key(reason="A test", user=user)
 
 
 def with_token(token: str) -> ApiClient:
@@ -81,7 +81,7 @@ def test_revoking_a_key_ends_its_tokens_at_once(
     api_key, key = issued
     client = with_token(token_for(anonymous, key))
     assert client.get("/kpi/security").status_code == 200
-    revoke_api_key(api_key=api_key)
+    revoke_api_key(reason="A test", api_key=api_key)
     refused = client.get("/kpi/security")
     assert (refused.status_code, refused.json()["code"]) == (401, "token_not_valid")
     assert anonymous.post("/auth/token", {"api_key": key}).status_code == 401

@@ -126,9 +126,9 @@ def test_security_kpis_count_refusals(
     settings.TOKEN_RATE_LIMIT = "1/d"
     anonymous.post("/auth/token", {"api_key": "guess"})
     anonymous.post("/auth/token", {"api_key": "guess"})
-    revoked, _ = issue_api_key(user=user)
-    revoke_api_key(api_key=revoked)
-    issue_api_key(user=user)
+    revoked, _ = issue_api_key(reason="A test", user=user)
+    revoke_api_key(reason="A test", api_key=revoked)
+    issue_api_key(reason="A test", user=user)
     after = api.get("/kpi/security").json()
     assert {name: after[name] - before[name] for name in after} == {
         "auth_failures": 3,

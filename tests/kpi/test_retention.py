@@ -23,7 +23,9 @@ def past(db: None, settings: Settings) -> None:
     """A row of each kind a day too old, and one a day too young; a session that has expired."""
     settings.ALERT_WEBHOOK_URL = "https://alerts.example.org/hook"
     now = timezone.now()
-    btc = list_instrument(symbol="BTCUSDT", base_asset="BTC", tick_size=D(1), lot_size=D(1))
+    btc = list_instrument(
+        reason="A test", symbol="BTCUSDT", base_asset="BTC", tick_size=D(1), lot_size=D(1)
+    )
     rules = AlertRule.objects.order_by("id")[:2]
     for rule, days in zip(rules, (-1, 1), strict=True):
         then = now - timedelta(days=days)

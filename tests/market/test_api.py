@@ -116,7 +116,11 @@ def test_an_instrument_without_a_price_has_no_candles(api: ApiClient, btc: Instr
 
 def test_candles_are_those_of_one_instrument(api: ApiClient, btc: Instrument) -> None:
     other = list_instrument(
-        symbol="ETHUSDT", base_asset="ETH", tick_size=Decimal(1), lot_size=Decimal(1)
+        reason="A test",
+        symbol="ETHUSDT",
+        base_asset="ETH",
+        tick_size=Decimal(1),
+        lot_size=Decimal(1),
     )
     mark(btc, "100")
     mark(other, "7")

@@ -24,7 +24,11 @@ LIMITS = (1, 7, 1_000)
 def walk(request: Any, btc: Instrument) -> Instrument:
     """BTCUSDT after some hundred marks, with gaps, over days; another instrument beside it."""
     other = list_instrument(
-        symbol="ETHUSDT", base_asset="ETH", tick_size=Decimal("0.01"), lot_size=Decimal("0.01")
+        reason="A test",
+        symbol="ETHUSDT",
+        base_asset="ETH",
+        tick_size=Decimal("0.01"),
+        lot_size=Decimal("0.01"),
     )
     draw = random.Random(request.param)
     now = datetime(2026, 1, 5, 23, 58, tzinfo=UTC)

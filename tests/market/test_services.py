@@ -31,7 +31,11 @@ from tests.market.conftest import mark
 def test_marks_of_many_instruments_take_three_statements(btc: Instrument) -> None:
     listed = [btc] + [
         list_instrument(
-            symbol=f"C{number}USDT", base_asset="C", tick_size=Decimal(1), lot_size=Decimal(1)
+            reason="A test",
+            symbol=f"C{number}USDT",
+            base_asset="C",
+            tick_size=Decimal(1),
+            lot_size=Decimal(1),
         )
         for number in range(20)
     ]
@@ -80,14 +84,14 @@ def test_an_instrument_that_breaks_a_rule_is_not_listed(
 ) -> None:
     rules = {"symbol": "ETHUSDT", "tick_size": Decimal(1), "lot_size": Decimal(1)}
     with pytest.raises(ExchangeError, match=f"invalid_instrument: .*{complaint}"):
-        list_instrument(base_asset="ETH", **{**rules, **changes})
+        list_instrument(reason="A test", base_asset="ETH", **{**rules, **changes})
 
 
 def test_halting_is_kept_in_the_history_and_leaves_the_mark_alone(btc: Instrument) -> None:
     mark(btc, "65000")
-    halt_instrument(instrument=btc)
+    halt_instrument(reason="A test", instrument=btc)
     assert Instrument.objects.get().halted
-    resume_instrument(instrument=btc)
+    resume_instrument(reason="A test", instrument=btc)
     now = Instrument.objects.get()
     assert (now.halted, now.mark_price) == (False, Decimal(65000))
     assert [row.halted for row in btc.history.order_by("history_id")] == [False, True, False]

@@ -83,7 +83,7 @@ def act(users: list[User], name: str, with_what: Any) -> None:
         who, amount = with_what
         change_balance(users[who], D(amount))
     elif name == "threshold":
-        change_policy(changes={"liquidation_threshold": with_what})
+        change_policy(reason="A test", changes={"liquidation_threshold": with_what})
     elif name == "renew":
         renew_bounds()
     else:

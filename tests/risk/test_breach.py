@@ -46,6 +46,7 @@ positions = st.builds(
 def instruments(db: None) -> list[Instrument]:
     listed = [
         list_instrument(
+            reason="A test",
             symbol=symbol,
             base_asset=symbol.removesuffix("USDT"),
             tick_size=D("0.01"),
@@ -89,7 +90,7 @@ def assert_agreement(account_id: int, threshold: Decimal) -> None:
     rows = asked("SELECT equity, margin, notional FROM risk_standing")
     facts = (state.equity, state.position_margin, state.exposure)
     assert rows == ([facts] if state.positions else [])
-    change_policy(changes={"liquidation_threshold": threshold})
+    change_policy(reason="A test", changes={"liquidation_threshold": threshold})
     in_breach = [state.user_id] if state.is_in_breach(threshold) else []
     assert all_users_in_breach() == users_in_breach() == in_breach
 

@@ -25,7 +25,9 @@ def at(hours: float) -> datetime:
 
 
 def set_leverage(tier: str, leverage: int) -> None:
-    set_leverage_limit(limit=LeverageLimit.objects.get(tier=tier), max_leverage=leverage)
+    set_leverage_limit(
+        reason="A test", limit=LeverageLimit.objects.get(tier=tier), max_leverage=leverage
+    )
 
 
 def does_each_hour(*changes: Callable[[], None]) -> list[Policy]:
@@ -40,10 +42,12 @@ def does_each_hour(*changes: Callable[[], None]) -> list[Policy]:
 
 def test_after_each_change_it_is_what_was_in_force_then() -> None:
     in_force = does_each_hour(
-        lambda: change_policy(changes={"liquidation_threshold": D("0.6")}),
+        lambda: change_policy(reason="A test", changes={"liquidation_threshold": D("0.6")}),
         lambda: set_leverage("beginner", 2),
         lambda: set_leverage("advanced", 50),
-        lambda: change_policy(changes={"trading_halted": True, "price_collar": D("0.25")}),
+        lambda: change_policy(
+            reason="A test", changes={"trading_halted": True, "price_collar": D("0.25")}
+        ),
         lambda: set_leverage("beginner", 3),
     )
     moments = [at(hours) for hours in range(1, 6)]
@@ -65,9 +69,10 @@ def test_a_policy_put_in_force_as_a_whole_has_one_digest_in_the_history() -> Non
     last = RiskPolicy.objects.get().history.latest()
     assert policies_after([last.history_date]) == {last.history_date: PRESETS["none"]}
     assert policy_in_force() == PRESETS["none"]
-    set_policy(policy=PRESETS["none"])
-    assert [one.history_change_reason for one in RiskPolicy.history.all()] == ["A trial"]
-    assert LeverageLimit.history.count() == 3
+    set_policy(reason="A test", policy=PRESETS["none"])
+    reasons = [one.history_change_reason for one in RiskPolicy.history.all()]
+    assert reasons == ["A trial", "installation"]
+    assert LeverageLimit.history.filter(history_type="~").count() == 3
 
 
 def test_between_two_changes_the_earlier_one_counts() -> None:
@@ -78,7 +83,6 @@ def test_between_two_changes_the_earlier_one_counts() -> None:
 
 
 def test_before_its_first_change_it_was_as_a_new_exchange_has_it() -> None:
-    """The rows were made without a history."""
     does_each_hour(lambda: set_leverage("beginner", 2))
     assert policies_after([at(0)]) == {at(0): SEED}
     assert policies_after([]) == {}

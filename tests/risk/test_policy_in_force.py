@@ -40,9 +40,9 @@ def test_a_new_exchange_has_the_policy_seed() -> None:
 def test_the_policy_in_force_is_what_staff_have_set() -> None:
     for name, value in OTHER.items():
         if name != "max_leverage":
-            change_policy(changes={name: value})
+            change_policy(reason="A test", changes={name: value})
     beginners = LeverageLimit.objects.get(tier="beginner")
-    set_leverage_limit(limit=beginners, max_leverage=4)
+    set_leverage_limit(reason="A test", limit=beginners, max_leverage=4)
     assert policy_in_force() == policy_from(OTHER, SEED)
 
 

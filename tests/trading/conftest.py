@@ -163,7 +163,7 @@ def client_of(settings: Any) -> Callable[[User], APIClient]:
     settings.API_RATE_LIMIT = settings.ORDER_RATE_LIMIT = settings.TOKEN_RATE_LIMIT = None
 
     def client(user: User) -> APIClient:
-        api_key, _ = issue_api_key(user=user)
+        api_key, _ = issue_api_key(reason="A test", user=user)
         api = APIClient()
         api.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_token(api_key)}")
         return api

@@ -26,7 +26,8 @@ from accounts.services import (
 )
 from market.kernel.console.actions import (
     ReasonedAmountForm,
-    for_each,
+    ReasonForm,
+    bulk_action,
     list_action,
     row_action,
 )
@@ -183,9 +184,11 @@ class AccountAdmin(RecordAdmin):
         permission="suspend",
         icon="block",
         variant=ActionVariant.DANGER,
+        form_class=ReasonForm,
     )
     def suspend(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
-        suspend_account(account=account)
+        reason = form.cleaned_data["reason"]
+        suspend_account(account=account, reason=reason, by=caller(request))
         return f"The account of {account} is suspended."
 
     @row_action(
@@ -194,9 +197,11 @@ class AccountAdmin(RecordAdmin):
         permission="suspend",
         icon="play_circle",
         variant=ActionVariant.SUCCESS,
+        form_class=ReasonForm,
     )
     def resume(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
-        resume_account(account=account)
+        reason = form.cleaned_data["reason"]
+        resume_account(account=account, reason=reason, by=caller(request))
         return f"The account of {account} trades again."
 
     @list_action(
@@ -210,15 +215,25 @@ class AccountAdmin(RecordAdmin):
         transfer = fund_insurance(created_by=caller(request), **posted(form))
         return f"Transfer {transfer.pk}: {money(transfer.amount)} USDT into the insurance fund."
 
-    @admin.action(description="Suspend the selected accounts", permissions=["suspend"])
-    def suspend_selected(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:
-        users = accounts.filter(kind=AccountKind.USER)
-        for_each(request, users, lambda row: suspend_account(account=row), "suspended", "account")
+    @bulk_action(
+        title="Suspend the selected accounts",
+        question="No order of these accounts is accepted. Their owners can still read and cancel.",
+        permission="suspend",
+        done="suspended",
+        what="account",
+    )
+    def suspend_selected(self, request: HttpRequest, account: Account, reason: str) -> None:
+        suspend_account(account=account, reason=reason, by=caller(request))
 
-    @admin.action(description="Resume the selected accounts", permissions=["suspend"])
-    def resume_selected(self, request: HttpRequest, accounts: QuerySet[Account]) -> None:
-        users = accounts.filter(kind=AccountKind.USER)
-        for_each(request, users, lambda row: resume_account(account=row), "resumed", "account")
+    @bulk_action(
+        title="Resume the selected accounts",
+        question="Orders of these accounts are accepted again.",
+        permission="suspend",
+        done="resumed",
+        what="account",
+    )
+    def resume_selected(self, request: HttpRequest, account: Account, reason: str) -> None:
+        resume_account(account=account, reason=reason, by=caller(request))
 
 
 def posted(form: forms.Form) -> dict[str, Any]:

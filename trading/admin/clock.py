@@ -3,11 +3,16 @@
 from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget
 
 from market.kernel.amounts import AMOUNT_FIELD
-from market.kernel.console.actions import Outcome, lead_back, list_action, staff_id
+from market.kernel.console.actions import (
+    Outcome,
+    ReasonForm,
+    lead_back,
+    list_action,
+    staff_id,
+)
 from market.kernel.console.figures import count_column, counted, grouped, time_column
 from market.kernel.console.pages import RecordAdmin
 from market.models import Instrument, MarketClock
@@ -20,9 +25,10 @@ from trading.steps.step import StepResult
 PATIENCE = 5
 
 
-class PriceForm(BaseDialogForm):
-    """Asks for an instrument and its next mark price."""
+class PriceForm(ReasonForm):
+    """Asks for an instrument, its next mark price, and why."""
 
+    field_order = ("instrument", "price", "reason")
     instrument = forms.ModelChoiceField(
         Instrument.objects.all(), widget=UnfoldAdminSelectWidget, empty_label=None
     )
@@ -71,8 +77,13 @@ class MarketClockAdmin(RecordAdmin):
     )
     def set_price(self, request: HttpRequest, form: forms.Form) -> str:
         instrument, price = form.cleaned_data["instrument"], form.cleaned_data["price"]
-        result = told(set_price(symbol=instrument.symbol, price=price, staff_id=staff_id(request)))
-        return f"{instrument} at {grouped(price)}. {result}"
+        result = set_price(
+            symbol=instrument.symbol,
+            price=price,
+            staff_id=staff_id(request),
+            reason=form.cleaned_data["reason"],
+        )
+        return f"{instrument} at {grouped(price)}. {told(result)}"
 
 
 def told(result: StepResult) -> str:

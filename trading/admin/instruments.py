@@ -4,15 +4,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownFilter
 from unfold.enums import ActionVariant
-from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminSelectWidget
 
 from market.kernel.amounts import plain
-from market.kernel.console.actions import for_each, row_action, staff_id
+from market.kernel.console.actions import ReasonForm, bulk_action, row_action, staff_id
 from market.kernel.console.figures import (
     NOTHING,
     percent_column,
@@ -42,11 +40,12 @@ MARK = ("mark_price", "marked_at", "mark_source")
 NOUN = "instrument"
 
 
-class ReleaseForm(BaseDialogForm):
+class ReleaseForm(ReasonForm):
     """Asks what becomes of the quote that halted an instrument, and means the one it showed."""
 
     halt = forms.ModelChoiceField(PriceHalt.objects.none(), widget=forms.HiddenInput)
     outcome = forms.ChoiceField(label="Mark price", widget=UnfoldAdminSelectWidget)
+    field_order = ("halt", "outcome", "reason")
 
     def __init__(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> None:
         super().__init__(request, object_id, *args, **kwargs)
@@ -116,9 +115,9 @@ class InstrumentAdmin(ConfigurationAdmin):
         return list_instrument(**values)
 
     def configure(
-        self, request: HttpRequest, row: Instrument, changes: dict[str, Any], version: str
+        self, request: HttpRequest, row: Instrument, changes: dict[str, Any], **asked: str
     ) -> None:
-        configure_instrument(instrument=row, changes=changes, version=version)
+        configure_instrument(instrument=row, changes=changes, **asked)
 
     def has_halt_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("market.change_instrument")
@@ -130,9 +129,10 @@ class InstrumentAdmin(ConfigurationAdmin):
         permission="halt",
         icon="pause_circle",
         variant=ActionVariant.DANGER,
+        form_class=ReasonForm,
     )
     def halt(self, request: HttpRequest, form: forms.Form, instrument: Instrument) -> str:
-        halt_instrument(instrument=instrument)
+        halt_instrument(instrument=instrument, reason=form.cleaned_data["reason"])
         return f"{instrument} is halted."
 
     @row_action(
@@ -141,9 +141,10 @@ class InstrumentAdmin(ConfigurationAdmin):
         permission="halt",
         icon="play_circle",
         variant=ActionVariant.SUCCESS,
+        form_class=ReasonForm,
     )
     def resume(self, request: HttpRequest, form: forms.Form, instrument: Instrument) -> str:
-        resume_instrument(instrument=instrument)
+        resume_instrument(instrument=instrument, reason=form.cleaned_data["reason"])
         return f"{how_it_goes_on(instrument)}."
 
     @row_action(
@@ -157,23 +158,37 @@ class InstrumentAdmin(ConfigurationAdmin):
         form_class=ReleaseForm,
     )
     def release(self, request: HttpRequest, form: forms.Form, instrument: Instrument) -> str:
-        halt = form.cleaned_data["halt"]
+        halt, reason = form.cleaned_data["halt"], form.cleaned_data["reason"]
         if form.cleaned_data["outcome"] == HaltOutcome.KEPT:
-            release_instrument(halt=halt, outcome=HaltOutcome.KEPT)
+            release_instrument(halt=halt, outcome=HaltOutcome.KEPT, reason=reason)
             return f"{how_it_goes_on(halt.instrument)}, at the old mark."
-        result = take_refused_price(halt=halt, staff_id=staff_id(request), patience=PATIENCE)
+        result = take_refused_price(
+            halt=halt, reason=reason, staff_id=staff_id(request), patience=PATIENCE
+        )
         return f"{how_it_goes_on(halt.instrument)}, at the price that halted it. {told(result)}"
 
-    @admin.action(description="Halt the selected", permissions=["halt"])
-    def halt_selected(self, request: HttpRequest, rows: QuerySet[Instrument]) -> None:
-        for_each(request, rows, lambda row: halt_instrument(instrument=row), "halted", NOUN)
+    @bulk_action(
+        title="Halt the selected",
+        question="No order of these instruments is accepted or filled until they are resumed. "
+        "Close-outs go on.",
+        permission="halt",
+        done="halted",
+        what=NOUN,
+    )
+    def halt_selected(self, request: HttpRequest, row: Instrument, reason: str) -> None:
+        halt_instrument(instrument=row, reason=reason)
 
-    @admin.action(description="Resume the selected", permissions=["halt"])
-    def resume_selected(self, request: HttpRequest, rows: QuerySet[Instrument]) -> None:
-        for_each(request, rows, lambda row: resume_instrument(instrument=row), "resumed", NOUN)
-        for row in rows:
-            if row.halted:
-                messages.warning(request, f"{how_it_goes_on(row)}.")
+    @bulk_action(
+        title="Resume the selected",
+        question="Orders of these instruments are accepted and filled again.",
+        permission="halt",
+        done="resumed",
+        what=NOUN,
+    )
+    def resume_selected(self, request: HttpRequest, row: Instrument, reason: str) -> None:
+        resume_instrument(instrument=row, reason=reason)
+        if row.halted:
+            messages.warning(request, f"{how_it_goes_on(row)}.")
 
 
 def how_it_goes_on(instrument: Instrument) -> str:

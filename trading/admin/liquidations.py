@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.enums import ActionVariant
 
-from market.kernel.console.actions import list_action
+from market.kernel.console.actions import ReasonForm, list_action
 from market.kernel.console.exports import ExportedAdmin
 from market.kernel.console.figures import (
     column,
@@ -22,7 +22,7 @@ from market.kernel.console.search import FoundByNumberOrOwner
 from risk.models import LiquidationMode
 from trading.admin.exports import LiquidationResource
 from trading.admin.orders import TradeInline
-from trading.liquidation.sweep import sweep_liquidations
+from trading.liquidation.sweep import sweep_by_hand
 from trading.models import Liquidation
 from trading.steps.reporting import describe_unfinished
 
@@ -64,9 +64,10 @@ class LiquidationAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
         permission="sweep",
         icon="cleaning_services",
         variant=ActionVariant.WARNING,
+        form_class=ReasonForm,
     )
     def sweep(self, request: HttpRequest, form: forms.Form) -> str:
-        sweep = sweep_liquidations()
+        sweep = sweep_by_hand(reason=form.cleaned_data["reason"])
         closed = counted(len(sweep.liquidations), "account")
         done = f"Sweep done, {closed} closed out."
         return f"{done} {describe_unfinished(sweep.unfinished)}".rstrip()

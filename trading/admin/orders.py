@@ -16,7 +16,7 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.enums import ActionVariant
 
-from market.kernel.console.actions import for_each, row_action
+from market.kernel.console.actions import ReasonForm, bulk_action, row_action
 from market.kernel.console.exports import ExportedAdmin
 from market.kernel.console.figures import (
     computed_column,
@@ -39,7 +39,7 @@ from risk.denials import DENIALS
 from trading.admin.exports import OrderResource, TradeResource
 from trading.admin.order_search import refused_for, said_by
 from trading.models import OPEN_STATUSES, Order, Trade
-from trading.services import cancel_order
+from trading.services import cancel_for_client
 
 STATUS_LABELS = {
     "PENDING_NEW": "warning",
@@ -205,20 +205,21 @@ class OrderAdmin(ExportedAdmin, LargeRecordAdmin):
         permission="cancel",
         icon="cancel",
         variant=ActionVariant.DANGER,
+        form_class=ReasonForm,
     )
     def cancel(self, request: HttpRequest, form: forms.Form, order: Order) -> str:
-        cancel_order(order_id=order.pk, user_id=None)
+        cancel_for_client(order_id=order.pk, reason=form.cleaned_data["reason"])
         return f"Order {order.pk} is canceled."
 
-    @admin.action(description="Cancel the selected orders", permissions=["cancel"])
-    def cancel_selected(self, request: HttpRequest, orders: QuerySet[Order]) -> None:
-        for_each(
-            request,
-            orders,
-            lambda order: cancel_order(order_id=order.pk, user_id=None),
-            "canceled",
-            "order",
-        )
+    @bulk_action(
+        title="Cancel the selected orders",
+        question="What they reserve is given back; what they filled stays filled.",
+        permission="cancel",
+        done="canceled",
+        what="order",
+    )
+    def cancel_selected(self, request: HttpRequest, order: Order, reason: str) -> None:
+        cancel_for_client(order_id=order.pk, reason=reason)
 
 
 @admin.register(Trade)

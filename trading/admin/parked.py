@@ -9,11 +9,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.enums import ActionVariant
-from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from accounts.access import caller
-from market.kernel.console.actions import row_action
+from market.kernel.console.actions import ReasonForm, row_action
 from market.kernel.console.figures import grouped, label_column, money, time_column
 from market.kernel.console.filters import DayFilter
 from market.kernel.console.pages import LargeRecordAdmin
@@ -40,14 +39,6 @@ def decimal_input(help_text: str) -> forms.DecimalField:
         decimal_places=8,
         widget=UnfoldAdminDecimalFieldWidget,
         help_text=help_text,
-    )
-
-
-class ReasonForm(BaseDialogForm):
-    """Asks why."""
-
-    reason = forms.CharField(
-        max_length=200, widget=UnfoldAdminTextInputWidget, help_text="Kept with it, for good."
     )
 
 
@@ -153,7 +144,7 @@ class ParkedAnswerAdmin(LargeRecordAdmin):
     def book(self, request: HttpRequest, form: forms.Form, parked: ParkedAnswer) -> str:
         order = book_parked(parked=parked, staff=caller(request), **entered(form))
         size, price = grouped(form.cleaned_data["size"]), grouped(form.cleaned_data["price"])
-        return f"Order {order.pk}: booked {size} at {price}; {because(parked)}"
+        return f"Order {order.pk}: booked {size} at {price}."
 
     @row_action(
         title="Release the order",
@@ -166,7 +157,7 @@ class ParkedAnswerAdmin(LargeRecordAdmin):
     )
     def release(self, request: HttpRequest, form: forms.Form, parked: ParkedAnswer) -> str:
         order = release_parked(parked=parked, staff=caller(request), **entered(form))
-        return f"Order {order.pk} is released; {because(parked)}"
+        return f"Order {order.pk} is released."
 
     @row_action(
         title="Settle by adjustment",
@@ -178,13 +169,9 @@ class ParkedAnswerAdmin(LargeRecordAdmin):
     def adjust(self, request: HttpRequest, form: forms.Form, parked: ParkedAnswer) -> str:
         adjust_parked(parked=parked, staff=caller(request), **entered(form))
         amount = money(form.cleaned_data["amount"])
-        return f"Order {parked.order_id}: settled with {amount} USDT; {because(parked)}"
+        return f"Order {parked.order_id}: settled with {amount} USDT."
 
 
 def entered(form: forms.Form) -> dict[str, Any]:
     """Return what was asked for, without what the dialog adds."""
     return {name: form.cleaned_data[name] for name in ENTERED if name in form.cleaned_data}
-
-
-def because(parked: ParkedAnswer) -> str:
-    return f"reason: {parked.reason}"

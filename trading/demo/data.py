@@ -46,6 +46,10 @@ INSTRUMENTS: Final = (
 )
 
 
+#: Of what the demo makes, as histories and the audit trail tell it.
+REASON: Final = "manage.py seed_demo"
+
+
 def is_empty() -> bool:
     """Whether nobody has an account here yet."""
     return not User.objects.exists()
@@ -68,11 +72,14 @@ def seed_traders() -> list[str]:
         user = User.objects.filter(username=trader.tier.value).first()
         if user is None:
             user = create_user(
-                username=trader.tier.value, tier=trader.tier, opening_balance=trader.balance
+                username=trader.tier.value,
+                tier=trader.tier,
+                opening_balance=trader.balance,
+                reason=REASON,
             )
             done.append(f"user {user.pk} {user.username} with {trader.balance} USDT")
         if not ApiKey.objects.filter(user=user).exists():
-            issue_api_key(user=user, label="Demo", key=trader.api_key)
+            issue_api_key(user=user, label="Demo", key=trader.api_key, reason=REASON)
             done.append(f"API key {trader.api_key}")
     return done
 
@@ -113,6 +120,7 @@ def seed_instruments() -> list[str]:
                 tick_size=tick_size,
                 lot_size=lot_size,
                 min_notional=Decimal(5),
+                reason=REASON,
             )
             listed.append(symbol)
     return listed

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.locks import lock_accounts
 from accounts.services import fold_free_movements
+from market.kernel.reasons import checked_reason
 from risk.bounds import users_in_breach
 from risk.exposure import ExposureChanges
 from risk.selectors import read_risk_states
@@ -55,6 +56,15 @@ def sweep_liquidations(*, shard: int = 0, shards: int = 1) -> Sweep:
     if done:
         fold_free_movements()
     return Sweep(done, isolation.unfinished)
+
+
+def sweep_by_hand(*, reason: str) -> Sweep:
+    """Sweep at once because a person asks for it; the log and the staff log keep the reason.
+
+    Raises ReasonRequired, ReasonTooLong.
+    """
+    log.info("sweep_by_hand", reason=checked_reason(reason))
+    return sweep_liquidations()
 
 
 def liquidate_or_part(user_ids: Sequence[int], isolation: Isolation) -> list[Liquidation]:

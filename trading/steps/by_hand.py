@@ -7,6 +7,7 @@ from itertools import count
 from typing import Final
 
 from market.errors import UnknownSymbol
+from market.kernel.reasons import checked_reason
 from market.models import Instrument, PriceHalt, PriceOrigin
 from market.quotes import Act, Quote
 from market.sources.simulation import SimulationSource
@@ -18,27 +19,31 @@ from trading.steps.step import QuoteSource, StepResult
 UNNOTED: Final = Act(PriceWay.REPLAY, noted=False)
 
 
-def set_price(*, symbol: str, price: Decimal, staff_id: int | None = None) -> StepResult:
+def set_price(
+    *, symbol: str, price: Decimal, staff_id: int | None = None, reason: str = ""
+) -> StepResult:
     """Run one market step of one instrument at ``price``, recorded as a person's act.
 
-    ``staff_id`` says who is at the console; None means the command. Raises UnknownSymbol,
-    MarketBusy, and ExchangeError ``invalid_price`` for a price that is not a positive multiple of
-    the tick size.
+    ``staff_id`` says who is at the console, and says why; None means the command. Raises
+    UnknownSymbol, MarketBusy, ReasonRequired, ReasonTooLong, and ExchangeError ``invalid_price``
+    for a price that is not a positive multiple of the tick size.
     """
+    if staff_id is not None:
+        checked_reason(reason)
     act = Act(PriceWay.SET_PRICE if staff_id is None else PriceWay.CONSOLE, staff_id)
     source = fixed_quotes({symbol: price}, act)
     return run_market_step_when_free(symbol=symbol, quote_source=source)
 
 
 def take_refused_price(
-    *, halt: PriceHalt, staff_id: int | None = None, patience: float = 30
+    *, halt: PriceHalt, reason: str, staff_id: int | None = None, patience: float = 30
 ) -> StepResult:
     """Run one market step at the price that halted an instrument, and trade it again from there.
 
     It is released in the transaction that sets its mark, so that nothing gets in between. Raises
-    AlreadyReleased, MarketBusy.
+    AlreadyReleased, MarketBusy, ReasonRequired, ReasonTooLong.
     """
-    act = Act(PriceWay.RELEASE, staff_id, releases=halt)
+    act = Act(PriceWay.RELEASE, staff_id, releases=halt, reason=checked_reason(reason))
     quote = Quote(halt.price, PriceOrigin(halt.source), act)
     return run_market_step_when_free(
         symbol=halt.instrument.symbol,

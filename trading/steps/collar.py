@@ -73,8 +73,8 @@ def sift(*, quotes: Mapping[int, Quote], now: datetime) -> Sifted:
 def release_for(quotes: Iterable[Quote]) -> None:
     """End the halts whose refused price a person takes. Raises AlreadyReleased."""
     for quote in quotes:
-        if quote.act is not None and quote.act.releases is not None:
-            release_instrument(halt=quote.act.releases, outcome=HaltOutcome.TAKEN)
+        if (act := quote.act) is not None and act.releases is not None:
+            release_instrument(halt=act.releases, outcome=HaltOutcome.TAKEN, reason=act.reason)
 
 
 def leaps_among(quotes: Mapping[int, Quote]) -> list[Leap]:

@@ -9,10 +9,10 @@ from decimal import Decimal
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.errors import ReasonRequired
 from accounts.models import Transfer, User
 from accounts.services import adjust_balance
 from market.kernel.amounts import LARGEST_INPUT, plain
+from market.kernel.reasons import checked_reason
 from risk.denials import Denial
 from trading.booking.changes import AccountChanges
 from trading.booking.retrying import until_mark_holds
@@ -95,10 +95,9 @@ def adjust_parked(
 def lock_parked(parked: ParkedAnswer, reason: str) -> tuple[Order, AccountChanges]:
     """Lock the account of a parked order and return the order with the account's changes.
 
-    Raises AlreadySettled, and ReasonRequired for a blank reason.
+    Raises AlreadySettled, ReasonRequired, ReasonTooLong.
     """
-    if not reason.strip():
-        raise ReasonRequired
+    checked_reason(reason)
     order, changes = lock_order(parked.order)
     parked.refresh_from_db(fields=["settled_at"])
     if parked.settled_at is not None:

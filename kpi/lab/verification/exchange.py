@@ -29,6 +29,7 @@ from trading.steps.by_hand import fixed_quotes, step_at_prices
 from trading.steps.step import apply_marks
 
 QUOTE_ASSET: Final = "USDT"
+REASON: Final = "lab verification"
 Prices = Mapping[str, Decimal]
 
 
@@ -80,7 +81,7 @@ class Exchange:
 
         In a database that is as migrated.
         """
-        set_policy(policy=policy)
+        set_policy(policy=policy, reason=REASON)
         for spec in instruments:
             list_instrument(
                 symbol=spec.symbol,
@@ -89,6 +90,7 @@ class Exchange:
                 lot_size=spec.lot_size,
                 min_notional=spec.min_notional,
                 taker_fee_rate=spec.taker_fee_rate,
+                reason=REASON,
             )
         if fund:
             fund_insurance(amount=fund, reason="Opening")

@@ -1,6 +1,8 @@
 """Buttons of the console: each opens a dialog, calls one service and says what it did.
 
-Every action asks first and acts on POST alone, so that no link can trigger one.
+Every action asks first and acts on POST alone, so that no link can trigger one. What changes what
+governs others asks why (``ReasonForm``), of one row or of all that are selected; the staff log
+keeps the answer beside what was done.
 """
 
 from collections.abc import Callable
@@ -8,11 +10,14 @@ from functools import wraps
 from typing import Any
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.text import capfirst
@@ -23,32 +28,47 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminTextInputWi
 
 from market.kernel.console.figures import counted
 from market.kernel.errors import ExchangeError
+from market.kernel.reasons import LONGEST_REASON, checked_reason
 
 #: An action returns the sentence that tells what it did, or a response of its own.
 Outcome = str | HttpResponse
 ListAction = Callable[[Any, HttpRequest, forms.Form], Outcome]
 RowAction = Callable[[Any, HttpRequest, Any, Any], Outcome]
 View = Callable[..., HttpResponse]
+#: Of selected rows, so many are named before all are changed.
+MOST_NAMED = 20
 
 
-class AmountForm(BaseDialogForm):
-    """Asks for an amount of USDT."""
+class ReasonField(forms.CharField):
+    """The question that every change which governs others asks; refuses as services do."""
 
+    def __init__(self) -> None:
+        kept = "Why this is done. Kept with it in the history and the audit trail, for good."
+        widget = UnfoldAdminTextInputWidget
+        super().__init__(max_length=LONGEST_REASON, widget=widget, help_text=kept)
+
+    def clean(self, value: Any) -> Any:
+        try:
+            return checked_reason(super().clean(value))
+        except ExchangeError as error:
+            raise ValidationError(error.detail) from error
+
+
+class ReasonForm(BaseDialogForm):
+    """Asks why."""
+
+    reason = ReasonField()
+
+
+class ReasonedAmountForm(ReasonForm):
+    """Asks for an amount of USDT and why it moves."""
+
+    field_order = ("amount", "reason")
     amount = forms.DecimalField(
         max_digits=28,
         decimal_places=8,
         widget=UnfoldAdminDecimalFieldWidget,
         help_text="In USDT.",
-    )
-
-
-class ReasonedAmountForm(AmountForm):
-    """Asks for an amount of USDT and why it moves."""
-
-    reason = forms.CharField(
-        max_length=200,
-        widget=UnfoldAdminTextInputWidget,
-        help_text="Kept with the transfer, for good.",
     )
 
 
@@ -132,7 +152,7 @@ def link_action(*, title: str, permission: str, icon: str) -> Callable[[View], V
 def run_on_list(run: ListAction, page: Any, request: HttpRequest, form: forms.Form) -> Outcome:
     """Run an action and note what it did in the staff log, as about the kind of its list."""
     outcome = run(page, request, form)
-    note_on_list(page, request, said_of(run, outcome))
+    note_on_list(page, request, because(said_of(run, outcome), form))
     return outcome
 
 
@@ -152,8 +172,14 @@ def run_on_row(
 ) -> Outcome:
     """Run an action and note what it did in the history of its row."""
     outcome = run(page, request, form, row)
-    page.log_change(request, row, said_of(run, outcome))
+    page.log_change(request, row, because(said_of(run, outcome), form))
     return outcome
+
+
+def because(said: str, form: forms.BaseForm) -> str:
+    """Add the reason that a valid form has to what the staff log says."""
+    reason = form.cleaned_data.get("reason")
+    return f"{said} Reason: {reason}" if reason else said
 
 
 def said_of(run: Callable[..., Outcome], outcome: Outcome) -> str:
@@ -211,14 +237,71 @@ def dialog(
     return view
 
 
+def bulk_action(
+    *, title: str, question: str, permission: str, done: str, what: str
+) -> Callable[[Callable[[Any, HttpRequest, Any, str], Any]], Callable[..., HttpResponse | None]]:
+    """Make a method an action on selected rows, called for each with the reason that all share.
+
+    ``what`` and ``done`` are the words for it: ``order`` and ``canceled``. ``permission`` names a
+    method ``has_<permission>_permission`` of the page.
+    """
+
+    def decorate(
+        run: Callable[[Any, HttpRequest, Any, str], Any],
+    ) -> Callable[..., HttpResponse | None]:
+        @admin.action(description=title, permissions=[permission])
+        @wraps(run)
+        def perform(page: Any, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+            answered = "_form_submitted" in request.POST
+            form = ReasonForm(data=request.POST if answered else None, request=request)
+            if not form.is_valid():
+                return ask_why(page, request, rows, form, title, question)
+            reason = form.cleaned_data["reason"]
+            for_each(request, rows, lambda row: run(page, request, row, reason), done, what, form)
+            return None
+
+        return perform
+
+    return decorate
+
+
+def ask_why(
+    page: Any,
+    request: HttpRequest,
+    rows: QuerySet[Any],
+    form: forms.Form,
+    title: str,
+    question: str,
+) -> HttpResponse:
+    """Answer the page that asks for the reason and carries the selection along."""
+    kept = ("action", "select_across", ACTION_CHECKBOX_NAME)
+    context = {
+        **page.admin_site.each_context(request),
+        "opts": page.opts,
+        "title": title,
+        "question": question,
+        "form": form,
+        "count": rows.count(),
+        "named": [str(row) for row in rows[:MOST_NAMED]],
+        "kept": [(name, value) for name in kept for value in request.POST.getlist(name)],
+        "back": request.get_full_path(),
+    }
+    return TemplateResponse(request, "admin/ask_why.html", context)
+
+
 def for_each(
-    request: HttpRequest, rows: QuerySet[Any], call: Callable[[Any], Any], done: str, what: str
+    request: HttpRequest,
+    rows: QuerySet[Any],
+    call: Callable[[Any], Any],
+    done: str,
+    what: str,
+    form: forms.BaseForm | None = None,
 ) -> None:
     """Call a service for each selected row and tell how it went, refusals included.
 
     ``what`` and ``done`` are the words for it: ``order`` and ``canceled``.
 
-    What was done goes into the history of its row.
+    What was done goes into the history of its row, with the reason of the form if one asked.
     """
     changed = []
     for row in rows:
@@ -228,5 +311,7 @@ def for_each(
         except ExchangeError as error:
             messages.error(request, f"{row}: {error.detail}")
     if changed:
-        LogEntry.objects.log_actions(staff_id(request), changed, CHANGE, f"{capfirst(done)}.")
+        said = f"{capfirst(done)}."
+        kept = because(said, form) if form else said
+        LogEntry.objects.log_actions(staff_id(request), changed, CHANGE, kept)
         messages.success(request, f"{counted(len(changed), what)} {done}.")

@@ -1,31 +1,38 @@
 """Kinds of console pages: records that nobody edits, endless tables, configuration, policies."""
 
+import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.contrib.admin import AdminSite, ShowFacets
+from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import PermissionDenied
 from django.db.models import DecimalField, Field, ForeignKey, JSONField, Model
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from market.kernel.amounts import EXACT
-from market.kernel.console.actions import row_of
+from market.kernel.console.actions import ReasonField, because, row_of
 from market.kernel.console.figures import tidied
+from market.kernel.console.history import changes_of, record_before, state_of, tell_changes
 from market.kernel.console.search import number_of
 from market.kernel.console.seeking import SeekingList
 from market.kernel.errors import Conflict, ExchangeError
 from market.kernel.versions import version_of
 
-VERSION = "version"
+VERSION: Final = "version"
+REASON: Final = "reason"
 
 
 class ShortDecimalField(forms.DecimalField):
@@ -54,7 +61,17 @@ class RefusedForm(forms.ModelForm):
         return super().clean()
 
 
-class VersionedForm(RefusedForm):
+class ReasonedForm(RefusedForm):
+    """A form that asks why, and of which the reason alone is no change."""
+
+    reason = ReasonField()
+
+    @cached_property
+    def changed_data(self) -> list[str]:
+        return [name for name in super().changed_data if name not in {VERSION, REASON}]
+
+
+class VersionedForm(ReasonedForm):
     """A form that carries the version of the row which it shows."""
 
     version = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -86,6 +103,7 @@ class KeptAdmin(FoundAdmin):
     """
 
     form_kind: ClassVar[type[RefusedForm]] = RefusedForm
+    add_form_kind: ClassVar[type[RefusedForm]] = RefusedForm
     list_filter_submit = True
     list_per_page = 50
     show_full_result_count = False
@@ -144,11 +162,34 @@ class KeptAdmin(FoundAdmin):
         self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any
     ) -> type[forms.ModelForm]:
         asked: type[forms.ModelForm] = kwargs.get("form") or self.form
-        kind = self.form_kind if obj is not None else RefusedForm
+        kind = self.kind_of_form(request, obj)
         refusal = getattr(request, "refusal", "")
         kwargs["form"] = type(asked.__name__, (kind, asked), {"refusal": refusal})
         form: type[forms.ModelForm] = super().get_form(request, obj, change=change, **kwargs)
         return form
+
+    def kind_of_form(self, request: HttpRequest, obj: Model | None) -> type[RefusedForm]:
+        """Return what a form is besides its fields; who only looks is asked nothing."""
+        if obj is None:
+            return self.add_form_kind
+        return self.form_kind if self.has_change_permission(request, obj) else RefusedForm
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Ask for the reason below what it is about."""
+        asked = [(name, options) for name, options in super().get_fieldsets(request, obj)]
+        if issubclass(self.kind_of_form(request, obj), ReasonedForm):
+            asked.append(("Why", {"fields": (REASON,)}))
+        return asked
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        """Say in the staff log what a form changed, and why where it asks."""
+        message = super().construct_change_message(request, form, formsets, add)
+        if not isinstance(form, ReasonedForm):
+            return message
+        told = LogEntry(change_message=json.dumps(message)).get_change_message()
+        return because(told, form)
 
 
 class RecordAdmin(KeptAdmin):
@@ -183,24 +224,30 @@ class ConfigurationAdmin(SimpleHistoryAdmin, KeptAdmin):
     """Configuration with its history; a former state can be looked at, not restored.
 
     A service writes the changed fields alone: the row may carry others that change meanwhile. It
-    is told which version of the row the form showed, and refuses when that is not the present one.
+    is told why, and which version of the row the form showed; it refuses when that is not the
+    present one.
     """
 
     change_form_before_template = "admin/version.html"
-    form_kind = VersionedForm
+    form_kind, add_form_kind = VersionedForm, ReasonedForm
+    object_history_list_template = "admin/changes.html"
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
-        """Leave the version to its own template."""
-        return [name for name in super().get_fields(request, obj) if name != VERSION]
+        """Leave the version to its own template, and the reason to its own fieldset."""
+        own = {VERSION, REASON}
+        return [name for name in super().get_fields(request, obj) if name not in own]
 
     def create(self, request: HttpRequest, values: dict[str, Any]) -> Model:
         """Call the service that creates a row from the valid form and return the row."""
         raise NotImplementedError
 
     def configure(
-        self, request: HttpRequest, row: Any, changes: dict[str, Any], version: str
+        self, request: HttpRequest, row: Any, changes: dict[str, Any], **asked: str
     ) -> None:
-        """Call the service that changes a row; ``changes`` holds new values by field."""
+        """Call the service that changes a row; ``changes`` holds new values by field.
+
+        What else is ``asked`` are the service's ``version`` and ``reason``.
+        """
         raise NotImplementedError
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
@@ -208,8 +255,8 @@ class ConfigurationAdmin(SimpleHistoryAdmin, KeptAdmin):
             obj.pk = self.create(request, form.cleaned_data).pk
         elif form.changed_data:
             changes = {name: form.cleaned_data[name] for name in form.changed_data}
-            changes.pop(VERSION, None)
-            self.configure(request, obj, changes, form.cleaned_data[VERSION])
+            asked = {name: form.cleaned_data[name] for name in (VERSION, REASON)}
+            self.configure(request, obj, changes, **asked)
 
     def revert_disabled(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return True
@@ -220,6 +267,15 @@ class ConfigurationAdmin(SimpleHistoryAdmin, KeptAdmin):
         row_of(self, request, object_id)
         return super().history_view(request, object_id, extra_context)
 
+    def set_history_delta_changes(
+        self, request: HttpRequest, historical_records: Sequence[Any], **options: Any
+    ) -> None:
+        tell_changes(list(historical_records))
+
+    def facts_of(self, record: Any) -> list[tuple[str, str]]:
+        """Return what else there is to say of a former state, each with its name."""
+        return []
+
     def history_form_view(
         self,
         request: HttpRequest,
@@ -227,12 +283,27 @@ class ConfigurationAdmin(SimpleHistoryAdmin, KeptAdmin):
         version_id: str,
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        row_of(self, request, object_id)
-        if number_of(version_id) is None:
+        """Show a former state beside the present one; there is nothing to submit."""
+        row: Any = row_of(self, request, object_id)
+        if request.method not in {"GET", "HEAD"}:
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        if not self.has_view_or_change_permission(request, row):
+            raise PermissionDenied
+        number = number_of(version_id)
+        record = row.history.filter(history_id=number).first() if number is not None else None
+        if record is None:
             raise Http404
-        if request.method == "POST":
-            return redirect(request.path)
-        return super().history_form_view(request, object_id, version_id, extra_context)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": row,
+            "title": f"{row} as of {record.history_date:%Y-%m-%d %H:%M:%S}",
+            "record": record,
+            "changes": changes_of(record, record_before(record)),
+            "state": state_of(record, row),
+            "facts": self.facts_of(record),
+        }
+        return TemplateResponse(request, "admin/former_state.html", context)
 
 
 class PolicyAdmin(ConfigurationAdmin):

@@ -18,6 +18,7 @@ NEW_TRADER = {
     "password2": "",
     "tier": "advanced",
     "opening_balance": "",
+    "reason": "A test",
 }
 
 
@@ -58,7 +59,7 @@ def test_choosing_what_accounts_open_with_needs_that_right_too(clerk: Clerk, db:
     policy = "/admin/accounts/accountpolicy/1/change/"
     assert "needs the right to add transfers" in save(client, policy, opening_balance="5000000")
     assert AccountPolicy.objects.get().opening_balance == D(100_000)
-    assert AccountPolicy.objects.get().history.count() == 0
+    assert AccountPolicy.objects.get().history.count() == 1
     assert client.post("/admin/accounts/user/add/", NEW_TRADER).status_code == 302
     assert Account.objects.get(user__username="carol").balance == D(100_000)
     cashier = User.objects.get(username="clerk")
@@ -107,7 +108,8 @@ def test_a_password_is_set(staff: Client, trader: User) -> None:
 
 def issue(client: Client, user: User) -> str:
     """Issue a key and return it in clear."""
-    answer = client.post("/admin/accounts/apikey/add/", {"user": user.pk, "label": "Notebook"})
+    body = {"user": user.pk, "label": "Notebook", "reason": "A test"}
+    answer = client.post("/admin/accounts/apikey/add/", body)
     assert "no-store" in answer["Cache-Control"]
     found = re.search(r'id="clear-key"[^>]*>([^<]+)<', answer.content.decode())
     assert found is not None

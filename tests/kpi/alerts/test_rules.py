@@ -36,7 +36,12 @@ Measured = Callable[[float | None], Alert | None]
 @pytest.fixture
 def rule(db: None) -> AlertRule:
     return create_rule(
-        kind="latency_p95", threshold=100, window_seconds=60, severity="critical", enabled=True
+        reason="A test",
+        kind="latency_p95",
+        threshold=100,
+        window_seconds=60,
+        severity="critical",
+        enabled=True,
     )
 
 
@@ -82,7 +87,7 @@ def test_what_is_not_measured_resolves(measured: Measured) -> None:
 
 def test_a_rule_that_is_switched_off_resolves(measured: Measured, rule: AlertRule) -> None:
     assert measured(101) is not None
-    change_rule(rule_id=rule.pk, changes={"enabled": False})
+    change_rule(reason="A test", rule_id=rule.pk, changes={"enabled": False})
     evaluate_rules()
     assert not Alert.objects.filter(rule=rule, resolved_at=None).exists()
     assert rule.history.count() == 2
@@ -108,7 +113,7 @@ def test_an_alert_is_acknowledged_once(measured: Measured, user: User) -> None:
 
 def test_a_rule_needs_a_measure(rule: AlertRule) -> None:
     with pytest.raises(UnknownMeasure):
-        change_rule(rule_id=rule.pk, changes={"kind": "weather"})
+        change_rule(reason="A test", rule_id=rule.pk, changes={"kind": "weather"})
 
 
 def test_every_default_rule_has_a_measure_and_a_quiet_exchange_no_alert(db: None) -> None:
@@ -119,10 +124,10 @@ def test_every_default_rule_has_a_measure_and_a_quiet_exchange_no_alert(db: None
 
 def test_exposure_near_its_threshold(order: Order) -> None:
     assert order("beginner", "buy", "0.5") == 200
-    change_policy(changes={"global_exposure_threshold": 36_000})
+    change_policy(reason="A test", changes={"global_exposure_threshold": 36_000})
     evaluate_rules()
     assert opened() == {("exposure_share", "warning")}
-    change_policy(changes={"global_exposure_threshold": 33_000})
+    change_policy(reason="A test", changes={"global_exposure_threshold": 33_000})
     evaluate_rules()
     assert opened() == {("exposure_share", "warning"), ("exposure_share", "critical")}
 
@@ -130,7 +135,11 @@ def test_exposure_near_its_threshold(order: Order) -> None:
 def test_refused_credentials_of_the_window(anonymous: ApiClient) -> None:
     with time_machine.travel(NOON, tick=False):
         take_snapshot()
-    change_rule(rule_id=AlertRule.objects.get(kind="auth_failures").pk, changes={"threshold": 19})
+    change_rule(
+        reason="A test",
+        rule_id=AlertRule.objects.get(kind="auth_failures").pk,
+        changes={"threshold": 19},
+    )
     for _ in range(20):
         anonymous.get("/positions")
     with time_machine.travel(NOON + timedelta(minutes=1), tick=False):
@@ -227,7 +236,7 @@ def test_each_refused_quote_raises_one_alert(demo: None) -> None:
     quoted("ETHUSDT", "6400")
     evaluate_rules()
     assert halts() == [("BTCUSDT", 0.9, True), ("ETHUSDT", 1.0, True)]
-    resume_instrument(instrument=Instrument.objects.get(symbol="BTCUSDT"))
+    resume_instrument(reason="A test", instrument=Instrument.objects.get(symbol="BTCUSDT"))
     evaluate_rules()
     assert halts() == [("BTCUSDT", 0.9, False), ("ETHUSDT", 1.0, True)]
 
@@ -236,7 +245,7 @@ def test_a_halt_that_nobody_saw_is_alerted_all_the_same(demo: None, settings: An
     settings.ALERT_WEBHOOK_URL = "http://127.0.0.1:9/"
     for _ in range(2):
         quoted("BTCUSDT", "6500")
-        resume_instrument(instrument=Instrument.objects.get(symbol="BTCUSDT"))
+        resume_instrument(reason="A test", instrument=Instrument.objects.get(symbol="BTCUSDT"))
     evaluate_rules()
     evaluate_rules()
     assert halts() == [("BTCUSDT", 0.9, False), ("BTCUSDT", 0.9, False)]
@@ -249,6 +258,6 @@ def test_a_rule_of_halts_that_is_switched_off_raises_none(demo: None) -> None:
     rule = AlertRule.objects.get(kind="price_halts")
     quoted("BTCUSDT", "6500")
     evaluate_rules()
-    change_rule(rule_id=rule.pk, changes={"enabled": False})
+    change_rule(reason="A test", rule_id=rule.pk, changes={"enabled": False})
     evaluate_rules()
     assert halts() == [("BTCUSDT", 0.9, False)]

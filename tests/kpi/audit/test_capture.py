@@ -127,7 +127,12 @@ def test_a_staff_action_is_recorded(staff: Client, trader: User) -> None:
     assert record.details["model"] == "accounts.account"
     assert "suspended" in record.details["message"]
     [change] = records(kind=AuditKind.ACCOUNT_CHANGE)
-    assert change.details == {"before": {"suspended": "false"}, "after": {"suspended": "true"}}
+    assert change.actor == admin_user()
+    assert change.details == {
+        "before": {"suspended": "false"},
+        "after": {"suspended": "true"},
+        "reason": "A test",
+    }
 
 
 @pytest.mark.parametrize("button", ["market_marketclock_run_step", "trading_liquidation_sweep"])
@@ -153,18 +158,19 @@ def test_a_policy_change_tells_before_and_after_and_who(staff: Client) -> None:
         "in_history": "true",
         "before": {"liquidation_threshold": "0.5"},
         "after": {"liquidation_threshold": "0.6"},
+        "reason": "A test",
     }
 
 
 def test_services_and_raw_sql_leave_the_same_record(trader: User) -> None:
     before = newest()
-    change_policy(changes={"trading_halted": True})
+    change_policy(reason="A test", changes={"trading_halted": True})
     sql("UPDATE risk_leveragelimit SET max_leverage = 50 WHERE tier = 'beginner'")
     RiskPolicy.objects.update(liquidation_threshold=D("0.4"))
-    change_tier(user=trader, tier="advanced")
+    change_tier(reason="A test", user=trader, tier="advanced")
     btc = Instrument.objects.get(symbol="BTCUSDT")
     configure_instrument(
-        instrument=btc, changes={"tick_size": D("0.001"), "price_collar": D("0.4")}
+        reason="A test", instrument=btc, changes={"tick_size": D("0.001"), "price_collar": D("0.4")}
     )
     set_price(symbol="BTCUSDT", price=D("50000.001"))
     found = {
@@ -246,8 +252,8 @@ def test_rights_and_keys_are_recorded(staff: Client, trader: User) -> None:
     save(staff, f"/admin/accounts/user/{trader.pk}/change/", is_staff="on", user_permissions="1")
     [granted] = records(kind=AuditKind.RIGHTS_CHANGE, user=trader)
     assert granted.details["change"] == "granted"
-    key, clear = issue_api_key(user=trader)
-    revoke_api_key(api_key=key)
+    key, clear = issue_api_key(reason="A test", user=trader)
+    revoke_api_key(reason="A test", api_key=key)
     revoked, issued = records(reference=f"accounts.apikey:{key.pk}")
     assert (issued.details["change"], revoked.details["change"]) == ("issued", "revoked")
     assert clear not in str(issued.details)

@@ -29,14 +29,7 @@ from trading.services import cancel_order, place_order
 from trading.steps.by_hand import set_price
 
 #: Nothing happened of it in the exchange that the tests share.
-EMPTY = {
-    "account_policy_changes.csv",
-    "alert_deliveries.csv",
-    "alert_rule_changes.csv",
-    "leverage_limit_changes.csv",
-    "risk_policy_changes.csv",
-    "staff_log.csv",
-}
+EMPTY = {"alert_deliveries.csv", "staff_log.csv"}
 
 
 def test_every_row_of_the_day_is_there_and_told(export: Export) -> None:
@@ -62,8 +55,8 @@ def test_a_day_that_is_over_gives_the_same_bytes_whatever_comes_later(
         resting = Order.objects.get(client_order_id="grid-7")
         cancel_order(user_id=resting.account.user_id, order_id=resting.pk)
         place_order(user_id=trader.pk, intent=Intent("ETHUSDT", False, D("0.5")))
-        change_tier(user=trader, tier="advanced")
-        change_policy(changes={"max_open_orders": 7})
+        change_tier(reason="A test", user=trader, tier="advanced")
+        change_policy(reason="A test", changes={"max_open_orders": 7})
         adjust_balance(
             account=trader.account,
             amount=D(5),
@@ -94,7 +87,7 @@ def test_the_policy_before_and_at_the_end_is_there_with_every_change(
     export: Export, today: Day
 ) -> None:
     before = policy_in_force()
-    change_policy(changes={"liquidation_threshold": D("0.6")})
+    change_policy(reason="A test", changes={"liquidation_threshold": D("0.6")})
     path = export()
     policy = json.loads(files_of(path)["policy.json"])
     assert (policy["start"]["digest"], policy["start"]["policy"]) == (
@@ -102,8 +95,11 @@ def test_the_policy_before_and_at_the_end_is_there_with_every_change(
         before.canonical,
     )
     assert policy["end"]["digest"] == policy_in_force().digest
-    [change] = rows_of(path, "risk_policy_changes")
-    assert change["liquidation_threshold"] == "0.60000000"
+    told = [
+        (change["liquidation_threshold"], change["history_change_reason"])
+        for change in rows_of(path, "risk_policy_changes")
+    ]
+    assert told == [("0.50000000", "installation"), ("0.60000000", "A test")]
 
 
 def test_secrets_stay_inside(export: Export) -> None:

@@ -53,8 +53,8 @@ def attention(client: Client) -> list[dict[str, Any]]:
 
 def test_what_staff_do_about_it_is_one_click_away(staff: Client, clerk: Clerk) -> None:
     quoted("BTCUSDT", "1")
-    halt_instrument(instrument=Instrument.objects.get(symbol="ETHUSDT"))
-    halt_trading()
+    halt_instrument(reason="A test", instrument=Instrument.objects.get(symbol="ETHUSDT"))
+    halt_trading(reason="A test")
     Heartbeat.objects.all().delete()
     shown = attention(staff)
     assert [one["title"] for one in shown] == [

@@ -228,30 +228,36 @@ def test_progress_of_many_studies_is_one_look() -> None:
 
 def test_a_policy_is_put_in_force_and_the_trail_names_the_study() -> None:
     stored = store()
-    put_in_force(study=stored, name="esma")
+    put_in_force(reason="A test", study=stored, name="esma")
     assert policy_in_force() == PRESETS["esma"]
     limits = LeverageLimit.objects.values_list("max_leverage", flat=True)
     assert set(limits) == {2}
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # as at the end of a transaction
     records = AuditRecord.objects.filter(kind="configuration_change")
-    assert {record.details["reason"] for record in records} == {f"lab study {stored.digest}: esma"}
+    assert {record.details["reason"] for record in records} == {
+        f"A test (lab study {stored.digest}: esma)"
+    }
     assert {record.reference.split(":")[0] for record in records} >= {"risk.leveragelimit"}
 
 
 def test_a_policy_changed_meanwhile_is_not_undone() -> None:
     stored, seen = store(), policy_in_force().digest
-    put_in_force(study=stored, name="none", seen=seen)
+    put_in_force(reason="A test", study=stored, name="none", seen=seen)
     with pytest.raises(StaleVersion):
-        put_in_force(study=stored, name="esma", seen=seen)
+        put_in_force(reason="A test", study=stored, name="esma", seen=seen)
     assert policy_in_force() == PRESETS["none"]
 
 
 def test_no_study_resumes_trading() -> None:
     stored = store()
-    halt_trading()
-    put_in_force(study=stored, name="none")
+    halt_trading(reason="A test")
+    put_in_force(reason="A test", study=stored, name="none")
     assert RiskPolicy.objects.get().trading_halted
-    assert RiskPolicy.objects.get().history.latest().history_change_reason.startswith("lab study")
+    assert (
+        RiskPolicy.objects.get()
+        .history.latest()
+        .history_change_reason.startswith("A test (lab study")
+    )
     with pytest.raises(NotFound, match="it has seed, esma, none"):
-        put_in_force(study=stored, name="other")
+        put_in_force(reason="A test", study=stored, name="other")

@@ -54,7 +54,7 @@ def book(trader: Trader) -> None:
             order(user, "sell", "0.3", "ETHUSDT", price="3300")
             order(user, "sell", "5", "BTCUSDT", price="66000", reduce_only=True)
         if number == 8:
-            suspend_account(account=user.account)
+            suspend_account(reason="A test", account=user.account)
     fund_insurance(amount=D(7_000), reason="Test")
 
 

@@ -120,7 +120,7 @@ def test_the_threshold_is_the_one_of_each_moment(trader: Trader, marks: Marks) -
         user = trader()
     for number, threshold in enumerate(("0.5", "0.4"), start=1):
         with time_machine.travel(start + number * MINUTE - MINUTE / 2, tick=False):
-            change_policy(changes={"liquidation_threshold": Decimal(threshold)})
+            change_policy(reason="A test", changes={"liquidation_threshold": Decimal(threshold)})
     with time_machine.travel(start + 3 * MINUTE, tick=False):
         thresholds = [one.threshold for one in course(user)]
     assert thresholds == [Decimal(text) for text in ("0.5", "0.5", "0.4", "0.4")]

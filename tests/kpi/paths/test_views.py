@@ -154,11 +154,11 @@ def test_more_fills_than_are_replayed_leave_a_gap_that_is_told(
 
 def test_an_instrument_shows_what_happened_to_it(staff: Client) -> None:
     instrument = Instrument.objects.get(symbol="BTCUSDT")
-    halt_instrument(instrument=instrument)
-    resume_instrument(instrument=instrument)
-    configure_instrument(instrument=instrument, changes={"min_notional": D(20)})
+    halt_instrument(reason="A test", instrument=instrument)
+    resume_instrument(reason="A test", instrument=instrument)
+    configure_instrument(reason="A test", instrument=instrument, changes={"min_notional": D(20)})
     for threshold in ("0.4", "0.3"):
-        change_policy(changes={"liquidation_threshold": D(threshold)})
+        change_policy(reason="A test", changes={"liquidation_threshold": D(threshold)})
     chart = staff.get(addresses()["instrument-candles"] + "?interval=1h").json()
     told = {}
     for mark in chart["marks"]:

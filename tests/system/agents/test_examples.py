@@ -101,7 +101,7 @@ def test_it_renews_its_token_once(client_of: ClientOf, example: ModuleType, fron
     client.account()
     assert front.seen == ["GET /account/me", "POST /auth/token", "GET /account/me"]
     user = User.objects.get(pk=client.account()["user_id"])
-    committed(lambda: revoke_api_keys(user=user))
+    committed(lambda: revoke_api_keys(reason="A test", user=user))
     with pytest.raises(example.Refused, match="invalid_api_key"):
         client.account()
 
@@ -147,7 +147,7 @@ def test_a_stream_ends_for_good_with_its_key(client_of: ClientOf, example: Modul
     client = client_of()
     events = client.stream("account")
     user = User.objects.get(pk=next(events).data["user_id"])
-    committed(lambda: revoke_api_keys(user=user))
+    committed(lambda: revoke_api_keys(reason="A test", user=user))
     with pytest.raises(example.StreamClosed, match="key_revoked"):
         list(events)
 

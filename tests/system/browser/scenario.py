@@ -64,6 +64,7 @@ def open_exchange(chance: random.Random) -> Sequence[Trader]:
     seed_demo()
     for base, tick_size, lot_size, _ in LISTED:
         list_instrument(
+            reason="A test",
             symbol=f"{base}USDT",
             base_asset=base,
             tick_size=Decimal(tick_size),
@@ -75,7 +76,7 @@ def open_exchange(chance: random.Random) -> Sequence[Trader]:
     for number, name in enumerate(NAMES):
         tier = list(Tier)[number % 3]
         user = create_user(username=name, tier=tier, opening_balance=Decimal(DEPOSITS[tier]))
-        key, _ = issue_api_key(user=user)
+        key, _ = issue_api_key(reason="A test", user=user)
         traders.append(Trader(key, tier, chance.random()))
     return traders
 

@@ -78,7 +78,8 @@ def test_the_dashboard_draws_and_keeps_itself_live(staff: Page) -> None:
     other = staff.context.new_page()
     open_page(other, reverse("admin:market_marketclock_changelist"))
     bitcoin_id = Instrument.objects.get(symbol="BTCUSDT").pk
-    confirm(other, "Set a mark price", instrument=str(bitcoin_id), price="51000")
+    price = {"instrument": str(bitcoin_id), "price": "51000"}
+    confirm(other, "Set a mark price", **price, reason="A test")
     expect(bitcoin.locator(".value")).to_have_text("51,000")
     staff.get_by_role("button", name="24h").click()
     expect(staff.get_by_role("button", name="24h")).to_have_attribute("aria-pressed", "true")
@@ -175,7 +176,7 @@ def test_a_change_of_tier_and_of_balance_leaves_its_trace(staff: Page) -> None:
     trader = User.objects.get(username="beginner")
     account = reverse("admin:accounts_account_change", args=[trader.account.pk])
     open_page(staff, account)
-    confirm(staff, "Change tier", tier="advanced")
+    confirm(staff, "Change tier", tier="advanced", reason="Passed the examination")
     expect(staff.locator("body")).to_contain_text("beginner is now Advanced.")
     confirm(staff, "Adjust balance", amount="-12.5", reason="Correction of a test")
     expect(staff.locator("body")).to_contain_text("adjusted the balance by −12.50 USDT")

@@ -233,10 +233,13 @@ def test_a_former_state_is_shown_and_not_restored(staff: Client) -> None:
     save(staff, "/admin/risk/riskpolicy/1/change/", liquidation_threshold="0.6")
     save(staff, "/admin/risk/riskpolicy/1/change/", liquidation_threshold="0.7")
     policy = RiskPolicy.objects.get()
-    former = policy.history.earliest().pk
+    former = policy.history.get(liquidation_threshold=D("0.6")).pk
     page = f"/admin/risk/riskpolicy/1/history/{former}/"
-    assert "0.6" in staff.get(page).content.decode()
-    staff.post(page, {"liquidation_threshold": "0.6"})
+    shown = staff.get(page).content.decode()
+    assert "Liquidation threshold: 0.5 → " in shown
+    assert 'id="riskpolicy_form"' not in shown
+    assert 'name="liquidation_threshold"' not in shown
+    assert staff.post(page, {"liquidation_threshold": "0.6"}).status_code == 405
     assert RiskPolicy.objects.get().liquidation_threshold == D("0.7")
 
 
@@ -270,7 +273,7 @@ def test_an_instrument_is_listed(staff: Client) -> None:
     rules = {"tick_size": "0.01", "lot_size": "0.1", "min_notional": "5"}
     fees = {"maker_fee_rate": "0", "taker_fee_rate": "0.001"}
     page = "/admin/market/instrument/add/"
-    body = {"symbol": "SOLUSDT", "base_asset": "SOL", **rules, **fees}
+    body = {"symbol": "SOLUSDT", "base_asset": "SOL", "reason": "A test", **rules, **fees}
     assert staff.post(page, body).status_code == 302
     listed = Instrument.objects.get(symbol="SOLUSDT")
     assert (listed.taker_fee_rate, listed.history.count()) == (D("0.001"), 1)

@@ -6,6 +6,7 @@ from decimal import Decimal as D
 from django.test import Client
 
 from risk.models import RiskPolicy
+from risk.policy import PRESETS
 from risk.selectors import policy_in_force
 from tests.console import save
 
@@ -29,8 +30,9 @@ def test_each_change_is_shown_with_the_digest_of_the_whole_policy(staff: Client)
     second = digest_after(staff, BEGINNER, max_leverage="2")
     third = digest_after(staff, POLICY, liquidation_threshold="0.7")
     fourth = digest_after(staff, BEGINNER, max_leverage="3")
-    assert shown(staff, f"{POLICY}/history/") == [third, first]
-    assert shown(staff, f"{BEGINNER}/history/") == [fourth, second]
+    installed = PRESETS["seed"].digest
+    assert shown(staff, f"{POLICY}/history/") == [third, first, installed]
+    assert shown(staff, f"{BEGINNER}/history/") == [fourth, second, installed]
     assert len({first, second, third, fourth}) == 4
     assert policy_in_force().liquidation_threshold == D("0.7")
 

@@ -44,7 +44,7 @@ def token(one_transaction: None, settings: Any) -> str:
     seed_demo()
     trader = User.objects.get(username="advanced")
     place_order(user_id=trader.pk, intent=Intent("BTCUSDT", True, Decimal("0.1")))
-    api_key, _ = issue_api_key(user=trader)
+    api_key, _ = issue_api_key(reason="A test", user=trader)
     return issue_token(api_key)
 
 

@@ -130,7 +130,11 @@ def trader(db: None) -> User:
     """A trader with a position in each of two instruments."""
     for base in ("BTC", "ETH"):
         list_instrument(
-            symbol=f"{base}USDT", base_asset=base, tick_size=D("0.01"), lot_size=D("0.00001")
+            reason="A test",
+            symbol=f"{base}USDT",
+            base_asset=base,
+            tick_size=D("0.01"),
+            lot_size=D("0.00001"),
         )
     step_at_prices({"BTCUSDT": D(65_000), "ETHUSDT": D(3_200)})
     user = create_user(username="busy", opening_balance=D(100_000))

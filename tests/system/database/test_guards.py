@@ -901,7 +901,11 @@ def history(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 def live_through_everything() -> None:
     for base in ("BTC", "ETH"):
         list_instrument(
-            symbol=f"{base}USDT", base_asset=base, tick_size=D("0.01"), lot_size=D("0.001")
+            reason="A test",
+            symbol=f"{base}USDT",
+            base_asset=base,
+            tick_size=D("0.01"),
+            lot_size=D("0.001"),
         )
     step_at_prices({"BTCUSDT": D(65_000), "ETHUSDT": D(3_200)})
     user = create_user(username="careful", opening_balance=D(20_000))
@@ -917,12 +921,12 @@ def live_through_everything() -> None:
         doubt(filled)
     settled = ParkedAnswer.objects.latest("id")
     adjust_parked(parked=settled, amount=D(0), reason="A bust", staff=staff)
-    revoke_api_key(api_key=issue_api_key(user=user)[0])
-    issue_api_key(user=unlucky)
+    revoke_api_key(reason="A test", api_key=issue_api_key(reason="A test", user=user)[0])
+    issue_api_key(reason="A test", user=unlucky)
     order(unlucky, "buy", "0.1", leverage=10)
     set_price(symbol="BTCUSDT", price=D(57_000))
     refuse_price_of("ETHUSDT")
-    resume_instrument(instrument=Instrument.objects.get(symbol="ETHUSDT"))
+    resume_instrument(reason="A test", instrument=Instrument.objects.get(symbol="ETHUSDT"))
     refuse_price_of("ETHUSDT")
     renew_bounds()
     assert Liquidation.objects.count() == 1

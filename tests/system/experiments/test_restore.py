@@ -87,7 +87,7 @@ def test_a_token_whose_key_a_restore_took_away_opens_no_key_that_is_issued_later
     start: Manifest,
 ) -> None:
     def token_of(name: str) -> str:
-        return issue_token(issue_api_key(user=create_user(username=name))[0])
+        return issue_token(issue_api_key(reason="A test", user=create_user(username=name))[0])
 
     def opens(token: str) -> str | None:
         client = ApiClient()

@@ -24,7 +24,7 @@ SIZE, LEVERAGE, MARGIN = Decimal("0.01"), 10, Decimal(65)
 def add_client(number: int) -> str:
     """Create a client and return its API key."""
     user = create_user(username=f"client-{number}", tier=Tier.ADVANCED)
-    return issue_api_key(user=user)[1]
+    return issue_api_key(reason="A test", user=user)[1]
 
 
 def add_victim(name: str, ratio: Decimal) -> int:
@@ -40,7 +40,7 @@ def add_victim(name: str, ratio: Decimal) -> int:
 
 def main(clients: int, victims: int, *ratios: Decimal) -> None:
     """Create everybody and print who they are; clients rest one order in ten, without end."""
-    change_policy(changes={"max_open_orders": 1_000_000})
+    change_policy(reason="A test", changes={"max_open_orders": 1_000_000})
     keys = [add_client(number) for number in range(clients)]
     batches = [[add_victim(f"victim-{r}-{n}", r) for n in range(victims)] for r in ratios]
     print(json.dumps({"keys": keys, "victims": batches}))

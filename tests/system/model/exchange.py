@@ -101,32 +101,34 @@ class Exchange:
     def decide(self, what: str, which: str, value: Any) -> None:
         """Change a user's tier, a tier's leverage limit, an instrument's fees or the policy."""
         if what == "tier":
-            change_tier(user=self.users[which], tier=Tier(value))
+            change_tier(reason="A test", user=self.users[which], tier=Tier(value))
         elif what == "leverage":
             limit = LeverageLimit.objects.get(tier=which)
-            set_leverage_limit(limit=limit, max_leverage=value)
+            set_leverage_limit(reason="A test", limit=limit, max_leverage=value)
         elif what == "fees":
             changes = dict(zip(("maker_fee_rate", "taker_fee_rate"), value, strict=True))
-            configure_instrument(instrument=self.instruments[which], changes=changes)
+            configure_instrument(
+                reason="A test", instrument=self.instruments[which], changes=changes
+            )
         else:
-            change_policy(changes={which: value})
+            change_policy(reason="A test", changes={which: value})
 
     def halt(self, what: str) -> None:
         """Halt trading (``trading``), an instrument or an account, by its name."""
         if what == "trading":
-            halt_trading()
+            halt_trading(reason="A test")
         elif what in self.instruments:
-            halt_instrument(instrument=self.instruments[what])
+            halt_instrument(reason="A test", instrument=self.instruments[what])
         else:
-            suspend_account(account=self.users[what].account)
+            suspend_account(reason="A test", account=self.users[what].account)
 
     def resume(self, what: str) -> None:
         if what == "trading":
-            resume_trading()
+            resume_trading(reason="A test")
         elif what in self.instruments:
-            resume_instrument(instrument=self.instruments[what])
+            resume_instrument(reason="A test", instrument=self.instruments[what])
         else:
-            resume_account(account=self.users[what].account)
+            resume_account(reason="A test", account=self.users[what].account)
 
 
 def ticket_of(request: figures.Order) -> Ticket:
@@ -150,6 +152,7 @@ def open_exchange() -> Exchange:
         },
         instruments={
             symbol: list_instrument(
+                reason="A test",
                 symbol=symbol,
                 base_asset=symbol,
                 tick_size=Decimal(tick),

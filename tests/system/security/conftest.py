@@ -24,7 +24,13 @@ def no_limits(settings: Settings) -> None:
 
 @pytest.fixture
 def market(db: None) -> None:
-    list_instrument(symbol="BTCUSDT", base_asset="BTC", tick_size=D("0.01"), lot_size=D("0.00001"))
+    list_instrument(
+        reason="A test",
+        symbol="BTCUSDT",
+        base_asset="BTC",
+        tick_size=D("0.01"),
+        lot_size=D("0.00001"),
+    )
     step_at_prices({"BTCUSDT": D(65_000)})
 
 

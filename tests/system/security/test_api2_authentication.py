@@ -57,7 +57,7 @@ PROTECTED = (
 
 @pytest.fixture
 def api_key(user: User) -> ApiKey:
-    return issue_api_key(user=user)[0]
+    return issue_api_key(reason="A test", user=user)[0]
 
 
 def status_with(token: str) -> int:
@@ -169,8 +169,8 @@ def test_an_expired_token_is_refused(api_key: ApiKey) -> None:
 
 
 def test_rotating_a_key_ends_the_tokens_of_the_old_one_alone(user: User, api_key: ApiKey) -> None:
-    token, fresh = issue_token(api_key), issue_token(issue_api_key(user=user)[0])
-    revoke_api_key(api_key=api_key)
+    token, fresh = issue_token(api_key), issue_token(issue_api_key(reason="A test", user=user)[0])
+    revoke_api_key(reason="A test", api_key=api_key)
     assert (status_with(token), status_with(fresh)) == (401, 200)
 
 
@@ -178,7 +178,7 @@ def test_a_token_of_a_deleted_key_is_refused(user: User, api_key: ApiKey) -> Non
     """A later key gets another number, so that no token changes hands."""
     token = issue_token(api_key)
     api_key.delete()
-    issue_api_key(user=user)
+    issue_api_key(reason="A test", user=user)
     assert status_with(token) == 401
 
 
@@ -192,14 +192,14 @@ def test_a_token_is_good_for_nothing_else(api_key: ApiKey, anonymous: ApiClient)
 
 
 def test_keys_are_neither_stored_nor_listed_in_clear(user: User) -> None:
-    row, clear = issue_api_key(user=user)
+    row, clear = issue_api_key(reason="A test", user=user)
     assert clear not in json.dumps({f.name: str(getattr(row, f.name)) for f in row._meta.fields})
     assert len(clear) >= 43  # 256 random bits
 
 
 def test_an_unknown_key_and_a_revoked_one_look_the_same(anonymous: ApiClient, user: User) -> None:
-    row, clear = issue_api_key(user=user)
-    revoke_api_key(api_key=row)
+    row, clear = issue_api_key(reason="A test", user=user)
+    revoke_api_key(reason="A test", api_key=row)
     answers = [
         anonymous.post("/auth/token", {"api_key": key}).json() for key in (clear, "xp_unknown")
     ]
@@ -208,7 +208,7 @@ def test_an_unknown_key_and_a_revoked_one_look_the_same(anonymous: ApiClient, us
 
 def test_guessing_keys_ends_in_429_and_stays_there(anonymous: ApiClient, user: User) -> None:
     """Also with the right key: a guesser learns nothing from then on."""
-    _, clear = issue_api_key(user=user)
+    _, clear = issue_api_key(reason="A test", user=user)
     with time_machine.travel(datetime.now(UTC), tick=False):
         statuses = [
             anonymous.post("/auth/token", {"api_key": f"guess{n}"}).status_code for n in range(12)

@@ -87,7 +87,7 @@ def test_no_staff_call_hides_in_the_api(intruder: ApiClient, staff: ApiClient, p
 def test_a_suspended_account_reads_and_cancels_but_opens_nothing(
     victim: User, resting: Order, client_of: ClientOf
 ) -> None:
-    suspend_account(account=victim.account)
+    suspend_account(reason="A test", account=victim.account)
     client = client_of(victim)
     body = {"symbol": "BTCUSDT", "side": "buy", "size": "0.001"}
     assert client.post("/orders", body).json()["code"] == "account_suspended"

@@ -103,7 +103,7 @@ SECRETS = (settings.SECRET_KEY, "key_hash", "pbkdf2", "postgresql://", "redis://
 
 
 def test_what_is_open_discloses_nothing(victim: User, anonymous: ApiClient) -> None:
-    _, clear = issue_api_key(user=victim)
+    _, clear = issue_api_key(reason="A test", user=victim)
     anonymous.post("/auth/token", {"api_key": clear})
     anonymous.get("/account/me")
     for path in ("/health", "/metrics", "/schema", "/docs", "/kpi/security", "/nowhere"):

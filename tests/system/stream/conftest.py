@@ -53,5 +53,5 @@ def listen() -> Iterator[Listen]:
 
 def key_of(user: User) -> tuple[ApiKey, str]:
     """Return a key of a user and a token of it."""
-    api_key, _ = issue_api_key(user=user)
+    api_key, _ = issue_api_key(reason="A test", user=user)
     return api_key, issue_token(api_key)

@@ -87,7 +87,7 @@ async def running() -> AsyncIterator[Hub]:
 
 @pytest.fixture
 def subscription(user: User) -> Iterator[Callable[..., Subscription]]:
-    key, _ = issue_api_key(user=user)
+    key, _ = issue_api_key(reason="A test", user=user)
     holder = Holder(key_id=key.pk, user_id=user.pk, is_staff=False)
 
     def subscribe(cursor: Cursor | None = None, *, seconds: float = 600) -> Subscription:

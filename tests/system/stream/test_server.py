@@ -56,10 +56,10 @@ def test_what_happens_is_told_to_whom_it_concerns(
     cancel_order(order_id=order(anna, "buy", "0.01", price="50000").pk, user_id=anna.pk)
     assert [own.until("order")["order"]["status"] for _ in range(2)] == ["NEW", "CANCELED"]
 
-    suspend_account(account=anna.account)
+    suspend_account(reason="A test", account=anna.account)
     assert own.until("halt", scope="account", user_id=anna.pk)["halted"]
-    halt_instrument(instrument=market["BTC"])
-    halt_trading()
+    halt_instrument(reason="A test", instrument=market["BTC"])
+    halt_trading(reason="A test")
     first, second = others.take(3)[1:]
     assert (first.data["scope"], first.data["symbol"]) == ("instrument", "BTCUSDT")
     assert (second.data["scope"], second.data["halted"]) == ("exchange", True)
@@ -116,7 +116,7 @@ def test_a_ticket_opens_what_it_names_until_the_key_is_revoked(
     assert listen(address, **asked | {"ticket": asked["ticket"] + "x"}).refusal == "invalid_ticket"
     other, _ = key_of(User.objects.get(pk=key.user_id))
     lasting = listen(address, channels="marks", ticket=signed(replace(ticket, key_id=other.pk)))
-    revoke_api_key(api_key=key)
+    revoke_api_key(reason="A test", api_key=key)
     assert {one.until("closed")["code"] for one in opened} == {"key_revoked"}
     assert listen(address, **asked).refusal == "invalid_ticket"
     process.send_signal(signal.SIGTERM)

@@ -97,7 +97,11 @@ def user_ids() -> list[int]:
     """Accounts that together may take far more than the threshold."""
     for symbol in MARKS:
         list_instrument(
-            symbol=symbol, base_asset=symbol[:3], tick_size=D("0.01"), lot_size=D("0.001")
+            reason="A test",
+            symbol=symbol,
+            base_asset=symbol[:3],
+            tick_size=D("0.01"),
+            lot_size=D("0.001"),
         )
     step_at_prices({symbol: D(price) for symbol, price in MARKS.items()})
     RiskPolicy.objects.update(global_exposure_threshold=THRESHOLD)

@@ -45,9 +45,17 @@ def server(environment: dict[str, str]) -> Iterator[str]:
 @pytest.fixture
 def call(server: str) -> Callable[..., requests.Response]:
     """Post to the API with the token of a trader."""
-    list_instrument(symbol="BTCUSDT", base_asset="BTC", tick_size=D("0.01"), lot_size=D("0.001"))
+    list_instrument(
+        reason="A test",
+        symbol="BTCUSDT",
+        base_asset="BTC",
+        tick_size=D("0.01"),
+        lot_size=D("0.001"),
+    )
     step_at_prices({"BTCUSDT": D(65_000)})
-    _, key = issue_api_key(user=create_user(username="hasty", opening_balance=D(100_000)))
+    _, key = issue_api_key(
+        reason="A test", user=create_user(username="hasty", opening_balance=D(100_000))
+    )
     token = requests.post(f"{server}/auth/token", json={"api_key": key}, timeout=10)
     header = {"Authorization": f"Bearer {token.json()['access_token']}"}
 

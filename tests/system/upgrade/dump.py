@@ -59,13 +59,18 @@ def watch_and_govern() -> None:
     advanced = LeverageLimit.objects.get(tier="advanced")
     set_leverage_limit(limit=advanced, max_leverage=15, reason="Fewer close-outs")
     change_account_policy(
+        reason="Release",
         policy=AccountPolicy.objects.get(),
         changes={"opening_balance": Decimal(500)},
         by=User.objects.get(username="admin"),
     )
-    suspend_account(account=Account.objects.get(user__username="beginner-2"))
+    suspend_account(reason="Release", account=Account.objects.get(user__username="beginner-2"))
     set_price(symbol="ETHUSDT", price=Decimal(3_000))
-    change_rule(rule_id=AlertRule.objects.get(kind="mark_age").pk, changes={"threshold": 0})
+    change_rule(
+        reason="Release",
+        rule_id=AlertRule.objects.get(kind="mark_age").pk,
+        changes={"threshold": 0},
+    )
     for task in (renew_bounds, watching.beat_heart, watching.evaluate_alerts):
         task()
     for check in (watching.check_ledger, watching.seal_audit, watching.check_audit):

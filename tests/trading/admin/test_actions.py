@@ -102,7 +102,8 @@ def test_an_action_on_nothing_is_not_found(staff: Client) -> None:
 
 
 def test_the_dialog_leads_back_to_its_page(staff: Client) -> None:
-    url, body = reverse("admin:risk_riskpolicy_halt", args=[1]), {"_form_submitted": "on"}
+    url = reverse("admin:risk_riskpolicy_halt", args=[1])
+    body = {"_form_submitted": "on", "reason": "A test"}
     here = "http://testserver/admin/market/instrument/"
     headers = {"HX-Request": "true", "HX-Current-URL": here}
     assert staff.post(url, body, headers=headers)["HX-Redirect"] == here
@@ -121,7 +122,7 @@ def test_change_of_tier_stands_in_the_history(staff: Client, trader: User) -> No
         "advanced",
         "admin",
     )
-    assert log_of(trader) == "beginner is now Advanced."
+    assert log_of(trader) == "beginner is now Advanced. Reason: A test"
     press(staff, "accounts_user_change_tier", trader.pk, tier="emperor")
     select(staff, "accounts/user", "make_intermediate", trader.pk)
     assert User.objects.get(pk=trader.pk).tier == "intermediate"
@@ -197,10 +198,10 @@ def test_suspend_and_resume_an_account(staff: Client, trader: User) -> None:
     ):
         press(staff, f"accounts_account_{action}", account.pk)
         assert Account.objects.get(pk=account.pk).suspended is suspended
-        assert log_of(account) == said
+        assert log_of(account) == f"{said} Reason: A test"
         select(staff, "accounts/account", f"{action}_selected", account.pk)
         assert Account.objects.get(pk=account.pk).suspended is suspended
-    assert log_of(account) == "Resumed."
+    assert log_of(account) == "Resumed. Reason: A test"
 
 
 def test_halt_and_resume_trading(staff: Client) -> None:
@@ -212,7 +213,7 @@ def test_halt_and_resume_trading(staff: Client) -> None:
     assert "Resume trading" in page
     policy = RiskPolicy.objects.get()
     assert policy.trading_halted
-    assert [record.trading_halted for record in policy.history.all()] == [True]
+    assert [record.trading_halted for record in policy.history.all()] == [True, False]
     press(staff, "risk_riskpolicy_resume", 1)
     assert not RiskPolicy.objects.get().trading_halted
 
@@ -299,6 +300,6 @@ def test_set_a_mark_price(staff: Client) -> None:
 def test_run_a_liquidation_sweep(staff: Client) -> None:
     before = Liquidation.objects.count()
     assert "Sweep done, 0 accounts closed out." in press(staff, "trading_liquidation_sweep")
-    change_policy(changes={"liquidation_threshold": D(10_000)})
+    change_policy(reason="A test", changes={"liquidation_threshold": D(10_000)})
     assert "Sweep done, 1 account closed out." in press(staff, "trading_liquidation_sweep")
     assert Liquidation.objects.count() == before + 1

@@ -6,7 +6,7 @@ from django.test import Client
 
 from accounts.models import User
 from market.models import HaltOutcome, Instrument, PriceHalt
-from tests.console import Clerk, press, quoted
+from tests.console import Clerk, press, quoted, select
 from trading.models import Liquidation
 
 
@@ -115,16 +115,14 @@ def test_what_staff_halted_too_stays_halted_until_they_resume_it(
 def test_resuming_several_tells_which_stay_halted(staff: Client, trader: User) -> None:
     press(staff, "market_instrument_halt", eth().pk)
     quoted("ETHUSDT", "320")
-    body = {"action": "resume_selected", "_selected_action": [eth().pk]}
-    page = staff.post("/admin/market/instrument/", body, follow=True).content.decode()
+    page = select(staff, "market/instrument", "resume_selected", eth().pk)
     assert "ETHUSDT stays halted, as staff halted it too" in page
-    staff.post("/admin/market/instrument/", body)
+    select(staff, "market/instrument", "resume_selected", eth().pk)
     assert not eth().halted
 
 
 def test_resuming_what_a_quote_alone_halted_resumes_it(staff: Client, halted: PriceHalt) -> None:
-    body = {"action": "resume_selected", "_selected_action": [eth().pk]}
-    page = staff.post("/admin/market/instrument/", body, follow=True).content.decode()
+    page = select(staff, "market/instrument", "resume_selected", eth().pk)
     assert "1 instrument resumed." in page
     assert "stays halted" not in page
     assert not eth().halted

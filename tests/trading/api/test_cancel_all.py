@@ -76,8 +76,8 @@ def test_more_than_one_transaction_holds_end_in_several(
 def test_neither_a_halt_nor_a_suspension_keeps_orders_open(
     api: APIClient, user: User, resting: list[int], marks: Marks
 ) -> None:
-    halt_trading()
-    suspend_account(account=user.account)
+    halt_trading(reason="A test")
+    suspend_account(reason="A test", account=user.account)
     marks(ETHUSDT="2999")  # reached, but not filled while trading is halted
     assert api.post("/orders/cancel-all").json()["canceled"] == resting
 

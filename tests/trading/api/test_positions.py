@@ -116,11 +116,11 @@ def test_what_stops_orders_stops_a_close(api: APIClient, user: User) -> None:
     order(user, "buy", "0.1")
     Instrument.objects.filter(symbol="BTCUSDT").update(halted=True)
     assert refusal() == "instrument_halted"
-    suspend_account(account=user.account)
+    suspend_account(reason="A test", account=user.account)
     assert refusal() == "account_suspended"
     Instrument.objects.update(marked_at=timezone.now() - timedelta(days=1))
     assert refusal() == "stale_price"
-    halt_trading()
+    halt_trading(reason="A test")
     assert refusal() == "trading_halted"
 
 

@@ -34,7 +34,7 @@ def test_a_gap_leaves_a_deficit(
     bad_debt: str,
 ) -> None:
     """Balance 1,000, a position of 6,500 at 10x, a gap of 15,000: equity −500."""
-    change_policy(changes={"liquidation_mode": mode})
+    change_policy(reason="A test", changes={"liquidation_mode": mode})
     if D(fund):
         fund_insurance(amount=D(fund), reason="Test")
     user = trader("1000")
@@ -51,7 +51,7 @@ def test_a_gap_leaves_a_deficit(
 @both_modes
 def test_open_orders_give_back_what_they_reserve(trader: Trader, marks: Marks, mode: str) -> None:
     """Whatever remains of the positions, every open order ends and frees its reservation."""
-    change_policy(changes={"liquidation_mode": mode})
+    change_policy(reason="A test", changes={"liquidation_mode": mode})
     user, other = trader("10000"), trader("10000")
     order(user, "buy", "0.9")
     order(user, "sell", "1", "ETHUSDT")
@@ -77,7 +77,7 @@ def test_the_largest_losses_are_closed_until_the_ratio_is_back(
     trader: Trader, marks: Marks
 ) -> None:
     """Of a short and two longs the two largest losses go; the order is that of the losses."""
-    change_policy(changes={"liquidation_mode": LARGEST_LOSS_FIRST})
+    change_policy(reason="A test", changes={"liquidation_mode": LARGEST_LOSS_FIRST})
     user = trader("10000", "advanced")
     order(user, "sell", "10", "ETHUSDT", leverage=10)
     order(user, "buy", "0.5", leverage=10)
@@ -102,7 +102,7 @@ def test_the_largest_losses_are_closed_until_the_ratio_is_back(
 
 def test_a_balance_of_nothing_has_paid_the_losses(trader: Trader, marks: Marks) -> None:
     """The long loses the whole balance; the profit of 1,200 beside it is margin enough."""
-    change_policy(changes={"liquidation_mode": LARGEST_LOSS_FIRST})
+    change_policy(reason="A test", changes={"liquidation_mode": LARGEST_LOSS_FIRST})
     user = trader("5000", "advanced")
     order(user, "buy", "0.5", leverage=20)
     order(user, "buy", "10", "ETHUSDT", leverage=20)
@@ -140,7 +140,7 @@ def test_an_account_pays_its_losses_from_its_profits(
     trader: Trader, marks: Marks, insurance: Decimal, mode: str
 ) -> None:
     """A loss of 14,000 against a balance of 10,000; the short's profit of 6,000 pays the rest."""
-    change_policy(changes={"liquidation_mode": mode})
+    change_policy(reason="A test", changes={"liquidation_mode": mode})
     user = trader("10000", "advanced")
     order(user, "buy", "2")
     order(user, "sell", "20", "ETHUSDT")
@@ -154,7 +154,7 @@ def test_an_account_pays_its_losses_from_its_profits(
 
 def test_the_fee_of_a_close_out_is_in_the_fund_that_covers_it(trader: Trader, marks: Marks) -> None:
     """Closing BTC leaves 4,000, of which 590 are the fee; closing ETH then lacks 1,590."""
-    change_policy(changes={"liquidation_fee_rate": D("0.01")})
+    change_policy(reason="A test", changes={"liquidation_fee_rate": D("0.01")})
     user = trader("10000", "advanced")
     order(user, "buy", "1")
     order(user, "buy", "10", "ETHUSDT")
@@ -168,7 +168,7 @@ def test_the_fee_of_a_close_out_is_in_the_fund_that_covers_it(trader: Trader, ma
 
 def test_a_fee_is_taken_as_far_as_the_balance_reaches(trader: Trader, marks: Marks) -> None:
     """The profit that is closed last pays the fee of its own close-out, and not a deficit."""
-    change_policy(changes={"liquidation_fee_rate": D("0.01")})
+    change_policy(reason="A test", changes={"liquidation_fee_rate": D("0.01")})
     user = trader("10000", "advanced")
     order(user, "buy", "2")
     order(user, "sell", "20", "ETHUSDT")

@@ -183,7 +183,11 @@ def test_history_cannot_be_changed(trader: Trader, marks: Marks, table: str) -> 
 def dust(trader: Trader, marks: Marks) -> User:
     """A short position of which rounding has left no margin, and a balance of nothing."""
     list_instrument(
-        symbol="DUSTUSDT", base_asset="DUST", tick_size=D("0.01"), lot_size=D("0.000001")
+        reason="A test",
+        symbol="DUSTUSDT",
+        base_asset="DUST",
+        tick_size=D("0.01"),
+        lot_size=D("0.000001"),
     )
     marks(DUSTUSDT="0.01")
     user = trader("10")

@@ -160,7 +160,7 @@ def test_the_global_threshold_holds_within_a_group(trader: Trader) -> None:
 
 
 def suspended(user: User) -> Place:
-    suspend_account(account=user.account)
+    suspend_account(reason="A test", account=user.account)
     return buy(user)
 
 
@@ -185,8 +185,14 @@ REFUSED: dict[str, Callable[[User], Instruction]] = {
 @pytest.fixture
 def obstacles(market: dict[str, Instrument]) -> None:
     """A market in which each of REFUSED is refused for its own reason, and BUY is not."""
-    halt_instrument(instrument=market["ETH"])
-    list_instrument(symbol="NEWUSDT", base_asset="NEW", tick_size=D("0.01"), lot_size=D("0.001"))
+    halt_instrument(reason="A test", instrument=market["ETH"])
+    list_instrument(
+        reason="A test",
+        symbol="NEWUSDT",
+        base_asset="NEW",
+        tick_size=D("0.01"),
+        lot_size=D("0.001"),
+    )
     RiskPolicy.objects.update(
         max_open_orders=0, user_exposure_limit=60_000, global_exposure_threshold=50_000
     )
@@ -209,7 +215,7 @@ def test_one_account_is_refused_for_each_reason_and_the_others_trade(
 def test_a_halt_refuses_a_whole_group_and_lets_it_cancel(trader: Trader) -> None:
     a, b = trader(), trader()
     resting = order(a, "buy", "0.1", price="60000")
-    halt_trading()
+    halt_trading(reason="A test")
     refused, [cancelled] = group(buy(b), Cancel(a.pk, [resting.pk]))
     assert placed(refused).reject_code == "trading_halted"
     assert cancelled.status == OrderStatus.CANCELED

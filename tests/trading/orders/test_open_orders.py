@@ -24,7 +24,7 @@ RESTING = {"price": "60000"}
 @pytest.fixture
 def user(trader: Trader) -> User:
     """A user whose account may have two open orders."""
-    change_policy(changes={"max_open_orders": 2})
+    change_policy(reason="A test", changes={"max_open_orders": 2})
     return trader("10000")
 
 
@@ -52,7 +52,7 @@ def test_orders_that_reserve_nothing_count_as_well(user: User) -> None:
 
 def test_a_lower_limit_ends_nothing(user: User, marks: Marks) -> None:
     placed = [order(user, "buy", "0.01", **RESTING) for _ in range(2)]
-    change_policy(changes={"max_open_orders": 0})
+    change_policy(reason="A test", changes={"max_open_orders": 0})
     assert order(user, "buy", "0.01", **RESTING).reject_code == "too_many_open_orders"
     marks(BTCUSDT="59000")
     assert {Order.objects.get(pk=one.pk).status for one in placed} == {OrderStatus.FILLED}

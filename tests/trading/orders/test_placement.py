@@ -93,7 +93,7 @@ def age_mark(user: User) -> None:
 
 
 def suspend(user: User) -> None:
-    suspend_account(account=user.account)
+    suspend_account(reason="A test", account=user.account)
 
 
 def halt_instrument(user: User) -> None:

@@ -178,7 +178,7 @@ def test_what_a_fill_closes_is_booked_before_it_opens(
 def test_a_suspended_account_opens_nothing(trader: Trader, marks: Marks) -> None:
     user = trader("10000")
     placed = order(user, "buy", "0.1", price="60000")
-    suspend_account(account=user.account)
+    suspend_account(reason="A test", account=user.account)
     marks(BTCUSDT="59000")
     ended = Order.objects.get(pk=placed.pk)
     assert (ended.status, ended.reject_code) == (OrderStatus.EXPIRED, "account_suspended")
@@ -189,7 +189,7 @@ def test_a_suspended_account_still_reduces(trader: Trader, marks: Marks) -> None
     user = trader("10000")
     order(user, "buy", "0.3")
     placed = order(user, "sell", "0.5", price="70000")
-    suspend_account(account=user.account)
+    suspend_account(reason="A test", account=user.account)
     marks(BTCUSDT="71000")
     filled = Order.objects.get(pk=placed.pk)
     assert (filled.status, filled.filled_size) == (OrderStatus.FILLED, D("0.3"))
@@ -233,9 +233,13 @@ def test_a_halt_stops_an_order_that_was_reached_before(
     placed = order(user, "buy", "0.1", price="60000")
     reach(placed, "59990")
     instrument = Instrument.objects.get(symbol="BTCUSDT")
-    halt_trading() if what == "trading" else halt_instrument(instrument=instrument)
+    halt_trading(reason="A test") if what == "trading" else halt_instrument(
+        reason="A test", instrument=instrument
+    )
     assert marks(ETHUSDT="3200").ended_orders == []
-    resume_trading() if what == "trading" else resume_instrument(instrument=instrument)
+    resume_trading(reason="A test") if what == "trading" else resume_instrument(
+        reason="A test", instrument=instrument
+    )
     marks(BTCUSDT="60000.01")
     assert Order.objects.get(pk=placed.pk).status == OrderStatus.NEW
     marks(BTCUSDT="60000")

@@ -83,8 +83,8 @@ def test_the_collar_is_thirty_percent_of_the_mark(
 
 
 def test_an_instruments_own_collar_goes_before_the_policys(market: dict[str, Instrument]) -> None:
-    change_policy(changes={"price_collar": D("0.01")})
-    configure_instrument(instrument=btc(), changes={"price_collar": D("0.05")})
+    change_policy(reason="A test", changes={"price_collar": D("0.01")})
+    configure_instrument(reason="A test", instrument=btc(), changes={"price_collar": D("0.05")})
     quoted(BTCUSDT="68000", ETHUSDT="3300")
     assert (mark(), mark("ETHUSDT")) == (68_000, 3_200)
 
@@ -109,7 +109,7 @@ def test_further_quotes_beyond_the_collar_make_no_further_halt(
 ) -> None:
     assert [len(quoted(BTCUSDT=price).halts) for price in ("1", "2", "200000")] == [1, 0, 0]
     assert PriceHalt.objects.get().price == 1
-    resume_instrument(instrument=btc())
+    resume_instrument(reason="A test", instrument=btc())
     assert PriceHalt.objects.get().outcome == HaltOutcome.KEPT
     assert len(quoted(BTCUSDT="2").halts) == 1
 
@@ -124,11 +124,11 @@ def test_a_price_is_not_taken_once_somebody_kept_the_old_mark(
 
     def keep_first(execute: Any, sql: str, *arguments: Any) -> Any:
         if moment in sql and undecided:
-            resume_instrument(instrument=undecided.pop())
+            resume_instrument(reason="A test", instrument=undecided.pop())
         return execute(sql, *arguments)
 
     with connection.execute_wrapper(keep_first), pytest.raises(AlreadyReleased):
-        take_refused_price(halt=halt)
+        take_refused_price(reason="A test", halt=halt)
     assert undecided == []
     assert (mark(), btc().halted) == (65_000, False)
     assert PriceHalt.objects.get().outcome == HaltOutcome.KEPT
@@ -138,13 +138,15 @@ def test_a_price_is_not_taken_once_somebody_kept_the_old_mark(
 def test_orders_that_a_taken_price_reaches_are_filled(trader: Trader) -> None:
     resting = order(trader(), "buy", "0.01", price="40000")
     [halt] = quoted(BTCUSDT="39000").halts
-    assert [done.pk for done in take_refused_price(halt=halt).ended_orders] == [resting.pk]
+    assert [done.pk for done in take_refused_price(reason="A test", halt=halt).ended_orders] == [
+        resting.pk
+    ]
     assert (mark(), btc().halted) == (39_000, False)
     assert PriceHalt.objects.get().outcome == HaltOutcome.TAKEN
 
 
 def test_a_halt_by_hand_is_told_of_the_quote_too(market: dict[str, Instrument]) -> None:
-    halt_instrument(instrument=btc())
+    halt_instrument(reason="A test", instrument=btc())
     [halt] = quoted(BTCUSDT="2").halts
     assert halt.instrument == btc()
     assert btc().history.count() == 2
@@ -156,17 +158,17 @@ def test_a_halt_by_hand_outlasts_the_release(
     market: dict[str, Instrument], outcome: HaltOutcome, staff_first: bool
 ) -> None:
     if staff_first:
-        halt_instrument(instrument=btc())
+        halt_instrument(reason="A test", instrument=btc())
     [halt] = quoted(BTCUSDT="2").halts
     if not staff_first:
-        halt_instrument(instrument=btc())
+        halt_instrument(reason="A test", instrument=btc())
     if outcome == HaltOutcome.TAKEN:
-        take_refused_price(halt=halt)
+        take_refused_price(reason="A test", halt=halt)
     else:
-        resume_instrument(instrument=btc())
+        resume_instrument(reason="A test", instrument=btc())
     assert PriceHalt.objects.get().outcome == outcome
     assert btc().halted
-    resume_instrument(instrument=btc())
+    resume_instrument(reason="A test", instrument=btc())
     assert not btc().halted
 
 
@@ -190,7 +192,7 @@ def test_another_source_meets_the_collar_while_a_position_is_open(trader: Trader
     order(user, "buy", "0.1")
     quoted(BINANCE, BTCUSDT="120000", ETHUSDT="9000")
     assert (mark(), mark("ETHUSDT")) == (65_000, 9_000)
-    resume_instrument(instrument=btc())
+    resume_instrument(reason="A test", instrument=btc())
     order(user, "sell", "0.1")
     quoted(BINANCE, BTCUSDT="120000")
     assert mark() == 120_000
@@ -206,7 +208,7 @@ def test_another_source_meets_the_collar_while_an_order_is_open(
     order(user, "sell", "0.1")
     quoted(BINANCE, BTCUSDT="120000")
     assert mark() == 65_000
-    resume_instrument(instrument=btc())
+    resume_instrument(reason="A test", instrument=btc())
     cancel_order(order_id=resting.pk, user_id=user.pk)
     quoted(BINANCE, BTCUSDT="120000")
     assert mark() == 120_000

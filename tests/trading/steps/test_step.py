@@ -77,7 +77,9 @@ def test_ticks_of_one_instrument_never_hold_up_the_step_of_all(
 @pytest.fixture
 def narrow(market: dict[str, Instrument]) -> Instrument:
     """BTCUSDT, whose collar no quote of the simulation meets."""
-    configure_instrument(instrument=market["BTC"], changes={"price_collar": D("0.00000001")})
+    configure_instrument(
+        reason="A test", instrument=market["BTC"], changes={"price_collar": D("0.00000001")}
+    )
     return market["BTC"]
 
 

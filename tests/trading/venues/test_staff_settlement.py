@@ -4,11 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from accounts.errors import ReasonRequired
 from accounts.models import Transfer, User
 from kpi.alerts.rules import evaluate_rules
 from kpi.audit.models import AuditRecord
 from kpi.models import Alert
+from market.kernel.errors import ReasonRequired
 from risk.models import GlobalExposure
 from tests.system.binance_standin.faults import Fault
 from tests.system.binance_standin.lies import ABSENT, filling, saying
