@@ -100,7 +100,7 @@ def point_json(one: Point, instrument_id: int) -> Json:
 def mark_json(mark: Mark, span: Span) -> Json:
     done = mark.liquidation_id
     return {
-        "at": at(span.bars[mark.bar]),
+        "at": at(span.since + mark.bar * span.length),
         "kind": mark.kind,
         "count": mark.count,
         "text": mark.text,

@@ -58,16 +58,19 @@ FROM (SELECT count(*) AS positions, coalesce(min(first), 0) AS oldest FROM looke
 LEFT JOIN whole ON true
 ORDER BY whole.id
 """
-# n is the first moment that a fill is in.
+# n is the first moment that a fill is in. That there are few spots must be plain to the planner,
+# which would sort all trades otherwise.
 FILLS: Final = """
 WITH spot AS MATERIALIZED (
     SELECT run.id, instrument_id, start, stop, n
-    FROM unnest(%(ids)s::bigint[], %(instruments)s::bigint[], %(starts)s::timestamptz[],
-                %(stops)s::timestamptz[], %(lasts)s::int[])
-        AS run (id, instrument_id, start, stop, last)
-    CROSS JOIN LATERAL generate_series(
-        width_bucket(start, %(ends)s::timestamptz[]), last
-    ) AS n
+    FROM (
+        SELECT run.*, width_bucket(start, %(ends)s::timestamptz[]) AS first
+        FROM unnest(%(ids)s::bigint[], %(instruments)s::bigint[], %(starts)s::timestamptz[],
+                    %(stops)s::timestamptz[], %(lasts)s::int[])
+            AS run (id, instrument_id, start, stop, last)
+        OFFSET 0
+    ) AS run
+    JOIN generate_series(0, %(moments)s) AS n ON n BETWEEN run.first AND run.last
 )
 SELECT spot.id, size, price, leverage, n, created_at = start
 FROM (
@@ -180,6 +183,7 @@ def fills_of(account_id: int, ends: Sequence[datetime], runs: Sequence[Run]) -> 
     parameters: dict[str, Any] = {
         "account": account_id,
         "ends": list(ends),
+        "moments": len(ends),
         "ids": [run.id for run in runs],
         "instruments": [run.instrument_id for run in runs],
         "starts": [run.start for run in runs],
