@@ -31,7 +31,7 @@ from market.kernel.console.actions import (
     list_action,
     row_action,
 )
-from market.kernel.console.figures import NOTHING, cents, computed_column, gain, money, time_column
+from market.kernel.console.figures import NOTHING, cents, computed_column, money, time_column
 from market.kernel.console.pages import RecordAdmin
 from trading.admin.statement import statement_context
 
@@ -41,7 +41,7 @@ def shown_balance(account: Account) -> str:
     if account.user_id:
         return cents(account.balance)
     held = listed_balance(kind=AccountKind(account.kind))
-    return "on its page" if held is None else gain(held)
+    return "on its page" if held is None else cents(held)
 
 
 @admin.register(Account)
