@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +12,8 @@ ROWS: Final = 2_000
 PART: Final = 1 << 20
 
 
-def connection() -> Any:
+@cache
+def database() -> Any:
     """Return a database in memory that works the same way each time. Raises LabNotInstalled."""
     with needs_the_extra():
         import duckdb
@@ -20,11 +22,11 @@ def connection() -> Any:
 
 def as_parquet(csv: Iterable[bytes], types: Mapping[str, str]) -> Iterator[bytes]:
     """Yield a Parquet file of a CSV file whose columns have these types."""
-    with tempfile.TemporaryDirectory() as directory, connection() as database:
+    with tempfile.TemporaryDirectory() as directory, database().cursor() as cursor:
         source, target = Path(directory, "rows.csv"), Path(directory, "rows.parquet")
         with source.open("wb") as file:
             file.writelines(csv)
-        rows = database.read_csv(
+        rows = cursor.read_csv(
             str(source), header=True, columns=dict(types), auto_detect=False, quotechar='"'
         )
         rows.write_parquet(str(target), compression="zstd")
@@ -35,15 +37,15 @@ def as_parquet(csv: Iterable[bytes], types: Mapping[str, str]) -> Iterator[bytes
 
 def rows_of_parquet(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, ...]]:
     """Yield the rows of a Parquet file as text. Raises ValueError where it cannot be read."""
-    with connection() as database:
+    with database().cursor() as cursor:
         import duckdb
 
         try:
-            if database.read_parquet(str(path)).columns != list(columns):
+            if cursor.read_parquet(str(path)).columns != list(columns):
                 raise ValueError("its columns are not those that the manifest tells of")
             texts = ", ".join(f"coalesce(\"{name}\"::VARCHAR, '')" for name in columns)
-            database.execute(f"SELECT {texts} FROM read_parquet(?)", [str(path)])  # noqa: S608
-            while part := database.fetchmany(ROWS):
+            cursor.execute(f"SELECT {texts} FROM read_parquet(?)", [str(path)])  # noqa: S608
+            while part := cursor.fetchmany(ROWS):
                 yield from part
         except duckdb.Error as error:
             raise ValueError(str(error).splitlines()[0]) from error

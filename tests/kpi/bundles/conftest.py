@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 import time_machine
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
+from pytest_django import DjangoDbBlocker
 
 from kpi.bundles.day import Day
+from kpi.bundles.export import export_day
+from tests.conftest import undone
 from tests.console import clerk, exchange, seeded, staff, trader
 
 __all__ = ["clerk", "exchange", "seeded", "staff", "trader"]
@@ -41,6 +45,25 @@ def export(today: Day, tmp_path: Path) -> Export:
         return path
 
     return run
+
+
+@pytest.fixture(scope="module")
+def content(seeded: str, django_db_blocker: DjangoDbBlocker) -> bytes:
+    """The bundle of a seeded exchange's day, made once for all tests of a file."""
+    buffer, day = io.BytesIO(), Day.of(timezone.now())
+    with undone(django_db_blocker), time_machine.travel(day.end + timedelta(hours=1)):
+        with connection.cursor() as cursor:
+            cursor.execute(seeded)
+        export_day(day=day, to=buffer)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def bundle(content: bytes, tmp_path: Path) -> Path:
+    """That bundle as a file, which needs no database."""
+    path = tmp_path / "day.zip"
+    path.write_bytes(content)
+    return path
 
 
 def files_of(path: Path) -> Files:
