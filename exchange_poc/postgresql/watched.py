@@ -70,7 +70,8 @@ def answers(connection: Connection[Any]) -> bool:
     try:
         with reached(connection) as asked:
             asked.sendall(SSL_REQUEST)
-            return bool(asked.recv(1))
+            asked.recv(1)  # or the end of the connection, where the server takes no more of them
+            return True
     except OSError:
         return False
 
