@@ -12,7 +12,7 @@ from kpi.paths.spans import WINDOWS, Span, span_of, window_that_holds
 from market.models import Instrument
 from risk.models import Position
 from risk.selectors import open_positions
-from trading.models import Liquidation
+from trading.models import Liquidation, Order
 
 DEFAULT_WINDOW: Final = "24h"
 #: How much of what came after a past event is shown, as a part of the window.
@@ -36,14 +36,20 @@ class Subject:
 
     def span(self, window: str, *, now: datetime) -> Span:
         """Return the span of a window: up to now, or to a little after what is shown."""
-        until = now
+        until, began = now, beginning(self.account)
         if self.until is not None:
-            reach = min(WINDOWS[window], max(self.until - self.account.created_at, MINUTE))
+            reach = min(WINDOWS[window], max(self.until - began, MINUTE))
             until = min(now, self.until + reach / AFTERWARDS)
-        return span_of(window, until=until, earliest=self.account.created_at)
+        return span_of(window, until=until, earliest=began)
 
 
 MINUTE: Final = timedelta(minutes=1)
+
+
+def beginning(account: Account) -> datetime:
+    """Return when an account began: a past that was made up lies before its creation."""
+    first = Order.objects.filter(account=account).order_by("id").only("created_at").first()
+    return min(account.created_at, first.created_at) if first else account.created_at
 
 
 def of_account(account: Account, symbol: str) -> Subject:

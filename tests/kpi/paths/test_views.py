@@ -26,7 +26,7 @@ from tests.console import exchange as exchange
 from tests.console import seeded as seeded
 from tests.console import staff as staff
 from tests.console import trader as trader
-from trading.models import Liquidation
+from trading.models import Liquidation, Order
 from trading.services import place_order
 from trading.steps.by_hand import set_price
 
@@ -192,3 +192,12 @@ def test_the_vendored_file_is_the_one_that_is_documented() -> None:
     assert b"TradingView Lightweight Charts\xe2\x84\xa2 v5.2.1" in file.read_bytes()[:200]
     assert "Apache License" in (VENDORED / "LICENSE").read_text()
     assert "https://www.tradingview.com/" in (VENDORED / "NOTICE").read_text()
+
+
+def test_a_past_that_was_made_up_is_older_than_its_account(staff: Client, exchange: None) -> None:
+    done = Liquidation.objects.latest("id")
+    first = Order.objects.filter(account=done.account).earliest("id").created_at
+    Account.objects.filter(pk=done.account_id).update(created_at=first + timedelta(hours=2))
+    with time_machine.travel(first + timedelta(hours=3), tick=False):
+        data = staff.get(addresses()["account-path"], {"window": "all"}).json()
+    assert data["candles"][0][0] <= first.timestamp() * 1000
