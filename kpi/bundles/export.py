@@ -18,7 +18,8 @@ from kpi.bundles.archive import Archive, Written
 from kpi.bundles.day import Day
 from kpi.bundles.files import WRITERS
 from kpi.bundles.policies import policies_of
-from kpi.bundles.tables import TABLES, Row, Table, rows_of
+from kpi.bundles.shapes import Row, Table, rows_of
+from kpi.bundles.tables import TABLES
 from kpi.bundles.trail import FILE, WHY, Trail
 from kpi.errors import BundleTooSlow, DayNotBegun
 from kpi.lab.inputs.sources import commit

@@ -7,7 +7,7 @@ from typing import Final
 
 from kpi.bundles.columns import KINDS, WRITTEN_BY_OTHERS
 from kpi.bundles.parquet import as_parquet
-from kpi.bundles.tables import CHUNK, Row, Table
+from kpi.bundles.shapes import CHUNK, Row, Table
 from market.kernel.console.exports import harmless
 
 FORMATS: Final = ("csv", "parquet")

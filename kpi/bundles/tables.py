@@ -4,19 +4,14 @@ A row that changes later is written as it was, or without what can no longer be 
 moment, so that whoever exports the day again gets the same. docs/bundles.md lists them.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 from django.contrib.admin.models import LogEntry
-from django.db import connection
-from django.db.models import Model
 
 from accounts.models import Account, AccountPolicy, Transfer, User
 from kpi.audit.models import AuditCheck
 from kpi.bundles.columns import Column, columns, columns_of, kind_of
-from kpi.bundles.day import Day
+from kpi.bundles.shapes import Table, at_the_end, by_then, changes, facts, of_day, within_day
 from kpi.history.figures import COLUMNS, INSTRUMENT_COLUMNS
 from kpi.history.thinning import VALUES
 from kpi.models import (
@@ -39,11 +34,6 @@ from trading.models import (
     ParkedAnswer,
     Trade,
 )
-
-#: Rows that are fetched at a time.
-CHUNK: Final = 2_000
-#: A row of a table that is written in a bundle; no value is the empty text.
-Row = tuple[str | None, ...]
 
 WITH_ACCOUNT: Final = "JOIN accounts_account AS account ON account.id = one.account_id"
 WITH_INSTRUMENT: Final = "JOIN market_instrument AS instrument ON instrument.id = one.instrument_id"
@@ -75,94 +65,6 @@ BALANCES: Final = """(
     WHERE created_at < %(end)s GROUP BY 1
 )"""
 MINUTE: Final = "date_bin('1 minute', slot, 'epoch')"
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of a bundle: ``why`` says which and what for, ``models`` who may see them."""
-
-    name: str
-    why: str
-    columns: tuple[Column, ...]
-    source: str
-    where: str
-    order: str
-    models: tuple[type[Model], ...]
-    #: The setting that says for how many days its rows are kept, where they are not for good.
-    kept: str = ""
-
-    @property
-    def statement(self) -> str:
-        selected = ", ".join(column.as_text for column in self.columns)
-        return f"SELECT {selected} FROM {self.source} WHERE {self.where} ORDER BY {self.order}"  # noqa: S608
-
-
-def of_day(column: str) -> str:
-    return f"{column} >= %(start)s AND {column} < %(end)s"
-
-
-def within_day(first: str, last: str) -> str:
-    """What began before the day's end and had not ended before it began."""
-    return f"{first} < %(end)s AND ({last} IS NULL OR {last} >= %(start)s)"
-
-
-def by_then(column: str, moment: str) -> str:
-    """A column that was written at a moment, of which the day may not know."""
-    return f"CASE WHEN {moment} < %(end)s THEN {column} END"
-
-
-def facts(
-    model: type[Model],
-    why: str,
-    moment: str,
-    *,
-    extra: str = "",
-    joined: str = "",
-    omit: tuple[str, ...] = (),
-    name: str = "",
-    order: str = "one.id",
-    where: str = "",
-    kept: str = "",
-) -> Table:
-    """Return the table of a model whose rows have a moment and never change."""
-    table = model._meta.db_table
-    return Table(
-        name or f"{table.rpartition('_')[2]}s",
-        why,
-        (*columns_of(model, omit=omit), *columns(extra)),
-        f"{table} AS one {joined}",
-        f"{of_day(f'one.{moment}')}{where}",
-        order,
-        (model,),
-        kept,
-    )
-
-
-def changes(model: Any, name: str, why: str) -> Table:
-    """Return the history of a model: what its rows were after each change of the day."""
-    history = model.history.model
-    return Table(
-        name,
-        why,
-        tuple(columns_of(history)),
-        f"{history._meta.db_table} AS one",
-        of_day("one.history_date"),
-        "one.history_id",
-        (model,),
-    )
-
-
-def at_the_end(model: Any, name: str, why: str, omit: tuple[str, ...] = ()) -> Table:
-    """Return the rows of a model as its history has them at the end of the day."""
-    history = model.history.model
-    source = f"""(
-        SELECT DISTINCT ON (id) * FROM {history._meta.db_table} WHERE history_date < %(end)s
-        ORDER BY id, history_date DESC, history_id DESC
-    ) AS one"""  # noqa: S608
-    own = {field.attname for field in model._meta.concrete_fields}
-    found = tuple(column for column in columns_of(history, omit=omit) if column.name in own)
-    return Table(name, why, found, source, "one.history_type <> '-'", "one.id", (model,))
-
 
 ORDERS: Final = Table(
     "orders",
@@ -442,10 +344,3 @@ TABLES: Final = (
     ),
     STAFF_LOG,
 )
-
-
-def rows_of(table: Table, day: Day) -> Iterator[Row]:
-    """Yield the rows of a day, read bit by bit within the caller's transaction."""
-    with connection.chunked_cursor() as cursor:
-        cursor.execute(table.statement, {"start": day.start, "end": day.end})
-        yield from chain.from_iterable(iter(lambda: cursor.fetchmany(CHUNK), []))
