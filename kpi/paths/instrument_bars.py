@@ -33,12 +33,16 @@ ECHO: Final = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened to an instrument, in words and as a kind of mark."""
+    """Something that happened to an instrument, in words and as a kind of mark.
+
+    ``by_hand`` is a halt as the instrument's history has it, of those by a quote as well.
+    """
 
     at: datetime
     kind: str
     text: str
     count: int = 1
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +118,12 @@ def halts(instrument: Instrument, stop: datetime) -> Iterator[Event]:
 
 def without_echoes(events: Sequence[Event]) -> list[Event]:
     """Leave out what an instrument's history says once more of a halt by a quote."""
-    by_quote = {(one.kind, one.at) for one in events if one.text not in BY_HAND}
-    return [
+    by_quote = [one for one in events if not one.by_hand]
+    return by_quote + [
         one
         for one in events
-        if one.text not in BY_HAND
-        or not any(kind == one.kind and abs(at - one.at) < ECHO for kind, at in by_quote)
+        if one.by_hand
+        and not any(one.kind == each.kind and abs(one.at - each.at) < ECHO for each in by_quote)
     ]
 
 
@@ -136,7 +140,12 @@ def halts_by_hand(instrument: Instrument, stop: datetime) -> Iterator[Event]:
 
 def halt_event(record: Any, halted: bool, words: Sequence[str]) -> Event:
     kind, told = ("halt", words[0]) if halted else ("resume", words[1])
-    return Event(record.history_date, kind, told)
+    return Event(record.history_date, kind, told + why(record), by_hand=True)
+
+
+def why(record: Any) -> str:
+    """Return the reason of a change, as it follows what was changed."""
+    return f" ({record.history_change_reason})" if record.history_change_reason else ""
 
 
 def limit_changes(instrument: Instrument, stop: datetime) -> Iterator[Event]:
@@ -150,7 +159,7 @@ def limit_changes(instrument: Instrument, stop: datetime) -> Iterator[Event]:
         for record, fields in changes(history, stop):
             told = described({key: one for key, one in fields.items() if key not in HALTS})
             if told:
-                yield Event(record.history_date, "limit", f"{name}: {told}")
+                yield Event(record.history_date, "limit", f"{name}: {told}{why(record)}")
 
 
 def limits() -> Any:

@@ -165,10 +165,10 @@ def test_an_instrument_shows_what_happened_to_it(staff: Client) -> None:
         told[mark["kind"]] = told.get(mark["kind"], "") + mark["text"] + "; "
     assert "Closed out 1 long position: 5 at 50000" in told["close_out"]
     assert "Halted by its price collar: 1 of Local simulation" in told["halt"]
-    assert "; Halted; " in told["halt"]
+    assert "; Halted (A test); " in told["halt"]
     assert "Released" in told["resume"]
-    assert "Rules: min notional 5 → 20" in told["limit"]
-    assert "Risk policy: liquidation threshold 0.4 → 0.3" in told["limit"]
+    assert "Rules: min notional 5 → 20 (A test)" in told["limit"]
+    assert "Risk policy: liquidation threshold 0.4 → 0.3 (A test)" in told["limit"]
     [candle] = [row for row in chart["candles"][-2:] if len(row) > 1][-1:]
     assert all(isinstance(price, str) for price in candle[1:])
     assert chart["earlier"] is False
