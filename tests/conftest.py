@@ -168,6 +168,15 @@ def restore_database(django_db_setup: Restore) -> Restore:
     return django_db_setup
 
 
+@pytest.fixture(scope="session")
+def market_rows(django_db_setup: Restore, django_db_blocker: DjangoDbBlocker) -> str:
+    """What the market of the trading tests is copied by, for all who take that fixture over."""
+    from tests.kept import kept
+    from tests.trading.conftest import list_market
+
+    return kept("market", list_market, django_db_blocker)
+
+
 @contextmanager
 def undone(blocker: DjangoDbBlocker) -> Iterator[None]:
     """Roll the block back, for a fixture that outlives a test; market steps may begin within."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
-from django.db import connection, transaction
 from django.test import Client, override_settings
 from django.urls import reverse
 from pytest_django import DjangoDbBlocker
@@ -23,7 +22,7 @@ from market.models import Instrument, PriceOrigin
 from market.quotes import Quote
 from market.services import resume_instrument
 from risk.engine import Intent
-from tests.conftest import undone
+from tests.kept import kept, put
 from tests.kpi.lab.stored import compute, store
 from tests.trading.conftest import doubt
 from trading.demo.data import seed_demo
@@ -38,38 +37,14 @@ Clerk = Callable[..., Client]
 
 @pytest.fixture(scope="session")
 def seeded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> str:
-    """The statement that makes an empty exchange a seeded one, from rows kept beside the tables."""
-    with undone(django_db_blocker), connection.cursor() as cursor:
-        empty = contents(cursor)
-        seed()
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        seeded = {table: rows for table, rows in contents(cursor).items() if rows != empty[table]}
-    statements = ["SET LOCAL session_replication_role = replica"]
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("DROP SCHEMA IF EXISTS seeded CASCADE; CREATE SCHEMA seeded")
-        for table, rows in seeded.items():
-            cursor.execute(f'CREATE TABLE seeded."{table}" (LIKE "{table}")')
-            with cursor.copy(f'COPY seeded."{table}" FROM STDIN') as copy:
-                copy.write(rows)
-            statements.append(f'DELETE FROM "{table}"')  # noqa: S608
-            statements.append(f'INSERT INTO "{table}" TABLE seeded."{table}"')
-    return "; ".join([*statements, "SET LOCAL session_replication_role = origin"])
-
-
-def contents(cursor: Any) -> dict[str, bytes]:
-    """Return the rows of every table."""
-    found = {}
-    for table in connection.introspection.table_names(cursor):
-        with cursor.copy(f'COPY "{table}" TO STDOUT') as rows:
-            found[table] = b"".join(rows)
-    return found
+    """The statement that makes an empty exchange a seeded one."""
+    return kept("seeded", seed, django_db_blocker)
 
 
 @pytest.fixture
 def exchange(db: None, seeded: str) -> None:
-    """A seeded exchange, copied: to trade anew for each test takes ten times as long."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(seeded)
+    """A seeded exchange."""
+    put(seeded)
     record_heartbeat()
 
 

@@ -4,9 +4,12 @@ from collections.abc import Callable
 
 import pytest
 from django.core.management import call_command
+from pytest_django import DjangoDbBlocker
 
 from accounts.models import User
 from tests.conftest import ApiClient, ClientOf
+from tests.kept import kept, put_marked_now
+from trading.demo.data import seed_demo
 
 Order = Callable[..., int]
 
@@ -23,9 +26,15 @@ def order(client_of: ClientOf, demo: None) -> Order:
     return place
 
 
+@pytest.fixture(scope="session")
+def demo_rows(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> str:
+    """The statement that makes an empty exchange one with demo data."""
+    return kept("demo", seed_demo, django_db_blocker)
+
+
 @pytest.fixture
-def demo(db: None) -> None:
-    call_command("seed_demo", verbosity=0)
+def demo(db: None, demo_rows: str) -> None:
+    put_marked_now(demo_rows)
 
 
 @pytest.fixture

@@ -4,33 +4,38 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 import pytest
 import time_machine
+from pytest_django import DjangoDbBlocker
 
 from market.candles import INTERVALS, Candle, candles
 from market.models import Instrument, PriceOrigin, PriceTick
 from market.quotes import Quote
 from market.services import list_instrument, prune_ticks, record_marks
+from tests.kept import kept, put
 from tests.market.conftest import mark
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LIMITS = (1, 7, 1_000)
 
 
-@pytest.fixture(params=[1, 2, 3])
-def walk(request: Any, btc: Instrument) -> Instrument:
-    """BTCUSDT after some hundred marks, with gaps, over days; another instrument beside it."""
-    other = list_instrument(
-        reason="A test",
-        symbol="ETHUSDT",
-        base_asset="ETH",
-        tick_size=Decimal("0.01"),
-        lot_size=Decimal("0.01"),
+def walk_at_random(seed: int) -> None:
+    """Mark BTCUSDT some hundred times, with gaps, over days; another instrument beside it."""
+    btc, other = (
+        list_instrument(
+            reason="A test",
+            symbol=f"{base}USDT",
+            base_asset=base,
+            tick_size=Decimal("0.01"),
+            lot_size=lot,
+        )
+        for base, lot in (("BTC", Decimal("0.00001")), ("ETH", Decimal("0.01")))
     )
-    draw = random.Random(request.param)
+    draw = random.Random(seed)
     now = datetime(2026, 1, 5, 23, 58, tzinfo=UTC)
     for _ in range(200):
         now += timedelta(seconds=draw.choice([0.25, 1, 1, 20, 60, 61, 1_700, 40_000]))
@@ -40,8 +45,19 @@ def walk(request: Any, btc: Instrument) -> Instrument:
             other.pk: Quote(Decimal(7), PriceOrigin.SIMULATION),
         }
         record_marks(quotes=quotes, now=now)
-    btc.refresh_from_db()
-    return btc
+
+
+@pytest.fixture(scope="session", params=[1, 2, 3])
+def walk_rows(request: Any, django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> str:
+    seed = request.param
+    return kept(f"walk_{seed}", partial(walk_at_random, seed), django_db_blocker)
+
+
+@pytest.fixture
+def walk(db: None, walk_rows: str) -> Instrument:
+    """BTCUSDT after a walk."""
+    put(walk_rows)
+    return Instrument.objects.get(symbol="BTCUSDT")
 
 
 def expected(instrument: Instrument, interval: str, limit: int) -> Iterator[Candle]:

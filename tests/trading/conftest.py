@@ -20,6 +20,7 @@ from market.quotes import Quote
 from risk.engine import Intent
 from risk.selectors import account_states
 from risk.state import AccountState
+from tests.kept import put_marked_now
 from trading.history.ledger_check import ledger_differences
 from trading.models import Order, ParkedAnswer
 from trading.services import place_order
@@ -49,8 +50,7 @@ def marks(db: None) -> Marks:
     return step
 
 
-@pytest.fixture
-def market(db: None) -> dict[str, Instrument]:
+def list_market() -> None:
     """BTCUSDT at 65,000 and ETHUSDT at 3,200, without the questions that services ask first."""
     listed = {
         base: Instrument.objects.create(
@@ -65,7 +65,13 @@ def market(db: None) -> dict[str, Instrument]:
     prices = {"BTC": Decimal(65_000), "ETH": Decimal(3200)}
     quotes = {listed[base].pk: Quote(prices[base], PriceOrigin.SIMULATION) for base in listed}
     apply_marks(quotes=quotes, now=timezone.now())
-    return listed
+
+
+@pytest.fixture
+def market(db: None, market_rows: str) -> dict[str, Instrument]:
+    """BTCUSDT at 65,000 and ETHUSDT at 3,200, marked at this moment."""
+    put_marked_now(market_rows)
+    return {one.base_asset: one for one in Instrument.objects.order_by("id")}
 
 
 @pytest.fixture
