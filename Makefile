@@ -58,7 +58,7 @@ lab-demo: $(VENV)/.lab ## Run the lab's example on a made-up crash, and print wh
 	@$(BIN)/python manage.py lab run docs/studies/demo.toml --out "$(CURDIR)/.local/lab-demo"
 
 lab-trials: $(VENV)/.dev ## Hold the rules in arrays against the exchange's own in 100,000 random cases
-	@LAB_TRIALS=100000 exec $(LAUNCHER) test -- tests/risk/arrays $(ARGS)
+	@LAB_TRIALS=100000 exec $(LAUNCHER) test -- tests/risk/arrays tests/kpi/lab/cells $(ARGS)
 
 screenshots: $(VENV)/.dev ## Take the pictures in docs/images with Chromium
 	@exec $(LAUNCHER) test -- tests/system/browser/screenshots.py

@@ -85,9 +85,9 @@ MANIFEST = {
 }
 
 
-def write(study: Study, out: Path) -> Path:
+def write(study: Study, out: Path, series: dict[str, dict[str, Any]]) -> Path:
     results = results_of(study)
-    comparison, series = compare(study, results), series_of(study)
+    comparison = compare(study, results)
     path, *beside = report(study, results, comparison, MANIFEST, out, series=series)
     assert {one.name for one in beside} == {
         "manifest.json",
@@ -100,7 +100,8 @@ def write(study: Study, out: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return write(study_from(ASKED), tmp_path_factory.mktemp("report")).read_text(encoding="utf-8")
+    study, out = study_from(ASKED), tmp_path_factory.mktemp("report")
+    return write(study, out, series_of(study)).read_text(encoding="utf-8")
 
 
 def text_of(html: str) -> str:
@@ -183,12 +184,13 @@ def test_every_metric_stands_in_it_with_its_definition(html: str) -> None:
 
 
 def test_the_same_study_gives_the_same_bytes(html: str, tmp_path: Path) -> None:
-    assert write(study_from(ASKED), tmp_path).read_text(encoding="utf-8") == html
+    study = study_from(ASKED)
+    assert write(study, tmp_path, series_of(study)).read_text(encoding="utf-8") == html
     assert '"digest": "d"' in (tmp_path / "manifest.json").read_text(encoding="utf-8")
 
 
 def test_crossed_policies_have_a_heat_map_and_a_curve_by_cadence(tmp_path: Path) -> None:
-    html = write(study_from(CROSSED), tmp_path).read_text(encoding="utf-8")
+    html = write(study_from(CROSSED), tmp_path, series={}).read_text(encoding="utf-8")
     text = text_of(html)
     assert "Threshold 2/2/2, looks every 1 2/2/2, looks every 16" in text
     assert "Shortfall and bad debt, by how often the exchange looks" in text
