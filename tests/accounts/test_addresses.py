@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from exchange_poc.env import networks
 from tests.conftest import ApiClient
+from tests.each import each
 
 PROXY = "10.0.0.2"
 
@@ -31,7 +32,7 @@ def address_of(client: ApiClient, connection: str, forwarded: str | None) -> str
 
 
 @pytest.mark.usefixtures("behind_proxies")
-@pytest.mark.parametrize(
+@each(
     ("connection", "forwarded", "address"),
     [
         (PROXY, "192.0.2.1", "192.0.2.1"),
@@ -105,7 +106,7 @@ def test_networks_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch)
     assert networks("TRUSTED_PROXIES") == []
 
 
-@pytest.mark.parametrize("value", ["10.0.0.1/8", "proxy", "10.0.0.0/33", "*", "10.0.0.0/8;::1"])
+@each("value", ["10.0.0.1/8", "proxy", "10.0.0.0/33", "*", "10.0.0.0/8;::1"])
 def test_a_wrong_network_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("TRUSTED_PROXIES", value)
     with pytest.raises(ImproperlyConfigured, match="TRUSTED_PROXIES must be networks"):

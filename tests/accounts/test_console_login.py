@@ -9,6 +9,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import User
+from tests.each import each
 
 
 @pytest.fixture(autouse=True)
@@ -50,9 +51,7 @@ def test_failures_count_by_user_and_address(client: Client, root: User) -> None:
     assert attempt(Client(), "somebody") == 200
 
 
-@pytest.mark.parametrize(
-    "spelling", ["ROOT", " root", "root\u3000", "\uff52\uff4f\uff4f\uff54", "ro\u1d52t"]
-)
+@each("spelling", ["ROOT", " root", "root\u3000", "\uff52\uff4f\uff4f\uff54", "ro\u1d52t"])
 def test_spellings_that_the_form_folds_are_one_user(
     client: Client, root: User, spelling: str
 ) -> None:

@@ -4,9 +4,10 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from exchange_poc.env import default_order_rate, rate
+from tests.each import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "read"),
     [("", "100/m"), ("off", None), ("5/s", "5/s"), ("5/10s", "5/10s"), ("0/d", "0/d")],
 )
@@ -15,14 +16,14 @@ def test_a_rate_is_read(monkeypatch: pytest.MonkeyPatch, value: str, read: str |
     assert rate("API_RATE_LIMIT", default="100/m") == read
 
 
-@pytest.mark.parametrize("value", ["100", "100/", "100/0m", "-1/m", "m/100", "100/y", "1e3/m"])
+@each("value", ["100", "100/", "100/0m", "-1/m", "m/100", "100/y", "1e3/m"])
 def test_a_wrong_rate_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("API_RATE_LIMIT", value)
     with pytest.raises(ImproperlyConfigured, match="API_RATE_LIMIT"):
         rate("API_RATE_LIMIT", default="100/m")
 
 
-@pytest.mark.parametrize(
+@each(
     ("requests", "orders"),
     [
         ("100/m", "600/m"),

@@ -15,6 +15,7 @@ from django.db import connection
 from accounts.keys import identify
 from accounts.models import ApiKey, User
 from accounts.services import create_user
+from tests.each import each
 from trading.history.ledger_check import ledger_differences
 
 Run = Callable[..., str]
@@ -87,7 +88,7 @@ def test_a_file_that_exists_is_not_written_over(run: Run, keys: Path) -> None:
     assert not User.objects.exists()
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "complaint"),
     [
         (("0",), "no whole number from 1 to 1000"),

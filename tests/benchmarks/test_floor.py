@@ -2,13 +2,12 @@
 
 from decimal import Decimal
 
-import pytest
-
 from benchmarks.floor import as_command, rendered, statements_of_connection
 from benchmarks.population import ACCOUNT_BASE, ORDER_BASE, USER_BASE
+from tests.each import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "expected"),
     [
         (USER_BASE, ":user_id"),

@@ -10,13 +10,14 @@ from accounts.keys import issue_api_key, revoke_api_key
 from accounts.models import User
 from accounts.selectors import insurance_fund_balance, total_bad_debt
 from tests.conftest import ApiClient, ClientOf
+from tests.each import each
 
 
 def are_numbers(values: Any) -> bool:
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
-@pytest.mark.parametrize("name", ["system", "trading", "security"])
+@each("name", ["system", "trading", "security"])
 def test_kpis_need_a_token_and_any_will_do(anonymous: ApiClient, api: ApiClient, name: str) -> None:
     assert anonymous.get(f"/kpi/{name}").status_code == 401
     assert api.get(f"/kpi/{name}").status_code == 200

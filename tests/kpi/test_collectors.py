@@ -1,10 +1,10 @@
 """GET /metrics: the counters of all processes, and figures that agree with the database."""
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from kpi.tasks import beat_heart
 from tests.conftest import ApiClient
+from tests.each import each
 
 NAMES = {
     "api_request_latency_seconds_bucket",
@@ -37,9 +37,7 @@ def test_the_metrics_are_open_and_have_their_names(anonymous: ApiClient) -> None
     assert {name for name, _ in scrape(anonymous)} >= NAMES
 
 
-@pytest.mark.parametrize(
-    "accept", ["*/*", "text/plain", "application/openmetrics-text;version=1.0.0,*/*;q=0.1"]
-)
+@each("accept", ["*/*", "text/plain", "application/openmetrics-text;version=1.0.0,*/*;q=0.1"])
 def test_scrapers_get_what_they_accept(anonymous: ApiClient, accept: str) -> None:
     assert anonymous.get("/metrics", HTTP_ACCEPT=accept).status_code == 200
 

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import pytest
 import time_machine
 from django.utils import timezone
 from pytest_django import Settings
@@ -12,6 +11,7 @@ from pytest_django import Settings
 from market.models import Instrument
 from market.services import list_instrument
 from tests.conftest import ApiClient
+from tests.each import each
 from tests.market.conftest import mark
 
 
@@ -37,7 +37,7 @@ def test_price(api: ApiClient, btc: Instrument) -> None:
     assert api.get("/market/prices").json() == whole
 
 
-@pytest.mark.parametrize("symbol", ["NOSUCH", "BTC%00", "%F0%9F%92%A9", "x" * 500])
+@each("symbol", ["NOSUCH", "BTC%00", "%F0%9F%92%A9", "x" * 500])
 def test_an_unknown_symbol_is_not_found(api: ApiClient, btc: Instrument, symbol: str) -> None:
     for path in ("price", "candles"):
         answer = api.get(f"/market/{path}/{symbol}")
@@ -82,7 +82,7 @@ def test_candles_are_made_of_ticks(api: ApiClient, btc: Instrument) -> None:
     assert rows(api, "/market/candles/BTCUSDT?limit=2") == [second]
 
 
-@pytest.mark.parametrize(
+@each(
     ("interval", "opens"),
     [
         ("1m", "2026-01-05T12:34:00Z"),
@@ -150,7 +150,7 @@ def test_a_minute_without_a_mark_repeats_the_close(api: ApiClient, btc: Instrume
     assert rows(api, f"{path}&end=2026-01-05T11:00:00Z") == []
 
 
-@pytest.mark.parametrize(
+@each(
     "query",
     [
         *("interval=2m", "limit=0", "limit=1001", "limit=x"),

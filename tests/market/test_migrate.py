@@ -8,6 +8,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from market.management.commands import migrate
 from market.management.commands.migrate import foreign
 from market.models import MarketClock
+from tests.each import each
 
 OURS = {("market", "0001_tables"), ("market", "0002_guards"), ("auth", "0001_initial")}
 
@@ -30,7 +31,7 @@ def test_data_of_this_version_pass(capsys: pytest.CaptureFixture[str]) -> None:
     assert "No planned migration operations." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
+@each(
     ("applied", "said"),
     [
         (set(), ""),

@@ -15,6 +15,7 @@ from market.models import Instrument, PriceOrigin
 from market.prices import check_price_sources, current_quotes
 from market.quotes import Quote
 from market.sources import binance
+from tests.each import each
 from tests.system.binance_standin.faults import Answer, AnyFault, Fault
 from tests.system.binance_standin.manual_clock import ManualClock
 from tests.system.binance_standin.server import BinanceStandin
@@ -75,7 +76,7 @@ def test_a_price_that_rounds_to_nothing_is_none(venue: BinanceStandin, settings:
     assert ask(Instrument(symbol="BTCUSDT", tick_size=Decimal(1_000_000))) == {}
 
 
-@pytest.mark.parametrize("price", ["1e300", "1000000000", "999999999.999"])
+@each("price", ["1e300", "1000000000", "999999999.999"])
 def test_a_price_beyond_the_market_is_none(
     venue: BinanceStandin, settings: Any, price: str
 ) -> None:
@@ -142,11 +143,7 @@ def test_malformed_answers_count_as_failures(venue: BinanceStandin) -> None:
     assert set(sources(ask()).values()) == {"simulation"}
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [Fault.DRIP_HEAD, Fault.DRIP_BODY, Fault.HOLD_BEFORE, Answer(200, "[" * 100_000)],
-    ids=["head drips", "body drips", "held", "nested without end"],
-)
+@each("fault", [Fault.DRIP_HEAD, Fault.DRIP_BODY, Fault.HOLD_BEFORE, Answer(200, "[" * 100_000)])
 def test_no_answer_holds_a_step(
     venue: BinanceStandin, monkeypatch: pytest.MonkeyPatch, fault: AnyFault
 ) -> None:

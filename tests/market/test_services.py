@@ -25,6 +25,7 @@ from market.services import (
     record_marks,
     resume_instrument,
 )
+from tests.each import each
 from tests.market.conftest import mark
 
 
@@ -57,14 +58,14 @@ def test_marks_of_many_instruments_take_three_statements(btc: Instrument) -> Non
         assert (tick.price, tick.created_at) == (instrument.mark_price, now)
 
 
-@pytest.mark.parametrize("price", ["0", "-1", "0.001", "1000000000", "NaN"])
+@each("price", ["0", "-1", "0.001", "1000000000", "NaN"])
 def test_a_mark_must_be_a_positive_multiple_of_the_tick(btc: Instrument, price: str) -> None:
     quote = Quote(Decimal(price), PriceOrigin.SIMULATION)
     with pytest.raises(ExchangeError, match="invalid_price"):
         check_marks(quotes={btc.pk: quote})
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "complaint"),
     [
         ({"tick_size": Decimal("0.0001"), "lot_size": Decimal("0.00001")}, "must be a multiple of"),
@@ -133,7 +134,7 @@ def test_the_command_says_how_many_ticks_it_deleted(btc: Instrument) -> None:
     assert PriceTick.objects.get().price == Decimal(101)
 
 
-@pytest.mark.parametrize("days", ["-1", "nan", "1e9", "some"])
+@each("days", ["-1", "nan", "1e9", "some"])
 def test_the_command_refuses_an_age_that_is_none(db: None, days: str) -> None:
     with pytest.raises(CommandError, match="--older-than-days"):
         call_command("prune_ticks", "--older-than-days", days)

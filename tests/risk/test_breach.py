@@ -19,6 +19,7 @@ from risk.margin import is_in_breach, margin_slack
 from risk.models import Position
 from risk.selectors import account_states
 from risk.services import change_policy
+from tests.each import each
 
 D = Decimal
 MARKS = {"BTCUSDT": D("65000.01"), "ETHUSDT": D("3200.99")}
@@ -120,9 +121,7 @@ def test_the_view_and_the_rule_agree_at_the_threshold_and_around_it(
         transaction.set_rollback(True)
 
 
-@pytest.mark.parametrize(
-    ("beyond", "breach"), [(-UNIT, True), (ZERO, False), (UNIT, False)], ids=str
-)
+@each(("beyond", "breach"), [(-UNIT, True), (ZERO, False), (UNIT, False)])
 def test_the_threshold_itself_is_no_breach(
     instruments: list[Instrument], beyond: Decimal, breach: bool
 ) -> None:

@@ -11,6 +11,7 @@ from risk.closing import LARGEST_LOSS_FIRST, CloseOut, Standing, close_out, cove
 from risk.fills import Holding, apply_fill
 from risk.margin import fee
 from risk.state import AccountState, Limits, OpenPosition
+from tests.each import each
 
 D = Decimal
 FULL = Limits(
@@ -88,9 +89,7 @@ def test_the_fee_is_taken_as_far_as_the_balance_reaches() -> None:
     assert (out.after.equity, out.balance) == (0, 0)
 
 
-@pytest.mark.parametrize(
-    ("available", "paid", "bad_debt"), [("-1", 0, 10), ("0", 0, 10), ("4", 4, 6), ("11", 10, 0)]
-)
+@each(("available", "paid", "bad_debt"), [("-1", 0, 10), ("0", 0, 10), ("4", 4, 6), ("11", 10, 0)])
 def test_a_fund_pays_as_far_as_it_reaches(available: str, paid: int, bad_debt: int) -> None:
     assert cover(D(10), D(available)) == (paid, bad_debt)
 

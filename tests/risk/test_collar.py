@@ -3,19 +3,19 @@
 from decimal import Decimal
 from fractions import Fraction
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from market.kernel.amounts import UNIT
 from risk.collar import is_within_collar
+from tests.each import each
 
 D = Decimal
 prices = st.decimals("0.00000001", "1000000000", places=8)
 collars = st.decimals("0.00000001", "9999", places=8)
 
 
-@pytest.mark.parametrize(
+@each(
     ("price", "within"),
     [
         ("84500", True),
@@ -34,7 +34,7 @@ def test_a_collar_of_thirty_percent_around_65000(price: str, within: bool) -> No
     assert is_within_collar(price=D(price), mark=D(65000), collar=D("0.3")) is within
 
 
-@pytest.mark.parametrize("price", ["0", "-0.5", "-1", "-65000"])
+@each("price", ["0", "-0.5", "-1", "-65000"])
 def test_no_collar_is_so_wide_that_it_takes_what_is_no_price(price: str) -> None:
     assert not is_within_collar(price=D(price), mark=D(65_000), collar=D(3))
 

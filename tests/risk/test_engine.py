@@ -5,13 +5,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import pytest
-
 from risk.denials import Denial
 from risk.engine import Approval, Candidate, Intent, check_order
 from risk.exposure import ExposureChange
 from risk.fills import Holding
 from risk.state import AccountState, InstrumentState, Limits, OpenPosition, RiskState
+from tests.each import each
 
 D = Decimal
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -100,7 +99,7 @@ def marked(seconds_ago: float) -> dict[str, Any]:
     return {"marked_at": NOW - timedelta(seconds=seconds_ago)}
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "at_the_limit", "beyond"),
     [
         (
@@ -148,7 +147,7 @@ def test_a_limit_belongs_to_what_it_allows(code: str, at_the_limit: Case, beyond
     assert beyond.denied().code == code
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "case"),
     [
         ("trading_halted", Case(limits={"trading_halted": True})),
@@ -188,7 +187,7 @@ def test_a_symbol_that_is_not_listed_is_refused() -> None:
     assert denial.code == "unknown_symbol"
 
 
-@pytest.mark.parametrize(
+@each(
     ("is_buy", "price", "crosses"),
     [
         (True, None, True),

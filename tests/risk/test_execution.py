@@ -12,6 +12,7 @@ from risk.execution import Execution, execute, is_affordable, reducible_size
 from risk.exposure import ExposureChange
 from risk.fills import Holding, apply_fill
 from risk.state import AccountState, OpenPosition
+from tests.each import each
 
 D = Decimal
 sizes = st.decimals("0.00001", "10", places=5)
@@ -57,7 +58,7 @@ def filled(held: str, size: str, *, reduce_only: bool) -> Execution:
     )
 
 
-@pytest.mark.parametrize(
+@each(
     ("held", "size", "reducible"),
     [
         *(("2", "-5", "2"), ("2", "-1", "2"), ("2", "1", "0")),
@@ -81,7 +82,7 @@ def test_the_figures_of_an_execution() -> None:
     assert execution.change == ExposureChange(long_quantity=D(-2), short_quantity=D(1))
 
 
-@pytest.mark.parametrize(
+@each(
     ("side", "mark", "price", "balance"),
     [
         # 3 × 105 ÷ 5 is 63 to open with, and 5 × 105 × 0.01 the fee.
@@ -90,7 +91,7 @@ def test_the_figures_of_an_execution() -> None:
         (-1, "90", "95", "58.75"),
     ],
 )
-@pytest.mark.parametrize("lot", [D(1), D("0.1")])
+@each("lot", [D(1), D("0.1")])
 def test_what_opens_needs_the_margin_that_is_there_after_what_closes(
     side: int, mark: str, price: str, balance: str, lot: Decimal
 ) -> None:

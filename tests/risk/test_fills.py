@@ -2,7 +2,6 @@
 
 from decimal import Decimal
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +9,7 @@ from market.kernel.amounts import UNIT
 from risk.exposure import ExposureChange, change_of_position
 from risk.fills import Holding, apply_fill
 from risk.margin import required_margin
+from tests.each import each
 
 D = Decimal
 fills = st.tuples(
@@ -34,7 +34,7 @@ def test_the_worked_example_of_a_position() -> None:
     assert fourth.holding == Holding(D(-3), D(-420), D(42))
 
 
-@pytest.mark.parametrize("held", ["0.00001", "1", "-1", "-2"])
+@each("held", ["0.00001", "1", "-1", "-2"])
 def test_a_fill_against_a_position_closes_it_whatever_its_size(held: str) -> None:
     fill = apply_fill(Holding(D(held), D(held) * 100, D(10)), -2 * D(held), D(100), 10)
     assert fill.closed_size == fill.opened_size == abs(D(held))

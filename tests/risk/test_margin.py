@@ -3,7 +3,6 @@
 from decimal import ROUND_CEILING, Decimal
 from fractions import Fraction
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from risk.margin import (
     required_margin,
     share,
 )
+from tests.each import each
 
 D = Decimal
 sizes = st.decimals("0.00001", "100000", places=5)
@@ -57,7 +57,7 @@ def test_the_whole_share_is_the_whole_amount(amount: Decimal, whole: Decimal) ->
     assert share(amount, whole, whole) == amount
 
 
-@pytest.mark.parametrize(
+@each(
     ("equity", "margin", "ratio", "breach"),
     [
         ("5000", "6500", "0.76923077", False),
@@ -107,9 +107,7 @@ def test_liquidation_price_of_the_worked_example() -> None:
     assert price == D("58250")
 
 
-@pytest.mark.parametrize(
-    ("equity", "price"), [("99.5", "0.5"), ("100", None), ("100.5", None), ("98", "2")]
-)
+@each(("equity", "price"), [("99.5", "0.5"), ("100", None), ("100.5", None), ("98", "2")])
 def test_a_liquidation_price_is_positive(equity: str, price: str | None) -> None:
     found = liquidation_price(
         quantity=D(1),
@@ -150,9 +148,7 @@ def test_liquidation_price_is_where_the_breach_begins(
     assert slack(price + worse) < 0 <= slack(price - worse)
 
 
-@pytest.mark.parametrize(
-    ("asked", "highest", "leverage"), [(None, 10, 10), (3, 10, 3), (10, 10, 10), (11, 10, None)]
-)
+@each(("asked", "highest", "leverage"), [(None, 10, 10), (3, 10, 3), (10, 10, 10), (11, 10, None)])
 def test_leverage_is_as_asked_or_the_tier_maximum(
     asked: int | None, highest: int, leverage: int | None
 ) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from market.kernel.amounts import LARGEST_AMOUNT, UNIT
 from risk.policy import MODES, PRESETS, TIERS, Policy, PolicyError, policy_from
 from risk.state import Limits
+from tests.each import each
 
 D = Decimal
 SEED = PRESETS["seed"]
@@ -144,7 +145,7 @@ def bounds() -> Iterator[tuple[str, Any, bool]]:
     yield from (("max_leverage", value, False) for value in (0, 32768))
 
 
-@pytest.mark.parametrize(("name", "value", "taken"), bounds())
+@each(("name", "value", "taken"), bounds())
 def test_its_bounds(name: str, value: Any, taken: bool) -> None:
     if taken:
         policy = policy_from({name: value}, SEED)
@@ -155,7 +156,7 @@ def test_its_bounds(name: str, value: Any, taken: bool) -> None:
             policy_from({name: value}, SEED)
 
 
-@pytest.mark.parametrize(
+@each(
     ("values", "key", "says"),
     [
         ({"liquidation_treshold": 1}, "liquidation_treshold", "unknown; a policy has global"),

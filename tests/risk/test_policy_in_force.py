@@ -13,6 +13,7 @@ from risk.models import LeverageLimit, LiquidationMode, RiskPolicy
 from risk.policy import MODES, PRESETS, TIERS, Policy, policy_from
 from risk.selectors import policy_in_force, read_risk_state
 from risk.services import change_policy, set_leverage_limit
+from tests.each import each
 from tests.risk.test_policy import OTHER, bounds
 from tests.trading.conftest import Trader
 
@@ -60,7 +61,7 @@ def test_a_tier_without_a_row_has_no_leverage(trader: Trader) -> None:
     assert read.max_leverage == 1
 
 
-@pytest.mark.parametrize(("name", "value", "taken"), bounds())
+@each(("name", "value", "taken"), bounds())
 def test_its_bounds_are_those_of_the_database(name: str, value: Any, taken: bool) -> None:
     rows = LeverageLimit.objects if name == "max_leverage" else RiskPolicy.objects
     if taken:

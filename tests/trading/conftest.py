@@ -20,6 +20,7 @@ from market.quotes import Quote
 from risk.engine import Intent
 from risk.selectors import account_states
 from risk.state import AccountState
+from tests import each
 from tests.kept import put_marked_now
 from trading.history.ledger_check import ledger_differences
 from trading.models import Order, ParkedAnswer
@@ -36,7 +37,13 @@ Trader = Callable[..., User]
 @pytest.fixture(autouse=True)
 def clean_ledger(db: None) -> Iterator[None]:
     """Whatever a test did, history must bear out the running totals."""
+    each.HELD.append(ledger_is_sound)
     yield
+    each.HELD.remove(ledger_is_sound)
+    ledger_is_sound()
+
+
+def ledger_is_sound() -> None:
     assert ledger_differences() == []
 
 

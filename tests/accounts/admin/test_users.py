@@ -10,6 +10,7 @@ from accounts.errors import InvalidApiKey
 from accounts.keys import identify
 from accounts.models import Account, AccountPolicy, ApiKey, Transfer, User
 from tests.console import Clerk, D, press, save, select
+from tests.each import each
 
 NEW_TRADER = {
     "username": "carol",
@@ -74,10 +75,7 @@ def test_the_account_of_a_first_key_names_who_issued_it(clerk: Clerk, db: None) 
     assert Transfer.objects.latest("id").created_by == User.objects.get(username="clerk")
 
 
-@pytest.mark.parametrize(
-    "flaw",
-    [{"username": "beginner"}, {"opening_balance": "-1"}, {"usable_password": "true"}],
-)
+@each("flaw", [{"username": "beginner"}, {"opening_balance": "-1"}, {"usable_password": "true"}])
 def test_a_flawed_trader_is_not_created(staff: Client, flaw: dict[str, str]) -> None:
     before = User.objects.count()
     answer = staff.post("/admin/accounts/user/add/", {**NEW_TRADER, **flaw})

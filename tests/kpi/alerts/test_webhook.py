@@ -22,6 +22,7 @@ from exchange_poc.env import webhook_url
 from kpi.alerts.rules import apply_rule
 from kpi.alerts.webhook import MOST_ATTEMPTS, deliver, deliver_due
 from kpi.models import AlertDelivery, AlertRule
+from tests.each import each
 
 
 class Receiver(ThreadingHTTPServer):
@@ -188,9 +189,7 @@ def test_without_a_webhook_no_message_is_kept(db: None) -> None:
     assert not AlertDelivery.objects.exists()
 
 
-@pytest.mark.parametrize(
-    "url", ["http://alerts.example.org/", "ftp://127.0.0.1/", "https://", "nonsense"]
-)
+@each("url", ["http://alerts.example.org/", "ftp://127.0.0.1/", "https://", "nonsense"])
 def test_only_https_or_loopback(url: str) -> None:
     good = "https://alerts.example.org/hook"
     assert webhook_url(good, secret="sesame") == good

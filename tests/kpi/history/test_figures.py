@@ -20,6 +20,7 @@ from kpi.models import InstrumentSnapshot, KpiSnapshot
 from kpi.requests.metrics import LATENCY_BOUNDS
 from market.models import Instrument
 from tests.conftest import ApiClient
+from tests.each import each
 from tests.kpi.conftest import Order
 
 NOON: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -129,7 +130,7 @@ def test_thinning_adds_up_codes_and_latencies(long_ago: Rows) -> None:
         assert sum(row.latency_counts[bound] for row in rows) == expected
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@each("metric", METRICS)
 def test_the_history_tells_the_same_before_and_after_thinning(metric: str, long_ago: Rows) -> None:
     before = history(metric)
     assert thin_snapshots()
@@ -154,7 +155,7 @@ def test_the_api_document_lists_every_metric(anonymous: ApiClient) -> None:
     assert units == set(re.sub(r" \(.*?\)", "", UNITS).replace(" or ", ", ").split(", "))
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@each("metric", METRICS)
 def test_the_documents_tell_what_a_metric_is(metric: str) -> None:
     [row] = re.findall(rf"^\| {metric} \| (.+?) \| (.+?) \| .+ \|$", DOCUMENT, re.MULTILINE)
     figure = METRICS[metric]

@@ -17,6 +17,7 @@ from kpi.history.series import get_history
 from kpi.history.snapshots import take_snapshot
 from kpi.history.windows import WINDOWS
 from tests.conftest import ApiClient, ClientOf
+from tests.each import each
 from tests.kpi.conftest import Order
 from trading.steps.by_hand import step_at_prices
 
@@ -111,7 +112,7 @@ def test_metrics_by_instrument_have_a_series_each(history: None, client_of: Clie
     assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_symbol")
 
 
-@pytest.mark.parametrize(
+@each(
     ("query", "field", "listed"),
     [
         ("metric=nonsense", "metric", "latency_p95_ms"),

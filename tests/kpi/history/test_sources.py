@@ -17,6 +17,7 @@ from kpi.history.sources import read_counters
 from kpi.models import KpiReading
 from kpi.requests.samples import read_samples
 from tests.conftest import ClientOf
+from tests.each import each
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SLOT = timedelta(seconds=15)
@@ -37,7 +38,7 @@ def test_each_source_rises_by_its_own() -> None:
     assert risen(before, two | one, read_at=60)["requests"] == 32
 
 
-@pytest.mark.parametrize(
+@each(
     ("source", "since", "counted"),
     [
         ("one:/run@70.0", 70, 5),

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from accounts.models import User
 from kpi.history.snapshots import take_snapshot
 from tests.conftest import ApiClient, ClientOf
+from tests.each import each
 from tests.kpi.conftest import Order
 from trading.models import Order as PlacedOrder
 
@@ -28,7 +29,7 @@ def trader(order: Order, client_of: ClientOf) -> Iterator[ApiClient]:
         yield client_of(User.objects.get(username="beginner"))
 
 
-@pytest.mark.parametrize(("window", "trades"), [("5m", 1), ("1h", 3), ("24h", 3)])
+@each(("window", "trades"), [("5m", 1), ("1h", 3), ("24h", 3)])
 def test_trades_of_a_window(trader: ApiClient, window: str, trades: int) -> None:
     kpis = trader.get(f"/kpi/trading?window={window}").json()
     assert kpis["total_trades"] == kpis["total_orders"] == trades
@@ -73,7 +74,7 @@ def test_before_the_first_snapshot_a_window_is_empty(api: ApiClient) -> None:
     assert (kpis["requests"], kpis["window_seconds"], kpis["latency_p95_ms"]) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("name", ["system", "trading", "security"])
+@each("name", ["system", "trading", "security"])
 def test_an_unknown_window_gets_the_list(api: ApiClient, name: str) -> None:
     answer = api.get(f"/kpi/{name}?window=2m")
     assert answer.status_code == 400

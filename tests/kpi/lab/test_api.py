@@ -15,6 +15,7 @@ from kpi.lab.models import LabStudy
 from kpi.lab.selectors import results_of
 from kpi.lab.services import store_answer
 from tests.conftest import ApiClient, ClientOf
+from tests.each import each
 from tests.kpi.lab.stored import compute, store, study
 
 pytestmark = pytest.mark.django_db
@@ -65,8 +66,8 @@ def test_a_study_tells_its_answer(regulator: ApiClient) -> None:
     assert (waiting["answer"], waiting["comparison"], waiting["state"]) == (None, None, "queued")
 
 
-@pytest.mark.parametrize("path", ["/{}", "/{}/cells", "/{}/cells?format=csv"])
-@pytest.mark.parametrize("key", ["0", "999", "9" * 30])
+@each("path", ["/{}", "/{}/cells", "/{}/cells?format=csv"])
+@each("key", ["0", "999", "9" * 30])
 def test_an_unknown_study_is_not_found(regulator: ApiClient, path: str, key: str) -> None:
     answer = regulator.get(f"/lab/studies{path.format(key)}")
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
@@ -98,7 +99,7 @@ def test_cells_are_one_csv(regulator: ApiClient) -> None:
     assert (answer.status_code, set(answer.json()["errors"])) == (400, {"format"})
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "query", "accept", "status"),
     [
         ("options", "?format=csv", "*/*", 200),

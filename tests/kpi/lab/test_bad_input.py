@@ -7,6 +7,7 @@ import pytest
 from kpi.lab.errors import LONGEST_LINE, LabError, StudyError
 from kpi.lab.inputs.checked import read_inputs
 from kpi.lab.inputs.population import make_population
+from tests.each import each
 from tests.kpi.lab.files import BARS, candle_rows, study_in, write_rows
 
 POPULATION = "account,tier,balance,symbol,side,size,leverage,entered_at"
@@ -23,7 +24,7 @@ def refusal(folder: Path, text: str = "") -> str:
     return line
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "complaint"),
     [
         (f"seeds = [{'9' * 5000}]", "it is no TOML: Exceeds the limit"),
@@ -54,7 +55,7 @@ def test_more_symbols_than_are_counted_are_refused(tmp_path: Path) -> None:
     assert "it has 200 symbols; at most 100" in refusal(tmp_path, crash)
 
 
-@pytest.mark.parametrize(
+@each(
     ("rows", "complaint"),
     [
         (
@@ -77,7 +78,7 @@ def test_times_of_no_market_are_refused(tmp_path: Path, rows: list[str], complai
     assert complaint in refusal(tmp_path)
 
 
-@pytest.mark.parametrize(
+@each(
     ("row", "complaint"),
     [
         (f"a,{ENTRY.replace('100', '1e999999')}", "line 2: balance: USDT from 0"),

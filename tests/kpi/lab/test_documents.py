@@ -4,8 +4,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from exchange_poc.settings import BASE_DIR
 from kpi.lab.inputs.config import SeedsSpec, cells, read_study
 from kpi.lab.inputs.keys import keys_of
@@ -23,6 +21,7 @@ from kpi.lab.inputs.specs import (
 from kpi.lab.inputs.sweeps import PolicySpec, SweepSpec
 from market.kernel.amounts import plain
 from risk.policy import NAMES
+from tests.each import each
 from tests.kpi.lab.files import candle_file
 
 DOCUMENT = (BASE_DIR / "docs/lab.md").read_text()
@@ -62,7 +61,7 @@ def written(value: Any) -> str:
     return str(value) if isinstance(value, str | int) else ""
 
 
-@pytest.mark.parametrize("spec", TABLES)
+@each("spec", TABLES)
 def test_each_key_has_a_row_with_its_unit_default_and_what_is_allowed(spec: type) -> None:
     rows = [row_of(spec, name) for name in keys_of(spec) if (spec, name) != (LabPolicy, "name")]
     assert [row for row in rows if row not in DOCUMENT] == []
@@ -72,7 +71,7 @@ def test_the_keys_of_a_policy_and_the_columns_of_a_population_are_named() -> Non
     assert [name for name in (*NAMES, *OWN, *ENTERED) if f"`{name}`" not in DOCUMENT] == []
 
 
-@pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)
+@each("file", STUDIES)
 def test_each_example_study_is_read_and_says_what_it_asks(file: Path, tmp_path: Path) -> None:
     tapes = {}
     if file.stem != "demo":

@@ -28,6 +28,7 @@ from risk.models import LeverageLimit, RiskPolicy
 from risk.policy import PRESETS
 from risk.selectors import policy_in_force
 from risk.services import halt_trading
+from tests.each import each
 from tests.kpi.lab.stored import compute, plans, result, store, study
 
 pytestmark = pytest.mark.django_db
@@ -176,7 +177,7 @@ def test_the_first_result_stays() -> None:
     assert (cell.state, cell.digest, cell.error) == ("done", result(cell.key).digest, "")
 
 
-@pytest.mark.parametrize(
+@each(
     ("statement", "refused_by"),
     [
         ("UPDATE kpi_labcell SET metrics = '{}' WHERE state = 'done'", "lab_cell_is_final"),

@@ -19,6 +19,7 @@ from exchange_poc.urls import handler404, handler500
 from exchange_poc.urls import urlpatterns as real_urls
 from kpi.requests.metrics import UNMATCHED
 from tests.conftest import ApiClient
+from tests.each import each
 
 
 def fail(request: HttpRequest, secret: str) -> HttpResponse:
@@ -100,7 +101,7 @@ def test_the_console_session_names_the_user(
     assert (line["endpoint"], line["user_id"]) == ("/admin/", admin_user.pk)
 
 
-@pytest.mark.parametrize(
+@each(
     ("asked", "kept"),
     [
         ("order-17_a.b:c", True),
@@ -117,7 +118,7 @@ def test_a_sane_request_id_is_kept(anonymous: ApiClient, asked: str, kept: bool)
     assert len(answered) <= 64
 
 
-@pytest.mark.parametrize(
+@each(
     ("url", "endpoint", "status"),
     [
         ("/account/17", "/account/{user_id}", 401),
@@ -141,7 +142,7 @@ def test_labels_are_route_templates(
     assert counted("api_request_latency_seconds_count", **labels) == observed + 1
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "label"),
     [("BREW", "OTHER"), ("OPTIONS", "OTHER"), ("DELETE", "OTHER"), ("HEAD", "GET")],
 )

@@ -11,6 +11,7 @@ from kpi.stream.api import user_of
 from kpi.stream.holders import Holder, still_welcome
 from kpi.stream.tickets import Ticket, read_ticket
 from tests.conftest import ApiClient, ClientOf
+from tests.each import each
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +31,7 @@ def test_it_leads_to_the_stream_server_with_a_ticket_of_the_key(api: ApiClient, 
     assert ticket.key_id is not None
 
 
-@pytest.mark.parametrize(
+@each(
     ("query", "status", "code"),
     [
         ("channels=news", 400, "validation_error"),

@@ -2,12 +2,11 @@
 
 from decimal import Decimal
 
-import pytest
-
 from kpi.stream.margins import standing
+from tests.each import each
 
 
-@pytest.mark.parametrize(
+@each(
     ("equity", "level"),
     [
         ("100", None),

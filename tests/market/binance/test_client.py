@@ -9,6 +9,7 @@ import pytest
 from market.binance import errors
 from market.binance.answers import Fill
 from market.binance.client import BinanceClient, decimal_text
+from tests.each import each
 from tests.system.binance_standin.clients import ClientOf
 from tests.system.binance_standin.faults import Answer
 from tests.system.binance_standin.orders import Symbol
@@ -163,7 +164,7 @@ def test_client_order_ids_with_reserved_characters(binance_client: BinanceClient
     assert order.client_order_id == odd
 
 
-@pytest.mark.parametrize(
+@each(
     ("change", "error", "venue_code"),
     [
         ({"symbol": "NOSUCH"}, errors.BadSymbol, -1121),
@@ -219,7 +220,7 @@ def test_unknown_orders(binance_standin: BinanceStandin, binance_client: Binance
         binance_client.get_order(**ours)
 
 
-@pytest.mark.parametrize(
+@each(
     ("credentials", "venue_code", "http_status"),
     [
         ({"api_key": "somebodyElses"}, -2015, 401),
@@ -242,7 +243,7 @@ def test_credentials_may_come_with_a_line_break(binance_client_of: ClientOf) -> 
     assert client.place_order(**MARKET_BUY).status == "FILLED"
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "text"),
     [
         ("1E+3", "1000"),

@@ -4,6 +4,7 @@ import pytest
 
 from market.binance.client import BinanceClient
 from market.binance.signing import Credentials, encoded
+from tests.each import each
 
 KEY = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
@@ -60,7 +61,7 @@ def test_no_representation_shows_credentials() -> None:
         assert SECRET not in text
 
 
-@pytest.mark.parametrize("url", ["", "venue.invalid", "ftp://venue.invalid", "https://"])
+@each("url", ["", "venue.invalid", "ftp://venue.invalid", "https://"])
 def test_base_url_must_be_one(url: str) -> None:
     with pytest.raises(ValueError, match="http"):
         BinanceClient(base_url=url)

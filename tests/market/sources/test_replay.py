@@ -11,6 +11,7 @@ from market.candle_files import read_candles
 from market.errors import ReplayError
 from market.sources.pace import paced
 from market.sources.replay import ReplayStep, check_files, merged_steps
+from tests.each import each
 
 HEADER = "open_time,open,high,low,close,volume\n"
 FIRST = "2025-10-10T21:00:00Z,100,110,90,105,1\n"
@@ -41,7 +42,7 @@ def test_a_candle_can_be_walked_through(tmp_path: Path) -> None:
     assert prices == rising + falling
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "complaint"),
     [
         ("", "line 1: no column open_time, open, high, low, close"),
@@ -83,7 +84,7 @@ def test_a_byte_order_mark_is_no_part_of_the_header(tmp_path: Path) -> None:
     assert candle.close == Decimal(105)
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         "2025-10-10T21:00:00Z",
@@ -146,7 +147,7 @@ def zipped(folder: Path, *texts: str, name: str = "BTCUSDT-1h-2023-10-27") -> Pa
     return file
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "closes"),
     [
         (FUTURES, ["34024.2"]),

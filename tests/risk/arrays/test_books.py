@@ -10,6 +10,7 @@ from risk.arrays.books import Book, Instruments
 from risk.arrays.rules import Rules
 from risk.arrays.units import LARGEST, UNITS, OutOfRange
 from risk.policy import PRESETS, TIERS, Policy, policy_from
+from tests.each import each
 from tests.risk.arrays.cases import HUGE, TINY, USUAL, Scale, account_states, cases, in_usdt
 
 D = Decimal
@@ -55,7 +56,7 @@ def test_accounts_begin_flat_and_a_copy_is_changed_by_itself() -> None:
     assert book.slack(np.ones(3, np.int64), UNITS // 2).tolist() == [5]
 
 
-@pytest.mark.parametrize("column", ["balance", "reserved_margin", "reserved_notional"])
+@each("column", ["balance", "reserved_margin", "reserved_notional"])
 def test_the_largest_amount_of_an_account_belongs_to_the_range(column: str) -> None:
     book = lone(USUAL)
     assert replace(book, **{column: np.array([LARGEST])})
@@ -63,7 +64,7 @@ def test_the_largest_amount_of_an_account_belongs_to_the_range(column: str) -> N
         replace(book, **{column: np.array([LARGEST + 1])})
 
 
-@pytest.mark.parametrize(("column", "sign"), [("cost", 1), ("cost", -1), ("margin", 1)])
+@each(("column", "sign"), [("cost", 1), ("cost", -1), ("margin", 1)])
 def test_the_sum_over_instruments_is_what_is_held_against_the_range(column: str, sign: int) -> None:
     book, half = lone(HUGE), LARGEST // 2
     assert replace(book, **{column: np.array([[half * sign], [half]])})

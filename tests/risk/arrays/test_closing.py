@@ -13,6 +13,7 @@ from risk.arrays.rules import Rules
 from risk.arrays.units import LARGEST, UNITS, OutOfRange, amount
 from risk.closing import LARGEST_LOSS_FIRST
 from risk.policy import PRESETS, policy_from
+from tests.each import each
 from tests.risk.arrays.cases import USUAL, Case, account_states, cases, in_usdt, random_case
 from tests.risk.arrays.exchange import Exchange
 
@@ -95,7 +96,7 @@ def test_a_fund_pays_one_account_after_the_other_once_its_fee_has_come() -> None
     assert cover(deficit[:0], fee[:0], -3)[2] == -3
 
 
-@pytest.mark.parametrize("fund", [-(10**20), 0, 10**4, 10**20])
+@each("fund", [-(10**20), 0, 10**4, 10**20])
 def test_a_fund_pays_what_the_exchange_says(fund: int) -> None:
     rng = np.random.default_rng(4)
     deficit = rng.integers(0, 1_000, 200) * (rng.random(200) < 0.5)

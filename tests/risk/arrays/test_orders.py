@@ -15,6 +15,7 @@ from risk.arrays.units import LARGEST, UNITS, OutOfRange, Whole, amount
 from risk.denials import DENIALS
 from risk.engine import Approval
 from risk.policy import PRESETS, policy_from
+from tests.each import each
 from tests.risk.arrays.cases import PER_BOOK, TINY, USUAL, Case, account_states, cases
 from tests.risk.arrays.exchange import Exchange
 
@@ -285,7 +286,7 @@ def test_an_account_may_come_to_hold_the_largest_amount() -> None:
     assert (book.lots[0, 0], book.cost[0, 0], book.margin[0, 0]) == (MOST, LARGEST, LARGEST)
 
 
-@pytest.mark.parametrize(
+@each(
     ("held", "lots"),
     [
         # Exposure: the largest and a lot that was held before, and had cost nothing.

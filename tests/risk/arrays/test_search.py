@@ -11,6 +11,7 @@ from risk.arrays.books import Book
 from risk.arrays.rules import Rules
 from risk.arrays.search import may_fall_below
 from risk.arrays.units import LARGEST, OutOfRange, Whole
+from tests.each import each
 from tests.risk.arrays.cases import HUGE, TINY, USUAL, Case, Scale, cases, random_case
 
 
@@ -43,7 +44,7 @@ def test_who_may_fall_is_who_is_below_at_a_corner_of_the_box() -> None:
     assert min(found, spared) > 300
 
 
-@pytest.mark.parametrize("scale", [TINY, USUAL, HUGE])
+@each("scale", [TINY, USUAL, HUGE])
 def test_an_account_at_its_level_is_left_alone_and_one_a_unit_below_is_found(scale: Scale) -> None:
     case = random_case(np.random.default_rng(9), scale)
     book, marks = case.book, case.marks

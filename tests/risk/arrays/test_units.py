@@ -23,6 +23,7 @@ from risk.arrays.units import (
     times_rate,
     units,
 )
+from tests.each import each
 
 D = Decimal
 #: Amounts of every size, those around a half and around the largest among them.
@@ -41,7 +42,7 @@ def test_an_amount_goes_there_and_back(whole: int) -> None:
     assert amount(np.int64(whole)) == D(whole) / UNITS
 
 
-@pytest.mark.parametrize("value", ["0.000000001", "NaN", "Infinity", "1.234567891"])
+@each("value", ["0.000000001", "NaN", "Infinity", "1.234567891"])
 def test_a_number_that_is_no_amount_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="eight decimal places") as refusal:
         units(D(value))

@@ -16,6 +16,7 @@ from kpi.models import Alert
 from market.models import MarketClock
 from tests.conftest import ApiClient, ClientOf
 from tests.console import press
+from tests.each import each
 from tests.system.console.test_pages import POLICIES, address
 from tests.trading.admin.test_actions import EVERY_FIELD, addresses
 from trading.models import Order
@@ -154,7 +155,7 @@ def test_the_schema_has_unsafe_operations() -> None:
     assert {("post", "/orders"), ("post", "/market/tick")} <= set(unsafe_operations())
 
 
-@pytest.mark.parametrize(("method", "path"), unsafe_operations())
+@each(("method", "path"), unsafe_operations())
 def test_a_regulator_runs_no_unsafe_operation(api: ApiClient, method: str, path: str) -> None:
     order = Order.objects.get(client_order_id="grid-7")
     before = standing()

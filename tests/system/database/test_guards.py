@@ -22,6 +22,7 @@ from risk.bound_models import ReferencePrice
 from risk.bounds import renew_bounds
 from risk.models import GlobalExposure, Position, RiskPolicy
 from tests.conftest import undone
+from tests.each import each
 from tests.trading.conftest import doubt, order
 from trading.history.ledger_check import ledger_differences
 from trading.models import Liquidation, Order, OrderStatus, ParkedAnswer, Trade
@@ -953,7 +954,7 @@ def execute(sql: str) -> None:
         cursor.execute(sql)
 
 
-@pytest.mark.parametrize("case", BREAKS, ids=lambda case: case.invariant)
+@each("case", BREAKS)
 def test_raw_sql_is_refused(history: None, case: Break) -> None:
     assert refusal_of(lambda: execute(case.sql)) == case.refused_by
 
@@ -1019,9 +1020,7 @@ def own_references() -> list[tuple[type[models.Model], models.ForeignKey]]:
     ]
 
 
-@pytest.mark.parametrize(
-    ("model", "field"), own_references(), ids=lambda part: getattr(part, "__name__", str(part))
-)
+@each(("model", "field"), own_references())
 def test_nothing_that_history_refers_to_can_be_deleted(
     db: None, model: type[models.Model], field: models.ForeignKey
 ) -> None:
@@ -1043,7 +1042,7 @@ def copy_of(row: models.Model, **changes: Any) -> models.Model:
     return row
 
 
-@pytest.mark.parametrize(
+@each(
     ("attempt", "refused_by"),
     [
         (lambda: Transfer.objects.update(reason="x"), "transfer_append_only"),

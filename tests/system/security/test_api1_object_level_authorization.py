@@ -7,6 +7,7 @@ import pytest
 from accounts.models import User
 from risk.models import Position
 from tests.conftest import ApiClient
+from tests.each import each
 from trading.models import Order
 
 LISTS = ("/orders", "/trades", "/positions", "/liquidations")
@@ -18,7 +19,7 @@ def theirs(victim: User, resting: Order) -> dict[str, int]:
     return {"user": victim.pk, "order": resting.pk, "position": position.pk}
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path"),
     [
         ("get", "/account/{user}"),
@@ -48,7 +49,7 @@ def test_no_order_is_placed_for_another_user(intruder: ApiClient, theirs: dict[s
     assert Order.objects.count() == before
 
 
-@pytest.mark.parametrize("path", LISTS)
+@each("path", LISTS)
 def test_a_list_holds_ones_own_rows_only(
     intruder: ApiClient, staff: ApiClient, theirs: dict[str, int], path: str
 ) -> None:
@@ -66,7 +67,7 @@ def user_ids(page: dict[str, Any]) -> set[int]:
     return {row["user_id"] for row in page["results"]}
 
 
-@pytest.mark.parametrize("path", ["/orders", "/trades", "/positions"])
+@each("path", ["/orders", "/trades", "/positions"])
 def test_a_cursor_of_somebody_else_opens_nothing(
     intruder: ApiClient, staff: ApiClient, theirs: dict[str, int], path: str
 ) -> None:

@@ -18,6 +18,7 @@ from accounts.console_login import limited_login
 from accounts.keys import issue_api_key, revoke_api_key
 from accounts.models import ApiKey, User
 from tests.conftest import ApiClient
+from tests.each import each
 
 #: Every call that needs a token, of any kind; the inventory shows that there is no other.
 PROTECTED = (
@@ -75,7 +76,7 @@ def forged(header: dict[str, Any], payload: dict[str, Any], signature: bytes = b
     return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in parts)
 
 
-@pytest.mark.parametrize(("method", "path"), PROTECTED)
+@each(("method", "path"), PROTECTED)
 def test_every_protected_call_wants_a_token(anonymous: ApiClient, method: str, path: str) -> None:
     answer = getattr(anonymous, method)(path)
     assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
@@ -89,7 +90,7 @@ def test_a_console_session_is_no_token(db: None) -> None:
     assert client.post("/orders", {}, content_type="application/json").status_code == 401
 
 
-@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE"])
+@each("algorithm", ["none", "None", "NONE", "nOnE"])
 def test_an_unsigned_token_is_refused(api_key: ApiKey, algorithm: str) -> None:
     assert status_with(issue_token(api_key)) == 200
     assert status_with(forged({"alg": algorithm, "typ": "JWT"}, claims(api_key))) == 401
@@ -101,7 +102,7 @@ def test_another_algorithm_with_the_right_key_is_refused(api_key: ApiKey, algori
     assert status_with(token) == 401
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "HS256"])
+@each("algorithm", ["RS256", "ES256", "HS256"])
 def test_a_key_that_the_token_brings_along_is_refused(api_key: ApiKey, algorithm: str) -> None:
     """Neither one in its header nor one that the header points at."""
     header = {"alg": algorithm, "typ": "JWT", "kid": "../../dev/null", "jku": "http://127.0.0.1:1/"}
@@ -110,7 +111,7 @@ def test_a_key_that_the_token_brings_along_is_refused(api_key: ApiKey, algorithm
     assert status_with(forged(header, claims(api_key), b"x" * 256)) == 401
 
 
-@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "PS256"])
+@each("algorithm", ["RS256", "ES256", "PS256"])
 def test_the_right_key_as_a_public_one_is_refused(api_key: ApiKey, algorithm: str) -> None:
     assert status_with(signed(claims(api_key), header={"alg": algorithm, "typ": "JWT"})) == 401
 
@@ -219,9 +220,8 @@ def test_guessing_keys_ends_in_429_and_stays_there(anonymous: ApiClient, user: U
     assert int(answer["Retry-After"]) > 0
 
 
-@pytest.mark.parametrize(
-    "header",
-    ["X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Client-IP", "True-Client-IP", "Via"],
+@each(
+    "header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Client-IP", "True-Client-IP", "Via"]
 )
 def test_a_claimed_address_does_not_evade_the_limit(anonymous: ApiClient, header: str) -> None:
     with time_machine.travel(datetime.now(UTC), tick=False):

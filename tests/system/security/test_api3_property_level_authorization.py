@@ -7,6 +7,7 @@ import pytest
 
 from accounts.models import Account, User
 from tests.conftest import ApiClient
+from tests.each import each
 from trading.models import Order
 
 ORDER = {"symbol": "BTCUSDT", "side": "buy", "size": "0.001"}
@@ -56,8 +57,8 @@ def test_fields_of_the_exchange_are_not_the_clients_to_set(
     assert Order.objects.count() == before
 
 
-@pytest.mark.parametrize("batch", [False, True], ids=["single", "batch"])
-@pytest.mark.parametrize("leverage", [6, 20, 1_000_001, 10**30])
+@each("batch", [False, True])
+@each("leverage", [6, 20, 1_000_001, 10**30])
 def test_leverage_above_the_tier_is_refused(
     intruder: ApiClient, leverage: int, batch: bool
 ) -> None:
@@ -65,15 +66,15 @@ def test_leverage_above_the_tier_is_refused(
     assert placed(intruder, body, batch=batch)["code"] == "leverage_exceeds_tier"
 
 
-@pytest.mark.parametrize("leverage", [0, -1, "5.5", "NaN", "five", [5], {}])
+@each("leverage", [0, -1, "5.5", "NaN", "five", [5], {}])
 def test_leverage_that_is_none_is_refused(intruder: ApiClient, leverage: Any) -> None:
     answer = intruder.post("/orders", {**ORDER, "leverage": leverage})
     assert (answer.status_code, answer.json()["code"]) == (400, "validation_error")
     assert set(answer.json()["errors"]) == {"leverage"}
 
 
-@pytest.mark.parametrize("method", ["put", "patch", "delete"])
-@pytest.mark.parametrize("path", ["/orders/{order}", "/orders", "/account/{user}", "/account/me"])
+@each("method", ["put", "patch", "delete"])
+@each("path", ["/orders/{order}", "/orders", "/account/{user}", "/account/me"])
 def test_nothing_is_changed_but_by_a_named_call(
     victim: User, resting: Order, staff: ApiClient, method: str, path: str
 ) -> None:

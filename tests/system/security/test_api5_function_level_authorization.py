@@ -10,6 +10,7 @@ from django.urls import URLPattern, URLResolver
 from accounts.models import User
 from accounts.services import suspend_account
 from tests.conftest import ApiClient, ClientOf
+from tests.each import each
 from trading.models import Order
 
 OPEN_PAGES = {"/admin/login/", "/admin/logout/", "/admin/jsi18n/"}
@@ -75,10 +76,7 @@ def test_staff_without_rights_change_nothing(db: None) -> None:
     assert changing == {}
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/market/halt", "/risk/policy", "/users", "/accounts", "/liquidate", "/debug"],
-)
+@each("path", ["/market/halt", "/risk/policy", "/users", "/accounts", "/liquidate", "/debug"])
 def test_no_staff_call_hides_in_the_api(intruder: ApiClient, staff: ApiClient, path: str) -> None:
     for client in (intruder, staff):
         assert client.post(path, {}).status_code == 404

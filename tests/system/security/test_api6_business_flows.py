@@ -8,6 +8,7 @@ from pytest_django import Settings
 
 from market.models import MarketClock
 from tests.conftest import ApiClient
+from tests.each import each
 from trading.models import Order
 
 ORDER = {"symbol": "BTCUSDT", "side": "buy", "size": "0.001"}
@@ -19,7 +20,7 @@ FLOWS = (
 )
 
 
-@pytest.mark.parametrize("path", FLOWS)
+@each("path", FLOWS)
 def test_every_flow_counts_towards_the_keys_limit(
     intruder: ApiClient, settings: Settings, path: str
 ) -> None:

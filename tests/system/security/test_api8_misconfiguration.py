@@ -13,6 +13,7 @@ from django.test import Client
 from accounts.keys import issue_api_key
 from accounts.models import User
 from tests.conftest import ApiClient
+from tests.each import each
 from tests.system.deployment.files import loaded_settings
 
 GOOD_SECRET = "kXo2v9dQbN4mTzR7sWyE5uHcJ1gLfA8pYtVnZ3qBxDwC6iKePrSa0jMhUlOG"
@@ -79,7 +80,7 @@ def test_cookies_and_redirects_under_https() -> None:
     assert all(found[name] for name in names)
 
 
-@pytest.mark.parametrize("path", ["/health", "/docs", "/schema", "/metrics", "/admin/login/", "/x"])
+@each("path", ["/health", "/docs", "/schema", "/metrics", "/admin/login/", "/x"])
 def test_every_answer_carries_the_security_headers(anonymous: ApiClient, path: str) -> None:
     answer = anonymous.get(path)
     assert answer["X-Content-Type-Options"] == "nosniff"
@@ -142,8 +143,6 @@ def test_the_login_leads_nowhere_else(db: None) -> None:
     assert "evil.example" not in answer["Location"]
 
 
-@pytest.mark.parametrize(
-    "path", ["/static/../settings.py", "/static/%2e%2e/settings.py", "/.git/config", "/.env"]
-)
+@each("path", ["/static/../settings.py", "/static/%2e%2e/settings.py", "/.git/config", "/.env"])
 def test_no_file_of_ours_is_served(anonymous: ApiClient, path: str) -> None:
     assert anonymous.get(path).status_code in {400, 404}

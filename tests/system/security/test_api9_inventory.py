@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from drf_spectacular.generators import SchemaGenerator
 
 from tests.conftest import ApiClient
+from tests.each import each
 from tests.system.security.test_api2_authentication import PROTECTED
 
 #: What is no API call, and why it may be open.
@@ -57,7 +58,7 @@ def test_every_documented_method_is_among_the_tried_ones(
     assert count == len(PROTECTED)
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     ["/v1/orders", "/api/orders", "/orders/", "/schema.json", "/swagger", "/debug", "/__debug__/"],
 )

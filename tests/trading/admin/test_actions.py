@@ -18,6 +18,7 @@ from market.models import Instrument, MarketClock
 from risk.models import RiskPolicy
 from risk.services import change_policy, lock_exposure
 from tests.console import Clerk, D, press, select, shown_version
+from tests.each import each
 from trading.models import Liquidation, Order, OrderStatus, ParkedAnswer
 
 ROW_ACTIONS = {
@@ -128,7 +129,7 @@ def test_change_of_tier_stands_in_the_history(staff: Client, trader: User) -> No
     assert User.objects.get(pk=trader.pk).tier == "intermediate"
 
 
-@pytest.mark.parametrize(
+@each(
     ("action", "amount", "kind", "change"),
     [
         ("deposit", "12.5", "deposit", "12.5"),
@@ -151,7 +152,7 @@ def test_a_balance_change_is_a_transfer_with_a_reason(
     assert "12.50 USDT" in log_of(account)
 
 
-@pytest.mark.parametrize(
+@each(
     ("action", "amount", "reason", "complaint"),
     [
         ("adjust", "5", "", "This field is required"),

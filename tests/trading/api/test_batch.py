@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from risk.models import GlobalExposure, RiskPolicy
+from tests.each import each
 from tests.trading.conftest import Trader, order, state_of
 from trading.models import Order, Trade
 
@@ -140,9 +141,7 @@ def test_a_position_may_open_close_and_open_again(api: APIClient, user: User) ->
     assert (position.holding.quantity, position.holding.margin) == (D("-0.1"), D(650))
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"orders": []}, {"orders": [entry()] * 51}, [], {"orders": 1}]
-)
+@each("body", [{}, {"orders": []}, {"orders": [entry()] * 51}, [], {"orders": 1}])
 def test_a_malformed_batch_places_nothing(api: APIClient, body: Any) -> None:
     answer = api.post("/orders/batch", body, format="json")
     assert (answer.status_code, answer.json()["code"]) == (400, "validation_error")

@@ -9,6 +9,7 @@ from accounts.models import User
 from accounts.services import suspend_account
 from risk.selectors import global_exposure
 from risk.services import halt_trading
+from tests.each import each
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.models import Order
 
@@ -82,7 +83,7 @@ def test_neither_a_halt_nor_a_suspension_keeps_orders_open(
     assert api.post("/orders/cancel-all").json()["canceled"] == resting
 
 
-@pytest.mark.parametrize(
+@each(
     ("query", "body", "status", "code"),
     [
         ("symbol=NOSUCH", {}, 404, "unknown_symbol"),

@@ -12,6 +12,7 @@ from accounts.models import User
 from accounts.services import suspend_account
 from market.models import Instrument
 from risk.services import halt_trading
+from tests.each import each
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.models import Order
 
@@ -124,7 +125,7 @@ def test_what_stops_orders_stops_a_close(api: APIClient, user: User) -> None:
     assert refusal() == "trading_halted"
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "body", "field"),
     [
         ("X" * 21, {}, "symbol"),

@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from risk.models import Position
+from tests.each import each
 from tests.trading.conftest import Marks, Trader
 from trading.models import Order
 
@@ -51,7 +52,7 @@ def test_a_batch_and_a_cancel_refuse_fields_of_their_own(api: APIClient) -> None
     assert Order.objects.get().status == "NEW"
 
 
-@pytest.mark.parametrize("side", ["BUY", "Buy", "buy"])
+@each("side", ["BUY", "Buy", "buy"])
 def test_side_and_type_are_read_in_any_case(api: APIClient, side: str) -> None:
     name = {"client_order_id": "a"}
     answer = api.post("/orders", {**ORDER, **name, "side": side, "type": "MARKET"}, format="json")

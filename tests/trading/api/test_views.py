@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 from accounts.models import Account, User
 from market.models import Instrument
 from risk.models import RiskPolicy
+from tests.each import each
 from tests.trading.conftest import Marks, Trader, order
 from trading.models import Order
 
@@ -76,7 +77,7 @@ def test_every_amount_is_a_string_with_eight_places(api: APIClient) -> None:
     assert all(AMOUNT.match(trade[name]) for name in ("size", "price", "notional", "fee"))
 
 
-@pytest.mark.parametrize("size", ["0.1", "0.10", 0.1, "1e-1"])
+@each("size", ["0.1", "0.10", 0.1, "1e-1"])
 def test_numbers_are_read_as_they_are_written(api: APIClient, size: object) -> None:
     assert place(api, size=size).json()["order"]["size"] == "0.10000000"
 
@@ -91,7 +92,7 @@ def test_symbols_are_accepted_in_any_case(api: APIClient) -> None:
     assert place(api, symbol="btcUsdt").json()["order"]["symbol"] == "BTCUSDT"
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "field"),
     [
         ({"size": "NaN"}, "size"),
@@ -127,9 +128,8 @@ def test_an_invalid_request_names_the_field(
     assert not Order.objects.exists()
 
 
-@pytest.mark.parametrize(
-    "body",
-    ["", "[]", "1", "null", '"x"', "{", '{"size": NaN}', '{"a": 1, "a": 2}', "[" * 100_000],
+@each(
+    "body", ["", "[]", "1", "null", '"x"', "{", '{"size": NaN}', '{"a": 1, "a": 2}', "[" * 100_000]
 )
 def test_a_body_that_is_no_order_is_refused(api: APIClient, body: str) -> None:
     answer = api.post("/orders", body, content_type="application/json")
@@ -172,7 +172,7 @@ REFUSALS: dict[str, tuple[Callable[[User], object], dict[str, object]]] = {
 }
 
 
-@pytest.mark.parametrize("code", REFUSALS)
+@each("code", REFUSALS)
 def test_a_refused_order_answers_with_its_code_and_number(
     api: APIClient, user: User, code: str
 ) -> None:

@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.models import User
+from tests.each import each
 
 pytestmark = pytest.mark.django_db
 
@@ -23,8 +24,8 @@ def test_a_history_needs_an_empty_exchange() -> None:
     assert "no demo data added" in seed("--traders", "3", "--if-empty")
 
 
-@pytest.mark.parametrize("option", ["--traders", "--days"])
-@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many"])
+@each("option", ["--traders", "--days"])
+@each("value", ["0", "-1", "1.5", "many"])
 def test_counts_are_positive_whole_numbers(option: str, value: str) -> None:
     with pytest.raises(CommandError, match="whole number"):
         call_command("seed_demo", f"{option}={value}")

@@ -1,31 +1,39 @@
 """The ledger check finds whatever does not follow from history."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from tests.each import each
 from tests.trading.conftest import Marks, Trader, order
 from trading.history.ledger_check import ledger_differences
 
 
 @pytest.fixture
-def tamper(trader: Trader, marks: Marks) -> Iterator[None]:
-    """An exchange with a history, whose guards are off until the damage is rolled back."""
+def history(trader: Trader, marks: Marks) -> None:
+    """Two accounts that traded, one of which has a resting order."""
     user = trader("10000")
     order(user, "buy", "0.5")
     order(user, "sell", "0.1")
     order(user, "buy", "0.1", price="60000")
     order(trader("10000"), "sell", "0.1")
     marks(BTCUSDT="65100")
+
+
+@contextmanager
+def damaged(statement: str) -> Iterator[None]:
+    """Run a statement past the guards, and undo it at the end of the block."""
     with connection.cursor() as cursor:
         cursor.execute("SAVEPOINT sound; SET LOCAL session_replication_role = replica")
+        cursor.execute(statement)
         yield
         cursor.execute("ROLLBACK TO SAVEPOINT sound")
 
 
-@pytest.mark.parametrize(
+@each(
     ("damage", "what"),
     [
         ("UPDATE accounts_account SET balance = balance + 1 WHERE kind = 'user'", "balance of"),
@@ -52,13 +60,12 @@ def tamper(trader: Trader, marks: Marks) -> Iterator[None]:
         ),
     ],
 )
-def test_damage_is_found(tamper: None, damage: str, what: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(damage)
-    found = [difference.what for difference in ledger_differences()]
-    assert any(line.startswith(what) for line in found), found
-    with pytest.raises(CommandError, match="difference"):
-        call_command("check_ledger")
+def test_damage_is_found(history: None, damage: str, what: str) -> None:
+    with damaged(damage):
+        found = [difference.what for difference in ledger_differences()]
+        assert any(line.startswith(what) for line in found), found
+        with pytest.raises(CommandError, match="difference"):
+            call_command("check_ledger")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from accounts.selectors import insurance_fund_balance, total_bad_debt
 from accounts.services import fund_insurance
 from risk.models import GlobalExposure, LiquidationMode, Position, Reservation
 from risk.services import change_policy
+from tests.each import each
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.models import Liquidation, Order, OrderStatus, Trade
 
@@ -18,8 +19,8 @@ both_modes = pytest.mark.parametrize("mode", LiquidationMode.values)
 
 
 @both_modes
-@pytest.mark.parametrize(("side", "gap"), [("buy", "50000"), ("sell", "80000")])
-@pytest.mark.parametrize(
+@each(("side", "gap"), [("buy", "50000"), ("sell", "80000")])
+@each(
     ("fund", "paid", "bad_debt"),
     [("0", "0", "500"), ("120.00000001", "120.00000001", "379.99999999"), ("500", "500", "0")],
 )

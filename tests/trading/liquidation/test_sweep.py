@@ -12,6 +12,7 @@ from accounts.services import withdraw
 from market.services import list_instrument
 from risk.bounds import users_in_breach
 from risk.models import LiquidationMode, Position, RiskPolicy
+from tests.each import each
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.liquidation.sweep import sweep_liquidations
 from trading.models import Liquidation, Order, OrderStatus, Trade
@@ -162,7 +163,7 @@ def test_a_short_is_liquidated_when_the_price_rises(trader: Trader, marks: Marks
     assert Liquidation.objects.count() == 1
 
 
-@pytest.mark.parametrize("table", ["trading_trade", "trading_liquidation", "accounts_transfer"])
+@each("table", ["trading_trade", "trading_liquidation", "accounts_transfer"])
 def test_history_cannot_be_changed(trader: Trader, marks: Marks, table: str) -> None:
     from django.db import connection, transaction
     from django.db.utils import IntegrityError

@@ -15,6 +15,7 @@ from accounts.models import User
 from market.models import Instrument, PriceTick
 from risk.models import RiskPolicy
 from tests.conftest import ClientOf
+from tests.each import each
 from tests.trading.conftest import Trader, order, state_of
 from trading.models import Liquidation
 from trading.tasks import reconcile_venue_orders, run_market_step, sweep_liquidations
@@ -57,7 +58,7 @@ def test_set_price_steps_one_instrument_and_liquidates(run: Run, trader: Trader)
     assert state_of(user).balance == Decimal(3249)
 
 
-@pytest.mark.parametrize(
+@each(
     ("symbol", "price", "complaint"),
     [
         ("NOSUCH", "1", "unknown_symbol"),
@@ -119,7 +120,7 @@ def test_replay_walks_through_candles(run: Run, trader: Trader, tmp_path: Path) 
     assert Liquidation.objects.count() == 1
 
 
-@pytest.mark.parametrize(
+@each(
     ("argument", "complaint"),
     [
         ("btc.csv", "SYMBOL=FILE"),
@@ -156,14 +157,14 @@ def test_a_symbol_is_replayed_from_one_file(run: Run, market: Any, tmp_path: Pat
         run("replay", "BTCUSDT=a.csv", "btcusdt=b.csv")
 
 
-@pytest.mark.parametrize("text", ["-1", "nan", "inf", "1e9", "soon"])
-@pytest.mark.parametrize("command", [["tick"], ["replay", "BTCUSDT=a.csv"]])
+@each("text", ["-1", "nan", "inf", "1e9", "soon"])
+@each("command", [["tick"], ["replay", "BTCUSDT=a.csv"]])
 def test_a_pause_is_a_number_of_seconds(run: Run, db: None, command: list[str], text: str) -> None:
     with pytest.raises(CommandError, match="is no number of seconds"):
         run(*command, f"--interval={text}")
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "1.5", "x", "9" * 5000])
+@each("text", ["0", "-1", "1.5", "x", "9" * 5000])
 def test_a_count_is_a_whole_number(run: Run, db: None, text: str) -> None:
     with pytest.raises(CommandError, match="is no whole number"):
         run("tick", f"--count={text}")
@@ -178,9 +179,7 @@ def test_a_price_beyond_the_collar_is_warned_of(run: Run, market: Any, tmp_path:
     assert "Warning" not in run("set_price", "BTCUSDT", "1.1")
 
 
-@pytest.mark.parametrize(
-    "command", [["sweep_liquidations"], ["set_price", "BTCUSDT", "64999"], ["tick"], ["replay"]]
-)
+@each("command", [["sweep_liquidations"], ["set_price", "BTCUSDT", "64999"], ["tick"], ["replay"]])
 def test_a_command_that_left_somebody_out_says_so_and_fails(
     run: Run, trader: Trader, tmp_path: Path, command: list[str]
 ) -> None:

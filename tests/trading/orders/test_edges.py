@@ -8,6 +8,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from tests.each import each
 from tests.trading.conftest import Trader
 from trading.models import Order
 
@@ -39,7 +40,7 @@ def test_trailing_zeros_say_nothing(api: APIClient, as_text: bool) -> None:
     assert (again.status_code, again.content) == (200, answer.content)
 
 
-@pytest.mark.parametrize("size", [LONG + "0", "0" * 65, "1" * 37, "0.0000000000000000001", "1e19"])
+@each("size", [LONG + "0", "0" * 65, "1" * 37, "0.0000000000000000001", "1e19"])
 def test_a_longer_number_is_refused(api: APIClient, size: str) -> None:
     for answer in (place(api, size=size), place(api, f'"price": {size or 0}', type="limit")):
         assert (answer.status_code, answer.json()["code"]) in {
@@ -49,7 +50,7 @@ def test_a_longer_number_is_refused(api: APIClient, size: str) -> None:
     assert not Order.objects.exists()
 
 
-@pytest.mark.parametrize("size", ["1e1", "1E+1", "10", "10.0", "0.1e2", " 10 "])
+@each("size", ["1e1", "1E+1", "10", "10.0", "0.1e2", " 10 "])
 def test_an_exponent_is_read(api: APIClient, size: str) -> None:
     first = place(api, symbol="ETHUSDT", size="10.00", client_order_id="ten")
     assert first.json()["order"]["size"] == "10.00000000"
@@ -60,16 +61,14 @@ def test_an_exponent_is_read(api: APIClient, size: str) -> None:
         assert again.content == first.content
 
 
-@pytest.mark.parametrize(
-    "size", ["1e-400", "1e999999999", "-0e5", "0e99", "NaN", "Infinity", "1_0"]
-)
+@each("size", ["1e-400", "1e999999999", "-0e5", "0e99", "NaN", "Infinity", "1_0"])
 def test_odd_numbers_are_refused(api: APIClient, size: str) -> None:
     answer = place(api, size=size)
     assert answer.status_code == 400
     assert answer.json()["code"] in {"validation_error", "invalid_size"}
 
 
-@pytest.mark.parametrize("leverage", [21, 32_768, 1_000_001, 2**31, 10**30, str(10**12)])
+@each("leverage", [21, 32_768, 1_000_001, 2**31, 10**30, str(10**12)])
 def test_a_leverage_beyond_the_tier_is_refused_however_high(api: APIClient, leverage: Any) -> None:
     answer = place(api, leverage=leverage, client_order_id="high")
     assert (answer.status_code, answer.json()["code"]) == (400, "leverage_exceeds_tier")
@@ -83,7 +82,7 @@ def test_a_leverage_beyond_the_tier_is_refused_however_high(api: APIClient, leve
 OPTIONAL = ("user_id", "leverage", "type", "price", "reduce_only", "client_order_id")
 
 
-@pytest.mark.parametrize("field", OPTIONAL)
+@each("field", OPTIONAL)
 def test_null_means_left_out(api: APIClient, field: str) -> None:
     name = {} if field == "client_order_id" else {"client_order_id": "same"}
     first = place(api, **name)
@@ -102,13 +101,13 @@ def test_all_optional_fields_may_be_null(api: APIClient) -> None:
     assert (order["type"], order["reduce_only"], order["leverage"]) == ("market", False, 20)
 
 
-@pytest.mark.parametrize("field", ["symbol", "side", "size"])
+@each("field", ["symbol", "side", "size"])
 def test_null_for_a_required_field_is_refused(api: APIClient, field: str) -> None:
     answer = place(api, **{field: None})
     assert (answer.status_code, list(answer.json()["errors"])) == (400, [field])
 
 
-@pytest.mark.parametrize("value", ["", "null", [], {}, 2])
+@each("value", ["", "null", [], {}, 2])
 def test_what_is_no_flag_is_refused(api: APIClient, value: Any) -> None:
     answer = place(api, reduce_only=value)
     assert (answer.status_code, list(answer.json()["errors"])) == (400, ["reduce_only"])

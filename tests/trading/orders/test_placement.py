@@ -2,13 +2,12 @@
 
 from decimal import Decimal
 
-import pytest
-
 from accounts.models import User
 from accounts.services import suspend_account
 from market.models import Instrument
 from risk.engine import Intent
 from risk.models import GlobalExposure, LeverageLimit, Position, RiskPolicy
+from tests.each import each
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.models import Order, OrderStatus, Trade
 from trading.orders.tickets import Placement, Ticket
@@ -53,7 +52,7 @@ def test_the_worked_example_of_netting(trader: Trader, marks: Marks) -> None:
     assert list(statuses) == ["CLOSED", "OPEN"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("changes", "code"),
     [
         ({"size": "0"}, "invalid_size"),

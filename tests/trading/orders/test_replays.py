@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from tests.each import each
 from tests.system.binance_standin.faults import Answer, Fault
 from tests.system.binance_standin.server import BinanceStandin
 from tests.trading.conftest import Marks, Trader, order
@@ -120,7 +121,7 @@ def test_an_order_that_filled_at_once(api: APIClient, user: User, marks: Marks) 
     assert asked.is_answered_again()
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [
         {"symbol": "BTCUSDT", "side": "buy", "size": "100"},

@@ -18,6 +18,7 @@ from market.models import HaltOutcome, Instrument, MarketClock, PriceHalt, Price
 from market.quotes import Quote
 from market.services import configure_instrument, halt_instrument, resume_instrument
 from risk.services import change_policy
+from tests.each import each
 from tests.system.binance_standin.server import BinanceStandin
 from tests.trading.conftest import Trader, order, state_of
 from trading.models import Liquidation, OrderStatus
@@ -71,9 +72,8 @@ def test_a_quote_beyond_the_collar_is_not_taken_and_halts(trader: Trader) -> Non
     assert order(user, "buy", "0.01").reject_code == "instrument_halted"
 
 
-@pytest.mark.parametrize(
-    ("price", "taken"),
-    [("45500", True), ("45499.99", False), ("84500", True), ("84500.01", False)],
+@each(
+    ("price", "taken"), [("45500", True), ("45499.99", False), ("84500", True), ("84500.01", False)]
 )
 def test_the_collar_is_thirty_percent_of_the_mark(
     market: dict[str, Instrument], price: str, taken: bool
@@ -152,8 +152,8 @@ def test_a_halt_by_hand_is_told_of_the_quote_too(market: dict[str, Instrument]) 
     assert btc().history.count() == 2
 
 
-@pytest.mark.parametrize("staff_first", [True, False])
-@pytest.mark.parametrize("outcome", HaltOutcome)
+@each("staff_first", [True, False])
+@each("outcome", HaltOutcome)
 def test_a_halt_by_hand_outlasts_the_release(
     market: dict[str, Instrument], outcome: HaltOutcome, staff_first: bool
 ) -> None:

@@ -18,6 +18,7 @@ from accounts.models import User
 from accounts.selectors import insurance_fund_balance, total_bad_debt
 from market.models import Instrument
 from risk.models import GlobalExposure, RiskPolicy
+from tests.each import each
 from tests.system.binance_standin.faults import Answer, Fault
 from tests.system.binance_standin.orders import Order as VenueOrder
 from tests.system.binance_standin.server import BinanceStandin
@@ -199,7 +200,7 @@ def test_an_order_whose_answer_was_lost_is_found_filled(
     assert venue.count("POST") == 1
 
 
-@pytest.mark.parametrize(
+@each(
     ("side", "price", "notional"),
     [
         ("buy", "60000", "6000"),

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import pytest
-
 from kpi.lab.answers.answer import amount, answer_sentence, change
 from kpi.lab.answers.compare import compare
+from tests.each import each
 from tests.kpi.lab.studies import Cells, cells, study
 
 
@@ -72,7 +71,7 @@ def test_without_pairs_there_is_no_answer() -> None:
     assert answer.startswith("There is nothing to compare yet")
 
 
-@pytest.mark.parametrize(
+@each(
     ("value", "said"),
     [
         ("0", "0 USDT"),
@@ -90,7 +89,7 @@ def test_amounts_are_said_in_three_digits(value: str, said: str) -> None:
     assert amount(value) == said
 
 
-@pytest.mark.parametrize(
+@each(
     ("low", "high", "said"),
     [
         ("-2000", "-1000", "1,000 to 2,000 USDT less"),

@@ -4,11 +4,11 @@ import json
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kpi.lab.answers.compare import Comparison, compare
+from tests.each import each
 from tests.kpi.lab.studies import cells, study
 
 amounts = st.decimals(-(10**12), 10**12, places=8)
@@ -88,9 +88,7 @@ def test_variants_stay_apart_and_bad_debt_is_their_range() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("seeds", "var", "es"), [(5, "5", "5"), (20, "19", "20"), (30, "29", "29.66666667")]
-)
+@each(("seeds", "var", "es"), [(5, "5", "5"), (20, "19", "20"), (30, "29", "29.66666667")])
 def test_tails_are_the_worst_twentieth_of_the_seeds(seeds: int, var: str, es: str) -> None:
     found = of_shortfall({"seed": [str(n + 1) for n in reversed(range(seeds))]})
     assert [(one["var_95"], one["es_95"]) for one in found["tails"]] == [(var, es)]

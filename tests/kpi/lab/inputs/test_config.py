@@ -10,6 +10,7 @@ import pytest
 from kpi.lab.errors import StudyError
 from kpi.lab.inputs.config import cells, read_study, study_of
 from risk.policy import PRESETS
+from tests.each import each
 from tests.kpi.lab.files import candle_file, study_in
 
 CRASH = '[tape]\nkind = "crash"\n'
@@ -94,7 +95,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
     assert len({plan.key for plan in cells(study)}) == 2 * 2 * 3
 
 
-@pytest.mark.parametrize(
+@each(
     ("text", "complaint"),
     [
         ("seed = 1", r"study.toml: seed: unknown; allowed are baseline, fund, grid, "),
@@ -235,14 +236,20 @@ def test_the_place_of_a_file_is_no_part_of_a_study_but_its_content_is(tmp_path: 
     assert cells(third)[0].key != cells(first)[0].key
 
 
-@pytest.mark.parametrize(
+@each(
     "changes",
-    ["[fund]\nopening = 1", "[impact]\ny = 2", "[population]\naccounts = 3", "seeds = [2]",
-     "[[policy]]\nname='seed'\ncadence = 2", "[[policy]]\nname='seed'\nmax_leverage = 3",
-     "[tape]\nfiles = { BTCUSDT = 'BTCUSDT.csv' }\npath = 'close'",
-     "[tape]\nfiles = { BTCUSDT = 'BTCUSDT.csv' }\nend = 2025-10-10T00:10:00Z",
-     "[[instrument]]\nsymbol = 'BTCUSDT'\nmin_notional = 1"],
-)  # fmt: skip
+    [
+        "[fund]\nopening = 1",
+        "[impact]\ny = 2",
+        "[population]\naccounts = 3",
+        "seeds = [2]",
+        "[[policy]]\nname='seed'\ncadence = 2",
+        "[[policy]]\nname='seed'\nmax_leverage = 3",
+        "[tape]\nfiles = { BTCUSDT = 'BTCUSDT.csv' }\npath = 'close'",
+        "[tape]\nfiles = { BTCUSDT = 'BTCUSDT.csv' }\nend = 2025-10-10T00:10:00Z",
+        "[[instrument]]\nsymbol = 'BTCUSDT'\nmin_notional = 1",
+    ],
+)
 def test_the_key_of_a_cell_tells_all_that_determines_it(tmp_path: Path, changes: str) -> None:
     plain = cells(study_in(tmp_path, "seeds = [1]"))[0].key
     top = "" if "seeds" in changes else "seeds = [1]\n"

@@ -11,6 +11,7 @@ from kpi.lab.inputs.accounts import Population
 from kpi.lab.inputs.population import make_population
 from kpi.lab.inputs.tape import read_tape
 from risk.policy import TIERS
+from tests.each import each
 from tests.kpi.lab.files import START, candle_file, study_in, write_rows
 
 UNITS = 10**8
@@ -170,7 +171,7 @@ def test_a_file_has_accounts_in_their_order_and_an_entry_a_row(tmp_path: Path) -
     assert not people.lots.any()
 
 
-@pytest.mark.parametrize(
+@each(
     ("row", "complaint"),
     [
         (",beginner,1,BTCUSDT,long,1,5,2025-10-10", "account: a name of one line"),

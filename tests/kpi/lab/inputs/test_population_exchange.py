@@ -20,6 +20,7 @@ from risk.arrays.units import amount
 from risk.margin import margin_ratio
 from risk.policy import TIERS
 from tests.conftest import ClientOf
+from tests.each import each
 from tests.kpi.lab.files import candle_file
 
 pytestmark = pytest.mark.django_db
@@ -166,7 +167,7 @@ def test_rules_that_are_not_the_exchange_s_are_refused(
         begun(study)
 
 
-@pytest.mark.parametrize("line", ["", "[]", '{"account": 1}', '{"account": "x"', "\x00"])
+@each("line", ["", "[]", '{"account": 1}', '{"account": "x"', "\x00"])
 def test_a_spoilt_file_is_refused_with_its_line(demo: None, tmp_path: Path, line: str) -> None:
     study = study_of_the_exchange(tmp_path)
     book = tmp_path / "ours.book.jsonl"

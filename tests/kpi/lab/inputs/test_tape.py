@@ -12,6 +12,7 @@ from kpi.lab.errors import StudyError
 from kpi.lab.inputs import tape as tapes
 from kpi.lab.inputs.specs import Variant
 from kpi.lab.inputs.tape import Tape, read_tape
+from tests.each import each
 from tests.kpi.lab.files import START, candle_file, candle_rows, study_in, write_rows
 
 TWO = '{ BTCUSDT = "BTCUSDT.csv", ETHUSDT = "ETHUSDT.csv" }'
@@ -124,9 +125,7 @@ def test_a_tape_can_be_cut(tmp_path: Path) -> None:
 GOOD = candle_rows()
 
 
-@pytest.mark.parametrize(
-    ("rows", "complaint"),
-    [
+@each(("rows", "complaint"), [
         (GOOD[:1], r"BTCUSDT.csv: a tape has two rows at least"),
         ([GOOD[0], GOOD[2], GOOD[3]], r"csv, line 3: a gap: bars are 0:05:00 long, but none opens "
          "at 2025-10-10T00:05:00Z"),
@@ -143,8 +142,7 @@ GOOD = candle_rows()
         ([GOOD[0], "2025-10-10T00:05:00Z,105,106,80,81,x"], r"csv, line 3: volume 'x' is no"),
         ([GOOD[0], "2025-10-10T00:05:00Z,105,106,80,81,-1"], r"csv, line 3: volume is from 0 to"),
         ([GOOD[0], "2025-10-10T00:05:00Z,105,106,80,81,NaN"], r"csv, line 3: volume is from 0 to"),
-    ],
-)  # fmt: skip
+    ])  # fmt: skip
 def test_a_row_that_cannot_be_is_refused_with_its_line(
     tmp_path: Path, rows: list[str], complaint: str
 ) -> None:

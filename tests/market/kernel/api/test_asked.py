@@ -7,6 +7,7 @@ import pytest
 
 from accounts.models import User
 from tests.conftest import ApiClient
+from tests.each import each
 
 
 def refusal(api: ApiClient, path: str, **query: Any) -> dict[str, Any]:
@@ -16,7 +17,7 @@ def refusal(api: ApiClient, path: str, **query: Any) -> dict[str, Any]:
     return body
 
 
-@pytest.mark.parametrize(
+@each(
     ("sent", "meant"),
     [
         ("symbl", "Did you mean symbol?"),
@@ -69,7 +70,7 @@ def test_a_body_that_no_call_reads_is_refused(api: ApiClient, kind: str) -> None
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "kind"),
     [
         (b"", ""),

@@ -10,6 +10,7 @@ from django.test import Client
 from accounts.models import Account, User
 from market.kernel.api.database_errors import refusal_of
 from tests.conftest import ApiClient
+from tests.each import each
 
 committed = pytest.mark.django_db(transaction=True)
 
@@ -92,7 +93,7 @@ def test_the_console_says_the_same(
     assert "'cause': 'LockNotAvailable'" in caplog.text
 
 
-@pytest.mark.parametrize(
+@each(
     ("cause", "code"),
     [
         (psycopg.OperationalError("connection refused"), "database_unavailable"),
@@ -104,7 +105,6 @@ def test_the_console_says_the_same(
         (psycopg.errors.DiskFull(), None),
         (psycopg.errors.OutOfMemory(), None),
     ],
-    ids=lambda one: type(one).__name__ if isinstance(one, Exception) else one,
 )
 def test_each_cause_has_its_code(cause: psycopg.Error, code: str | None) -> None:
     error = OperationalError()

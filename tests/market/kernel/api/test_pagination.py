@@ -7,6 +7,7 @@ import pytest
 
 from accounts.models import User
 from tests.conftest import ApiClient
+from tests.each import each
 
 LISTS = ("/orders", "/trades", "/positions", "/liquidations", "/audit")
 FORGED = [
@@ -23,7 +24,7 @@ def staff(api: ApiClient) -> ApiClient:
     return api
 
 
-@pytest.mark.parametrize("path", LISTS)
+@each("path", LISTS)
 def test_a_forged_cursor_is_refused(staff: ApiClient, path: str) -> None:
     texts = [*(b64encode(forged.encode()).decode() for forged in FORGED), "garbage", "é", "\0"]
     for text in texts:
@@ -32,7 +33,7 @@ def test_a_forged_cursor_is_refused(staff: ApiClient, path: str) -> None:
         assert answer.json()["code"] in {"invalid_cursor", "bad_request"}
 
 
-@pytest.mark.parametrize("path", LISTS)
+@each("path", LISTS)
 def test_a_cursor_beyond_every_row_opens_an_empty_page(staff: ApiClient, path: str) -> None:
     for place in ("p=0", "p=9223372036854775807&r=1", "p=1&o=1000"):
         answer = staff.get(path, {"cursor": b64encode(place.encode()).decode()})

@@ -3,12 +3,12 @@
 import json
 from urllib.parse import unquote_to_bytes
 
-import pytest
 from django.conf import settings
 from prometheus_client import REGISTRY
 
 from kpi.requests.metrics import UNMATCHED
 from tests.conftest import ApiClient
+from tests.each import each
 from tests.market.kernel.api.conftest import Call
 
 PATHS = ("/health", "/orders", "/auth/token", "/schema", "/docs", "/nowhere", "/admin/login/")
@@ -20,8 +20,8 @@ def refusals(status: int) -> float:
     return REGISTRY.get_sample_value("api_error_total", labels) or 0.0
 
 
-@pytest.mark.parametrize("charset", CHARSETS)
-@pytest.mark.parametrize("path", PATHS)
+@each("charset", CHARSETS)
+@each("path", PATHS)
 def test_another_charset_is_refused(call: Call, path: str, charset: str) -> None:
     before = refusals(415)
     for kind in (f"text/plain; charset={charset}", f'application/json; charset="{charset}"'):
@@ -32,7 +32,7 @@ def test_another_charset_is_refused(call: Call, path: str, charset: str) -> None
     assert refusals(415) == before + 2
 
 
-@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", "utf8", '"utf-8"', "us-ascii"])
+@each("charset", ["utf-8", "UTF-8", "utf8", '"utf-8"', "us-ascii"])
 def test_utf_8_is_read_under_every_name(call: Call, charset: str) -> None:
     body = b'{"api_key": "none"}'
     kind = f"application/json; charset={charset}"
@@ -40,16 +40,16 @@ def test_utf_8_is_read_under_every_name(call: Call, charset: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (401, "invalid_api_key")
 
 
-@pytest.mark.parametrize("name", ["base64", "nosuch", "undefined", "utf-8"])
-@pytest.mark.parametrize("path", ["/health", "/orders", "/schema", "/docs"])
+@each("name", ["base64", "nosuch", "undefined", "utf-8"])
+@each("path", ["/health", "/orders", "/schema", "/docs"])
 def test_an_encoded_parameter_of_a_header_is_survived(call: Call, path: str, name: str) -> None:
     for header in ("CONTENT_TYPE", "HTTP_ACCEPT"):
         answer = call("GET", path, **{header: f"text/plain; a*={name}''%ff; b"})
         assert answer.status_code in {200, 401, 406, 415}, header
 
 
-@pytest.mark.parametrize("kind", ["", "text/plain", "application/json; charset=utf-8"])
-@pytest.mark.parametrize("path", PATHS)
+@each("kind", ["", "text/plain", "application/json; charset=utf-8"])
+@each("path", PATHS)
 def test_too_many_parameters_are_refused(call: Call, path: str, kind: str) -> None:
     before = refusals(400)
     query = "&".join(f"a{number}=1" for number in range(1_001))
@@ -58,7 +58,7 @@ def test_too_many_parameters_are_refused(call: Call, path: str, kind: str) -> No
     assert refusals(400) == before + 1
 
 
-@pytest.mark.parametrize("path", PATHS)
+@each("path", PATHS)
 def test_a_null_character_is_refused(call: Call, path: str) -> None:
     for query in ("a=%00", "%00=1", "a=1&a=%00"):
         answer = call("GET", path, query)
@@ -71,7 +71,7 @@ def test_a_null_character_is_refused(call: Call, path: str) -> None:
 ODD_BYTES = ("%FF", "%ED%A0%80", "%C0%80", "%0D%0A", "%2E%2E%2F", "%F4%90%80%80", "\xff", "%")
 
 
-@pytest.mark.parametrize("odd", ODD_BYTES)
+@each("odd", ODD_BYTES)
 def test_odd_bytes_in_an_address_are_survived(call: Call, api: ApiClient, odd: str) -> None:
     token = api._credentials["HTTP_AUTHORIZATION"]
     decoded = unquote_to_bytes(odd.encode("latin-1")).decode("latin-1")
@@ -83,7 +83,7 @@ def test_odd_bytes_in_an_address_are_survived(call: Call, api: ApiClient, odd: s
         assert answer.status_code in {200, 400, 404}, path
 
 
-@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
+@each("scheme", ["bearer", "BEARER", "bEaReR"])
 def test_the_scheme_of_a_token_has_no_case(api: ApiClient, call: Call, scheme: str) -> None:
     token = api._credentials["HTTP_AUTHORIZATION"].removeprefix("Bearer ")
     assert call("GET", "/account/me", HTTP_AUTHORIZATION=f"{scheme} {token}").status_code == 200
@@ -92,7 +92,7 @@ def test_the_scheme_of_a_token_has_no_case(api: ApiClient, call: Call, scheme: s
     assert answer.json()["code"] == "bad_authorization_header"
 
 
-@pytest.mark.parametrize("accept", ["text/html", "x/y", "application/openmetrics-text", ";;", "*"])
+@each("accept", ["text/html", "x/y", "application/openmetrics-text", ";;", "*"])
 def test_a_probe_is_answered_whatever_it_accepts(call: Call, accept: str) -> None:
     assert call("GET", "/health", HTTP_ACCEPT=accept).json()["database"] == "ok"
     assert b"api_requests_total" in call("GET", "/metrics", HTTP_ACCEPT=accept).content
@@ -117,7 +117,7 @@ def test_a_body_without_a_known_end_is_not_taken_for_an_empty_one(call: Call) ->
     assert (answer.status_code, answer.json()["code"]) == (411, "length_required")
 
 
-@pytest.mark.parametrize("query", ["", "version=%0a", "version=9", "lang=de", "lang=%0a&format=x"])
+@each("query", ["", "version=%0a", "version=9", "lang=de", "lang=%0a&format=x"])
 def test_the_schema_is_the_same_for_everybody(call: Call, query: str) -> None:
     first, answer = call("GET", "/schema"), call("GET", "/schema", query)
     assert (answer.status_code, answer.content) == (200, first.content)
@@ -134,8 +134,8 @@ def test_the_schema_is_read_without_a_header_in_either_format(call: Call) -> Non
     assert call("GET", "/schema", "format=yaml").content.startswith(b"openapi: 3.")
 
 
-@pytest.mark.parametrize("method", ["OPTIONS", "POST", "DELETE", "PATCH", "TRACE", "ODD"])
-@pytest.mark.parametrize("path", ["/docs", "/schema"])
+@each("method", ["OPTIONS", "POST", "DELETE", "PATCH", "TRACE", "ODD"])
+@each("path", ["/docs", "/schema"])
 def test_the_docs_are_only_read(call: Call, path: str, method: str) -> None:
     answer = call(method, path)
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")

@@ -18,6 +18,7 @@ from market.services import configure_instrument, halt_instrument, resume_instru
 from risk.models import LeverageLimit, RiskPolicy
 from risk.services import change_policy
 from tests.console import D, filled_in, press, shown_version
+from tests.each import each
 
 #: A page by its model, a field that somebody changes meanwhile, and one that the late form changes.
 FORMS = [
@@ -44,7 +45,7 @@ def as_texts(body: dict[str, object]) -> dict[str, str]:
     return {name: str(value) for name, value in body.items()}
 
 
-@pytest.mark.parametrize(("model", "theirs", "ours"), FORMS)
+@each(("model", "theirs", "ours"), FORMS)
 def test_a_late_form_is_a_conflict(
     staff: Client, model: type, theirs: dict[str, str], ours: dict[str, str]
 ) -> None:
