@@ -758,6 +758,11 @@ MARKET = [
         "instrument_notional_exact",
     ),
     Break(
+        "the step of a mark is not negative",
+        "UPDATE market_pricetick SET step = -1",
+        "market_pricetick_step_check",
+    ),
+    Break(
         "a price in history is positive",
         "UPDATE market_pricetick SET price = 0",
         "tick_price_positive",

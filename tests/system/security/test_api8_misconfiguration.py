@@ -113,8 +113,9 @@ def test_what_is_open_discloses_nothing(victim: User, anonymous: ApiClient) -> N
         assert told == [], path
 
 
-def test_health_says_no_more_than_up_or_down(anonymous: ApiClient) -> None:
-    assert set(anonymous.get("/health").json()) == {"status", "database", "cache", "worker"}
+def test_health_says_no_more_than_up_or_down_and_the_version(anonymous: ApiClient) -> None:
+    told = {"status", "database", "cache", "worker", "version"}
+    assert set(anonymous.get("/health").json()) == told
 
 
 def test_a_fault_of_ours_tells_nothing(api: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
