@@ -6,6 +6,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from kpi.lab.cells import series
 from kpi.lab.cells.behaviour import wishes
 from kpi.lab.cells.loop import run
 from kpi.lab.cells.series import series_of
@@ -102,3 +103,26 @@ def test_a_course_has_the_sums_and_ends_of_its_bars() -> None:
     assert course["time"] == sorted(set(TAPE.times.tolist()))
     assert course["fund"][-1] == outcome.books.fund // UNITS
     assert Decimal(course["price"]["BTCUSDT"][-1]) == Decimal(int(TAPE.marks[-1, 0])) / 100
+
+
+def test_a_long_course_is_thinned_to_the_ends_and_sums_of_its_points(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Eleven bars in points of three, the last one of two."""
+    rng = np.random.default_rng(3)
+    tape = make_tape(rng, bars=11)
+    people = make_population(rng, tape, accounts=60)
+    outcome = run(tape, people, SEED, impact=ImpactSpec(), fund=10**6 * UNITS)
+    whole = series_of(outcome, tape)
+    monkeypatch.setattr(series, "POINTS", 5)
+    thinned = series_of(outcome, tape)
+    ends = [2, 5, 8, 10]
+    assert thinned["time"] == whole["time"][::3]
+    for line in ("fund", "long", "short"):
+        assert thinned[line] == [whole[line][end] for end in ends]
+    for symbol, course in whole["price"].items():
+        assert thinned["price"][symbol] == [course[end] for end in ends]
+    for line in ("liquidated_long", "liquidated_short"):
+        sums = [sum(whole[line][first : first + 3]) for first in (0, 3, 6, 9)]
+        assert all(0 <= a - b < 3 for a, b in zip(thinned[line], sums, strict=True))
+    assert any(thinned["liquidated_long"] + thinned["liquidated_short"])
