@@ -102,10 +102,10 @@ def test_the_dashboard_is_told_by_the_stream_while_there_is_one(
     committed(lambda: set_price(symbol="ETHUSDT", price=D("3210.5")))
     expect(ether).to_have_text("3,210.5", timeout=PATIENCE)
     assert asked == [], "nothing was asked for"
-    committed(halt_trading)
+    committed(lambda: halt_trading(reason="A test"))
     halted = page.locator("#dashboard-attention", has_text="Trading is halted")
     expect(halted).to_be_visible(timeout=PATIENCE)
-    committed(resume_trading)
+    committed(lambda: resume_trading(reason="A test"))
     page.get_by_role("button", name="24h").click()
     expect(page.locator("#dashboard-cards")).to_contain_text("in 24h", timeout=PATIENCE)
     expect(halted).to_be_hidden(timeout=PATIENCE)
@@ -169,7 +169,7 @@ def test_the_leverage_slider_answers_as_it_moves(dashboard_of: DashboardOf) -> N
     assert page.locator("[data-panel] canvas:visible").count() == 3
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     page.locator("#cascade-instrument").select_option("ETHUSDT")
-    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Show", exact=True).click()
     expect(page.locator("[data-panel=cascade]")).to_contain_text("Close-outs of ETHUSDT")
 
 
