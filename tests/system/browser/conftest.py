@@ -168,7 +168,7 @@ def dashboard_of(
             storage_state=sessions[username],
         )
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         context.on("page", lambda page: complaints.listen_to(page, home=exchange.url))
         page = context.new_page()
         page.goto("/admin/")
