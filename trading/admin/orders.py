@@ -1,7 +1,8 @@
 """Orders with their answers and trades; an open order can be cancelled."""
 
 from collections.abc import Iterable
-from typing import Any
+from decimal import Decimal
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -38,7 +39,7 @@ from market.selectors import instruments
 from risk.denials import DENIALS
 from trading.admin.exports import OrderResource, TradeResource
 from trading.admin.order_search import refused_for, said_by
-from trading.models import OPEN_STATUSES, Order, Trade
+from trading.models import OPEN_STATUSES, Order, OrderStatus, Trade
 from trading.services import cancel_for_client
 
 STATUS_LABELS = {
@@ -102,10 +103,21 @@ class RejectCodeFilter(DropdownFilter):
         return queryset.filter(refused_for([code])) if code in DENIALS else queryset
 
 
+def shown_size(order: Order) -> str:
+    """Write the size of an order; where it was refused, all digits that were asked for."""
+    return stepped(order.size, step_of(order, "lot_size"))
+
+
 def shown_price(order: Order) -> str:
-    """Write the limit of an order, or what it was filled at, as its instrument is priced."""
-    instrument = order.instrument
-    return stepped(order.shown_price, None if instrument is None else instrument.tick_size)
+    """Write the limit of an order, or what it was filled at, likewise."""
+    return stepped(order.shown_price, step_of(order, "tick_size"))
+
+
+def step_of(order: Order, name: str) -> Decimal | None:
+    """Return a step of an order's instrument, None where the order need not be a multiple of it."""
+    if order.instrument is None or order.status == OrderStatus.REJECTED:
+        return None
+    return cast(Decimal, getattr(order.instrument, name))
 
 
 PLACED_AT, STATUS = time_column("created_at"), label_column("status", STATUS_LABELS)
@@ -120,7 +132,7 @@ class OrderAdmin(ExportedAdmin, LargeRecordAdmin):
         "symbol",
         label_column("side", SIDE_LABELS),
         "type",
-        size_column("size"),
+        computed_column("Size", shown_size),
         computed_column("Price", shown_price),
         count_column("leverage", unit="x"),
         STATUS,

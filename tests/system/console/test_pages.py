@@ -295,6 +295,14 @@ def test_a_missing_page_is_a_page(staff: Client) -> None:
     assert staff.get("/no/such").json()["code"] == "not_found"
 
 
+def test_an_order_shows_the_digits_that_it_was_refused_for(staff: Client, trader: User) -> None:
+    for size in (D("0.1"), D("0.0031459")):
+        place_order(user_id=trader.pk, intent=Intent("BTCUSDT", True, size))
+    page = staff.get("/admin/trading/order/").content.decode()
+    assert ">0.0031459<" in page
+    assert re.search(r">0\.10+<", page)
+
+
 def test_orders_are_sorted_by_what_an_index_sorts_by(
     staff: Client, trader: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
