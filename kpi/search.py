@@ -10,7 +10,6 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.text import capfirst
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from accounts.models import AccountPolicy, User
@@ -43,9 +42,8 @@ class Results(NamedTuple):
     more: str = ""
 
 
-@never_cache
-@require_GET
 @admin.site.admin_view
+@require_GET
 def search(request: HttpRequest) -> HttpResponse:
     """Show what ``?q=`` finds, of what the user may view."""
     term = request.GET.get("q", "").replace("\0", "").strip()[:LONGEST_TERM]

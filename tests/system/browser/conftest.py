@@ -32,7 +32,8 @@ from trading.steps.by_hand import set_price
 
 CHROMIUM = Path(os.environ.get("CHROMIUM") or "/usr/bin/chromium")
 PASSWORD = "a-password-of-the-tests"
-REFUSED = "net::ERR_CONNECTION_REFUSED"
+#: What the browser says of an address where nobody listens, or whose server ends meanwhile.
+LOST = "Failed to load resource: net::ERR_"
 
 
 def is_required() -> bool:
@@ -119,7 +120,7 @@ def stream_address() -> str:
 class Complaints(list[str]):
     """What the pages of a browser context complained of: scripts, missing files, other hosts.
 
-    That no stream server listens is none: the page says so itself.
+    That the stream server is away, or ends, is none: the page says so itself.
     """
 
     def listen_to(self, page: Page, *, home: str) -> None:
@@ -128,8 +129,8 @@ class Complaints(list[str]):
         page.on("request", lambda request: self.watch(page, request.url, home))
 
     def hear(self, page: Page, message: Any) -> None:
-        is_refused = message.text == f"Failed to load resource: {REFUSED}"
-        if is_refused and message.location["url"].startswith(stream_address()):
+        is_lost = message.text.startswith(LOST)
+        if is_lost and message.location["url"].startswith(stream_address()):
             return
         if message.type in {"error", "warning"}:
             self.append(f"{page.url}: {message.type}: {message.text}")
