@@ -37,12 +37,6 @@ def test_a_beat_delivered_twice_counts_once(clock: Traveller) -> None:
     assert list(Heartbeat.objects.values_list("beat_at", flat=True)) == [NOON]
 
 
-def test_beats_older_than_a_week_are_dropped(clock: Traveller) -> None:
-    beat_at(clock, timedelta(0), timedelta(days=7), timedelta(days=7, seconds=5))
-    kept = list(Heartbeat.objects.order_by("beat_at").values_list("beat_at", flat=True))
-    assert kept == [NOON + timedelta(days=7), NOON + timedelta(days=7, seconds=5)]
-
-
 def test_before_the_first_beat_there_is_no_uptime_and_no_worker(clock: Traveller) -> None:
     assert uptime() == 0
     assert heartbeat_age() is None

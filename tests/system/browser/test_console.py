@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 #: So many pages load side by side.
 TABS = 4
 #: How long, in ms, the stream may take on the busiest of machines.
-PATIENCE = 60_000
+PATIENCE = 180_000
 PHONE = {"width": 390, "height": 844}
 
 
