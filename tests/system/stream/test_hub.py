@@ -23,7 +23,7 @@ from kpi.stream.holders import Holder
 from kpi.stream.journal import Scope
 from kpi.stream.subscriptions import Subscription
 from tests.kpi.stream.test_journal import session
-from tests.system.web.client import PATIENCE
+from tests.system.stream.client import PATIENCE
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
