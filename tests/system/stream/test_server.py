@@ -50,7 +50,7 @@ def test_what_happens_is_told_to_whom_it_concerns(
     assert own.until("mark", symbol="BTCUSDT")["price"] == "60000.00000000"
     assert own.until("order")["order"]["status"] == "FILLED"
     assert own.until("trade")["trade"]["order_id"] == resting.pk
-    transfer = deposit(account=anna.account, amount=Decimal(5), created_by=clerk)
+    transfer = deposit(account=anna.account, amount=Decimal(5), created_by=clerk, reason="A test")
     told = own.until("account", kind="transfer")["transfer"]
     assert (told["transfer_id"], told["amount"]) == (transfer.pk, "5.00000000")
     cancel_order(order_id=order(anna, "buy", "0.01", price="50000").pk, user_id=anna.pk)
