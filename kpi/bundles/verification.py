@@ -272,7 +272,8 @@ def verify_bundles(
 ) -> int:
     """Check bundles one by one, and that each goes on where the one of the day before ends.
 
-    ``done`` is told what was found in each; returns how many differences. Raises BundleRefused.
+    ``done`` is told what was found in each; returns how many differences. Raises BundleRefused,
+    LabNotInstalled.
     """
     count, previous = 0, None
     for path in paths:

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from kpi.audit.verification import verify_audit
 from kpi.bundles.verification import BundleReport, verify_bundles
-from kpi.errors import BundleRefused
 from kpi.management.bundle_arguments import describe
+from market.kernel.errors import ExchangeError
 
 
 class Command(BaseCommand):
@@ -45,7 +45,7 @@ class Command(BaseCommand):
     def verify_bundles(self, paths: list[Path]) -> None:
         try:
             count = verify_bundles(paths, done=self.tell)
-        except BundleRefused as error:
+        except ExchangeError as error:
             raise CommandError(error.detail) from error
         if count:
             raise CommandError(f"{count} difference(s) in {len(paths)} bundle(s).")

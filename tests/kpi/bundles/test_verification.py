@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from django.core.management import CommandError, call_command
 from kpi.audit.chain import HASHED, record_hash
 from kpi.bundles.archive import Archive
 from kpi.bundles.day import Day
+from kpi.bundles.parquet import database
 from tests.kpi.bundles.conftest import Export, Files, files_of, zipped
 
 Change = Callable[[Files], None]
@@ -231,3 +233,13 @@ def test_parquet_is_checked_row_by_row(export: Export, capsys: pytest.CaptureFix
     files = files_of(path)
     files["trades.parquet"] = files["orders.parquet"]
     assert "trades.parquet: " in differences(forged(path, files), capsys)
+
+
+def test_parquet_without_the_lab_is_refused_in_a_sentence(
+    export: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = export("--format", "parquet")
+    database.cache_clear()
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(CommandError, match="make lab"):
+        verify(path)
