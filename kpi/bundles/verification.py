@@ -20,7 +20,7 @@ from kpi.bundles.opening import DAMAGED, Measured, document, lines_of, opened, s
 from kpi.errors import BundleRefused
 
 KIND: Final = "exchange_poc_day"
-SCHEMAS: Final = {1}
+SCHEMAS: Final = (1,)
 MANIFEST: Final = "manifest.json"
 #: Names of columns become parts of statements where Parquet is read.
 COLUMN: Final = re.compile("[a-z][a-z0-9_]{0,60}")
@@ -91,7 +91,7 @@ def files_told(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if manifest.get("schema") not in SCHEMAS:
         raise BundleRefused(
             f"The bundle has schema {manifest.get('schema')!r:.40}; this exchange knows "
-            f"{', '.join(map(str, sorted(SCHEMAS)))}. Check it with the version that wrote it."
+            f"{', '.join(map(str, SCHEMAS))}. Check it with the version that wrote it."
         )
     files = manifest.get("files")
     if not isinstance(files, list) or not all(
@@ -124,7 +124,7 @@ class Checks:
                 (int(head["sequence"]), str(head["hash"]))
                 for head in (self.chain.before, self.chain.after)
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BundleRefused(f"{MANIFEST} does not tell of the audit trail: {error}.") from error
         pruned = {one["name"].partition(".")[0] for one in files if one.get("whole") is False}
         self.books = BooksCheck(ticks_are_whole="ticks" not in pruned)

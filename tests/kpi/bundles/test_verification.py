@@ -189,10 +189,13 @@ def test_a_file_twice_is_refused(tmp_path: Path) -> None:
         b"{}",
         b"[" * 100_000,
         b'{"bundle": "exchange_poc_day", "schema": 99}',
+        b'{"bundle": "exchange_poc_day", "schema": []}',
         b'{"bundle": "exchange_poc_day", "schema": 1, "files": [{"name": 1}]}',
         b'{"bundle": "exchange_poc_day", "schema": 1, "files": [], "audit": 7}',
         b'{"bundle": "exchange_poc_day", "schema": 1, "files": [], "audit": {"spans": 5, '
         b'"before": {"sequence": 0, "hash": ""}, "after": {"sequence": 0, "hash": ""}}}',
+        b'{"bundle": "exchange_poc_day", "schema": 1, "files": [], "audit": {"spans": [], '
+        b'"before": {"sequence": 0, "hash": ""}, "after": {"sequence": Infinity, "hash": ""}}}',
     ],
 )
 def test_what_is_no_bundle_is_refused_in_a_sentence(tmp_path: Path, manifest: bytes) -> None:
