@@ -29,14 +29,26 @@ def archive_period(
     if not until.before.is_over(timezone.now()):
         raise PeriodNotClosed
     directory.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for day in days_until(until):
-        path = directory / file_name(day)
+    days = {directory / file_name(day): day for day in days_until(until)}
+    for path, day in days.items():
         if not path.exists():
             write_day(day=day, path=path, form=form)
             wrote(path)
-        paths.append(path)
-    return verify_bundles(paths, done=checked)
+    expected = {path.name: str(day) for path, day in days.items()}
+
+    def check(report: BundleReport) -> None:
+        hold_to_its_day(report, expected[report.name])
+        checked(report)
+
+    return verify_bundles([*days], done=check)
+
+
+def hold_to_its_day(report: BundleReport, day: str) -> None:
+    """Hold a bundle that stands for a whole day of the period against that day."""
+    if report.day != day:
+        report.add(f"it is of another day, {report.day}")
+    elif not report.finished:
+        report.add("it was written before the day was over: export it again with --force")
 
 
 def days_until(until: Day) -> Iterator[Day]:

@@ -37,6 +37,23 @@ def test_days_are_written_once_and_checked_each_time(
     assert names[0] in capsys.readouterr().err
 
 
+def test_no_other_file_stands_for_a_whole_day(
+    today: Day, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = (tmp_path / f"exchange-{day}.zip" for day in (today, today.next))
+    with time_machine.travel(today.end):
+        call_command("export_day", str(today), "--out", str(tmp_path), verbosity=0)
+    with pytest.raises(CommandError, match="1 difference"):
+        archive(today, tmp_path, days=1)
+    assert "before the day was over" in capsys.readouterr().err
+    first.unlink()
+    archive(today, tmp_path, days=1)
+    second.write_bytes(first.read_bytes())
+    with pytest.raises(CommandError, match="1 difference"):
+        archive(today, tmp_path, days=2)
+    assert f"{second.name}: it is of another day, {today}" in capsys.readouterr().err
+
+
 def test_a_period_that_goes_on_is_refused(today: Day, tmp_path: Path) -> None:
     with time_machine.travel(today.end), pytest.raises(CommandError, match="not over yet"):
         call_command("archive", "--until", str(today.next), "--out", str(tmp_path / "x"))
