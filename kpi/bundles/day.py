@@ -10,9 +10,13 @@ SETTLING: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """From ``start`` on, up to but without ``end``."""
+    """From ``start`` on, up to but without ``end``. Raises ValueError where time itself ends."""
 
     date: date
+
+    def __post_init__(self) -> None:
+        if self.date in (date.min, date.max):
+            raise ValueError(f"{self.date} has no day before or after it")
 
     @classmethod
     def of(cls, moment: datetime) -> Self:

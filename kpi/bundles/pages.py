@@ -83,12 +83,11 @@ def day_file(request: HttpRequest) -> HttpResponse:
 def asked_day(request: HttpRequest) -> Day:
     """Return the day that is asked for. Raises BadRequest."""
     try:
-        asked = parse_date(request.GET.get("day", ""))
+        if asked := parse_date(request.GET.get("day", "")):
+            return Day(asked)
     except ValueError:
-        asked = None
-    if asked is None:
-        raise BadRequest("Ask for a day such as ?day=2026-01-31.")
-    return Day(asked)
+        pass
+    raise BadRequest("Ask for a day such as ?day=2026-01-31.")
 
 
 def exported(request: HttpRequest, day: Day) -> HttpResponse:

@@ -39,7 +39,7 @@ def test_others_take_nothing(clerk: Clerk, today: Day, trader: User, client: Cli
     assert client.get("/admin/days/file/", {"day": str(today)}).status_code == 302
 
 
-@pytest.mark.parametrize("day", ["", "today", "2026-02-30", "\0"])
+@pytest.mark.parametrize("day", ["", "today", "2026-02-30", "\0", "0001-01-01"])
 def test_what_is_no_day_is_a_bad_request(staff: Client, day: str) -> None:
     assert staff.get("/admin/days/file/", {"day": day}).status_code == 400
 

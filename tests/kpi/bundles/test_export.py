@@ -155,7 +155,7 @@ def test_an_earlier_file_is_replaced_by_force_alone(export: Export) -> None:
     assert [one.name for one in path.parent.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("day", ["2999-01-01", "yesterday", "2026-02-30"])
+@pytest.mark.parametrize("day", ["2999-01-01", "yesterday", "2026-02-30", "0001-01-01"])
 def test_what_is_no_past_day_is_refused(db: None, day: str, tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="day"):
         call_command("export_day", day, "--out", str(tmp_path / "x.zip"))
