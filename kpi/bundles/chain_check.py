@@ -7,16 +7,18 @@ from typing import Any, Final
 from kpi.audit.chain import HASHED, record_hash
 
 EXPORTED: Final = {*HASHED, "hash"}
+#: A record's number and its hash.
+Head = tuple[int, str]
 
 
 class ChainCheck:
     """Takes records in order; tells what is wrong with each, and at the end with all of them."""
 
     def __init__(self, told: Mapping[str, Any]) -> None:
-        self.before, self.after = told["before"], told["after"]
+        self.before, self.after = head_of(told["before"]), head_of(told["after"])
         self.told_spans = [[int(first), int(last)] for first, last in told["spans"]]
         self.spans: list[list[int]] = []
-        self.last: tuple[int, str] = (int(self.before["sequence"]), str(self.before["hash"]))
+        self.last = self.before
         self.records = 0
 
     def differences_of(self, line: str) -> Iterator[str]:
@@ -34,7 +36,7 @@ class ChainCheck:
             yield f"record {sequence} is not in its place"
         if sequence == number + 1 and record["previous_hash"] != digest:
             yield f"record {sequence} does not follow record {number}"
-        if sequence == self.after["sequence"] and stored != self.after["hash"]:
+        if sequence == self.after[0] and stored != self.after[1]:
             yield f"record {sequence} is not the end of the chain that the manifest tells"
         self._count(sequence)
         self.last = (sequence, stored)
@@ -51,6 +53,15 @@ class ChainCheck:
         if self.spans != self.told_spans:
             told = spelled(self.told_spans)
             yield f"records {spelled(self.spans)}, but the manifest tells of {told}"
+        end = self.after[0]
+        is_there = any(first <= end <= last for first, last in self.spans)
+        if self.after != self.before and not is_there:
+            yield f"they do not lead to record {end}, the end of the chain that the manifest tells"
+
+
+def head_of(told: Mapping[str, Any]) -> Head:
+    """Read where a chain stood. Raises KeyError, TypeError, ValueError, OverflowError."""
+    return int(told["sequence"]), str(told["hash"])
 
 
 def spelled(spans: Any) -> str:

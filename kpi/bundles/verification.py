@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kpi.bundles.books_check import BooksCheck, Cells
-from kpi.bundles.chain_check import ChainCheck
+from kpi.bundles.chain_check import ChainCheck, Head
 from kpi.bundles.opening import DAMAGED, Measured, document, lines_of, opened, seal_of
 from kpi.errors import BundleRefused
 
@@ -41,8 +41,8 @@ class BundleReport:
     finished: bool = False
     files: int = 0
     rows: int = 0
-    before: tuple[int, str] = (0, "")
-    after: tuple[int, str] = (0, "")
+    before: Head = (0, "")
+    after: Head = (0, "")
     opening: Mapping[int, int] = field(default_factory=dict)
     closing: Mapping[int, int] = field(default_factory=dict)
     count: int = 0
@@ -73,7 +73,7 @@ def _verified(path: Path) -> BundleReport:
         for told in files:
             check_file(report, archive, told, checks)
         report.files = len(files)
-        report.before, report.after = checks.heads
+        report.before, report.after = checks.chain.before, checks.chain.after
         report.opening, report.closing = checks.books.opening, checks.books.closing
         if not report.count:
             for difference in checks.differences():
@@ -120,10 +120,6 @@ class Checks:
     def __init__(self, manifest: Mapping[str, Any], files: Sequence[Mapping[str, Any]]) -> None:
         try:
             self.chain = ChainCheck(manifest["audit"])
-            self.heads = tuple(
-                (int(head["sequence"]), str(head["hash"]))
-                for head in (self.chain.before, self.chain.after)
-            )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BundleRefused(f"{MANIFEST} does not tell of the audit trail: {error}.") from error
         pruned = {one["name"].partition(".")[0] for one in files if one.get("whole") is False}

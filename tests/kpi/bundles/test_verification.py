@@ -139,6 +139,16 @@ def drop_record(files: Files) -> None:
     files["audit.jsonl"] = b"".join(lines[:4] + lines[5:])
 
 
+def end_early(files: Files) -> None:
+    """Drop the last record, and let the manifest tell of no more than are left."""
+    files["audit.jsonl"] = b"".join(files["audit.jsonl"].splitlines(keepends=True)[:-1])
+    manifest = json.loads(files["manifest.json"])
+    manifest["audit"]["spans"][-1][1] -= 1
+    [told] = [one for one in manifest["files"] if one["name"] == "audit.jsonl"]
+    told["rows"] -= 1
+    files["manifest.json"] = json.dumps(manifest).encode()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -149,6 +159,7 @@ def drop_record(files: Files) -> None:
         (alter_record, "record 5 was altered"),
         (rewrite_record, "record 6 does not follow record 5"),
         (drop_record, "audit.jsonl: it has"),
+        (end_early, "audit.jsonl: they do not lead to record"),
     ],
 )
 def test_hashes_that_fit_hide_no_forgery(
