@@ -18,6 +18,7 @@ from kpi.bundles.books_check import BooksCheck, Cells
 from kpi.bundles.chain_check import ChainCheck, Head
 from kpi.bundles.opening import DAMAGED, Measured, document, lines_of, opened, seal_of
 from kpi.errors import BundleRefused
+from kpi.lab.errors import one_line
 
 KIND: Final = "exchange_poc_day"
 SCHEMAS: Final = (1,)
@@ -49,9 +50,10 @@ class BundleReport:
     differences: list[str] = field(default_factory=list)
 
     def add(self, difference: str) -> None:
+        """Tell of a difference; what the bundle itself says in it may be anything."""
         self.count += 1
         if len(self.differences) < MOST_TOLD:
-            self.differences.append(difference)
+            self.differences.append(one_line(difference))
 
 
 def verify_bundle(path: Path) -> BundleReport:
@@ -67,7 +69,7 @@ def _verified(path: Path) -> BundleReport:
     with opened(path) as archive:
         manifest = document(archive, MANIFEST)
         files = files_told(manifest)
-        report.day, report.finished = str(manifest.get("day")), manifest.get("finished") is True
+        report.day, report.finished = day_told(manifest), manifest.get("finished") is True
         check_names(report, archive, files)
         checks = Checks(manifest, files)
         for told in files:
@@ -99,6 +101,14 @@ def files_told(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     ):
         raise BundleRefused(f"{MANIFEST} tells of no files.")
     return files
+
+
+def day_told(manifest: Mapping[str, Any]) -> str:
+    """Return the day that a manifest is of. Raises BundleRefused."""
+    try:
+        return date.fromisoformat(manifest["day"]).isoformat()
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleRefused(f"{MANIFEST} tells of no day.") from error
 
 
 def check_names(
@@ -283,10 +293,7 @@ def verify_bundles(
 
 def follows(previous: BundleReport, report: BundleReport) -> bool:
     """Tell whether a bundle is of the day after another's, which was over."""
-    try:
-        first, second = date.fromisoformat(previous.day), date.fromisoformat(report.day)
-    except ValueError:
-        return False
+    first, second = date.fromisoformat(previous.day), date.fromisoformat(report.day)
     return previous.finished and second - first == timedelta(days=1)
 
 

@@ -202,10 +202,13 @@ def test_a_file_twice_is_refused(tmp_path: Path) -> None:
         b'{"bundle": "exchange_poc_day", "schema": 99}',
         b'{"bundle": "exchange_poc_day", "schema": []}',
         b'{"bundle": "exchange_poc_day", "schema": 1, "files": [{"name": 1}]}',
-        b'{"bundle": "exchange_poc_day", "schema": 1, "files": [], "audit": 7}',
-        b'{"bundle": "exchange_poc_day", "schema": 1, "files": [], "audit": {"spans": 5, '
+        b'{"bundle": "exchange_poc_day", "schema": 1, "files": [], "day": "2026-01-31", '
+        b'"audit": 7}',
+        b'{"bundle": "exchange_poc_day", "schema": 1, "files": [], "day": "2026-01-31", '
+        b'"audit": {"spans": 5, '
         b'"before": {"sequence": 0, "hash": ""}, "after": {"sequence": 0, "hash": ""}}}',
-        b'{"bundle": "exchange_poc_day", "schema": 1, "files": [], "audit": {"spans": [], '
+        b'{"bundle": "exchange_poc_day", "schema": 1, "files": [], "day": "2026-01-31", '
+        b'"audit": {"spans": [], '
         b'"before": {"sequence": 0, "hash": ""}, "after": {"sequence": Infinity, "hash": ""}}}',
     ],
 )
@@ -217,6 +220,18 @@ def test_what_is_no_bundle_is_refused_in_a_sentence(tmp_path: Path, manifest: by
         verify(tmp_path / "y.zip")
     with pytest.raises(CommandError, match=r"cannot be read|no zip archive"):
         verify(tmp_path / "nowhere.zip")
+
+
+def test_a_terminal_is_told_no_commands(bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = files_of(bundle)
+    files["manifest.json"] = files["manifest.json"].replace(b'"trades.csv"', b'"\\u001b[2J"')
+    said = differences(zipped(bundle, files), capsys)
+    assert r"\x1b[2J is missing" in said
+    assert "\x1b" not in said
+    manifest = json.loads(files["manifest.json"]) | {"day": "\x1b[2J"}
+    files["manifest.json"] = json.dumps(manifest).encode()
+    with pytest.raises(CommandError, match="tells of no day"):
+        verify(zipped(bundle, files))
 
 
 def test_a_line_without_an_end_is_not_read_whole(
