@@ -17,6 +17,7 @@ from kpi.bundles.day import Day
 from kpi.bundles.tables import TABLES
 from kpi.history.thinning import thin_snapshots
 from kpi.models import KpiSnapshot
+from market.services import prune_ticks
 from risk.engine import Intent
 from risk.models import RiskPolicy
 from risk.selectors import policy_in_force
@@ -119,6 +120,15 @@ def test_thinned_snapshots_give_the_same_bytes(export: Export, today: Day) -> No
     with time_machine.travel(today.end + timedelta(days=2)):
         assert thin_snapshots() == 8
     assert files_of(export(name="thinned.zip", days=4))["kpis.csv"] == first["kpis.csv"]
+
+
+def test_marks_that_were_forgotten_are_told_and_not_missed(export: Export, today: Day) -> None:
+    with time_machine.travel(today.end + timedelta(days=40)):
+        assert prune_ticks(older_than=timedelta(days=30))
+    path = export(days=41)
+    whole = {one["name"]: one.get("whole") for one in manifest_of(path)["files"]}
+    assert (whole["ticks.csv"], whole["candles.csv"]) == (False, True)
+    call_command("verify_audit", "--bundle", str(path))
 
 
 def test_text_of_any_kind_comes_through(export: Export, trader: User) -> None:
