@@ -46,6 +46,7 @@ FILLED: Final = """
     ) END
 """.replace("\n", " ")
 SIGNED: Final = "CASE trade.side WHEN 'buy' THEN 1 ELSE -1 END * trade."
+#: Nothing is summed up for what began and ended on the day, of which there may be many.
 HELD: Final = f"""
     CROSS JOIN LATERAL (
         SELECT sum({SIGNED}size) FILTER (WHERE trade.created_at < %(start)s) AS before,
@@ -53,6 +54,7 @@ HELD: Final = f"""
         FROM trading_trade AS trade
         WHERE trade.account_id = one.account_id AND trade.instrument_id = one.instrument_id
             AND trade.created_at < %(end)s
+            AND (one.opened_at < %(start)s OR coalesce(one.closed_at >= %(end)s, true))
     ) AS held
 """  # noqa: S608
 BALANCES: Final = """(

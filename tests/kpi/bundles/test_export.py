@@ -183,12 +183,20 @@ def test_parquet_has_the_same_rows_with_their_types(export: Export, tmp_path: Pa
     ]
 
 
-def test_a_position_is_told_as_it_was_at_the_end(export: Export, trader: User) -> None:
+def test_a_position_is_told_as_it_was_at_the_end(export: Export, today: Day, trader: User) -> None:
     shown = {(row["user_id"], row["symbol"]): row for row in rows_of(export(), "positions")}
     held = shown[str(trader.pk), "ETHUSDT"]
     assert (held["quantity_before"], held["quantity"]) == ("0.00000000", "0.10000000")
     assert held["cost"] == "320.00000000"
     assert RiskPolicy.objects.count() == 1
+    with time_machine.travel(today.end + timedelta(hours=2)):
+        set_price(symbol="ETHUSDT", price=D(3300))
+        place_order(user_id=trader.pk, intent=Intent("ETHUSDT", False, D("0.1")))
+    path = export(name="next.zip", days=2, day=today.next)
+    shown = {(row["user_id"], row["symbol"]): row for row in rows_of(path, "positions")}
+    closed = shown[str(trader.pk), "ETHUSDT"]
+    assert (closed["quantity_before"], closed["quantity"]) == ("0.10000000", "0.00000000")
+    assert closed["status"] == "CLOSED"
 
 
 def test_the_document_lists_every_table_with_its_columns() -> None:
