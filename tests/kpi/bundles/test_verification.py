@@ -254,6 +254,14 @@ def test_days_that_follow_each_other_join(
     with pytest.raises(CommandError):
         verify(first, second)
     assert "does not begin with the balance of day.zip" in capsys.readouterr().err
+    manifest = json.loads(files["manifest.json"])
+    for head in ("before", "after"):
+        manifest["audit"][head]["hash"] = "f" * 64
+    files["manifest.json"] = json.dumps(manifest).encode()
+    forged(second, files)
+    with pytest.raises(CommandError):
+        verify(first, second)
+    assert "the audit trail does not go on from day.zip" in capsys.readouterr().err
 
 
 def test_parquet_is_checked_row_by_row(export: Export, capsys: pytest.CaptureFixture[str]) -> None:
