@@ -100,9 +100,14 @@ def move_of(request: HttpRequest, instruments: list[Instrument]) -> Move:
         percent = Decimal(request.GET.get("move", DEFAULT_MOVE))
     except InvalidOperation:
         percent = Decimal("NaN")
-    if not percent.is_finite() or not LOWEST <= percent <= HIGHEST or percent % PLACES:
+    if not percent.is_finite() or not LOWEST <= percent <= HIGHEST or has_more_places(percent):
         raise InvalidMove(f"Give a move in percent from {LOWEST} to {HIGHEST}, of two places.")
     return Move(percent, symbol)
+
+
+def has_more_places(percent: Decimal) -> bool:
+    """Tell whether a move has more than two places, however small; a remainder would underflow."""
+    return percent != percent.quantize(PLACES)
 
 
 def shown_instrument(

@@ -67,6 +67,7 @@ def test_the_page_holds_the_answer_that_its_address_asks_for(staff: Client) -> N
         {"move": "-96"},
         {"move": "101"},
         {"move": "0.001"},
+        {"move": "1e-9999999"},
         {"move": ""},
         {"move": "-5", "symbol": "NONE"},
     ],
