@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.utils import timezone
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
-from kpi.history.series import Point, get_history
+from kpi.history.series import get_history
 from kpi.leverage.levels import MOST_ROWS, first_key, rows_of
 from market.candles import INTERVALS, candles
 from market.kernel.amounts import EXACT, round_half_even
@@ -156,15 +156,17 @@ def read_groups(
 def read_levels(window: str, until: datetime) -> list[Level]:
     """Return fund and bad debt as the KPI snapshots keep them, and as they are."""
     funds, debts = (
-        get_history(metric=name, window=window).points for name in ("insurance_fund", "bad_debt")
+        {point.timestamp: point.value for point in get_history(metric=name, window=window).points}
+        for name in ("insurance_fund", "bad_debt")
     )
-    kept = [known_level(*pair) for pair in zip(funds, debts, strict=True)]
+    # Between the two a snapshot may come, and the window go on.
+    kept = [known_level(at, funds[at], debts[at]) for at in funds if at in debts]
     now = Level(until, insurance_fund_balance(), total_bad_debt())
     return [*(level for level in kept if level.at < until), now]
 
 
-def known_level(fund: Point, debt: Point) -> Level:
-    return Level(fund.timestamp, *(Decimal(str(point.value or 0)) for point in (fund, debt)))
+def known_level(at: datetime, *levels: float | None) -> Level:
+    return Level(at, *(Decimal(str(level or 0)) for level in levels))
 
 
 # What is at stake now decides where nothing was closed out.

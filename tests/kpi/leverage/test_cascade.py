@@ -1,9 +1,12 @@
 """A cascade's close-outs, grouped by time and side, with the price and what the fund held."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import time_machine
+from django.db import connection
 from django.utils import timezone
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
@@ -64,6 +67,21 @@ def test_close_outs_stand_in_groups_at_their_price(trader: Trader, marks: Marks)
             (now, D(52_000)),
             True,
         )
+
+
+def test_fund_and_debt_are_told_though_time_passes_between_their_reads(
+    trader: Trader, marks: Marks
+) -> None:
+    now = crash(trader, marks)
+
+    def late(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if "FROM kpi_kpisnapshot" in sql:
+            clock.shift(timedelta(minutes=35))
+        return execute(sql, *rest)
+
+    with time_machine.travel(now, tick=False) as clock, connection.execute_wrapper(late):
+        levels = seen("1h").levels
+    assert levels[-1].bad_debt == total_bad_debt() > 0
 
 
 def test_a_longer_window_groups_more_and_leaves_nothing_out(trader: Trader, marks: Marks) -> None:
