@@ -1,8 +1,8 @@
 // The candles of an instrument with what happened to it; panning to the left fetches what was before.
 
 import {
-  addCandles, addMarks, byTime, drawChoice, drawKey, drawMarks, fetchChart, grouped, makeChart, markRows, seconds,
-  setBars, table, told,
+  addCandles, addMarks, byTime, drawChoice, drawKey, drawMarks, fetchChart, grouped, makeChart, markRows, removeChart,
+  seconds, setBars, table, told,
 } from "./price-charts.js";
 
 // With fewer bars than these left of what is seen, the part before it is fetched.
@@ -86,7 +86,7 @@ function start(panel) {
       return;
     }
     if (mine !== turn) return;
-    chart?.remove();
+    if (chart) removeChart(chart);
     chart = null;
     drawChoice(part(panel, "windows"), data.intervals, data.interval, show);
     ({ candles, marks, earlier, interval } = data);

@@ -3,7 +3,7 @@
 
 import {
   addCandles, addMarks, addSeries, byTime, drawChoice, drawKey, drawMarks, fetchChart, grouped, makeChart, markRows,
-  priceFormat, seconds, setBars, table, told,
+  priceFormat, removeChart, seconds, setBars, table, told,
 } from "./price-charts.js";
 
 const STEPS = 1, DASHED = 2, LOGARITHMIC = 1;
@@ -145,7 +145,7 @@ function start(panel) {
       return;
     }
     if (turn !== asked) return;
-    drawn?.chart.remove();
+    if (drawn) removeChart(drawn.chart);
     drawn = null;
     choices(panel, data, show);
     part(panel, "notes").textContent = (data.notes ?? []).join(" ");

@@ -39,11 +39,20 @@ export function seconds(ms) {
   return ms / 1000;
 }
 
+// What follows the theme, by chart: one that is removed must not be touched again.
+const followers = new Map();
+new MutationObserver(() => [...followers.values()].flat().forEach((follow) => follow()))
+  .observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
+
 export function makeChart(place) {
   const chart = L.createChart(place, { ...look(), autoSize: true });
-  new MutationObserver(() => chart.applyOptions(look()))
-    .observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
+  followers.set(chart, [() => chart.applyOptions(look())]);
   return chart;
+}
+
+export function removeChart(chart) {
+  followers.delete(chart);
+  chart.remove();
 }
 
 function look() {
@@ -67,8 +76,7 @@ function look() {
 export function addSeries(chart, type, options, colors, pane = 0) {
   const inTheme = () => Object.fromEntries(Object.entries(colors).map(([key, name]) => [key, color(name)]));
   const series = chart.addSeries(L[type], { ...options, ...inTheme() }, pane);
-  new MutationObserver(() => series.applyOptions(inTheme()))
-    .observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
+  followers.get(chart).push(() => series.applyOptions(inTheme()));
   return series;
 }
 

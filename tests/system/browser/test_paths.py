@@ -54,6 +54,8 @@ def test_a_window_and_an_instrument_are_chosen(staff: Page) -> None:
     chart.get_by_role("button", name="BTCUSDT").click()
     expect(chart.get_by_role("button", name="BTCUSDT")).to_have_attribute("aria-pressed", "true")
     expect(chart.locator("[data-part=key]")).to_contain_text("Order refused")
+    staff.evaluate("document.documentElement.classList.toggle('dark')")
+    expect(chart.locator("canvas").first).to_be_visible()
 
 
 def test_the_charts_fit_a_phone(staff: Page) -> None:
