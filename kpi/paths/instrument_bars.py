@@ -13,6 +13,7 @@ from kpi.paths.between import ids_between
 from market.candles import INTERVALS, Candle, found_candles, kept_candles, opens
 from market.kernel.amounts import EXACT, plain, round_half_even
 from market.models import Instrument, PriceHalt
+from market.services import BEYOND_COLLAR
 from risk.models import LeverageLimit, RiskPolicy
 from trading.models import Liquidation
 
@@ -35,14 +36,14 @@ ECHO: Final = timedelta(seconds=5)
 class Event:
     """Something that happened to an instrument, in words and as a kind of mark.
 
-    ``by_hand`` is a halt as the instrument's history has it, of those by a quote as well.
+    ``may_echo`` is a halt that the instrument's history has, perhaps once more than by its quote.
     """
 
     at: datetime
     kind: str
     text: str
     count: int = 1
-    by_hand: bool = False
+    may_echo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def bars_of(instrument: Instrument, *, interval: str, until: datetime) -> Bars:
     stop = opens(until - timedelta(microseconds=1), length) + length
     since = stop - BARS * length
     found = [
-        *without_echoes([*halts(instrument, stop), *halts_by_hand(instrument, stop)]),
+        *halts_told_once(instrument, stop),
         *limit_changes(instrument, stop),
         *closed_out(instrument, since, stop, length),
     ]
@@ -116,15 +117,14 @@ def halts(instrument: Instrument, stop: datetime) -> Iterator[Event]:
             yield Event(halt.released_at, "resume", f"Released: {halt.get_outcome_display()}")
 
 
-def without_echoes(events: Sequence[Event]) -> list[Event]:
-    """Leave out what an instrument's history says once more of a halt by a quote."""
-    by_quote = [one for one in events if not one.by_hand]
-    return by_quote + [
-        one
-        for one in events
-        if one.by_hand
-        and not any(one.kind == each.kind and abs(one.at - each.at) < ECHO for each in by_quote)
-    ]
+def halts_told_once(instrument: Instrument, stop: datetime) -> Iterator[Event]:
+    """Yield all halts and resumptions, without what a history says once more of one by a quote."""
+    by_quote = list(halts(instrument, stop))
+    yield from by_quote
+    for one in halts_by_hand(instrument, stop):
+        same = (each for each in by_quote if each.kind == one.kind)
+        if not (one.may_echo and any(abs(one.at - each.at) < ECHO for each in same)):
+            yield one
 
 
 def halts_by_hand(instrument: Instrument, stop: datetime) -> Iterator[Event]:
@@ -132,15 +132,23 @@ def halts_by_hand(instrument: Instrument, stop: datetime) -> Iterator[Event]:
     history = instrument.history.all()
     for record, fields in changes(history, stop):
         if "halted" in fields:
-            yield halt_event(record, fields["halted"][1], BY_HAND)
+            halted = fields["halted"][1]
+            yield halt_event(
+                record, halted, BY_HAND, may_echo=not halted or not is_by_staff(record)
+            )
     for record, fields in changes(RiskPolicy.history.all(), stop):
         if "trading_halted" in fields:
-            yield halt_event(record, fields["trading_halted"][1], ALL_TRADING)
+            yield halt_event(record, fields["trading_halted"][1], ALL_TRADING, may_echo=False)
 
 
-def halt_event(record: Any, halted: bool, words: Sequence[str]) -> Event:
+def is_by_staff(record: Any) -> bool:
+    """Tell whether a halt has a reason of staff; histories used to keep none."""
+    return record.history_change_reason not in (None, "", BEYOND_COLLAR)
+
+
+def halt_event(record: Any, halted: bool, words: Sequence[str], *, may_echo: bool) -> Event:
     kind, told = ("halt", words[0]) if halted else ("resume", words[1])
-    return Event(record.history_date, kind, told + why(record), by_hand=True)
+    return Event(record.history_date, kind, told + why(record), may_echo=may_echo)
 
 
 def why(record: Any) -> str:

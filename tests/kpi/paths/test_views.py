@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import Account, AccountKind, User
 from market.models import Instrument
-from market.services import configure_instrument, halt_instrument, resume_instrument
+from market.services import BEYOND_COLLAR, configure_instrument, halt_instrument, resume_instrument
 from risk.engine import Intent
 from risk.models import Position
 from risk.services import change_policy
@@ -166,6 +166,7 @@ def test_an_instrument_shows_what_happened_to_it(staff: Client) -> None:
     assert "Closed out 1 long position: 5 at 50000" in told["close_out"]
     assert "Halted by its price collar: 1 of Local simulation" in told["halt"]
     assert "; Halted (A test); " in told["halt"]
+    assert BEYOND_COLLAR not in told["halt"]  # the same halt once more
     assert "Released" in told["resume"]
     assert "Rules: min notional 5 → 20 (A test)" in told["limit"]
     assert "Risk policy: liquidation threshold 0.4 → 0.3 (A test)" in told["limit"]
