@@ -22,10 +22,14 @@ const answer = document.getElementById("what-if");
 const said = document.getElementById("what-if-said");
 const trouble = document.getElementById("what-if-trouble");
 const range = document.getElementById("move-range");
+// Longest wait for an answer, in ms: the next question waits for it.
+const PATIENCE = 30_000;
 let wanted = null, isAsking = false;
 
 async function fetched(query) {
-  const response = await fetch(`${form.dataset.url}?${query}`, { credentials: "same-origin" });
+  const response = await fetch(`${form.dataset.url}?${query}`, {
+    credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE),
+  });
   if (!response.ok) throw new Error((await response.json()).detail);
   return response.text();
 }

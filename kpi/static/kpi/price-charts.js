@@ -178,9 +178,12 @@ export function markRows(marks) {
   return marks.map(({ at, text, href }) => [told(at), href ? { text, href } : text]);
 }
 
+// Longest wait for an answer, in ms.
+const PATIENCE = 30_000;
+
 export async function fetchChart(url, query) {
   const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
-  const answer = await fetch(`${url}?${asked}`, { headers: { Accept: "application/json" } });
+  const answer = await fetch(`${url}?${asked}`, { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(PATIENCE) });
   const data = await answer.json();
   if (!answer.ok) throw new Error(data.detail);
   return data;
