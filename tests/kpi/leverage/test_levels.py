@@ -69,6 +69,10 @@ def test_a_window_has_orders_and_close_outs_of_clients(trader: Trader, marks: Ma
     assert (day.orders, day.refused, day.closed_out) == (5, 2, 1)
     assert (hour.orders, hour.refused, hour.closed_out) == (3, 1, 1)
     assert day.realized_pnl == hour.realized_pnl == D(-9_000)
+    order(late, "buy", "0.1")
+    marks(BTCUSDT="1000")  # closed out once more, and counted once
+    assert Account.objects.get(user=late).liquidations.count() == 2
+    assert read().tiers["advanced"].closed_out == 1
     other = read().tiers["beginner"]
     assert (other.accounts, other.orders, other.exposure) == (0, 0, 0)
 

@@ -37,11 +37,33 @@ def test_the_slider_says_who_closes_and_who_pays(staff: Client) -> None:
     shown = figures(answer)
     assert shown["Notional that closes"] == "748,800"  # 260 at 2,880
     assert shown["Accounts closed out"] == "1"
+    tiers = {tier: (closed, notional) for tier, closed, notional, *_ in answer.context["tiers"]}
+    assert tiers == {
+        "Beginner": ("0", "0.00"),
+        "Intermediate": ("0", "0.00"),
+        "Advanced": ("1", "748,800.00"),
+    }
     assert figures(staff.get(ANSWER, {"move": "0"}))["Accounts closed out"] == "0"
     assert (
         figures(staff.get(ANSWER, {"move": "-10", "symbol": "BTCUSDT"}))["Accounts closed out"]
         == "0"
     )
+
+
+@pytest.mark.usefixtures("levered")
+def test_the_largest_come_first_and_of_more_the_number(
+    staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = User.objects.get(username="beginner")
+    intent = Intent("ETHUSDT", True, D(4))
+    assert place_order(user_id=user.pk, intent=intent).order.status == "FILLED"
+    query = {"move": "-95", "symbol": "ETHUSDT"}
+    rows = staff.get(ANSWER, query).context["accounts"]
+    assert [row["name"] for row in rows] == ["advanced", "beginner"]
+    monkeypatch.setattr("kpi.leverage.answer.MOST_LISTED", 1)
+    answer = staff.get(ANSWER, query)
+    assert [row["name"] for row in answer.context["accounts"]] == ["advanced"]
+    assert "And 1 more with less notional" in answer.content.decode()
 
 
 @pytest.mark.usefixtures("levered")
