@@ -39,10 +39,12 @@ class Fills:
     unfinished: set[int]
 
 
-#: In SQL, whether a mark has come to the limit of the order ``resting``.
+#: In SQL, whether a step to a mark reaches the order ``resting`` of ``instrument``.
 IS_REACHED: Final = """(
-    resting.side = 'buy' AND resting.price >= {mark}
-    OR resting.side = 'sell' AND resting.price <= {mark}
+    NOT instrument.halted AND resting.status IN ('NEW', 'PARTIALLY_FILLED')
+    AND resting.venue = 'simulated'
+    AND (resting.side = 'buy' AND resting.price >= {mark}
+         OR resting.side = 'sell' AND resting.price <= {mark})
 )"""
 # Those at the marks that are asked about, and those that were reached before; of their columns what
 # filling them looks at.
@@ -54,8 +56,7 @@ FROM trading_order WHERE id = ANY(ARRAY(
     FROM unnest(%(instruments)s::bigint[], %(marks)s::numeric[]) AS at (instrument_id, mark)
     JOIN market_instrument AS instrument ON instrument.id = at.instrument_id
     JOIN trading_order AS resting ON resting.instrument_id = instrument.id
-    WHERE NOT instrument.halted AND resting.status IN ('NEW', 'PARTIALLY_FILLED')
-        AND resting.venue = 'simulated' AND {is_reached}
+    WHERE {is_reached}
     UNION
     SELECT id FROM trading_order
     WHERE status IN ('NEW', 'PARTIALLY_FILLED') AND triggered_at IS NOT NULL

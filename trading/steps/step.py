@@ -189,9 +189,6 @@ WHERE id = ANY(ARRAY(
     FROM trading_order AS resting
     JOIN market_instrument AS instrument ON instrument.id = resting.instrument_id
     WHERE instrument.id = ANY(%(instruments)s::bigint[])
-        AND NOT instrument.halted
-        AND resting.status IN ('NEW', 'PARTIALLY_FILLED')
-        AND resting.venue = 'simulated'
         AND resting.triggered_at IS NULL
         AND {is_reached}
     FOR NO KEY UPDATE OF resting SKIP LOCKED
