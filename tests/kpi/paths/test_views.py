@@ -117,6 +117,14 @@ def test_a_close_out_is_marked_with_its_page(staff: Client) -> None:
     assert D(before["ratio"]) == done.margin_ratio_before
 
 
+def test_a_refused_order_is_marked_with_its_reason(staff: Client) -> None:
+    refused = Order.objects.get(status="REJECTED", symbol="BTCUSDT")
+    address = reverse("account-path", args=[refused.account_id])
+    marks = staff.get(address, {"symbol": "BTCUSDT"}).json()["marks"]
+    told = [mark["text"] for mark in marks if mark["kind"] == "refused"]
+    assert told == [f"Refused: buy 500, {refused.reject_code}"]
+
+
 def test_fills_of_a_bar_are_one_mark_with_their_count(staff: Client, trader: User) -> None:
     address = reverse("account-path", args=[trader.account.pk])
     with CaptureQueriesContext(connection) as before:
