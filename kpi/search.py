@@ -81,6 +81,8 @@ def rows(request: HttpRequest, model: type[Model], term: str) -> Results:
         return Results(title, [])
     found, _ = page.get_search_results(request, page.get_queryset(request), term)
     name = f"admin:{options.app_label}_{options.model_name}"
+    if not isinstance(page.list_select_related, bool):
+        found = found.select_related(*page.list_select_related)
     return Results(
         title,
         [

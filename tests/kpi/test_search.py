@@ -4,7 +4,9 @@ import re
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from tests.console import Clerk, clerk, exchange, seeded, staff, trader
@@ -30,6 +32,12 @@ def test_orders_are_found_by_all_that_is_said_of_them(staff: Client, trader: Use
         listed = staff.get("/admin/trading/order/", {"q": term}).context["cl"].result_list
         assert list(listed) == [order], term
     assert "Orders" not in found(staff, "advanced refused")
+
+
+def test_the_accounts_of_found_orders_are_not_read_one_by_one(staff: Client, trader: User) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        assert found(staff, "btcusdt")["Orders"]
+    assert not [one for one in queries if 'FROM "accounts_account"' in one["sql"]]
 
 
 def test_users_pages_and_limits_are_found(staff: Client, trader: User) -> None:
