@@ -1,5 +1,6 @@
 """Traders and staff: created with an account, moved between tiers, given and deprived of rights."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -111,6 +112,22 @@ def balance_of(user: User) -> str:
     """Write what a trader's account holds; staff have none."""
     account = getattr(user, "account", None)
     return cents(account.balance) if account else NOTHING
+
+
+def move_to(tier: Tier) -> Callable[..., HttpResponse | None]:
+    """Return the action that moves selected users to a tier."""
+
+    @bulk_action(
+        title=f"Change tier to {tier}",
+        question=TIER_QUESTION,
+        permission="change",
+        done=f"now {tier}",
+        what="user",
+    )
+    def move(page: KeptAdmin, request: HttpRequest, user: User, reason: str) -> None:
+        change_tier(user=user, tier=tier, by=caller(request), reason=reason)
+
+    return move
 
 
 @admin.register(User)
@@ -234,32 +251,4 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):  # type: ignore[misc]
             return redirect(reverse("admin:accounts_account_changelist"))
         return redirect(reverse("admin:accounts_account_change", args=[account.pk]))
 
-    @bulk_action(
-        title="Change tier to beginner",
-        question=TIER_QUESTION,
-        permission="change",
-        done="now beginner",
-        what="user",
-    )
-    def make_beginner(self, request: HttpRequest, user: User, reason: str) -> None:
-        change_tier(user=user, tier=Tier.BEGINNER, by=caller(request), reason=reason)
-
-    @bulk_action(
-        title="Change tier to intermediate",
-        question=TIER_QUESTION,
-        permission="change",
-        done="now intermediate",
-        what="user",
-    )
-    def make_intermediate(self, request: HttpRequest, user: User, reason: str) -> None:
-        change_tier(user=user, tier=Tier.INTERMEDIATE, by=caller(request), reason=reason)
-
-    @bulk_action(
-        title="Change tier to advanced",
-        question=TIER_QUESTION,
-        permission="change",
-        done="now advanced",
-        what="user",
-    )
-    def make_advanced(self, request: HttpRequest, user: User, reason: str) -> None:
-        change_tier(user=user, tier=Tier.ADVANCED, by=caller(request), reason=reason)
+    make_beginner, make_intermediate, make_advanced = (move_to(tier) for tier in Tier)
