@@ -38,7 +38,7 @@ class Signs:
     """What is looked at, besides the figures that the dashboard has anyway."""
 
     price_halts: Sequence[PriceHalt]
-    halted: Sequence[Instrument]
+    halted_by_staff: Sequence[Instrument]
     parked: int
     heartbeat_age: timedelta | None
     ledger_differences: int
@@ -48,9 +48,10 @@ class Signs:
 def read_signs() -> Signs:
     """Read them, each from an index or a row."""
     halts = PriceHalt.objects.filter(released_at=None).select_related("instrument")
+    by_staff = Instrument.objects.filter(halted=True).exclude(pk__in=halts.values("instrument"))
     return Signs(
         price_halts=list(halts[:MOST_NAMED]),
-        halted=list(Instrument.objects.filter(halted=True)[:MOST_NAMED]),
+        halted_by_staff=list(by_staff[:MOST_NAMED]),
         parked=parked_answers_waiting(),
         heartbeat_age=heartbeat_age(),
         ledger_differences=last_differences() or 0,
@@ -103,7 +104,7 @@ def worker(age: timedelta | None) -> list[Concern]:
 
 def halts(signs: Signs, trading_halted: bool) -> list[Concern]:
     """All of trading, then instruments by their price collar, then those that staff halted."""
-    found, by_collar = [], {halt.instrument_id for halt in signs.price_halts}
+    found = []
     if trading_halted:
         policy = page("risk_riskpolicy_change", 1)
         text = "Orders are refused, cancels and close-outs go on: resume it in the risk policy."
@@ -114,8 +115,7 @@ def halts(signs: Signs, trading_halted: bool) -> list[Concern]:
     ]
     return found + [
         instrument_concern(WARNING, one, "is halted", "By staff: resume it on its page.")
-        for one in signs.halted
-        if one.pk not in by_collar
+        for one in signs.halted_by_staff
     ]
 
 

@@ -3,9 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from django.test import Client
 
-from kpi.dashboard.attention import Signs, concerns
+from kpi.dashboard.attention import Signs, concerns, read_signs
 from kpi.dashboard.margin_ratios import MarginRatios
 from kpi.models import Heartbeat
 from market.models import Instrument
@@ -45,6 +46,19 @@ def test_each_sign_is_told_the_worst_first() -> None:
         "1 account near close-out",
     ]
     assert "No heartbeat yet" in titles(signs=Signs((), (), 0, None, 0, 0))
+
+
+def test_what_a_quote_halted_hides_nothing_that_staff_halted(
+    staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few are named; nor is one of those that are not named told as halted by staff."""
+    monkeypatch.setattr("kpi.dashboard.attention.MOST_NAMED", 1)
+    ethereum = Instrument.objects.get(symbol="ETHUSDT")
+    quoted("BTCUSDT", "1")
+    halt_instrument(instrument=ethereum, reason="A test")
+    assert read_signs().halted_by_staff == [ethereum]
+    quoted("ETHUSDT", "1")
+    assert read_signs().halted_by_staff == []
 
 
 def attention(client: Client) -> list[dict[str, Any]]:
