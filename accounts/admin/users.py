@@ -47,7 +47,10 @@ admin.site.unregister(Group)
 
 @admin.register(Group)
 class GroupAdmin(DjangoGroupAdmin, KeptAdmin):  # type: ignore[misc]
-    """Sets of permissions for staff; only a superuser hands out rights, and says why."""
+    """Sets of permissions for staff; only a superuser hands out rights, and says why.
+
+    None is deleted, which would take rights without a reason: it is emptied instead.
+    """
 
     form_kind = add_form_kind = ReasonedForm
 
@@ -57,9 +60,6 @@ class GroupAdmin(DjangoGroupAdmin, KeptAdmin):  # type: ignore[misc]
         return bool(request.user.is_superuser)
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return bool(request.user.is_superuser)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return bool(request.user.is_superuser)
 
 

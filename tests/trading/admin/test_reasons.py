@@ -165,6 +165,10 @@ def test_no_list_and_no_history_is_edited(staff: Client, trader: User) -> None:
             assert method(former, data).status_code == 405
         staff.post(page_of(row, "history"), {"max_leverage": "99", "_save": "Save"})
     assert staff.get("/admin/risk/riskpolicy/import/").status_code != 200
+    group = Group.objects.earliest("pk")
+    assert staff.post(page_of(group, "delete"), {"post": "yes"}).status_code == 403
+    body = {"action": "delete_selected", "_selected_action": [group.pk], "post": "yes"}
+    staff.post("/admin/auth/group/", body)
     assert standing() == before
 
 
