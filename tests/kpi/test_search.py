@@ -34,6 +34,15 @@ def test_orders_are_found_by_all_that_is_said_of_them(staff: Client, trader: Use
     assert "Orders" not in found(staff, "advanced refused")
 
 
+def test_a_term_of_many_words_asks_little_and_finds_nothing(staff: Client, trader: User) -> None:
+    for page in ("/admin/search/", "/admin/trading/order/"):
+        with CaptureQueriesContext(connection) as queries:
+            assert staff.get(page, {"q": "btcusdt " * 60}).status_code == 200
+        assert len(queries) < 30
+    assert "Orders" in found(staff, "btcusdt " * 8)
+    assert "Orders" not in found(staff, "btcusdt " * 9)
+
+
 def test_the_accounts_of_found_orders_are_not_read_one_by_one(staff: Client, trader: User) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert found(staff, "btcusdt")["Orders"]

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 
-from django.db.models import BooleanField, Q
+from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
 from accounts.models import Account
 from market.kernel.console.search import MOST_OWNERS, number_of
 from market.selectors import instruments
 from risk.denials import DENIALS
-from trading.models import OrderStatus
+from trading.models import Order, OrderStatus
 from trading.selectors import orders_named
 
+#: Each word is looked up by itself; a term of more of them finds nothing.
+MOST_WORDS = 8
 #: Shorter words are no part of a reject code.
 SHORTEST_PART = 4
 #: Statuses by the words that people use for them.
@@ -21,6 +23,16 @@ STATUSES = {
     "refused": OrderStatus.REJECTED,
     "cancelled": OrderStatus.CANCELED,
 }
+
+
+def orders_of_term(orders: QuerySet[Order], term: str) -> QuerySet[Order]:
+    """Return the orders that every word of a term says something of."""
+    words = term.split()
+    if len(words) > MOST_WORDS:
+        return orders.none()
+    for word in words:
+        orders = orders.filter(said_by(word))
+    return orders
 
 
 def said_by(word: str) -> Q:

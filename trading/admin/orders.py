@@ -38,7 +38,7 @@ from market.kernel.console.seeking import KEY
 from market.selectors import instruments
 from risk.denials import DENIALS
 from trading.admin.exports import OrderResource, TradeResource
-from trading.admin.order_search import refused_for, said_by
+from trading.admin.order_search import orders_of_term, refused_for
 from trading.models import OPEN_STATUSES, Order, OrderStatus, Trade
 from trading.services import cancel_for_client
 
@@ -197,10 +197,7 @@ class OrderAdmin(ExportedAdmin, LargeRecordAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
     ) -> tuple[QuerySet[Order], bool]:
-        """Find the orders that every word of the term says something of."""
-        for word in search_term.split():
-            queryset = queryset.filter(said_by(word))
-        return queryset, False
+        return orders_of_term(queryset, search_term), False
 
     def has_cancel_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("trading.change_order")
