@@ -9,8 +9,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from tests.console import Clerk, clerk, exchange, seeded, staff, trader
+from risk.engine import Intent
+from tests.console import Clerk, D, clerk, exchange, seeded, staff, trader
 from trading.models import Order
+from trading.services import place_order
 
 __all__ = ["clerk", "exchange", "seeded", "staff", "trader"]
 
@@ -32,6 +34,16 @@ def test_orders_are_found_by_all_that_is_said_of_them(staff: Client, trader: Use
         listed = staff.get("/admin/trading/order/", {"q": term}).context["cl"].result_list
         assert list(listed) == [order], term
     assert "Orders" not in found(staff, "advanced refused")
+
+
+def test_a_reject_code_is_found_however_many_orders_came_since(
+    staff: Client, trader: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kpi.search.MOST_FOUND", 1)
+    [refused] = Order.objects.exclude(reject_code="")
+    place_order(user_id=trader.pk, intent=Intent("ETHUSDT", True, D("0.01")))
+    assert Order.objects.latest("pk").reject_code != refused.reject_code
+    assert [one.name for one in found(staff, refused.reject_code)["Orders"]] == [str(refused)]
 
 
 def test_a_term_of_many_words_asks_little_and_finds_nothing(staff: Client, trader: User) -> None:

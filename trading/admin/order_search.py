@@ -77,9 +77,12 @@ def codes_with(part: str) -> list[str]:
 
 
 def refused_for(codes: Iterable[str]) -> Q:
-    """Return the condition of some known codes, which stand in the text for their index's sake."""
+    """Return the condition of some known codes, which stand in the text for their index's sake.
+
+    The column stands without its table, which has another name where keys are looked up first.
+    """
     listed = ", ".join(f"'{code}'" for code in codes)
     has_code = RawSQL(  # noqa: S611
-        f"trading_order.reject_code IN ({listed})", [], output_field=BooleanField()
+        f"reject_code IN ({listed})", [], output_field=BooleanField()
     )
     return Q(has_code)
