@@ -14,6 +14,7 @@ from collections.abc import Generator
 from typing import Any, Final, TypeVar
 
 from psycopg import Connection, OperationalError
+from psycopg.errors import _WaitTimeout
 
 T = TypeVar("T")
 Waiting = Generator[Any, Any, T]
@@ -23,6 +24,8 @@ SILENCE_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 3.0
 #: PostgreSQL's SSLRequest: its length and its number.
 SSL_REQUEST: Final = struct.pack("!ii", 8, 80_877_103)
+#: What psycopg's generators are told where nothing has come.
+NOTHING: Final = 0
 
 
 class StandsStill(OperationalError):
@@ -33,24 +36,35 @@ class WatchedConnection(Connection[Any]):
     """psycopg's, but for how long it waits."""
 
     def wait(self, gen: Waiting[T], *args: Any, **kwargs: Any) -> T:
-        """Return what a generator comes to. Raises StandsStill, with the connection closed."""
+        """Return what a generator comes to. Raises StandsStill, with the connection closed.
+
+        Hardly any statement takes long enough to be looked after, which costs the others time.
+        """
+        if args or kwargs:  # of whoever waits no longer than they want to
+            return super().wait(gen, *args, **kwargs)
         try:
-            return super().wait(watched(gen, self), *args, **kwargs)
+            return super().wait(gen, timeout=SILENCE_SECONDS)
+        except _WaitTimeout:
+            return self.wait_on(gen)
+
+    def wait_on(self, gen: Waiting[T]) -> T:
+        """Return what a generator comes to that waits already. Raises StandsStill likewise."""
+        try:
+            return super().wait(watched(gen, self))
         except StandsStill:
             self.pgconn.finish()
             raise
 
 
 def watched(waiting: Waiting[T], connection: Connection[Any]) -> Waiting[T]:
-    """Go through a generator of psycopg's, which waits; look after the server in a long silence.
+    """Go on with a generator of psycopg's, which waits; look after the server in each long silence.
 
     psycopg says every tenth of a second that nothing has come.
     """
-    ask_at = 0.0
+    came, ask_at = NOTHING, time.monotonic()
     try:
-        wanted = next(waiting)
         while True:
-            came = yield wanted
+            came = yield waiting.send(came)
             if came:
                 ask_at = 0.0
             elif not ask_at:
@@ -59,7 +73,6 @@ def watched(waiting: Waiting[T], connection: Connection[Any]) -> Waiting[T]:
                 if not answers(connection):
                     raise StandsStill("The server stands still: it answers nobody.")
                 ask_at = time.monotonic() + SILENCE_SECONDS
-            wanted = waiting.send(came)
     except StopIteration as end:
         result: T = end.value
         return result

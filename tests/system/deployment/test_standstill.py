@@ -44,6 +44,9 @@ def in_a_pipeline(through: WatchedConnection, *statements: LiteralString) -> Non
 
 def test_a_statement_that_takes_long_is_waited_for(through: WatchedConnection) -> None:
     assert through.execute("SELECT 1 FROM pg_sleep(0.8)").fetchone() == (1,)
+    with through.pipeline():
+        asked = [through.execute("SELECT %s FROM pg_sleep(0.3)", (n,)) for n in (1, 2)]
+    assert [cursor.fetchone() for cursor in asked] == [(1,), (2,)]
 
 
 def test_a_server_that_answers_nobody_is_given_up(
