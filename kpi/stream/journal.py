@@ -125,7 +125,6 @@ class Scope:
 class Page:
     """A part of a pass. ``cursor`` is where the pass ends, behind its last page.
 
-
     ``is_forgotten`` says that events behind the reader's cursor are not kept any more.
     """
 
