@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from django.core.cache import cache
 from django.db import connection, transaction
 from psycopg.pq import TransactionStatus
@@ -31,9 +32,13 @@ def each(names: str | Sequence[str], values: Iterable[Any]) -> Callable[..., Any
 
         @functools.wraps(test)
         def run(**given: Any) -> None:
-            failed = [error for row in rows if (error := failure(test, row, given)) is not None]
+            found = [(row, failure(test, row, given)) for row in rows]
+            failed = [error for _, error in found if error is not None]
             if len(failed) > 1:
-                raise ExceptionGroup(f"{len(failed)} of {len(rows)} cases failed", failed)
+                # By name: schemathesis shows but one of those that fail at the same place.
+                names = "; ".join(str(row) for row, error in found if error is not None)
+                told = f"{len(failed)} of {len(rows)} cases failed: {names}"
+                raise BaseExceptionGroup(told, failed)
             if failed:
                 raise failed[0]
 
@@ -46,15 +51,23 @@ def each(names: str | Sequence[str], values: Iterable[Any]) -> Callable[..., Any
 
 def failure(
     test: Callable[..., None], row: dict[str, Any], given: dict[str, Any]
-) -> Exception | None:
-    """Run one case; return what it fails with, and of which values."""
+) -> BaseException | None:
+    """Run one case; return what it fails with, and of which values.
+
+    That is no exception where pytest says it, as ``pytest.raises`` does. A case that would skip the
+    test fails, lest nobody hear of the others.
+    """
+    error: BaseException
     try:
         with undone_case():
             test(**given, **row)
-    except Exception as error:
-        error.add_note(f"case: {row}")
-        return error
-    return None
+        return None
+    except pytest.skip.Exception as skipped:
+        error = AssertionError(f"a case cannot be skipped: {skipped}")
+    except (Exception, pytest.fail.Exception) as raised:
+        error = raised
+    error.add_note(f"case: {row}")
+    return error
 
 
 @contextmanager
