@@ -7,6 +7,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from exchange_poc.postgresql import watched
+from exchange_poc.postgresql.base import is_alive
 from exchange_poc.postgresql.watched import StandsStill, WatchedConnection
 from market.kernel.api.database_errors import is_lost
 from tests.accounts.redis_relay import RedisRelay as Relay
@@ -57,6 +58,18 @@ def test_a_server_that_answers_nobody_is_given_up(
     with pytest.raises(StandsStill, match="stands still"):
         in_a_pipeline(through, "SELECT 1", "SELECT 2")
     assert through.closed
+
+
+@pytest.mark.parametrize("autocommit", [True, False])
+def test_a_rested_connection_to_it_is_not_taken_for_a_dead_one(
+    through: WatchedConnection, relay: Relay, monkeypatch: pytest.MonkeyPatch, autocommit: bool
+) -> None:
+    """Else each of the pool would be asked, one after the other."""
+    monkeypatch.setattr(watched, "ANSWER_SECONDS", 0.2)
+    through.autocommit = autocommit
+    relay.hang()
+    with pytest.raises(StandsStill):
+        is_alive(through)
 
 
 def test_it_is_answered_as_a_database_that_is_away() -> None:
