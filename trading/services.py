@@ -49,9 +49,11 @@ def close_position(*, user_id: int, symbol: str, client_order_id: str | None = N
     """Close what a user has open in an instrument by a reduce-only market order of all of it.
 
     What that is, is decided under the account's lock, so that nothing is opened the other way.
-    Answers and raises as ``place_order`` does; with nothing open the order is refused.
+    Answers and raises as ``place_order`` does; with nothing open the order is refused. Raises
+    UnknownSymbol.
     """
-    intent = Intent(symbol, is_buy=False, size=ZERO, reduce_only=True, closes=True)
+    listed = get_instrument(symbol=symbol).symbol
+    intent = Intent(listed, is_buy=False, size=ZERO, reduce_only=True, closes=True)
     return place_order(user_id=user_id, intent=intent, client_order_id=client_order_id)
 
 

@@ -13,7 +13,6 @@ from market.kernel.api.asked import BodySerializer, OwnerQuery
 from market.kernel.api.calls import Call
 from market.kernel.api.schema import errors
 from market.kernel.errors import InvalidRequest
-from market.selectors import get_instrument
 from trading.api.examples import CLOSING_EXAMPLE, NOTHING_TO_SAY
 from trading.api.serializers import ORDER_REQUEST, PlacementSerializer
 from trading.api.views import PLACEMENT_ERRORS, answer_to
@@ -70,7 +69,7 @@ class CloseView(Call):
         must_be_owner(request, asked.get("user_id"))
         outcome = close_position(
             user_id=caller(request).pk,
-            symbol=get_instrument(symbol=symbol_in(symbol)).symbol,
+            symbol=symbol_in(symbol),
             client_order_id=asked.get("client_order_id"),
         )
         return answer_to(outcome)
