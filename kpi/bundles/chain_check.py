@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kpi.audit.chain import HASHED, record_hash
+from kpi.bundles.runs import Runs
 
 EXPORTED: Final = {*HASHED, "hash"}
 #: A record's number and its hash.
@@ -17,9 +18,8 @@ class ChainCheck:
     def __init__(self, told: Mapping[str, Any]) -> None:
         self.before, self.after = head_of(told["before"]), head_of(told["after"])
         self.told_spans = [[int(first), int(last)] for first, last in told["spans"]]
-        self.spans: list[list[int]] = []
+        self.runs = Runs()
         self.last = self.before
-        self.records = 0
 
     def differences_of(self, line: str) -> Iterator[str]:
         """Yield what is wrong with the next record. Raises ValueError where it is none."""
@@ -32,29 +32,22 @@ class ChainCheck:
         if record_hash({name: record[name] for name in HASHED}) != stored:
             yield f"record {sequence} was altered"
         number, digest = self.last
-        if sequence <= number and self.spans:
+        if sequence <= number and self.runs.spans:
             yield f"record {sequence} is not in its place"
         if sequence == number + 1 and record["previous_hash"] != digest:
             yield f"record {sequence} does not follow record {number}"
         if sequence == self.after[0] and stored != self.after[1]:
             yield f"record {sequence} is not the end of the chain that the manifest tells"
-        self._count(sequence)
+        self.runs.take(sequence)
         self.last = (sequence, stored)
-
-    def _count(self, sequence: int) -> None:
-        self.records += 1
-        if self.spans and self.spans[-1][1] == sequence - 1:
-            self.spans[-1][1] = sequence
-        else:
-            self.spans.append([sequence, sequence])
 
     def differences(self) -> Iterator[str]:
         """Yield what is wrong with all of them together."""
-        if self.spans != self.told_spans:
+        if self.runs.spans != self.told_spans:
             told = spelled(self.told_spans)
-            yield f"records {spelled(self.spans)}, but the manifest tells of {told}"
+            yield f"records {spelled(self.runs.spans)}, but the manifest tells of {told}"
         end = self.after[0]
-        is_there = any(first <= end <= last for first, last in self.spans)
+        is_there = any(first <= end <= last for first, last in self.runs.spans)
         if self.after != self.before and not is_there:
             yield f"they do not lead to record {end}, the end of the chain that the manifest tells"
 

@@ -92,7 +92,7 @@ def write_files(
         files.append(entry(written, table.why, **told))
     trail = Trail(day)
     written = archive.add(FILE, (line.encode() for line in trail.lines()))
-    files.append(entry(written, WHY, rows=trail.records))
+    files.append(entry(written, WHY, rows=trail.runs.records))
     written = archive.add(POLICIES, [as_json(policies_of(day))])
     files.append(entry(written, "The policy in force before the day and at its end."))
     return {

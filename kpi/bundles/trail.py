@@ -9,6 +9,7 @@ from kpi.audit.chain import GENESIS, canonical
 from kpi.audit.models import AuditRecord
 from kpi.audit.selectors import portable_values, sealed_records
 from kpi.bundles.day import Day
+from kpi.bundles.runs import Runs
 
 FILE: Final = "audit.jsonl"
 WHY: Final = "Every audit record that was written on the day, or is about a fact of it."
@@ -31,27 +32,19 @@ class Trail:
 
     def __init__(self, day: Day) -> None:
         self.day = day
-        self.records = 0
-        self.spans: list[list[int]] = []
+        self.runs = Runs()
 
     def lines(self) -> Iterator[str]:
         """Yield a line of canonical JSON per record."""
         for record in portable_values(records_of(self.day)):
-            self._count(record["sequence"])
+            self.runs.take(record["sequence"])
             yield canonical(record) + "\n"
-
-    def _count(self, sequence: int) -> None:
-        self.records += 1
-        if self.spans and self.spans[-1][1] == sequence - 1:
-            self.spans[-1][1] = sequence
-        else:
-            self.spans.append([sequence, sequence])
 
     def facts(self) -> dict[str, Any]:
         """Return how many records there are, in which runs of the chain, and its heads."""
         return {
-            "records": self.records,
-            "spans": self.spans,
+            "records": self.runs.records,
+            "spans": self.runs.spans,
             "before": head_before(self.day),
             "after": head_before(self.day.next),
         }

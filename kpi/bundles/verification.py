@@ -240,7 +240,7 @@ def read_trail(
     for line in lines_of(file):
         for difference in checks.chain.differences_of(line):
             tell(difference)
-    return checks.chain.records
+    return checks.chain.runs.records
 
 
 def read_document(
