@@ -37,6 +37,8 @@ RowAction = Callable[[Any, HttpRequest, Any, Any], Outcome]
 View = Callable[..., HttpResponse]
 #: Of selected rows, so many are named before all are changed.
 MOST_NAMED = 20
+#: Rows that one action takes: each is a transaction of its own, within one request.
+MOST_SELECTED = 1_000
 
 
 class ReasonField(forms.CharField):
@@ -243,7 +245,7 @@ def bulk_action(
     """Make a method an action on selected rows, called for each with the reason that all share.
 
     ``what`` and ``done`` are the words for it: ``order`` and ``canceled``. ``permission`` names a
-    method ``has_<permission>_permission`` of the page.
+    method ``has_<permission>_permission`` of the page. More rows than MOST_SELECTED are refused.
     """
 
     def decorate(
@@ -252,6 +254,9 @@ def bulk_action(
         @admin.action(description=title, permissions=[permission])
         @wraps(run)
         def perform(page: Any, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+            if rows[: MOST_SELECTED + 1].count() > MOST_SELECTED:
+                messages.error(request, f"Select {MOST_SELECTED:,} at most; a filter makes fewer.")
+                return None
             answered = "_form_submitted" in request.POST
             form = ReasonForm(data=request.POST if answered else None, request=request)
             if not form.is_valid():

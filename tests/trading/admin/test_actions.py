@@ -14,6 +14,7 @@ from django.urls import reverse
 from accounts.models import Account, Transfer, User
 from accounts.selectors import insurance_fund_balance
 from kpi.lab.models import LabStudy
+from market.kernel.console import actions
 from market.models import Instrument, MarketClock
 from risk.models import RiskPolicy
 from risk.services import change_policy, lock_exposure
@@ -245,6 +246,18 @@ def test_cancel_selected_orders(staff: Client) -> None:
     assert Order.objects.get(pk=resting.pk).status == OrderStatus.CANCELED
     assert "1 order canceled." in page
     assert "not open any more" in page
+
+
+def test_more_rows_than_an_action_takes_are_left_alone(
+    staff: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(actions, "MOST_SELECTED", 1)
+    resting = Order.objects.get(client_order_id="grid-7")
+    filled = Order.objects.filter(status=OrderStatus.FILLED).latest("id")
+    page = select(staff, "trading/order", "cancel_selected", resting.pk, filled.pk)
+    assert "Select 1 at most" in page
+    assert Order.objects.get(pk=resting.pk).status == OrderStatus.NEW
+    assert "1 order canceled." in select(staff, "trading/order", "cancel_selected", resting.pk)
 
 
 def test_run_a_market_step(staff: Client, settings: Any) -> None:
