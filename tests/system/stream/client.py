@@ -9,8 +9,7 @@ from urllib.parse import urlencode
 
 from tests.system.web.client import Address
 
-#: Seconds. An event goes out below the oldest transaction that runs anywhere on the server, those
-#: of other tests in other databases included.
+#: Seconds that what must come may take on a busy machine.
 PATIENCE = 300.0
 
 
