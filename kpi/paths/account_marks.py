@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from django.db import connection
 
-from kpi.paths.between import ids_between
+from kpi.paths.between import ids_between, sql_array
 from kpi.paths.fills import MOST_TRADES
+from kpi.paths.moments import MICROSECOND
 from kpi.paths.spans import Span
 from market.kernel.amounts import EXACT, plain, round_half_even
 from market.models import Instrument
@@ -17,32 +18,34 @@ from trading.models import OPEN_STATUSES, Order, OrderStatus, Side, Trade
 #: Orders that are looked at, the newest ones of the account and the symbol.
 MOST_ORDERS: Final = 10_000
 
-# Bars are numbered from 1 on, as width_bucket does.
+# Bars are numbered from 1 on, as width_bucket does; what is later than the span is in one beyond.
+# One key a row, made inside: of several, or of a time, the planner expects so many groups that it
+# sorts all rows for them.
 FILLS: Final = """
-SELECT width_bucket(created_at, %(bars)s::timestamptz[]) AS bar, side,
-       liquidation_id IS NOT NULL AS closed_out, count(*), sum(size), sum(notional),
-       max(liquidation_id)
+SELECT key / 4 AS bar, key %% 2 = 1 AS sold, key / 2 %% 2 = 1 AS closed_out, count(*), sum(size),
+       sum(notional), max(liquidation_id)
 FROM (
-    SELECT * FROM trading_trade WHERE account_id = %(account)s AND instrument_id = %(instrument)s
+    SELECT 4 * width_bucket(created_at, %(bars)s::timestamptz[])
+               + 2 * (liquidation_id IS NOT NULL)::int + (side = 'sell')::int AS key,
+           size, notional, liquidation_id
+    FROM trading_trade WHERE account_id = %(account)s AND instrument_id = %(instrument)s
         AND id >= %(low)s AND id < %(high)s
     ORDER BY id DESC LIMIT %(most)s
 ) AS newest
-WHERE created_at >= %(since)s AND created_at <= %(until)s
-GROUP BY 1, 2, 3 ORDER BY 1, 3, 2
+GROUP BY key ORDER BY key
 """
 # An order that filled at once is its fills.
 ORDERS: Final = """
-SELECT width_bucket(created_at, %(bars)s::timestamptz[]) AS bar, side,
-       status = '{rejected}' AS refused, count(*), sum(size),
-       CASE count(*) WHEN 1 THEN max(price) END, max(reject_code),
-       count(DISTINCT reject_code)
+SELECT bar, side, refused, count(*), sum(size), CASE count(*) WHEN 1 THEN max(price) END,
+       max(reject_code), count(DISTINCT reject_code)
 FROM (
-    SELECT * FROM trading_order WHERE account_id = %(account)s AND symbol = %(symbol)s
+    SELECT width_bucket(created_at, %(bars)s::timestamptz[]) AS bar, side, size, price, reject_code,
+           status = '{rejected}' AS refused, accepted_as
+    FROM trading_order WHERE account_id = %(account)s AND symbol = %(symbol)s
         AND id >= %(low)s AND id < %(high)s
     ORDER BY id DESC LIMIT %(most)s
 ) AS newest
-WHERE created_at >= %(since)s AND created_at <= %(until)s
-    AND (status = '{rejected}' OR accepted_as IN ({resting}))
+WHERE refused OR accepted_as IN ({resting})
 GROUP BY 1, 2, 3 ORDER BY 1, 3, 2
 """.format(
     rejected=OrderStatus.REJECTED.value,
@@ -66,18 +69,18 @@ class Mark:
 
 def marks_of(account_id: int, instrument: Instrument, span: Span) -> list[Mark]:
     """Return what an account did in an instrument, bar by bar."""
+    bars = span.bars
     parameters: dict[str, Any] = {
         "account": account_id,
         "instrument": instrument.pk,
         "symbol": instrument.symbol,
-        "bars": span.bars,
-        "since": span.since,
-        "until": span.until,
+        "bars": sql_array([*bars, span.until + MICROSECOND]),
     }
     fills = rows_of(FILLS, parameters | newest(Trade, span, MOST_TRADES))
     orders = rows_of(ORDERS, parameters | newest(Order, span, MOST_ORDERS))
     found = [fills_mark(*row) for row in fills] + [orders_mark(*row) for row in orders]
-    return sorted(found, key=lambda mark: mark.bar)
+    shown = (mark for mark in found if 0 <= mark.bar < len(bars))
+    return sorted(shown, key=lambda mark: mark.bar)
 
 
 def newest(model: Any, span: Span, most: int) -> dict[str, int]:
@@ -94,7 +97,7 @@ def rows_of(statement: str, parameters: dict[str, Any]) -> Sequence[tuple[Any, .
 
 def fills_mark(
     bar: int,
-    side: str,
+    sold: bool,
     closed_out: bool,
     count: int,
     size: Decimal,
@@ -103,13 +106,14 @@ def fills_mark(
 ) -> Mark:
     """Say what filled: one fill by its price, several by their number and average price."""
     price = plain(round_half_even(EXACT.divide(notional, size)))
-    done = "Bought" if side == Side.BUY else "Sold"
+    done = "Sold" if sold else "Bought"
     told = f"{done} {plain(size)} at {price}"
     if count > 1:
         told = f"{count} fills: {told.lower()} on average"
     if closed_out:
         told = f"Closed out: {told[0].lower()}{told[1:]}"
-    return Mark(bar - 1, "close_out" if closed_out else side, count, told, liquidation_id)
+    kind = "close_out" if closed_out else Side.SELL.value if sold else Side.BUY.value
+    return Mark(bar - 1, kind, count, told, liquidation_id)
 
 
 def orders_mark(

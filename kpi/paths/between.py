@@ -1,5 +1,6 @@
-"""Which rows of an endless table may lie between two moments, by their ids."""
+"""Which rows of an endless table may lie between two moments, by their ids; moments as SQL."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -14,3 +15,8 @@ def ids_between(model: Any, time_field: str, since: datetime, until: datetime) -
     )
     found: tuple[int, int] | None = bounded.values_list("low", "high").first()
     return found or (0, 0)
+
+
+def sql_array(times: Iterable[datetime]) -> str:
+    """Return times as the text of a timestamptz[]; as a list each of them would cost the driver."""
+    return "{" + ",".join(each.isoformat() for each in times) + "}"

@@ -51,11 +51,12 @@ def course_of(account: Account, span: Span, *, now: datetime) -> list[Point]:
     """Return a user's account at each moment of a span."""
     present = account_states([account.pk])[account.pk]
     moments = moments_of(span, close_outs_in(account.pk, span), now=now)
-    balance = balances(account.pk, moments, present=present.balance)
     held_now = {key: position.holding for key, position in present.positions.items()}
     held = holdings(
         account_id=account.pk, ends=[moment.end for moment in moments], present=held_now
     ).by_moment(len(moments))
+    first = next((n for n, each in enumerate(held) if is_known(each)), len(held))
+    balance = balances(account.pk, moments, present=present.balance, first=first)
     instruments = Instrument.objects.in_bulk({key for each in held for key in each or ()})
     marked = marks(moments, held, {key: row.mark_price for key, row in instruments.items()})
     thresholds = thresholds_at(moments)
@@ -63,6 +64,11 @@ def course_of(account: Account, span: Span, *, now: datetime) -> list[Point]:
         state_of(present, *each, instruments) for each in zip(balance, held, marked, strict=True)
     ]
     return [point(*each) for each in zip(moments, thresholds, states, strict=True)]
+
+
+def is_known(held: Mapping[int, Holding | None] | None) -> bool:
+    """Tell whether all that was held at a moment is on record."""
+    return held is not None and None not in held.values()
 
 
 def thresholds_at(moments: Sequence[Moment]) -> list[Decimal]:
@@ -83,7 +89,7 @@ def state_of(
     instruments: Mapping[int, Instrument],
 ) -> AccountState | None:
     """Return the state of one moment; None where a part of it is not on record."""
-    if balance is None or held is None:
+    if balance is None or held is None or not is_known(held):
         return None
     positions = {}
     for key, holding in held.items():

@@ -14,8 +14,8 @@ from typing import Any, Final, NamedTuple
 
 from django.db import connection
 
-from kpi.paths.between import ids_between
-from kpi.paths.moments import NEVER
+from kpi.paths.between import ids_between, sql_array
+from kpi.paths.moments import MICROSECOND, NEVER
 from market.kernel.amounts import ZERO
 from risk.fills import Holding, apply_fill
 from risk.models import Position
@@ -58,8 +58,8 @@ FROM (SELECT count(*) AS positions, coalesce(min(first), 0) AS oldest FROM looke
 LEFT JOIN whole ON true
 ORDER BY whole.id
 """
-# n is the first moment that a fill is in. That there are few spots must be plain to the planner,
-# which would sort all trades otherwise.
+# n is the first moment that a fill is in. Trades are passed newest first, along their index, until
+# enough of them are fills of a run. That there are few spots must be plain to the planner.
 FILLS: Final = """
 WITH spot AS MATERIALIZED (
     SELECT run.id, instrument_id, start, stop, n
@@ -71,19 +71,25 @@ WITH spot AS MATERIALIZED (
         OFFSET 0
     ) AS run
     JOIN generate_series(0, %(moments)s) AS n ON n BETWEEN run.first AND run.last
+), fill AS MATERIALIZED (
+    SELECT newest.*, width_bucket(created_at, %(ends)s::timestamptz[]) AS n
+    FROM (
+        SELECT id, instrument_id, side, size, price, leverage, created_at
+        FROM trading_trade
+        WHERE account_id = %(account)s AND id >= %(low)s AND id < %(high)s
+        ORDER BY id DESC LIMIT %(most)s
+    ) AS newest
+    WHERE CASE instrument_id {held} END
+    ORDER BY id DESC LIMIT %(replayed)s
 )
-SELECT spot.id, size, price, leverage, n, created_at = start
-FROM (
-    SELECT id, instrument_id, CASE side WHEN 'buy' THEN size ELSE -size END AS size, price,
-           leverage, created_at, width_bucket(created_at, %(ends)s::timestamptz[]) AS n
-    FROM trading_trade
-    WHERE account_id = %(account)s AND id >= %(low)s AND id < %(high)s
-    ORDER BY id DESC LIMIT %(most)s
-) AS newest
-JOIN spot USING (instrument_id, n)
+SELECT spot.id, CASE side WHEN 'buy' THEN size ELSE -size END, price, leverage, n,
+       created_at = start
+FROM fill JOIN spot USING (instrument_id, n)
 WHERE created_at >= start AND created_at <= stop
-ORDER BY newest.id DESC LIMIT %(replayed)s
+ORDER BY fill.id DESC LIMIT %(replayed)s
 """
+# Of times in turn at which something is held from, and no longer is.
+HELD: Final = "WHEN %({key})s THEN width_bucket(created_at, %({times})s::timestamptz[]) %% 2 = 1"
 
 
 class Run(NamedTuple):
@@ -160,7 +166,7 @@ def runs_of(account_id: int, ends: Sequence[datetime]) -> tuple[list[Run], int]:
     _, stop = ids_between(Position, "opened_at", ends[0], ends[-1])
     parameters: dict[str, Any] = {
         "account": account_id,
-        "ends": list(ends),
+        "ends": sql_array(ends),
         "moments": len(ends),
         "stop": stop,
         "most": MOST_POSITIONS,
@@ -180,14 +186,15 @@ def fills_of(account_id: int, ends: Sequence[datetime], runs: Sequence[Run]) -> 
     if not runs:
         return []
     low, high = ids_between(Trade, "created_at", min(run.start for run in runs), ends[-1])
+    held, times = held_by(runs)
     parameters: dict[str, Any] = {
         "account": account_id,
-        "ends": list(ends),
+        "ends": sql_array(ends),
         "moments": len(ends),
         "ids": [run.id for run in runs],
         "instruments": [run.instrument_id for run in runs],
-        "starts": [run.start for run in runs],
-        "stops": [run.stop for run in runs],
+        "starts": sql_array(run.start for run in runs),
+        "stops": sql_array(run.stop for run in runs),
         "lasts": [run.last for run in runs],
         "low": low,
         "high": high,
@@ -195,8 +202,24 @@ def fills_of(account_id: int, ends: Sequence[datetime], runs: Sequence[Run]) -> 
         "replayed": MOST_REPLAYED,
     }
     with connection.cursor() as cursor:
-        cursor.execute(FILLS, parameters)
+        cursor.execute(FILLS.format(held=held), parameters | times)
         return [Fill(*row) for row in reversed(cursor.fetchall())]
+
+
+def held_by(runs: Sequence[Run]) -> tuple[str, dict[str, Any]]:
+    """Return SQL that tells of a fill, by its instrument and time, whether it is one of a run's."""
+    times: defaultdict[int, list[datetime]] = defaultdict(list)
+    for run in sorted(runs, key=lambda run: run.start):
+        known, stop = times[run.instrument_id], run.stop + MICROSECOND
+        if known and run.start <= known[-1]:
+            known[-1] = max(known[-1], stop)
+        else:
+            known += (run.start, stop)
+    parameters: dict[str, Any] = {}
+    for n, (instrument_id, each) in enumerate(times.items()):
+        parameters |= {f"key{n}": instrument_id, f"times{n}": sql_array(each)}
+    whens = (HELD.format(key=f"key{n}", times=f"times{n}") for n in range(len(times)))
+    return " ".join(whens), parameters
 
 
 def course_of(run: Run, fills: Sequence[Fill], now: Holding | None, *, moments: int) -> Course:
@@ -205,30 +228,30 @@ def course_of(run: Run, fills: Sequence[Fill], now: Holding | None, *, moments: 
     Where its opening is not among the fills, or they do not lead to what is on record, it is not
     known; but what it is ``now``, it was since its last fill.
     """
-    course, ending = replayed(fills)
-    known = bool(fills) and fills[0].opens and ends_well(run, ending, now, moments)
     drawn: list[tuple[int, Holding | None]] = [(run.first, None)]
-    if known:
+    course = replayed(run, fills, now, moments=moments) if fills and fills[0].opens else None
+    if course is not None:
         drawn = [(max(n, run.first), one) for n, one in course.items() if n < run.last]
     elif now is not None:
         drawn.append((max(fills[-1].n if fills else moments - 1, run.first), now))
     return [*drawn, (run.last, FLAT)]
 
 
-def replayed(fills: Sequence[Fill]) -> tuple[dict[int, Holding], tuple[Holding, Holding]]:
-    """Return the holding after the fills of each moment, and those of before and after the last."""
+def replayed(
+    run: Run, fills: Sequence[Fill], now: Holding | None, *, moments: int
+) -> dict[int, Holding] | None:
+    """Return the holding after the fills of each moment; None if they do not end as recorded."""
     before = holding = FLAT
     course = {}
     for fill in fills:
         before = holding
         holding = apply_fill(holding, fill.size, fill.price, fill.leverage).holding
         course[fill.n] = holding
-    return course, (before, holding)
+    return course if ends_well(run, before, holding, now, moments) else None
 
 
-def ends_well(run: Run, ending: tuple[Holding, Holding], now: Holding | None, moments: int) -> bool:
+def ends_well(run: Run, before: Holding, after: Holding, now: Holding | None, moments: int) -> bool:
     """Tell whether the last fill of a position leads to what is on record of it."""
-    before, after = ending
     if now is not None:
         return after == now
     return run.last == moments or before.quantity * after.quantity <= ZERO

@@ -4,6 +4,7 @@ They are the opening of each bar of the chart, each close-out just before and ju
 the present where the chart reaches it.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,9 +16,8 @@ from typing import Any, Final
 from django.db import connection
 
 from accounts.models import Transfer
-from kpi.paths.between import ids_between
+from kpi.paths.between import ids_between, sql_array
 from kpi.paths.spans import Span
-from market.kernel.amounts import ZERO
 from trading.models import Liquidation
 
 MICROSECOND: Final = timedelta(microseconds=1)
@@ -69,42 +69,46 @@ def close_outs_in(account_id: int, span: Span) -> list[Liquidation]:
 
 # n is the first moment that the row is in.
 TRANSFERS: Final = """
-SELECT width_bucket(created_at, %(ends)s::timestamptz[]) AS n, sum(amount),
-       count(*) FILTER (WHERE amount > 0), count(*) FILTER (WHERE amount < 0)
+SELECT n, way, sum(amount), count(*)
 FROM (
-    (SELECT created_at, amount FROM accounts_transfer WHERE credit_account_id = %(account)s
-         AND id >= %(low)s
+    (SELECT width_bucket(created_at, %(ends)s::timestamptz[]) AS n, 1 AS way, amount
+     FROM accounts_transfer WHERE credit_account_id = %(account)s AND id >= %(low)s
      ORDER BY id DESC LIMIT %(most)s)
     UNION ALL
-    (SELECT created_at, -amount FROM accounts_transfer WHERE debit_account_id = %(account)s
-         AND id >= %(low)s
+    (SELECT width_bucket(created_at, %(ends)s::timestamptz[]), -1, amount
+     FROM accounts_transfer WHERE debit_account_id = %(account)s AND id >= %(low)s
      ORDER BY id DESC LIMIT %(most)s)
 ) AS flow
-GROUP BY n ORDER BY n
+GROUP BY n, way ORDER BY n
 """
 
 
 def balances(
-    account_id: int, moments: Sequence[Moment], *, present: Decimal
+    account_id: int, moments: Sequence[Moment], *, present: Decimal, first: int
 ) -> list[Decimal | None]:
-    """Return the balance at each moment: the present one without the transfers since.
+    """Return the balance at each moment from ``first`` on: the present one less what came since.
 
-    None where there were more than are looked at.
+    None before, and where there were more transfers than are looked at.
     """
-    low, _ = ids_between(Transfer, "created_at", moments[0].end, NEVER)
+    if first == len(moments):
+        return [None] * first
+    low, _ = ids_between(Transfer, "created_at", moments[first].end, NEVER)
     parameters: dict[str, Any] = {
         "account": account_id,
-        "ends": [moment.end for moment in moments],
+        "ends": sql_array(moment.end for moment in moments),
         "low": low,
         "most": MOST_TRANSFERS,
     }
     with connection.cursor() as cursor:
         cursor.execute(TRANSFERS, parameters)
         rows = cursor.fetchall()
-    moved = {n: amount for n, amount, *_ in rows}
-    # What came before the first moment may be left out.
-    since = max(known_since([(row[0], row[way]) for row in rows]) for way in (2, 3))
-    later = [moved.get(n, ZERO) for n in range(len(moments), 0, -1)]
+    moved: defaultdict[int, Decimal] = defaultdict(Decimal)
+    counts: dict[int, list[tuple[int, int]]] = {1: [], -1: []}
+    for n, way, amount, count in rows:
+        moved[n] += way * amount
+        counts[way].append((n, count))
+    since = max(first, *(known_since(each) for each in counts.values()))
+    later = [moved[n] for n in range(len(moments), 0, -1)]
     known = [present - gone for gone in accumulate(later)][::-1]
     return [balance if n >= since else None for n, balance in enumerate(known)]
 
@@ -145,10 +149,15 @@ def marks(
         for instrument in holdings or ()
     ]
     if asked:
-        columns = [list(column) for column in zip(*asked, strict=True)]
-        parameters = dict(zip(("ns", "ids", "ats", "bars"), columns, strict=True))
+        ns, ids, ats, bars = zip(*asked, strict=True)
+        columns: dict[str, Any] = {
+            "ns": list(ns),
+            "ids": list(ids),
+            "ats": sql_array(ats),
+            "bars": list(bars),
+        }
         with connection.cursor() as cursor:
-            cursor.execute(MARKS, parameters)
+            cursor.execute(MARKS, columns)
             for n, instrument, mark in cursor.fetchall():
                 if mark is not None:
                     found[n][instrument] = mark
