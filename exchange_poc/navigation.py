@@ -50,6 +50,7 @@ UNFOLD: dict[str, Any] = {
         }
     ],
     "STYLES": [lambda request: static("kpi/console.css")],
+    "SCRIPTS": [lambda request: static("kpi/console.js")],
     "SHOW_HISTORY": True,
     "ENVIRONMENT": "kpi.dashboard.page.environment",
     "SHOW_VIEW_ON_SITE": False,

@@ -1,19 +1,22 @@
 """axe-core finds nothing serious on pages of each kind, wide and dark or narrow and light.
 
-A page is loaded once and looked at in both ways, by the regulator, who sees all that there is. The
-sidebar is the same on all pages, so it is looked at on the dashboard alone.
+A page is loaded once and looked at in both ways, by the regulator, who sees all that there is, and
+forms and a dialog by staff, who alone have them. The sidebar is the same on all pages, so it is
+looked at on the dashboard alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import Group
 from django.urls import reverse
 from playwright.sync_api import Browser, Page, StorageState
 from pytest_django.live_server_helper import LiveServer
 
-from accounts.models import Account
+from accounts.models import Account, ApiKey, User
+from market.models import Instrument
 from risk.models import RiskPolicy
 from tests.console import doubt, quoted, watch
 from tests.system.browser.test_console import address
@@ -53,8 +56,17 @@ def kinds_of_pages() -> Iterator[str]:
     account = Account.objects.get(user__username="beginner")
     yield address(Account, "changelist")
     yield address(Account, "change", account.pk)
+    yield address(Instrument, "change", Instrument.objects.get(symbol="BTCUSDT").pk)
     yield address(RiskPolicy, "history", 1)
     yield address(Account, "history", account.pk)
+
+
+def kinds_of_forms() -> Iterator[str]:
+    """Yield forms with a widget of each kind: a searched choice, filtered choices, a password."""
+    yield address(ApiKey, "add")
+    yield address(Group, "add")
+    yield address(Group, "change", Group.objects.get(name="regulator").pk)
+    yield address(User, "change", User.objects.get(username="beginner").pk)
 
 
 def serious(page: Page, *, whole: bool) -> list[Any]:
@@ -67,6 +79,10 @@ def look(page: Page, path: str) -> list[Any]:
     page.goto(path)
     page.evaluate(Axe().axe_script)
     page.add_style_tag(content=AT_ONCE)
+    return look_again(page, path)
+
+
+def look_again(page: Page, path: str) -> list[Any]:
     found = []
     for size, theme in WAYS:
         page.set_viewport_size(size)
@@ -74,6 +90,13 @@ def look(page: Page, path: str) -> list[Any]:
         whole = path == reverse("admin:index") and size == DESK
         found += [(path, size["width"], theme, one) for one in serious(page, whole=whole)]
     return found
+
+
+def open_dialog(page: Page) -> None:
+    """Open the dialog of an account's action, on the account's page."""
+    page.set_viewport_size(DESK)
+    page.locator("[hx-get$='/deposit/']").evaluate("button => button.click()")
+    page.locator("#dialog-form input").first.wait_for()
 
 
 def test_who_signs_in_finds_no_serious_fault(chromium: Browser, exchange: LiveServer) -> None:
@@ -87,14 +110,34 @@ def test_who_signs_in_finds_no_serious_fault(chromium: Browser, exchange: LiveSe
 def test_no_kind_of_page_has_a_serious_fault(
     chromium: Browser, watched: LiveServer, sessions: dict[str, StorageState]
 ) -> None:
+    page = page_of(chromium, watched, sessions["regulator"])
+    found = looked_at(page, kinds_of_pages())
+    page.context.close()
+    assert found == []
+
+
+def test_no_form_and_no_dialog_has_a_serious_fault(
+    chromium: Browser, watched: LiveServer, sessions: dict[str, StorageState]
+) -> None:
+    page = page_of(chromium, watched, sessions["admin"])
+    account = address(Account, "change", Account.objects.get(user__username="beginner").pk)
+    found = looked_at(page, [*kinds_of_forms(), account])
+    open_dialog(page)
+    found += look_again(page, "the dialog")
+    page.context.close()
+    assert found == []
+
+
+def page_of(chromium: Browser, server: LiveServer, session: StorageState) -> Page:
     context = chromium.new_context(
-        base_url=watched.url,
+        base_url=server.url,
         viewport=DESK,  # type: ignore[arg-type]
-        storage_state=sessions["regulator"],
+        storage_state=session,
         reduced_motion="reduce",
     )
     context.set_default_timeout(60_000)
-    page = context.new_page()
-    found = [one for path in kinds_of_pages() for one in look(page, path)]
-    context.close()
-    assert found == []
+    return context.new_page()
+
+
+def looked_at(page: Page, paths: Iterable[str]) -> list[Any]:
+    return [one for path in paths for one in look(page, path)]
