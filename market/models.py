@@ -17,7 +17,7 @@ from market.kernel.amounts import (
     percent,
     plain,
 )
-from market.kernel.constraints import are_numbers
+from market.kernel.constraints import are_numbers, is_limit
 from market.kernel.reasons import History
 
 RATE_FIELD: dict[str, Any] = {"max_digits": 12, "decimal_places": 8}
@@ -57,6 +57,19 @@ class Instrument(models.Model):
         blank=True,
         help_text="Largest move of the mark price in one step, as a share of it; empty means the "
         "risk policy's.",
+    )
+    max_order_size = models.DecimalField(
+        **AMOUNT_FIELD,
+        null=True,
+        blank=True,
+        help_text="Largest size of an order that may open, in base asset; empty means no limit.",
+    )
+    max_order_value = models.DecimalField(
+        **AMOUNT_FIELD,
+        null=True,
+        blank=True,
+        help_text="Largest size × price of an order that may open, in quote asset, beside the "
+        "limit of its tier; empty means no limit.",
     )
     halted = models.BooleanField(default=False, help_text="No order is accepted while set.")
     mark_price = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True, editable=False)
@@ -109,6 +122,11 @@ class Instrument(models.Model):
                 | Q(price_collar__gt=0) & are_numbers("price_collar"),
                 name="instrument_collar_positive",
                 violation_error_message="The price collar is a positive share of the mark price.",
+            ),
+            models.CheckConstraint(
+                condition=is_limit("max_order_size") & is_limit("max_order_value"),
+                name="instrument_order_limits_positive",
+                violation_error_message="The largest size and value of an order are positive.",
             ),
             models.CheckConstraint(
                 condition=Q(mark_price__isnull=True) | Q(mark_price__gt=0),

@@ -26,6 +26,14 @@ class TimeSerializer(AnswerSerializer[datetime]):
         return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
+def without_nothing(answer: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Return an answer without those of some fields that have no value."""
+    for name in names:
+        if answer[name] is None:
+            del answer[name]
+    return answer
+
+
 class ReplayedSerializer(AnswerSerializer[T]):
     """What may come from recorded candles; ``market_time`` is there only where it does."""
 
@@ -36,11 +44,7 @@ class ReplayedSerializer(AnswerSerializer[T]):
     )
 
     def to_representation(self, instance: T) -> dict[str, Any]:
-        answer = super().to_representation(instance)
-        for name in self.left_out:
-            if answer[name] is None:
-                del answer[name]
-        return answer
+        return without_nothing(super().to_representation(instance), self.left_out)
 
 
 class PriceSerializer(ReplayedSerializer[Instrument]):
@@ -65,7 +69,9 @@ class TickSerializer(ReplayedSerializer[PriceTick]):
 
 
 class InstrumentSerializer(AnswerSerializer[Instrument]):
-    """The rules of an instrument."""
+    """The rules of an instrument; a limit only where there is one."""
+
+    left_out: Final = ("max_order_size", "max_order_value")
 
     symbol = serializers.CharField()
     base_asset = serializers.CharField()
@@ -75,7 +81,15 @@ class InstrumentSerializer(AnswerSerializer[Instrument]):
     min_notional = AmountField(help_text="Smallest size × price of an order.")
     maker_fee_rate = AmountField(help_text="Share of the notional of a resting order's fill.")
     taker_fee_rate = AmountField(help_text="Share of the notional of an immediate fill.")
+    max_order_size = AmountField(required=False, help_text="Largest size of an order, if any.")
+    max_order_value = AmountField(
+        required=False,
+        help_text="Largest size × price of an order, if any; a tier may have less.",
+    )
     halted = serializers.BooleanField()
+
+    def to_representation(self, instance: Instrument) -> dict[str, Any]:
+        return without_nothing(super().to_representation(instance), self.left_out)
 
 
 class CandleQuery(QuerySerializer):

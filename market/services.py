@@ -57,6 +57,8 @@ def list_instrument(
     maker_fee_rate: Decimal = ZERO,
     taker_fee_rate: Decimal = ZERO,
     price_collar: Decimal | None = None,
+    max_order_size: Decimal | None = None,
+    max_order_value: Decimal | None = None,
 ) -> Instrument:
     """List an instrument; it trades from its first mark price on.
 
@@ -71,6 +73,8 @@ def list_instrument(
         maker_fee_rate=maker_fee_rate,
         taker_fee_rate=taker_fee_rate,
         price_collar=price_collar,
+        max_order_size=max_order_size,
+        max_order_value=max_order_value,
     )
     instrument._change_reason = checked_reason(reason)  # type: ignore[attr-defined]
     try:
@@ -85,7 +89,7 @@ def list_instrument(
 def configure_instrument(
     *, instrument: Instrument, changes: Mapping[str, Any], reason: str, version: str | None = None
 ) -> None:
-    """Change rules of an instrument: its steps, its smallest notional, its fee rates, its collar.
+    """Change rules of an instrument: its steps, its smallest and largest orders, fee rates, collar.
 
     Steps may only become finer, so that every position and resting order stays a multiple of
     them. Raises CoarserStep, InvalidInstrument, ReasonRequired, ReasonTooLong, and StaleVersion as

@@ -56,7 +56,7 @@ from risk.models import (
 )
 from risk.policy_history import policies_after
 from risk.selectors import account_states, as_open_position, get_policy, policy_in_force
-from risk.services import change_policy, halt_trading, resume_trading, set_leverage_limit
+from risk.services import change_limits, change_policy, halt_trading, resume_trading
 from risk.statement import entry_price, position_lines
 
 STATUS_LABELS = {"OPEN": "info", "CLOSED": "default", "LIQUIDATED": "danger"}
@@ -165,7 +165,11 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
 class LeverageLimitAdmin(PartOfPolicyAdmin):
     """One row per tier, made by migration: changed, never added."""
 
-    list_display = ("tier", count_column("max_leverage", unit="x"))
+    list_display = (
+        "tier",
+        count_column("max_leverage", unit="x"),
+        money_column("max_order_value", "Largest order, USDT"),
+    )
     search_fields = ("tier",)
     filled_by = "Each tier's limit is made by the migrations: run python manage.py migrate."
     readonly_fields = ("tier",)
@@ -176,7 +180,7 @@ class LeverageLimitAdmin(PartOfPolicyAdmin):
     def configure(
         self, request: HttpRequest, row: LeverageLimit, changes: dict[str, Any], **asked: str
     ) -> None:
-        set_leverage_limit(limit=row, max_leverage=row.max_leverage, **asked)
+        change_limits(limit=row, changes=changes, **asked)
 
 
 def unrealized(row: Position) -> str:

@@ -13,6 +13,7 @@ DENIALS: Final = {
     "invalid_size": "The size must be a positive multiple of {lot_size}.",
     "invalid_price": "The price must be a positive multiple of {tick_size}.",
     "below_min_notional": "Size × price must reach {min_notional}.",
+    "order_value_exceeded": "One order may be for {most} at most; send smaller ones.",
     "leverage_exceeds_tier": "Your tier allows a leverage of up to {max_leverage}.",
     "reduce_only_rejected": "There is no position that this order would reduce.",
     "too_many_open_orders": "An account may have {max_open_orders} open orders; cancel some first.",

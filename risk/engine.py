@@ -105,6 +105,29 @@ class Candidate:
         return limit >= self.mark_price if self.intent.is_buy else limit <= self.mark_price
 
     @property
+    def price(self) -> Decimal:
+        """What a unit is checked at: the mark where the order fills at once, else its limit.
+
+        Elsewhere it may fill at the higher of both, as a sale may above its limit.
+        """
+        limit = self.intent.price
+        if limit is None or (self.crosses and not self.goes_out):
+            return self.mark_price
+        return max(limit, self.mark_price) if self.crosses else limit
+
+    @property
+    def value(self) -> Decimal:
+        return notional(self.intent.size, self.price)
+
+    @property
+    def only_reduces(self) -> bool:
+        """Whether nothing can open by it: reduce-only, or filled at once within what is held."""
+        if self.intent.reduce_only:
+            return True
+        held = reducible_size(self.state.holding, self.intent.signed(self.intent.size))
+        return not self.rests and self.intent.size <= held
+
+    @property
     def rests(self) -> bool:
         """Whether the order is open for a while: until its price is reached or a venue answers."""
         return self.goes_out or not self.crosses
@@ -158,6 +181,26 @@ def below_min_notional(order: Candidate) -> Denial | None:
     return deny("below_min_notional", min_notional=plain(order.instrument.min_notional))
 
 
+def order_value_exceeded(order: Candidate) -> Denial | None:
+    """A position may always be closed: what only reduces is not asked."""
+    instrument = order.instrument
+    size, values = (
+        instrument.max_order_size,
+        (
+            order.limits.max_order_value,
+            instrument.max_order_value,
+        ),
+    )
+    value = min((one for one in values if one is not None), default=None)
+    if (size is None and value is None) or order.only_reduces:
+        return None
+    if size is not None and order.intent.size > size:
+        return deny("order_value_exceeded", most=f"{plain(size)} {instrument.symbol}")
+    if value is not None and order.value > value:
+        return deny("order_value_exceeded", most=f"{plain(value)} USDT")
+    return None
+
+
 def leverage_exceeds_tier(order: Candidate) -> Denial | None:
     highest = order.limits.max_leverage
     if resolve_leverage(order.intent.leverage, highest) is None:
@@ -190,6 +233,7 @@ CHECKS: tuple[Callable[[Candidate], Denial | None], ...] = (
     invalid_size,
     invalid_price,
     below_min_notional,
+    order_value_exceeded,
     leverage_exceeds_tier,
     reduce_only_rejected,
     too_many_open_orders,

@@ -8,7 +8,7 @@ from django.db.models import Q
 
 from accounts.models import Account, Tier
 from market.kernel.amounts import AMOUNT_FIELD, plain
-from market.kernel.constraints import are_numbers
+from market.kernel.constraints import are_numbers, is_limit
 from market.kernel.reasons import History
 from market.models import RATE_FIELD, Instrument
 from risk.bound_models import AccountBound, BoundGeneration, ReferencePrice, TouchedAccount
@@ -104,10 +104,16 @@ class RiskPolicy(models.Model):
 
 
 class LeverageLimit(models.Model):
-    """The highest leverage that a tier may use."""
+    """The limits of a tier: the highest leverage that it may use, and the largest orders."""
 
     tier = models.CharField(max_length=20, choices=Tier.choices, primary_key=True)
     max_leverage = models.PositiveSmallIntegerField(validators=[MinValueValidator(1)])
+    max_order_value = models.DecimalField(
+        **AMOUNT_FIELD,
+        null=True,
+        blank=True,
+        help_text="Largest size × price of an order that may open, in USDT; empty means no limit.",
+    )
 
     history = History()
 
@@ -116,6 +122,11 @@ class LeverageLimit(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(max_leverage__gte=1), name="leverage_at_least_one"),
             models.CheckConstraint(condition=Q(tier__in=Tier.values), name="leverage_tier_known"),
+            models.CheckConstraint(
+                condition=is_limit("max_order_value"),
+                name="leverage_order_value_positive",
+                violation_error_message="The largest value of an order is positive.",
+            ),
         ]
 
     def __str__(self) -> str:

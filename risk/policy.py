@@ -6,9 +6,9 @@ rates and shares as shares of one.
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from market.kernel.amounts import (
     EXACT,
@@ -23,14 +23,18 @@ from market.kernel.errors import ExchangeError
 from risk.closing import FULL, LARGEST_LOSS_FIRST
 from risk.state import Limits
 
+T = TypeVar("T")
+
 #: The tiers that a policy has a leverage for, from the least experienced on.
 TIERS: Final = ("beginner", "intermediate", "advanced")
 MODES: Final = (FULL, LARGEST_LOSS_FIRST)
 #: The largest that the columns of whole numbers hold.
 LARGEST_COUNT: Final = 2**31 - 1
 LARGEST_LEVERAGE: Final = 2**15 - 1
-#: What a tier may use that the policy knows nothing of.
-NO_LEVERAGE: Final = 1
+#: What binds a tier that the policy knows nothing of; nothing else does.
+NOT_SAID: Final = {"max_leverage": 1}
+#: What is said by tier, in columns of the tier's row.
+BY_TIER: Final = ("max_leverage", "max_order_value")
 
 
 class PolicyError(ExchangeError):
@@ -46,7 +50,10 @@ class PolicyError(ExchangeError):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Every column of the risk policy, and the highest leverage of each tier, sorted by tier."""
+    """Every column of the risk policy, and what binds each tier, sorted by tier.
+
+    A field with a default is a control, which is off by it.
+    """
 
     max_leverage: tuple[tuple[str, int], ...]
     trading_halted: bool
@@ -58,17 +65,25 @@ class Policy:
     liquidation_mode: str
     liquidation_fee_rate: Decimal
     price_collar: Decimal
+    max_order_value: tuple[tuple[str, Decimal], ...] = ()
 
     def limits(self, tier: str, suspended: bool = False) -> Limits:
         """Return the rules in force for an account of a tier."""
         common = {name: getattr(self, name) for name in COMMON}
-        highest = dict(self.max_leverage).get(tier, NO_LEVERAGE)
-        return Limits(suspended=suspended, max_leverage=highest, **common)
+        own: dict[str, Any] = {
+            name: dict(getattr(self, name)).get(tier, NOT_SAID.get(name)) for name in BY_TIER
+        }
+        return Limits(suspended=suspended, **own, **common)
 
     @property
     def canonical(self) -> str:
-        """The same text for the same policy, in TOML: ``policy_from`` reads it back."""
-        return "".join(f"{name} = {as_toml(getattr(self, name))}\n" for name in sorted(NAMES))
+        """The same text for the same policy, in TOML, which ``policy_from`` reads back.
+
+        Without the controls that are off: a policy has the text that it had before there were any.
+        """
+        values = {name: getattr(self, name) for name in sorted(NAMES)}
+        said = (name for name, value in values.items() if name not in OFF or value != OFF[name])
+        return "".join(f"{name} = {as_toml(values[name])}\n" for name in said)
 
     @property
     def digest(self) -> str:
@@ -78,20 +93,30 @@ class Policy:
 
 NAMES: Final = tuple(field.name for field in fields(Policy))
 #: Those of the risk policy's row, and those that the limits of an account have in common with it.
-COLUMNS: Final = tuple(name for name in NAMES if name != "max_leverage")
+COLUMNS: Final = tuple(name for name in NAMES if name not in BY_TIER)
+OFF: Final = {one.name: one.default for one in fields(Policy) if one.default is not MISSING}
 COMMON: Final = sorted({field.name for field in fields(Limits)} & set(COLUMNS))
 
 
-def policy_of(row: Any, *, limits: Mapping[str, int]) -> Policy:
-    """Return the policy whose columns ``row`` has as attributes, with leverage limits by tier."""
+def policy_of(row: Any, *, limits: Mapping[str, Mapping[str, Any]]) -> Policy:
+    """Return the policy whose columns ``row`` has as attributes, with the columns of each tier."""
     columns = {name: getattr(row, name) for name in COLUMNS}
-    return Policy(max_leverage=tuple(sorted(limits.items())), **columns)
+    return Policy(**by_tier(limits), **columns)
+
+
+def by_tier(limits: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what is said by tier, of rows by tier; a tier without a limit is left out of it."""
+    found = {
+        name: [(tier, row[name]) for tier, row in limits.items() if row.get(name) is not None]
+        for name in BY_TIER
+    }
+    return {name: tuple(sorted(pairs)) for name, pairs in found.items()}
 
 
 def as_toml(value: Any) -> str:
     """Write a value of a policy as TOML has it."""
     if isinstance(value, tuple):
-        return f"{{ {', '.join(f'{key} = {one}' for key, one in value)} }}"
+        return f"{{ {', '.join(f'{key} = {as_toml(one)}' for key, one in value)} }}"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Decimal):
@@ -102,8 +127,8 @@ def as_toml(value: Any) -> str:
 def policy_from(values: Mapping[str, Any], base: Policy) -> Policy:
     """Return ``base`` with other values. Raises PolicyError at the first that cannot be.
 
-    What is bound by the database is bound here alike. ``max_leverage`` is one for all tiers, or
-    says it by tier; a tier that it leaves out keeps that of ``base``.
+    What is bound by the database is bound here alike. What is said by tier may be one for all; a
+    tier that is left out keeps the leverage of ``base``, and has no limit of another kind.
     """
     checked: dict[str, Any] = {}
     for key, value in values.items():
@@ -111,20 +136,29 @@ def policy_from(values: Mapping[str, Any], base: Policy) -> Policy:
             raise PolicyError(key, f"unknown; a policy has {', '.join(sorted(NAMES))}.")
         checked[key] = CHECKS[key](key, value)
     if "max_leverage" in checked:
-        by_tier = dict(base.max_leverage) | checked["max_leverage"]
-        checked["max_leverage"] = tuple(sorted(by_tier.items()))
+        highest = dict(base.max_leverage) | checked["max_leverage"]
+        checked["max_leverage"] = tuple(sorted(highest.items()))
     return replace(base, **checked)
 
 
 def leverage_by_tier(key: str, value: Any) -> dict[str, int]:
     """Return the highest leverages that were asked for, by tier."""
-    check = whole_number(1, LARGEST_LEVERAGE)
+    return said_by_tier(key, value, whole_number(1, LARGEST_LEVERAGE))
+
+
+def limits_by_tier(key: str, value: Any) -> tuple[tuple[str, Decimal], ...]:
+    """Return the amounts that tiers are limited to, sorted by tier; none where nothing is."""
+    return tuple(sorted(said_by_tier(key, value, number(UNIT, LARGEST_AMOUNT)).items()))
+
+
+def said_by_tier(key: str, value: Any, check: Callable[[str, Any], T]) -> dict[str, T]:
+    """Return what was asked for by tier, or of all tiers alike."""
     if not isinstance(value, Mapping):
         return dict.fromkeys(TIERS, check(key, value))
     for tier in value:
         if tier not in TIERS:
             raise PolicyError(f"{key}.{tier}", f"unknown; the tiers are {', '.join(TIERS)}.")
-    return {tier: check(f"{key}.{tier}", highest) for tier, highest in value.items()}
+    return {tier: check(f"{key}.{tier}", one) for tier, one in value.items()}
 
 
 def whole_number(least: int, most: int) -> Callable[[str, Any], int]:
@@ -178,6 +212,7 @@ CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "liquidation_mode": close_out_mode,
     "liquidation_fee_rate": number(ZERO, 1 - UNIT),
     "price_collar": number(UNIT, LARGEST_RATE),
+    "max_order_value": limits_by_tier,
 }
 
 #: What an exchange starts with.

@@ -4,11 +4,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
 
-from risk.policy import COLUMNS, SEED, Policy
+from risk.policy import BY_TIER, COLUMNS, SEED, Policy, by_tier
 from risk.selectors import columns
 
 # Of each history the last change until a moment, one look into an index however long it is.
@@ -20,15 +21,17 @@ LEFT JOIN LATERAL (
     ORDER BY history_date DESC, history_id DESC LIMIT 1
 ) AS policy ON true
 CROSS JOIN LATERAL (
-    SELECT coalesce(jsonb_object_agg(present.tier, past.max_leverage), '{}') AS by_tier
+    SELECT coalesce(jsonb_object_agg(present.tier, to_jsonb(past)), '{}') AS by_tier
     FROM risk_leveragelimit AS present
     CROSS JOIN LATERAL (
-        SELECT max_leverage FROM risk_historicalleveragelimit
+        SELECT {limits} FROM risk_historicalleveragelimit
         WHERE tier = present.tier AND history_date <= moment
         ORDER BY history_date DESC, history_id DESC LIMIT 1
     ) AS past
 ) AS leverage
-""".replace("{policy}", columns({name: f"policy.{name}" for name in COLUMNS}))
+""".replace("{policy}", columns({name: f"policy.{name}" for name in COLUMNS})).replace(
+    "{limits}", ", ".join(BY_TIER)
+)
 
 
 def policies_after(moments: Sequence[datetime]) -> dict[datetime, Policy]:
@@ -44,7 +47,8 @@ def policies_after(moments: Sequence[datetime]) -> dict[datetime, Policy]:
 
 
 def policy_then(leverage: str, changed: Sequence[Any]) -> Policy:
-    """Return the policy of a row: changed leverage limits by tier, and columns if ever changed."""
-    by_tier = dict(SEED.max_leverage) | json.loads(leverage)
+    """Return the policy of a row: changed limits by tier, and columns if ever changed."""
+    at_first = {tier: {"max_leverage": highest} for tier, highest in SEED.max_leverage}
+    limits = at_first | json.loads(leverage, parse_float=Decimal)
     columns = {} if changed[0] is None else dict(zip(COLUMNS, changed, strict=True))
-    return replace(SEED, max_leverage=tuple(sorted(by_tier.items())), **columns)
+    return replace(SEED, **by_tier(limits), **columns)

@@ -21,7 +21,7 @@ from market.kernel.snapshot import consistent_read
 from market.models import Instrument
 from risk.errors import PositionNotFound
 from risk.models import GlobalExposure, LeverageLimit, Position, PositionStatus, RiskPolicy
-from risk.policy import Policy, policy_of
+from risk.policy import BY_TIER, Policy, policy_of
 from risk.state import (
     AccountState,
     InstrumentState,
@@ -43,9 +43,12 @@ LIMITS: Final = {
     **{field.name: f"policy.{field.name}" for field in fields(Limits)},
     "suspended": "account.suspended",
     "max_leverage": "coalesce(leverage.max_leverage, 1)",
+    "max_order_value": "leverage.max_order_value",
 }
 INSTRUMENT: Final = {
-    ("instrument_id" if field.name == "id" else field.name): f"instrument.{field.name}"
+    (
+        f"instrument_{field.name}" if field.name in {"id", *LIMITS} else field.name
+    ): f"instrument.{field.name}"
     for field in fields(InstrumentState)
 }
 POSITION: Final = {
@@ -171,8 +174,8 @@ def get_policy() -> RiskPolicy:
 def policy_in_force() -> Policy:
     """Return the policy as one value, with the leverage limits, all as they are at one moment."""
     with consistent_read():
-        limits = LeverageLimit.objects.values_list("tier", "max_leverage")
-        return policy_of(get_policy(), limits=dict(limits))
+        limits = {row["tier"]: row for row in LeverageLimit.objects.values("tier", *BY_TIER)}
+        return policy_of(get_policy(), limits=limits)
 
 
 def price_collar(*, instrument: Instrument) -> Decimal:

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from market.kernel.reasons import checked_reason
 from market.kernel.versions import write_configuration
 from risk.models import LeverageLimit, RiskPolicy
-from risk.policy import COLUMNS, Policy
+from risk.policy import BY_TIER, COLUMNS, Policy
 
 # Locks in the order in which every other writer does: instruments by id, then the total.
 SET_MARKS = """
@@ -75,15 +75,15 @@ def change_policy(*, changes: Mapping[str, Any], reason: str, version: str | Non
     write_configuration(RiskPolicy.objects.get(id=1), changes, checked_reason(reason), version)
 
 
-def set_leverage_limit(
-    *, limit: LeverageLimit, max_leverage: int, reason: str, version: str | None = None
+def change_limits(
+    *, limit: LeverageLimit, changes: Mapping[str, Any], reason: str, version: str | None = None
 ) -> None:
-    """Set the highest leverage of a tier's new orders, with history.
+    """Change what binds a tier's new orders, with history.
 
     History and audit trail keep the ``reason``. What is as asked for already stays as it is. Raises
     as ``change_policy`` does.
     """
-    write_configuration(limit, {"max_leverage": max_leverage}, checked_reason(reason), version)
+    write_configuration(limit, changes, checked_reason(reason), version)
 
 
 @transaction.atomic
@@ -95,9 +95,10 @@ def set_policy(*, policy: Policy, reason: str, origin: str = "") -> None:
     ReasonTooLong.
     """
     said = checked_reason(reason) + (f" ({origin})" if origin else "")
-    highest = dict(policy.max_leverage)
+    said_of = {name: dict(getattr(policy, name)) for name in BY_TIER}
     for limit in LeverageLimit.objects.order_by("tier"):
-        leverage = highest.get(limit.tier, limit.max_leverage)
-        write_configuration(limit, {"max_leverage": leverage}, said)
+        own = {name: by_tier.get(limit.tier) for name, by_tier in said_of.items()}
+        own["max_leverage"] = own["max_leverage"] or limit.max_leverage
+        write_configuration(limit, own, said)
     values = {name: getattr(policy, name) for name in COLUMNS}
     write_configuration(RiskPolicy.objects.get(id=1), values, said)

@@ -30,6 +30,8 @@ class InstrumentState:
     halted: bool
     mark_price: Decimal | None
     marked_at: datetime | None
+    max_order_size: Decimal | None = None
+    max_order_value: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,7 @@ class Limits:
     liquidation_threshold: Decimal
     liquidation_mode: str
     liquidation_fee_rate: Decimal
+    max_order_value: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

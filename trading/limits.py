@@ -40,6 +40,7 @@ class AccountLimits:
     """What an order of the account would be held to; exposure in USDT at present marks."""
 
     max_leverage: int
+    max_order_value: Decimal | None
     user_exposure: Room
     global_exposure: Room
     open_orders: Count
@@ -56,6 +57,7 @@ def limits_of(account: Account, user_id: int) -> AccountLimits:
     limits = snapshot.limits
     return AccountLimits(
         max_leverage=limits.max_leverage,
+        max_order_value=limits.max_order_value,
         user_exposure=Room(limits.user_exposure_limit, snapshot.account.exposure),
         global_exposure=Room(limits.global_exposure_threshold, global_exposure()),
         open_orders=Count(limits.max_open_orders, open_orders_of(user_id=user_id).count()),

@@ -12,16 +12,16 @@ from market.kernel.console.figures import grouped
 from market.kernel.errors import NotFound, StaleVersion
 from market.kernel.versions import lock_row
 from risk.models import LeverageLimit
-from risk.policy import NAMES, SEED, Policy, policy_from
+from risk.policy import BY_TIER, NAMES, SEED, Policy, policy_from
 from risk.selectors import get_policy, policy_in_force
 from risk.services import set_policy
 
 #: What is put in force of a policy: who halted trading resumes it, no study does.
-IN_FORCE: Final = sorted({*NAMES} - {"max_leverage", "trading_halted"})
+IN_FORCE: Final = sorted({*NAMES} - {*BY_TIER, "trading_halted"})
 
 
 class Change(NamedTuple):
-    """A field that one policy has otherwise than another, as text; of leverage one by tier."""
+    """A field that one policy has otherwise than another, as text; by tier where it says it so."""
 
     field: str
     before: str
@@ -50,14 +50,20 @@ def differences(before: Policy, after: Policy) -> list[Change]:
     """Return where two policies differ, in what is put in force."""
     held, asked = values_of(before), values_of(after)
     return [
-        Change(key, held.get(key, "–"), asked[key]) for key in asked if held.get(key) != asked[key]
+        Change(key, held.get(key, "–"), asked.get(key, "–"))
+        for key in {**asked, **held}
+        if held.get(key) != asked.get(key)
     ]
 
 
 def values_of(policy: Policy) -> dict[str, str]:
-    """Return what is put in force of a policy as text, leverage by tier first."""
-    leverage = {f"max_leverage of {tier}s": f"{highest}x" for tier, highest in policy.max_leverage}
-    return leverage | {key: as_text(getattr(policy, key)) for key in IN_FORCE}
+    """Return what is put in force of a policy as text, what it says by tier first."""
+    own = {
+        f"{name} of {tier}s": f"{value}x" if name == "max_leverage" else as_text(value)
+        for name in BY_TIER
+        for tier, value in getattr(policy, name)
+    }
+    return own | {key: as_text(getattr(policy, key)) for key in IN_FORCE}
 
 
 def as_text(value: Any) -> str:

@@ -18,3 +18,8 @@ def are_numbers(*names: str, largest: Decimal = LARGEST_AMOUNT) -> Q:
     if len(names) == 1:
         return Q(**{f"{names[0]}__lte": largest})
     return Q(LessThanOrEqual(Greatest(*names), Value(largest)))
+
+
+def is_limit(name: str) -> Q:
+    """Return the condition that a column is a positive number, or NULL, which limits nothing."""
+    return Q(**{f"{name}__isnull": True}) | Q(**{f"{name}__gt": 0}) & are_numbers(name)

@@ -23,6 +23,7 @@ from risk.arrays.units import (
     Whole,
     ceil_times_rate,
     exact_units,
+    limit_units,
     rate_units,
     units,
 )
@@ -39,6 +40,8 @@ class Instruments:
     unit: Whole
     min_notional: Whole
     taker_fee: Whole
+    max_lots: Whole
+    max_order_value: Whole
 
     @classmethod
     def of(cls, states: Sequence[InstrumentState]) -> Self:
@@ -50,12 +53,19 @@ class Instruments:
             unit=np.array([units(EXACT.multiply(s.tick_size, s.lot_size)) for s in states]),
             min_notional=np.array([units(state.min_notional) for state in states]),
             taker_fee=np.array([rate_units(state.taker_fee_rate) for state in states]),
+            max_lots=np.array([most_lots(state) for state in states]),
+            max_order_value=np.array([limit_units(state.max_order_value) for state in states]),
         )
 
     @cached_property
     def by_symbol(self) -> Whole:
         """The instruments' indices in the order of their symbols."""
         return np.array(sorted(range(len(self.symbols)), key=self.symbols.__getitem__))
+
+    @cached_property
+    def limit_orders(self) -> bool:
+        """Whether any of them has a largest size or value of an order."""
+        return bool(min(self.max_lots.min(), self.max_order_value.min()) < LARGEST)
 
     @cached_property
     def first_too_large(self) -> Whole:
@@ -73,6 +83,12 @@ class Instruments:
         if max(values) > LARGEST:
             raise OutOfRange(f"A lot is worth more than {LARGEST // UNITS:,} USDT at a mark.")
         return values
+
+
+def most_lots(state: InstrumentState) -> int:
+    """Return the most lots of an order that is within the largest size."""
+    size = state.max_order_size
+    return LARGEST if size is None else min(int(EXACT.divide_int(size, state.lot_size)), LARGEST)
 
 
 @dataclass

@@ -92,7 +92,7 @@ def place(
     facing = Facing(book, rules, orders, marks)
     fills = fill(facing)
     code, refused = np.zeros(len(orders.rows), np.int8), refusals(facing, fills)
-    for denial in reversed(refused):
+    for denial in sorted(refused, key=NUMBERS.__getitem__, reverse=True):
         code[refused[denial]] = NUMBERS[denial]
     hold_to_threshold(code, facing, fills, total_exposure)
     if code.any():
@@ -189,10 +189,20 @@ def refusals(facing: Facing, fills: Fills) -> dict[str, Flags | bool]:
     }
     opens = fills.opened > 0
     if opens.any():
+        if facing.rules.limit_orders or book.instruments.limit_orders:
+            refused["order_value_exceeded"] = opens & above_value(facing)
         exposure = facing.exposure + fills.exposure
         refused["insufficient_margin"] |= opens & (facing.available - fills.fee < fills.margin)
         refused["user_exposure_exceeded"] = opens & (exposure > facing.rules.user_exposure_limit)
     return refused
+
+
+def above_value(facing: Facing) -> Flags:
+    """Tell which orders are larger than one order may be."""
+    listed, instrument = facing.book.instruments, facing.instrument
+    own = facing.rules.max_order_value[facing.book.tier[facing.orders.rows]]
+    most = np.minimum(own, listed.max_order_value[instrument])
+    return (facing.asked > listed.max_lots[instrument]) | (facing.asked * facing.value > most)
 
 
 def hold_to_threshold(

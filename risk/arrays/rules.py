@@ -1,20 +1,22 @@
 """A risk policy as whole numbers: what orders and close-outs of many accounts are held against."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 
-from risk.arrays.units import Whole, exact_units, rate_units
+from risk.arrays.units import LARGEST, Whole, exact_units, limit_units, rate_units
 from risk.closing import LARGEST_LOSS_FIRST
 from risk.policy import TIERS, Policy
 
 
 @dataclass(frozen=True, eq=False)
 class Rules:
-    """Leverage by tier, in the order of ``TIERS``; limits in units, rates in parts of 1e-8.
+    """Limits by tier in the order of ``TIERS``; limits in units, rates in parts of 1e-8.
 
-    The limits of exposure may be above ``LARGEST``, which an account itself never is.
+    The limits of exposure may be above ``LARGEST``, which an account itself never is. A limit of an
+    order is ``LARGEST`` where there is none.
     """
 
     max_leverage: Whole
@@ -24,6 +26,7 @@ class Rules:
     partly: bool
     fee_rate: int
     halted: bool
+    max_order_value: Whole
 
     @classmethod
     def of(cls, policy: Policy) -> Self:
@@ -36,4 +39,12 @@ class Rules:
             partly=policy.liquidation_mode == LARGEST_LOSS_FIRST,
             fee_rate=rate_units(policy.liquidation_fee_rate),
             halted=policy.trading_halted,
+            max_order_value=np.array(
+                [limit_units(policy.limits(tier).max_order_value) for tier in TIERS]
+            ),
         )
+
+    @cached_property
+    def limit_orders(self) -> bool:
+        """Whether a tier has a largest value of an order."""
+        return bool(self.max_order_value.min() < LARGEST)

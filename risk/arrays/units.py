@@ -40,6 +40,11 @@ def units(value: Decimal) -> int:
     return whole
 
 
+def limit_units(value: Decimal | None) -> int:
+    """Return a limit in units; ``LARGEST``, which nothing passes, where there is none."""
+    return LARGEST if value is None else min(exact_units(value), LARGEST)
+
+
 def rate_units(value: Decimal) -> int:
     """Return a rate in parts of 1e-8. Raises ValueError where it has more than eight places."""
     whole = exact_units(value)

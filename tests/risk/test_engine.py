@@ -95,6 +95,10 @@ class Case:
         return denial
 
 
+def most(value: str) -> dict[str, Any]:
+    return {"max_order_value": D(value)}
+
+
 def marked(seconds_ago: float) -> dict[str, Any]:
     return {"marked_at": NOW - timedelta(seconds=seconds_ago)}
 
@@ -121,6 +125,42 @@ def marked(seconds_ago: float) -> dict[str, Any]:
             "too_many_open_orders",
             Case(price="40000", open_orders=2),
             Case(price="40000", open_orders=3),
+        ),
+        (
+            "order_value_exceeded",
+            Case(limits=most("5000")),
+            Case(limits=most("4999.99999999")),
+        ),
+        (
+            "order_value_exceeded",
+            Case(instrument=most("5000")),
+            Case(instrument=most("4999.99999999")),
+        ),
+        (
+            "order_value_exceeded",
+            Case(instrument={"max_order_size": D("0.1")}),
+            Case(instrument={"max_order_size": D("0.09999999")}),
+        ),
+        # One that rests at its limit, one that fills at the mark whatever its limit is.
+        (
+            "order_value_exceeded",
+            Case(price="40000", limits=most("4000")),
+            Case(price="40000", limits=most("3999.99999999")),
+        ),
+        (
+            "order_value_exceeded",
+            Case(price="60000", limits=most("5000")),
+            Case(price="60000", limits=most("5000"), goes_out=True),
+        ),
+        (
+            "order_value_exceeded",
+            Case(is_buy=False, held="0.1", limits=most("1")),
+            Case(is_buy=False, held="0.09999", limits=most("1")),
+        ),
+        (
+            "order_value_exceeded",
+            Case(is_buy=False, held="0.01", reduce_only=True, limits=most("1")),
+            Case(is_buy=False, held="0.1", price="60000", limits=most("1")),
         ),
         # 0.1 × 50,000 ÷ 10 and a fee of 0.1 × 50,000 × 0.002
         ("insufficient_margin", Case(balance="510"), Case(balance="509.99999999")),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.kernel.amounts import LARGEST_AMOUNT, UNIT
-from risk.policy import MODES, PRESETS, TIERS, Policy, PolicyError, policy_from
+from risk.policy import BY_TIER, MODES, PRESETS, TIERS, Policy, PolicyError, policy_from
 from risk.state import Limits
 from tests.each import each
 
@@ -29,6 +29,7 @@ OTHER: dict[str, Any] = {
     "liquidation_mode": "largest_loss_first",
     "liquidation_fee_rate": D("0.01"),
     "price_collar": D("0.31"),
+    "max_order_value": {"beginner": D("0.01")},
 }
 
 amounts = st.decimals(0, 10**12, places=8)
@@ -46,6 +47,9 @@ values = st.fixed_dictionaries(
         "liquidation_mode": st.sampled_from(MODES),
         "liquidation_fee_rate": st.decimals(0, D("0.99999999"), places=8),
         "price_collar": st.decimals(UNIT, 9999, places=8),
+        "max_order_value": st.dictionaries(
+            st.sampled_from(TIERS), st.decimals(UNIT, 10**12, places=8)
+        ),
     }
 )
 
@@ -139,6 +143,8 @@ def bounds() -> Iterator[tuple[str, Any, bool]]:
     yield from (("liquidation_fee_rate", value, False) for value in (-UNIT, D(1), D("NaN")))
     yield from (("price_collar", value, True) for value in (UNIT, D("9999.99999999")))
     yield from (("price_collar", value, False) for value in (D(0), D(10_000), D("NaN")))
+    yield from (("max_order_value", value, True) for value in (UNIT, LARGEST_AMOUNT))
+    yield from (("max_order_value", value, False) for value in (D(0), D("NaN"), "none"))
     yield from (("liquidation_mode", value, True) for value in MODES)
     yield "liquidation_mode", "half", False
     yield from (("max_leverage", value, True) for value in (1, 32767))
@@ -150,7 +156,7 @@ def test_its_bounds(name: str, value: Any, taken: bool) -> None:
     if taken:
         policy = policy_from({name: value}, SEED)
         by_tier = tuple((tier, value) for tier in sorted(TIERS))
-        assert getattr(policy, name) == (by_tier if name == "max_leverage" else value)
+        assert getattr(policy, name) == (by_tier if name in BY_TIER else value)
     else:
         with pytest.raises(PolicyError):
             policy_from({name: value}, SEED)
@@ -184,6 +190,21 @@ def test_a_leverage_is_for_all_tiers_or_by_tier() -> None:
     assert dict(policy_from({"max_leverage": 3}, SEED).max_leverage) == dict.fromkeys(TIERS, 3)
     by_tier = policy_from({"max_leverage": {"advanced": 50}}, SEED)
     assert dict(by_tier.max_leverage) == {"beginner": 5, "intermediate": 10, "advanced": 50}
+
+
+def test_a_tier_that_a_policy_says_nothing_of_has_no_largest_order() -> None:
+    one = policy_from({"max_order_value": {"beginner": D("0.5")}}, SEED)
+    assert one.limits("beginner").max_order_value == D("0.5")
+    assert one.limits("advanced").max_order_value is None
+    of_all = policy_from({"max_order_value": 7}, one)
+    assert {of_all.limits(tier).max_order_value for tier in TIERS} == {7}
+    assert policy_from({"max_order_value": {}}, of_all) == SEED
+
+
+def test_the_text_of_a_policy_without_controls_is_what_it_was_before_there_were_any() -> None:
+    assert "max_order_value" not in SEED.canonical
+    one = policy_from({"max_order_value": {"beginner": 500}}, SEED)
+    assert "max_order_value = { beginner = 500 }\n" in one.canonical
 
 
 def test_the_presets() -> None:

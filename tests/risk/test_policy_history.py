@@ -11,7 +11,7 @@ from risk.models import LeverageLimit, RiskPolicy
 from risk.policy import PRESETS, Policy, policy_from
 from risk.policy_history import policies_after
 from risk.selectors import policy_in_force
-from risk.services import change_policy, set_leverage_limit, set_policy
+from risk.services import change_limits, change_policy, set_policy
 
 pytestmark = pytest.mark.django_db
 
@@ -25,8 +25,18 @@ def at(hours: float) -> datetime:
 
 
 def set_leverage(tier: str, leverage: int) -> None:
-    set_leverage_limit(
-        reason="A test", limit=LeverageLimit.objects.get(tier=tier), max_leverage=leverage
+    change_limits(
+        reason="A test",
+        limit=LeverageLimit.objects.get(tier=tier),
+        changes={"max_leverage": leverage},
+    )
+
+
+def limit_orders(tier: str, value: str | None) -> None:
+    change_limits(
+        reason="A test",
+        limit=LeverageLimit.objects.get(tier=tier),
+        changes={"max_order_value": value and D(value)},
     )
 
 
@@ -48,9 +58,12 @@ def test_after_each_change_it_is_what_was_in_force_then() -> None:
         lambda: change_policy(
             reason="A test", changes={"trading_halted": True, "price_collar": D("0.25")}
         ),
+        lambda: limit_orders("beginner", "1500.5"),
+        lambda: limit_orders("advanced", "9000"),
+        lambda: limit_orders("beginner", None),
         lambda: set_leverage("beginner", 3),
     )
-    moments = [at(hours) for hours in range(1, 6)]
+    moments = [at(hours) for hours in range(1, 9)]
     assert policies_after(moments) == dict(zip(moments, in_force, strict=True))
     assert in_force[-1] == policy_from(
         {
@@ -58,6 +71,7 @@ def test_after_each_change_it_is_what_was_in_force_then() -> None:
             "trading_halted": True,
             "price_collar": D("0.25"),
             "max_leverage": {"beginner": 3, "advanced": 50},
+            "max_order_value": {"advanced": D(9000)},
         },
         SEED,
     )

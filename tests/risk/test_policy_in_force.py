@@ -10,9 +10,9 @@ from django.db import DataError, IntegrityError, transaction
 
 from accounts.models import Tier
 from risk.models import LeverageLimit, LiquidationMode, RiskPolicy
-from risk.policy import MODES, PRESETS, TIERS, Policy, policy_from
+from risk.policy import BY_TIER, MODES, PRESETS, TIERS, Policy, policy_from
 from risk.selectors import policy_in_force, read_risk_state
-from risk.services import change_policy, set_leverage_limit
+from risk.services import change_limits, change_policy
 from tests.each import each
 from tests.risk.test_policy import OTHER, bounds
 from tests.trading.conftest import Trader
@@ -28,8 +28,8 @@ COLUMNS = {field.name: field for field in RiskPolicy._meta.fields if field.name 
 
 def test_every_column_is_part_of_it() -> None:
     """Those of the leverage limits by their tier; that of the row is its one key."""
-    assert {field.name for field in fields(Policy)} == {*COLUMNS, "max_leverage"}
-    assert {field.name for field in LeverageLimit._meta.fields} == {"tier", "max_leverage"}
+    assert {field.name for field in fields(Policy)} == {*COLUMNS, *BY_TIER}
+    assert {field.name for field in LeverageLimit._meta.fields} == {"tier", *BY_TIER}
     assert list(TIERS) == Tier.values
     assert list(MODES) == LiquidationMode.values
 
@@ -40,10 +40,11 @@ def test_a_new_exchange_has_the_policy_seed() -> None:
 
 def test_the_policy_in_force_is_what_staff_have_set() -> None:
     for name, value in OTHER.items():
-        if name != "max_leverage":
+        if name not in BY_TIER:
             change_policy(reason="A test", changes={name: value})
     beginners = LeverageLimit.objects.get(tier="beginner")
-    set_leverage_limit(reason="A test", limit=beginners, max_leverage=4)
+    of_beginners = {name: OTHER[name]["beginner"] for name in BY_TIER}
+    change_limits(reason="A test", limit=beginners, changes=of_beginners)
     assert policy_in_force() == policy_from(OTHER, SEED)
 
 
@@ -63,7 +64,7 @@ def test_a_tier_without_a_row_has_no_leverage(trader: Trader) -> None:
 
 @each(("name", "value", "taken"), bounds())
 def test_its_bounds_are_those_of_the_database(name: str, value: Any, taken: bool) -> None:
-    rows = LeverageLimit.objects if name == "max_leverage" else RiskPolicy.objects
+    rows = LeverageLimit.objects if name in BY_TIER else RiskPolicy.objects
     if taken:
         rows.update(**{name: value})
         assert policy_in_force() == policy_from({name: value}, SEED)

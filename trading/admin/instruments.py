@@ -34,6 +34,7 @@ from trading.models import ManualPrice
 from trading.steps.by_hand import take_refused_price
 
 STEPS = ("tick_size", "lot_size", "min_notional")
+LARGEST = ("max_order_size", "max_order_value")
 FEES = ("maker_fee_rate", "taker_fee_rate")
 IDENTITY = ("symbol", "base_asset", "quote_asset")
 MARK = ("mark_price", "marked_at", "mark_source")
@@ -80,12 +81,12 @@ class InstrumentAdmin(ConfigurationAdmin):
     filled_by = "List an instrument here, or run python manage.py seed_demo, which lists three."
     fieldsets = (
         (None, {"fields": (IDENTITY, ("halted", "halt_reason"))}),
-        ("Rules", {"fields": (STEPS, FEES, "price_collar")}),
+        ("Rules", {"fields": (STEPS, LARGEST, FEES, "price_collar")}),
         ("Mark price", {"fields": (MARK,)}),
     )
     add_fieldsets = (
         (None, {"fields": (("symbol", "base_asset"),)}),
-        ("Rules", {"fields": (STEPS, FEES, "price_collar")}),
+        ("Rules", {"fields": (STEPS, LARGEST, FEES, "price_collar")}),
     )
     change_form_after_template = "paths/instrument.html"
     actions = ("halt_selected", "resume_selected")

@@ -52,6 +52,11 @@ class LimitsSerializer(serializers.Serializer[Any]):
     user_id = serializers.IntegerField()
     tier = serializers.ChoiceField(choices=Tier.choices)
     max_leverage = serializers.IntegerField(help_text="The highest that your tier allows.")
+    max_order_value = AmountField(
+        required=False,
+        help_text="Largest size × price of an order that may open, where your tier has one; an "
+        "instrument may have less.",
+    )
     user_exposure = RoomSerializer(help_text="Yours.")
     global_exposure = RoomSerializer(help_text="Of all accounts together.")
     open_orders = CountSerializer(help_text="Those that rest, on all venues.")
@@ -84,6 +89,7 @@ class LimitsView(Call):
         must_be_owner(request, self.query.get("user_id"))
         user = caller(request)
         limits = account_limits(user_id=user.pk)
+        own = {"max_order_value": limits.max_order_value} if limits.max_order_value else {}
         rates: dict[str, Usage | None] = {
             "requests": usage_of_requests(request),
             "orders": usage_of_orders(request),
@@ -92,6 +98,7 @@ class LimitsView(Call):
             "user_id": user.pk,
             "tier": user.tier,
             "max_leverage": limits.max_leverage,
+            **own,
             "user_exposure": limits.user_exposure,
             "global_exposure": limits.global_exposure,
             "open_orders": limits.open_orders,

@@ -37,9 +37,8 @@ def check_for_venue(intent: Intent, state: RiskState, now: datetime) -> Approval
         return Denial("reduce_only_rejected", STANDS_AGAINST.format(size=plain(max(left, ZERO))))
     if decision.execution is None:
         return decision
-    candidate = Candidate(intent, state, now)
-    price = max(candidate.mark_price, intent.price or ZERO)
-    return check_resting(replace(candidate, intent=replace(intent, price=price)))
+    candidate = Candidate(intent, state, now, goes_out=True)
+    return check_resting(replace(candidate, intent=replace(intent, price=candidate.price)))
 
 
 def reducible(intent: Intent, state: RiskState) -> Decimal:

@@ -68,9 +68,17 @@ USUAL = Scale(
     balance=13,
     leverage=30,
 )
-#: Up to some thousand millions of USDT an account.
+#: Up to some thousand millions of USDT an account; with largest orders.
 HUGE = Scale(
-    USUAL.listed[:2], [(9_000_000, 12_500_000), (300_000, 500_000)], 10, 17, 125, ("0", "0.01")
+    [
+        replace(USUAL.listed[0], max_order_size=D("20000.000005")),
+        replace(USUAL.listed[1], max_order_value=D(900_000_000)),
+    ],
+    [(9_000_000, 12_500_000), (300_000, 500_000)],
+    10,
+    17,
+    125,
+    ("0", "0.01"),
 )
 SCALES = (TINY, USUAL, HUGE)
 

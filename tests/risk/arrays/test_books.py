@@ -140,5 +140,6 @@ def test_every_field_of_a_policy_is_a_rule_or_named_as_without_effect_on_market_
     """A study's marks are never old, nothing rests, and prices beyond the collar are its own."""
     read = {"max_leverage", "user_exposure_limit", "global_exposure_threshold", "trading_halted"}
     read |= {"liquidation_threshold", "liquidation_mode", "liquidation_fee_rate"}
+    read |= {"max_order_value"}
     without_effect = {"max_mark_age_seconds", "max_open_orders", "price_collar"}
     assert {field.name for field in fields(Policy)} == read | without_effect

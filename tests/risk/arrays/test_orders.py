@@ -24,6 +24,7 @@ Answers = list[str | Approval]
 #: What a market order on a listed instrument at a fresh mark can be refused with.
 POSSIBLE = {
     *("trading_halted", "account_suspended", "invalid_size", "below_min_notional"),
+    "order_value_exceeded",
     *("leverage_exceeds_tier", "reduce_only_rejected", "insufficient_margin"),
     *("user_exposure_exceeded", "global_exposure_exceeded"),
 }
@@ -76,6 +77,10 @@ def with_limits(rng: Generator, case: Case, total: int) -> Case:
     if rng.random() < 0.6:
         room = int(rng.integers(0, 10 ** rng.integers(1, case.scale.balance + 2)))
         values["global_exposure_threshold"] = amount(total + room)
+    [own] = rng.spawn(1)
+    if own.random() < 0.3:
+        usual = int(own.choice(case.book.exposure(case.marks))) + 1
+        values["max_order_value"] = {"beginner": amount(usual), "advanced": amount(3 * usual)}
     return replace(case, policy=policy_from(values, base=case.policy))
 
 
@@ -98,7 +103,7 @@ def test_orders_do_what_they_do_at_the_exchange() -> None:
         part = (placed.closed > 0) & (after.lots[orders.instrument, orders.rows] != 0)
         kinds.update(parts=int((part & (placed.opened == 0)).sum()))
     assert seen.keys() == {None, *POSSIBLE}
-    assert min(kinds["flips"], kinds["parts"], seen[None]) > 40
+    assert min(kinds["flips"], kinds["parts"], seen[None]) > 30
 
 
 def test_orders_of_several_steps_at_once_do_what_they_do_one_step_after_the_other() -> None:
@@ -195,6 +200,24 @@ def test_the_least_notional_belongs_to_what_is_allowed(lots: int, code: str | No
     """5 USDT."""
     assert code_of(lone(10**15), order(lots)) == code
     assert code_of(lone(10**15), order(-lots)) == code
+
+
+@pytest.mark.parametrize(("room", "code"), [(0, None), (-1, "order_value_exceeded")])
+def test_the_largest_order_belongs_to_what_is_allowed(room: int, code: str | None) -> None:
+    """Of a tier, of an instrument, or in size: a hundred lots; what only reduces is not asked."""
+    of_tier = Rules.of(
+        policy_from({"max_order_value": {"beginner": amount(100 * LOT + room)}}, PRESETS["none"])
+    )
+    [first, *others] = USUAL.listed
+    of_one = replace(first, max_order_value=amount(100 * LOT + room), taker_fee_rate=D(0))
+    in_size = replace(first, max_order_size=first.lot_size * 100 + room * D("0.00000001"))
+    for listed, rules in [(first, of_tier), (of_one, FREE), (in_size, FREE)]:
+        held = lone(10**15, lots=-250, cost=-250 * LOT)
+        book = replace(held, instruments=Instruments.of([listed, *others]))
+        assert code_of(book.copy(), order(-100), rules) == code
+        assert code_of(book.copy(), order(250), rules) is None
+        assert code_of(book.copy(), order(251), rules) == "order_value_exceeded"
+        assert code_of(book.copy(), order(251, reduce_only=True), rules) is None
 
 
 @pytest.mark.parametrize(("room", "code"), [(0, None), (-1, "user_exposure_exceeded")])

@@ -389,6 +389,24 @@ RISK = [
     ),
     *is_number("risk_riskpolicy", "risk_policy_collar_positive", "price_collar"),
     Break(
+        "a tier's largest order is above zero",
+        "UPDATE risk_leveragelimit SET max_order_value = 0",
+        "leverage_order_value_positive",
+    ),
+    *is_number("risk_leveragelimit", "leverage_order_value_positive", "max_order_value"),
+    *(
+        Break(
+            f"an instrument's {column} is above zero",
+            f"UPDATE market_instrument SET {column} = 0",
+            "instrument_order_limits_positive",
+        )
+        for column in ("max_order_size", "max_order_value")
+    ),
+    *is_number(
+        *("market_instrument", "instrument_order_limits_positive"),
+        *("max_order_size", "max_order_value"),
+    ),
+    Break(
         "a tier's leverage is at least one",
         "UPDATE risk_leveragelimit SET max_leverage = 0",
         "leverage_at_least_one",

@@ -15,7 +15,8 @@ from tests.system.model.exchange import TIERS
 D = Decimal
 TIER_NAMES = ["beginner", "intermediate", "advanced"]
 
-#: What staff decides on (tier, leverage, fees, policy), for whom or which, and the value.
+#: What staff decides on (tier, leverage, tier_limit, fees, rule, policy), for whom or which, and
+#: the value, of a tier's limit and an instrument's rule with its name.
 Decision = tuple[str, str, Any]
 
 
@@ -71,6 +72,16 @@ decisions = st.one_of(
             ("policy", "user_exposure_limit", D(5_000_000)),
             ("policy", "global_exposure_threshold", D(25_000)),
             ("policy", "global_exposure_threshold", D(10_000_000)),
+        ]
+    ),
+    st.sampled_from(
+        [
+            ("tier_limit", "beginner", ("max_order_value", D(1_500))),
+            ("tier_limit", "beginner", ("max_order_value", None)),
+            ("rule", "AAA", ("max_order_size", D(7))),
+            ("rule", "AAA", ("max_order_size", None)),
+            ("rule", "BBB", ("max_order_value", D(900))),
+            ("rule", "BBB", ("max_order_value", None)),
         ]
     ),
 )

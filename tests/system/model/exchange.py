@@ -25,7 +25,12 @@ from market.services import (
 )
 from risk.engine import Intent
 from risk.models import LeverageLimit
-from risk.services import change_policy, halt_trading, resume_trading, set_leverage_limit
+from risk.services import (
+    change_limits,
+    change_policy,
+    halt_trading,
+    resume_trading,
+)
 from tests.system.model import figures
 from tests.system.model.reference import Reference
 from trading.liquidation.sweep import sweep_liquidations
@@ -99,14 +104,18 @@ class Exchange:
         fund_insurance(amount=amount, reason="Capital", created_by=self.staff)
 
     def decide(self, what: str, which: str, value: Any) -> None:
-        """Change a user's tier, a tier's leverage limit, an instrument's fees or the policy."""
+        """Change a user's tier, a limit of a tier, an instrument's rules or the policy."""
         if what == "tier":
             change_tier(reason="A test", user=self.users[which], tier=Tier(value))
         elif what == "leverage":
             limit = LeverageLimit.objects.get(tier=which)
-            set_leverage_limit(reason="A test", limit=limit, max_leverage=value)
-        elif what == "fees":
-            changes = dict(zip(("maker_fee_rate", "taker_fee_rate"), value, strict=True))
+            change_limits(reason="A test", limit=limit, changes={"max_leverage": value})
+        elif what == "tier_limit":
+            limit = LeverageLimit.objects.get(tier=which)
+            change_limits(reason="A test", limit=limit, changes=dict([value]))
+        elif what in {"fees", "rule"}:
+            fees = ("maker_fee_rate", "taker_fee_rate")
+            changes = dict(zip(fees, value, strict=True)) if what == "fees" else dict([value])
             configure_instrument(
                 reason="A test", instrument=self.instruments[which], changes=changes
             )

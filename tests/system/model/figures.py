@@ -46,6 +46,8 @@ class Instrument:
     maker_fee: Decimal = ZERO
     taker_fee: Decimal = ZERO
     halted: bool = False
+    max_order_size: Decimal | None = None
+    max_order_value: Decimal | None = None
     mark: Decimal | None = None
     marked_at: int | None = None
 
@@ -173,6 +175,7 @@ class Policy:
     liquidation_threshold: Decimal = Decimal("0.5")
     liquidation_mode: str = "full"
     liquidation_fee_rate: Decimal = ZERO
+    max_order_value: dict[str, Decimal | None] = field(default_factory=dict)
     max_leverage: dict[str, int] = field(
         default_factory=lambda: {"beginner": 5, "intermediate": 10, "advanced": 20}
     )

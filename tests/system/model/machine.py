@@ -76,6 +76,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         fee_rate=st.sampled_from([D(0), D("0.0123")]),
         limits=st.sampled_from([(5_000_000, 10_000_000), (6_000, 10_000_000), (5_000_000, 10_000)]),
         most_open=st.sampled_from([200, 200, 1]),
+        largest=st.sampled_from([None, None, 700]),
         fund=st.sampled_from([0, 50, 10_000]),
         orders=st.lists(st.tuples(names, sketches), max_size=6),
     )
@@ -87,6 +88,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         fee_rate: Decimal,
         limits: tuple[int, int],
         most_open: int,
+        largest: int | None,
         fund: int,
         orders: list[tuple[str, Sketch]],
     ) -> None:
@@ -102,6 +104,8 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.decide(("policy", "max_open_orders", most_open))
         self.decide(("policy", "user_exposure_limit", D(limits[0])))
         self.decide(("policy", "global_exposure_threshold", D(limits[1])))
+        for tier in TIERS.values() if largest else ():
+            self.decide(("tier_limit", tier, ("max_order_value", D(largest))))
         for name, sketch in orders:
             self.place(self.request(name, sketch))
 
@@ -376,6 +380,10 @@ class ExchangeMachine(RuleBasedStateMachine):
         elif what == "fees":
             instrument = self.model.instruments[which]
             instrument.maker_fee, instrument.taker_fee = value
+        elif what == "tier_limit":
+            getattr(self.model.policy, value[0])[which] = value[1]
+        elif what == "rule":
+            setattr(self.model.instruments[which], *value)
         else:
             setattr(self.model.policy, which, value)
 

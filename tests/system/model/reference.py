@@ -171,6 +171,7 @@ class Reference:
                 "below_min_notional",
                 lambda: not order.closes and order.size * price < instrument.min_notional,
             ),
+            ("order_value_exceeded", lambda: self.is_too_large(account, instrument, order)),
             ("leverage_exceeds_tier", lambda: (order.leverage or limit) > limit),
             ("reduce_only_rejected", lambda: self.has_nothing_to_reduce(account, order)),
             ("too_many_open_orders", lambda: self.is_one_too_many(order)),
@@ -181,6 +182,24 @@ class Reference:
         if instrument.marked_at is None:
             return True
         return self.now - instrument.marked_at > self.policy.max_mark_age_seconds
+
+    def is_too_large(self, account: Account, instrument: Instrument, order: Order) -> bool:
+        """What only reduces is never too large; else value and size are held to their limits."""
+        values = (self.policy.max_order_value.get(account.tier), instrument.max_order_value)
+        limits = [(order.size, instrument.max_order_size)]
+        limits += [(order.size * self.checked_at(order), most) for most in values]
+        passed = any(most is not None and asked > most for asked, most in limits)
+        return passed and not self.only_reduces(account, order)
+
+    def only_reduces(self, account: Account, order: Order) -> bool:
+        held = account.reducible(order.symbol, order.sign)
+        return order.reduce_only or (self.crosses(order) and order.size <= held)
+
+    def checked_at(self, order: Order) -> Decimal:
+        """The mark where an order fills at once, else its limit."""
+        if order.price is None or self.crosses(order):
+            return self.mark(order.symbol)
+        return order.price
 
     def has_nothing_to_reduce(self, account: Account, order: Order) -> bool:
         return order.reduce_only and not account.reducible(order.symbol, order.sign)

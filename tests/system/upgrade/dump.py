@@ -51,13 +51,13 @@ def watch_and_govern() -> None:
     from kpi.alerts.rules import change_rule
     from kpi.models import AlertRule
     from risk.models import LeverageLimit
-    from risk.services import change_policy, set_leverage_limit
+    from risk.services import change_limits, change_policy
     from trading.steps.by_hand import set_price
     from trading.tasks import renew_bounds
 
     change_policy(changes={"price_collar": Decimal("0.25")}, reason="Calmer after the crash")
     advanced = LeverageLimit.objects.get(tier="advanced")
-    set_leverage_limit(limit=advanced, max_leverage=15, reason="Fewer close-outs")
+    change_limits(limit=advanced, changes={"max_leverage": 15}, reason="Fewer close-outs")
     change_account_policy(
         reason="Release",
         policy=AccountPolicy.objects.get(),

@@ -47,10 +47,10 @@ from market.services import (
 from risk.models import LeverageLimit, RiskPolicy
 from risk.policy import PRESETS
 from risk.services import (
+    change_limits,
     change_policy,
     halt_trading,
     resume_trading,
-    set_leverage_limit,
     set_policy,
 )
 from tests.console import D, filled_in, press, save, select
@@ -186,7 +186,7 @@ def calls(trader: User, staff: User) -> list[Callable[[str], object]]:
         lambda why: halt_trading(reason=why),
         lambda why: resume_trading(reason=why),
         lambda why: change_policy(changes=policy, reason=why),
-        lambda why: set_leverage_limit(limit=limit, max_leverage=3, reason=why),
+        lambda why: change_limits(limit=limit, changes={"max_leverage": 3}, reason=why),
         lambda why: set_policy(policy=PRESETS["none"], reason=why),
         lambda why: change_tier(user=trader, tier="advanced", reason=why),
         lambda why: change_user(user=trader, changes={"is_active": False}, reason=why),

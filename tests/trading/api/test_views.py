@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import Account, User
 from market.models import Instrument
-from risk.models import RiskPolicy
+from risk.models import LeverageLimit, RiskPolicy
 from tests.each import each
 from tests.trading.conftest import Marks, Trader, order
 from trading.models import Order
@@ -150,6 +150,10 @@ def instrument(**values: object) -> Callable[[User], object]:
     return lambda user: Instrument.objects.update(**values)
 
 
+def tier(**values: object) -> Callable[[User], object]:
+    return lambda user: LeverageLimit.objects.filter(tier=user.tier).update(**values)
+
+
 def suspend(user: User) -> None:
     Account.objects.filter(user=user).update(suspended=True)
 
@@ -163,6 +167,7 @@ REFUSALS: dict[str, tuple[Callable[[User], object], dict[str, object]]] = {
     "invalid_size": (policy(), {"size": "0.000001"}),
     "invalid_price": (policy(), {"type": "limit", "price": "60000.001"}),
     "below_min_notional": (policy(), {"size": "0.00001"}),
+    "order_value_exceeded": (tier(max_order_value="6499.99999999"), {}),
     "leverage_exceeds_tier": (policy(), {"leverage": 6}),
     "reduce_only_rejected": (policy(), {"reduce_only": True}),
     "too_many_open_orders": (policy(max_open_orders=0), {"type": "limit", "price": "60000"}),
