@@ -12,8 +12,9 @@ from rest_framework.response import Response
 from accounts import schema  # noqa: F401  (importing registers the security scheme)
 from accounts.access import caller, must_see
 from accounts.authentication import issue_token
-from accounts.errors import AccountNotFound, InvalidApiKey
-from accounts.keys import identify
+from accounts.errors import AccountNotFound, InvalidApiKey, KeyExpired, NetworkNotAllowed
+from accounts.key_terms import must_open
+from accounts.keys import identify, note_use
 from accounts.models import Transfer, TransferKind
 from accounts.selectors import get_account, ledger_line, transfers_of
 from accounts.serializers import (
@@ -68,18 +69,21 @@ class TokenView(Call):
         tags=["auth"],
         operation_id="create_token",
         summary="Exchange an API key for a token",
-        description="The token names the key: revoking the key ends it at once. "
+        description="The token names the key, whose end, by revoking or expiry, ends it at once. "
         "10 requests a minute per address.",
         responses={
             200: TokenSerializer,
             **errors(400, **BODY_REFUSALS),
-            **errors(401, invalid_api_key=InvalidApiKey.detail),
+            **errors(401, invalid_api_key=InvalidApiKey.detail, key_expired=KeyExpired.detail),
+            **errors(403, network_not_allowed=NetworkNotAllowed.detail),
             **errors(429, 503),
         },
         examples=EXAMPLES,
     )
     def post(self, request: Request) -> Response:
         api_key = identify(key=self.read_body()["api_key"])
+        must_open(api_key, request._request)
+        note_use(api_key)
         token = {
             "access_token": issue_token(api_key),
             "token_type": "bearer",

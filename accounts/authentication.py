@@ -1,4 +1,7 @@
-"""Who is calling: a JWT that names an API key, valid only while key and user are."""
+"""Who is calling: a JWT that names an API key, valid only while key and user are.
+
+Each call holds to the key's terms, here, so that no view can forget them.
+"""
 
 import time
 from functools import lru_cache
@@ -10,7 +13,8 @@ from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import InvalidToken
 from rest_framework_simplejwt.tokens import AccessToken, Token
 
-from accounts.keys import user_of_live_key
+from accounts.key_terms import must_allow
+from accounts.keys import key_with_user
 from accounts.models import ApiKey, User
 
 KEY_CLAIM = "key_id"
@@ -28,14 +32,16 @@ def issue_token(api_key: ApiKey) -> str:
 class ApiKeyTokenAuthentication(JWTAuthentication):
     """Reads ``Authorization: Bearer``; ``request.auth["key_id"]`` names the key.
 
-    One query fetches key and user, so that revoking either ends the token at once.
+    One query fetches key and user, so that revoking either ends the token at once. Raises as
+    ``must_allow`` does of the key.
     """
 
     def authenticate(self, request: Request) -> tuple[Any, Token] | None:
         authenticated = super().authenticate(request)
-        if authenticated is not None:
-            http_request: HttpRequest = request._request
-            http_request.api_user_id = authenticated[0].pk  # type: ignore[attr-defined]
+        if authenticated is None:
+            return None
+        user: Any = authenticated[0]
+        admit(user.calling_key, request._request)
         return authenticated
 
     def get_raw_token(self, header: bytes) -> bytes | None:
@@ -55,10 +61,17 @@ class ApiKeyTokenAuthentication(JWTAuthentication):
         key_id, user_id = validated_token.get(KEY_CLAIM), validated_token.get("user_id")
         if not isinstance(key_id, int):
             raise InvalidToken("The token names no API key.")
-        user = user_of_live_key(key_id=key_id)
-        if user is None or str(user.pk) != str(user_id):
+        key = key_with_user(key_id=key_id)
+        if key is None or str(key.user_id) != str(user_id):
             raise InvalidToken("The API key of this token is revoked or its user not active.")
-        return user
+        key.user.calling_key = key  # type: ignore[attr-defined]
+        return key.user
+
+
+def admit(key: ApiKey, request: HttpRequest) -> None:
+    """Let a key make a request, and note on it whose it is. Raises as ``must_allow`` does."""
+    request.api_user_id, request.api_key_id = key.user_id, key.pk  # type: ignore[attr-defined]
+    must_allow(key, request)
 
 
 @lru_cache(maxsize=REMEMBERED)

@@ -1,5 +1,7 @@
 """Refusals of the accounts app."""
 
+from collections.abc import Mapping
+
 from accounts.rate_limits import Usage
 from market.kernel.errors import Conflict, ExchangeError, Forbidden, NotFound
 
@@ -8,6 +10,43 @@ class InvalidApiKey(ExchangeError):
     status = 401
     code = "invalid_api_key"
     detail = "This API key is unknown or revoked, or its user is not active."
+
+
+class KeyExpired(ExchangeError):
+    status = 401
+    code = "key_expired"
+    detail = "This API key has expired; ask staff for another one."
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer realm="api"'}
+
+
+class NetworkNotAllowed(Forbidden):
+    code = "network_not_allowed"
+    detail = "This API key may not be used from your address."
+
+
+class ScopeMissing(Forbidden):
+    """The key lacks ``scope``."""
+
+    code = "scope_missing"
+    detail = "This API key may only read; use one that has the scope trade."
+
+
+class KeyRevoked(Conflict):
+    code = "key_revoked"
+    detail = "This key is revoked for good; issue another one."
+
+
+class ExpiryPassed(ExchangeError):
+    code = "expiry_passed"
+    detail = "An expiry lies in the future. To end a key now, revoke it."
+
+
+class InvalidOverlap(ExchangeError):
+    code = "invalid_overlap"
+
+
+class InvalidNetworks(ExchangeError):
+    code = "invalid_networks"
 
 
 class InvalidAmount(ExchangeError):

@@ -1,23 +1,29 @@
-"""API keys: issued once in clear, kept as a digest, ended by revoking."""
+"""API keys: issued once in clear, kept as a digest, rotated with an overlap, ended by revoking."""
 
 import hashlib
 import secrets
-from datetime import timedelta
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from typing import Final
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts.access import is_regulator
-from accounts.errors import InvalidApiKey
+from accounts.access import is_regulator, must_change
+from accounts.errors import InvalidApiKey, InvalidOverlap, KeyRevoked
+from accounts.key_terms import KeyTerms, checked_terms
 from accounts.models import Account, ApiKey, User
 from accounts.services import open_account
+from market.kernel.errors import StaleVersion
 from market.kernel.reasons import stated
-from market.kernel.rows import columns_of, find
+from market.kernel.rows import columns_of, find, find_with
 
 PREFIX_LENGTH = 8
 #: ``last_used_at`` is this coarse, so that a busy key is not a busy row.
 LAST_USE_RESOLUTION = timedelta(minutes=1)
+#: For so long at most a key works beside the one that replaces it.
+LONGEST_OVERLAP: Final = timedelta(days=30)
 
 
 def digest(key: str) -> str:
@@ -36,21 +42,96 @@ def issue_api_key(
     label: str = "",
     key: str | None = None,
     issued_by: User | None = None,
+    terms: KeyTerms | None = None,
+    replaces: ApiKey | None = None,
 ) -> tuple[ApiKey, str]:
     """Give ``user`` a new key, and an account if there is none; return (row, key in clear).
 
     A regulator gets no account, having nothing to trade with. ``issued_by`` is the member of staff
-    whom the opening deposit and, with the reason, the audit trail name.
-    The clear key is not kept and cannot be shown again. Raises ReasonRequired, ReasonTooLong.
+    whom the opening deposit and, with the reason, the audit trail name. Without ``terms`` the key
+    reads and trades from anywhere for good.
+    The clear key is not kept and cannot be shown again. Raises ReasonRequired, ReasonTooLong, and
+    as ``checked_terms`` does.
     """
+    kept = checked_terms(terms or KeyTerms())
     clear = key or f"xp_{secrets.token_urlsafe(32)}"
     if not is_regulator(user) and not Account.objects.filter(user=user).exists():
         open_account(user=user, created_by=issued_by)
     with stated(reason, by=issued_by):
         row = ApiKey.objects.create(
-            user=user, label=label, prefix=clear[:PREFIX_LENGTH], key_hash=digest(clear)
+            user=user,
+            label=label,
+            prefix=clear[:PREFIX_LENGTH],
+            key_hash=digest(clear),
+            replaces=replaces,
+            **asdict(kept),
         )
     return row, clear
+
+
+@transaction.atomic
+def change_key_terms(
+    *,
+    api_key: ApiKey,
+    terms: KeyTerms,
+    reason: str,
+    by: User | None = None,
+    version: str | None = None,
+) -> None:
+    """Set what a key is good for, which holds at once, for its tokens and streams too.
+
+    The audit trail keeps who did it, why, and what was before. Raises Forbidden where ``by`` may
+    not change the key's user, KeyRevoked, StaleVersion where the terms are not those of
+    ``version``, ReasonRequired, ReasonTooLong, and as ``checked_terms`` does.
+    """
+    lock_key(api_key, by=by)
+    present = KeyTerms.of(api_key)
+    if version is not None and version != present.version:
+        raise StaleVersion
+    kept = checked_terms(terms, before=present.expires_at)
+    with stated(reason, by=by):
+        ApiKey.objects.filter(pk=api_key.pk).update(**asdict(kept))
+    api_key.refresh_from_db()
+
+
+@transaction.atomic
+def rotate_api_key(
+    *,
+    api_key: ApiKey,
+    overlap: timedelta,
+    reason: str,
+    expires_at: datetime | None = None,
+    by: User | None = None,
+) -> tuple[ApiKey, str]:
+    """Replace a key by one of the same scopes and networks; return (row, key in clear).
+
+    The old one opens what it did until ``overlap`` is over, or its own earlier expiry; then it ends
+    with its tokens and streams. ``expires_at`` is that of the new one. Raises InvalidOverlap,
+    Forbidden where ``by`` may not change the key's user, KeyRevoked, and as ``issue_api_key`` does.
+    """
+    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+        raise InvalidOverlap(f"An overlap is from 0 to {LONGEST_OVERLAP.days} days long.")
+    lock_key(api_key, by=by)
+    end = timezone.now().replace(microsecond=0) + overlap
+    with stated(reason, by=by):
+        ApiKey.objects.filter(pk=api_key.pk).update(expires_at=min(api_key.expires_at or end, end))
+    api_key.refresh_from_db()
+    return issue_api_key(
+        user=api_key.user,
+        label=api_key.label,
+        reason=reason,
+        issued_by=by,
+        terms=replace(KeyTerms.of(api_key), expires_at=expires_at),
+        replaces=api_key,
+    )
+
+
+def lock_key(api_key: ApiKey, *, by: User | None) -> None:
+    """Lock a key until the transaction ends and read it anew. Raises Forbidden, KeyRevoked."""
+    api_key.refresh_from_db(from_queryset=ApiKey.objects.select_for_update(no_key=True))
+    must_change(by, api_key.user)
+    if api_key.revoked_at is not None:
+        raise KeyRevoked
 
 
 def revoke_api_key(*, api_key: ApiKey, reason: str, by: User | None = None) -> None:
@@ -70,14 +151,21 @@ def revoke_api_keys(*, user: User, reason: str, by: User | None = None) -> int:
 
 
 def identify(*, key: str) -> ApiKey:
-    """Return the live key row of a clear key and note its use. Raises InvalidApiKey."""
-    row = live_key(key_hash=digest(key))
+    """Return the row of a clear key that is not revoked, its user active. Raises InvalidApiKey.
+
+    Whether it opens anything now is for its terms to say.
+    """
+    row = find(ApiKey, KEY_FIELDS, KEY_OF_DIGEST, [digest(key)])
     if row is None:
         raise InvalidApiKey
+    return row
+
+
+def note_use(row: ApiKey) -> None:
+    """Keep when a key was used last, to the minute."""
     now = timezone.now()
     if row.last_used_at is None or now - row.last_used_at > LAST_USE_RESOLUTION:
         ApiKey.objects.filter(pk=row.pk).update(last_used_at=now)
-    return row
 
 
 #: What a request needs to know of its user, in the order in which ``User.from_db`` reads it.
@@ -87,13 +175,18 @@ USER_FIELDS = [
     if name in {"id", "username", "tier", "is_active", "is_staff", "is_superuser"}
 ]
 KEY_FIELDS = columns_of(ApiKey)
-USER_OF_LIVE_KEY = f"""
-SELECT {", ".join(f"owner.{name}" for name in USER_FIELDS)}
+#: Of its key.
+TERM_FIELDS = [
+    name for name in KEY_FIELDS if name in {"id", "user_id", "scopes", "expires_at", "networks"}
+]
+KEY_AND_USER = f"""
+SELECT {", ".join(f"api_key.{name}" for name in TERM_FIELDS)},
+       {", ".join(f"owner.{name}" for name in USER_FIELDS)}
 FROM accounts_apikey AS api_key
 JOIN accounts_user AS owner ON owner.id = api_key.user_id
 WHERE api_key.id = %s AND api_key.revoked_at IS NULL AND owner.is_active
 """
-LIVE_KEY = f"""
+KEY_OF_DIGEST = f"""
 SELECT {", ".join(f"api_key.{name}" for name in KEY_FIELDS)}
 FROM accounts_apikey AS api_key
 JOIN accounts_user AS owner ON owner.id = api_key.user_id
@@ -101,18 +194,21 @@ WHERE api_key.key_hash = %s AND api_key.revoked_at IS NULL AND owner.is_active
 """
 
 
-def user_of_live_key(*, key_id: int) -> User | None:
-    """Return the active user of a key that is not revoked, with the fields that requests need."""
-    return find(User, USER_FIELDS, USER_OF_LIVE_KEY, [key_id])
+def key_with_user(*, key_id: int) -> ApiKey | None:
+    """Return a key that is not revoked with its active user, both with what requests need.
 
-
-def live_key(*, key_hash: str) -> ApiKey | None:
-    """Return the key of a digest, if it opens the door."""
-    return find(ApiKey, KEY_FIELDS, LIVE_KEY, [key_hash])
+    Whether it opens anything now is for its terms to say.
+    """
+    return find_with(ApiKey, TERM_FIELDS, "user", USER_FIELDS, KEY_AND_USER, [key_id])
 
 
 def live_keys() -> QuerySet[ApiKey]:
-    """Keys that open the door: not revoked, of an active user; with the user."""
+    """Keys that open the door: not revoked, nor expired, of an active user."""
+    return unrevoked_keys().filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+
+
+def unrevoked_keys() -> QuerySet[ApiKey]:
+    """Keys of active users that open the door by their terms; with the user."""
     return ApiKey.objects.select_related("user").filter(revoked_at=None, user__is_active=True)
 
 

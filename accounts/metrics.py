@@ -9,7 +9,7 @@ from prometheus_client import Counter
 auth_failures_total = Counter(
     "auth_failures_total", "Requests answered with 401, by the code of the answer.", ["code"]
 )
-for code in ("invalid_api_key", "not_authenticated", "token_not_valid"):
+for code in ("invalid_api_key", "key_expired", "not_authenticated", "token_not_valid"):
     auth_failures_total.labels(code=code)
 
 rate_limit_hits_total = Counter(

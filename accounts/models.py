@@ -1,10 +1,12 @@
 """Who trades and what they own: users, API keys, accounts and the ledger of transfers."""
 
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from accounts.networks import MOST_NETWORKS, NetworkField
 from market.kernel.amounts import AMOUNT_FIELD, plain
 from market.kernel.constraints import are_numbers
 from market.kernel.reasons import History
@@ -33,6 +35,13 @@ class User(AbstractUser):
         ]
 
 
+class KeyScopes(models.TextChoices):
+    """What a key may do; written as OAuth writes scopes, with blanks between them."""
+
+    READ = "read", "Read"
+    READ_TRADE = "read trade", "Read and trade"
+
+
 class ApiKey(models.Model):
     """A credential of a user. Only the SHA-256 of the key is kept; the prefix tells keys apart."""
 
@@ -43,10 +52,42 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    scopes = models.CharField(
+        max_length=20,
+        choices=KeyScopes.choices,
+        default=KeyScopes.READ_TRADE,
+        db_default=KeyScopes.READ_TRADE,
+        help_text="Reading changes nothing; all else needs trade.",
+    )
+    expires_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="From this instant on, UTC, the key and its tokens open nothing; empty: never.",
+    )
+    networks = ArrayField(
+        NetworkField(),
+        size=MOST_NETWORKS,
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text="Where the key may be used from, such as 192.0.2.0/24 or 2001:db8::/32, one "
+        "a line; empty: from anywhere.",
+    )
+    replaces = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, editable=False, related_name="+"
+    )
 
     class Meta:
         ordering = ["-id"]
         verbose_name = "API key"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(scopes__in=KeyScopes.values), name="api_key_scopes_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(networks__len__lte=MOST_NETWORKS), name="api_key_networks_bounded"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.prefix}…"

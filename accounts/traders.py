@@ -12,6 +12,7 @@ from typing import Final
 from django.db import IntegrityError, transaction
 
 from accounts.errors import InvalidPrefix, NameTaken, TooManyTraders
+from accounts.key_terms import KeyTerms, checked_terms
 from accounts.keys import issue_api_key
 from accounts.models import Tier, User
 from accounts.services import checked_amount, create_user
@@ -50,21 +51,28 @@ def names_in_use(names: Sequence[str]) -> set[str]:
 
 
 def add_traders(
-    *, names: Iterable[str], tier: Tier, opening_balance: Decimal | None, keep: Keep
+    *,
+    names: Iterable[str],
+    tier: Tier,
+    opening_balance: Decimal | None,
+    keep: Keep,
+    terms: KeyTerms | None = None,
 ) -> None:
-    """Create a user of each name with an account and one API key; all or none.
+    """Create a user of each name with an account and one API key, of ``terms``; all or none.
 
     The account opens as ``open_account`` says. It is committed when ``keep`` has returned, and
-    undone when that raises. Raises InvalidAmount, and NameTaken where there is such a user.
+    undone when that raises. Raises InvalidAmount, as ``checked_terms`` does, and NameTaken where
+    there is such a user.
     """
     if opening_balance is not None:
         checked_amount(opening_balance)
+    kept = checked_terms(terms or KeyTerms())
     with transaction.atomic():
-        keep(new_traders(names, tier, opening_balance))
+        keep(new_traders(names, tier, opening_balance, kept))
 
 
 def new_traders(
-    names: Iterable[str], tier: Tier, opening_balance: Decimal | None
+    names: Iterable[str], tier: Tier, opening_balance: Decimal | None, terms: KeyTerms
 ) -> Iterator[NewTrader]:
     for name in names:
         try:
@@ -75,4 +83,5 @@ def new_traders(
             raise NameTaken(
                 f"Somebody has just taken the name {name}; nothing was done."
             ) from error
-        yield NewTrader(user, issue_api_key(user=user, label="add_traders", reason=COMMAND)[1])
+        issued = issue_api_key(user=user, label="add_traders", reason=COMMAND, terms=terms)
+        yield NewTrader(user, issued[1])

@@ -24,7 +24,6 @@ from kpi.stream import metrics
 from kpi.stream.cursors import Cursor
 from kpi.stream.frames import (
     FORGOTTEN,
-    KEY_REVOKED,
     KPI,
     OPENING,
     SERVER_STOPPING,
@@ -32,7 +31,7 @@ from kpi.stream.frames import (
     frame,
     id_line,
 )
-from kpi.stream.holders import still_welcome
+from kpi.stream.holders import farewells
 from kpi.stream.journal import head, read_page
 from kpi.stream.kpis import kpis_for
 from kpi.stream.margins import standings_of
@@ -177,11 +176,10 @@ class Hub:
             if stream.subscription.expires_at <= now():
                 stream.close(TOKEN_EXPIRED)
         holders = {stream.subscription.holder for stream in self.opened}
-        welcome = await self.reading.for_all(still_welcome, holders)
+        ends = await self.reading.for_all(farewells, holders)
         for stream in self.opened:
-            holder = stream.subscription.holder
-            if holder in holders and holder not in welcome:
-                stream.close(KEY_REVOKED)
+            if closing := ends.get(stream.subscription.holder):
+                stream.close(closing)
 
     # What one is told.
 

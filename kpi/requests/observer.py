@@ -121,9 +121,12 @@ def user_id_of(request: HttpRequest) -> int | None:
 
 
 def key_id_of(request: HttpRequest) -> int | None:
-    """Return the API key that the token names; REST framework leaves the token on the request."""
+    """Return the API key that the token names; REST framework leaves the token on the request.
+
+    Of a call that the key's terms refuse there is no token left, but the key is noted.
+    """
     token = getattr(request, "auth", None)
-    return token.get("key_id") if token else None
+    return token.get("key_id") if token else getattr(request, "api_key_id", None)
 
 
 def count(observation: Observation) -> None:

@@ -8,12 +8,13 @@ from urllib.parse import urlencode, urlsplit
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 
 from accounts.access import caller
-from accounts.authentication import KEY_CLAIM, ApiKeyTokenAuthentication
-from accounts.keys import user_of_live_key
+from accounts.addresses import client_address
+from accounts.authentication import KEY_CLAIM, ApiKeyTokenAuthentication, admit
+from accounts.keys import key_with_user
 from accounts.models import User
 from kpi.errors import InvalidLastEventId, InvalidTicket, StreamsFull, TooManyStreams
 from kpi.stream.cursors import Cursor
@@ -62,21 +63,30 @@ class StreamAuthentication(ApiKeyTokenAuthentication):
         if text is None:
             return super().authenticate(request)
         ticket = read_ticket(text)
-        user = user_of(ticket)
+        user = user_of(ticket, request._request)
         request._request.api_user_id = user.pk  # type: ignore[attr-defined]
         key = ticket.key_id or f"console:{user.pk}"
         return user, {KEY_CLAIM: key, "exp": ticket.expires_at, "ticket": ticket}
 
 
-def user_of(ticket: Ticket) -> User:
-    """Return who holds a ticket, if they still may enter. Raises InvalidTicket."""
-    if ticket.key_id is not None:
-        user = user_of_live_key(key_id=ticket.key_id)
-    else:
-        user = User.objects.filter(pk=ticket.user_id, is_active=True, is_staff=True).first()
-        if user is not None and person_of(user) != ticket.person:
-            raise InvalidTicket
-    if user is None or user.pk != ticket.user_id:
+def user_of(ticket: Ticket, request: HttpRequest) -> User:
+    """Return who holds a ticket, if they still may enter.
+
+    Raises InvalidTicket, and as ``admit`` does of a key.
+    """
+    if ticket.key_id is None:
+        return person_with(ticket)
+    key = key_with_user(key_id=ticket.key_id)
+    if key is None or key.user_id != ticket.user_id:
+        raise InvalidTicket
+    admit(key, request)
+    return key.user
+
+
+def person_with(ticket: Ticket) -> User:
+    """Return who holds a ticket of the console. Raises InvalidTicket."""
+    user = User.objects.filter(pk=ticket.user_id, is_active=True, is_staff=True).first()
+    if user is None or person_of(user) != ticket.person:
         raise InvalidTicket
     return user
 
@@ -94,6 +104,7 @@ class StreamView(Call):
         summary="Events as they are committed (Server-Sent Events)",
         responses={
             (200, "text/event-stream"): OpenApiTypes.STR,
+            307: OpenApiResponse(description="The way to the stream server, good for a minute"),
             **errors(400, invalid_last_event_id=InvalidLastEventId.detail),
             **errors(401, invalid_ticket=InvalidTicket.detail),
             **errors(403),
@@ -119,7 +130,8 @@ class StreamView(Call):
             check_cursor(cursor)
         key_id = ticket.key_id if ticket else auth[KEY_CLAIM]
         person = ticket.person if ticket else ""
-        holder = Holder(key_id, user.pk, user.is_staff, person)
+        address = client_address(http_request)
+        holder = Holder(key_id, user.pk, user.is_staff, person, address)
         subscription = Subscription(holder, scope, expires_at=auth["exp"], cursor=cursor)
         cast("Streams", request.META[STREAMS]).admit(subscription)
         return Opening(subscription, origin=origin_allowed(http_request, ticket))

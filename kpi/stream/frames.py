@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from rest_framework.utils.encoders import JSONEncoder
 
+from accounts.errors import KeyExpired, NetworkNotAllowed
+
 #: What a stream begins with: how soon a client comes back, in milliseconds.
 OPENING: Final = b"retry: 1000\n: open\n"
 ALIVE: Final = b": .\n"
@@ -37,6 +39,8 @@ class Closing:
 
 SLOW_READER: Final = Closing("slow_reader", "You read more slowly than events come; come back.")
 KEY_REVOKED: Final = Closing("key_revoked", "The key is revoked, or its user not active any more.")
+KEY_EXPIRED: Final = Closing(KeyExpired.code, KeyExpired.detail)
+NETWORK_NOT_ALLOWED: Final = Closing(NetworkNotAllowed.code, NetworkNotAllowed.detail)
 TOKEN_EXPIRED: Final = Closing("token_expired", "The token has expired; come back with another.")
 SERVER_STOPPING: Final = Closing("server_stopping", "The stream server stops; come back.")
 

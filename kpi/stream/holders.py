@@ -1,11 +1,14 @@
 """Who holds a stream, and whether they still may."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from accounts.keys import live_keys
-from accounts.models import User
+from accounts.key_terms import has_passed
+from accounts.keys import unrevoked_keys
+from accounts.models import ApiKey, User
+from accounts.networks import allow
+from kpi.stream.frames import KEY_EXPIRED, KEY_REVOKED, NETWORK_NOT_ALLOWED, Closing
 
 #: So many digits of a digest name a person.
 PERSON: Final = 32
@@ -15,13 +18,15 @@ PERSON: Final = 32
 class Holder:
     """Who holds a stream: a key, or (``key_id`` None) a ``person`` in the console.
 
-    ``is_staff`` is whether its user was staff when it was opened, and so sees what others may not.
+    ``is_staff`` is whether its user was staff when it was opened, and so sees what others may not;
+    ``address`` is where it was opened from.
     """
 
     key_id: int | None
     user_id: int
     is_staff: bool
     person: str = ""
+    address: str = ""
 
 
 def person_of(user: User) -> str:
@@ -32,20 +37,30 @@ def person_of(user: User) -> str:
     return str(user.get_session_auth_hash())[:PERSON]
 
 
-def still_welcome(holders: Collection[Holder]) -> set[Holder]:
-    """Return those whose key lives and whose user is active, and still staff if they were."""
-    keys = live_keys().filter(pk__in={h.key_id for h in holders if h.key_id is not None})
+def farewells(holders: Collection[Holder]) -> dict[Holder, Closing]:
+    """Return why streams end of those who may hold one no longer.
+
+    Their key was revoked, has expired or is not for their address any more, their user is not
+    active, or not staff though they were.
+    """
+    keys = unrevoked_keys().filter(pk__in={h.key_id for h in holders if h.key_id is not None})
     people = User.objects.filter(
         pk__in={holder.user_id for holder in holders if holder.key_id is None},
         is_active=True,
         is_staff=True,
     )
-    living = {
-        *(Holder(*row) for row in keys.values_list("pk", "user_id", "user__is_staff")),
-        *(Holder(None, user.pk, True, person_of(user)) for user in people),
-    }
-    return {
-        holder
-        for holder in holders
-        if replace(holder, is_staff=True) in living or (not holder.is_staff and holder in living)
-    }
+    known, persons = {key.pk: key for key in keys}, {(one.pk, person_of(one)) for one in people}
+    ends = {holder: farewell(holder, known.get(holder.key_id or 0), persons) for holder in holders}
+    return {holder: end for holder, end in ends.items() if end is not None}
+
+
+def farewell(
+    holder: Holder, key: ApiKey | None, persons: Collection[tuple[int, str]]
+) -> Closing | None:
+    if holder.key_id is None:
+        return None if (holder.user_id, holder.person) in persons else KEY_REVOKED
+    if key is None or key.user_id != holder.user_id or holder.is_staff > key.user.is_staff:
+        return KEY_REVOKED
+    if has_passed(key.expires_at):
+        return KEY_EXPIRED
+    return None if allow(key.networks, holder.address) else NETWORK_NOT_ALLOWED

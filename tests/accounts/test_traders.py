@@ -4,6 +4,7 @@ import csv
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from accounts.key_terms import KeyTerms
 from accounts.keys import identify
 from accounts.models import ApiKey, User
 from accounts.services import create_user
@@ -66,6 +68,15 @@ def test_each_trader_has_an_account_with_a_deposit_and_a_key(run: Run, keys: Pat
     assert ledger_differences() == []
 
 
+def test_keys_come_with_the_terms_that_are_asked_for(run: Run, keys: Path) -> None:
+    terms = ("--scopes", "read", "--expires-at", "2031-05-06T07:08:09Z")
+    run(2, *terms, "--networks", "192.0.2.0/24", "2001:db8::/32")
+    for row in rows_of(keys):
+        kept = KeyTerms.of(identify(key=row["api_key"]))
+        end = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
+        assert kept == KeyTerms("read", end, ("192.0.2.0/24", "2001:db8::/32"))
+
+
 def test_a_further_call_completes_and_touches_nobody(run: Run, keys: Path, tmp_path: Path) -> None:
     create_user(username="agent-2", opening_balance=Decimal(7))
     assert "Skipped agent-2: " in run(3)
@@ -101,6 +112,10 @@ def test_a_file_that_exists_is_not_written_over(run: Run, keys: Path) -> None:
         (("2", "--balance", "0"), "invalid_amount"),
         (("2", "--balance", "0.000000001"), "invalid_amount"),
         (("2", "--balance", "1000000000000"), "invalid_amount"),
+        (("2", "--scopes", "trade"), "invalid choice"),
+        (("2", "--expires-at", "soon"), "is no instant"),
+        (("2", "--expires-at", "2020-01-01"), "expiry_passed"),
+        (("2", "--networks", "192.0.2.1/24"), "invalid_networks"),
     ],
 )
 def test_bad_arguments_make_nobody(

@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from accounts.key_file import KeyFile
-from accounts.models import Tier
+from accounts.key_terms import KeyTerms
+from accounts.models import KeyScopes, Tier
 from accounts.traders import MOST_TRADERS, add_traders, names_in_use, trader_names
 from market.kernel.errors import ExchangeError
 
@@ -39,6 +41,21 @@ class Command(BaseCommand):
         parser.add_argument(
             "--balance", type=amount, help="USDT to open with; left out: the account policy's."
         )
+        parser.add_argument(
+            "--scopes",
+            choices=KeyScopes.values,
+            default=KeyScopes.READ_TRADE.value,
+            help="Of the keys (read trade).",
+        )
+        parser.add_argument(
+            "--expires-at", type=instant, help="Of the keys, ISO 8601; left out: never."
+        )
+        parser.add_argument(
+            "--networks",
+            nargs="+",
+            default=(),
+            help="Where the keys may be used from, such as 192.0.2.0/24; left out: anywhere.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -61,13 +78,23 @@ class Command(BaseCommand):
         tier: str,
         balance: Decimal | None,
         verbosity: int,
+        scopes: str,
+        expires_at: datetime | None,
+        networks: Sequence[str],
         **_: Any,
     ) -> None:
+        terms = KeyTerms(scopes, expires_at, networks)
         bar = tqdm(names, desc="Traders", unit="trader", disable=verbosity == 0)
         file = KeyFile(keys)
         try:
             with file:
-                add_traders(names=bar, tier=Tier(tier), opening_balance=balance, keep=file.keep)
+                add_traders(
+                    names=bar,
+                    tier=Tier(tier),
+                    opening_balance=balance,
+                    keep=file.keep,
+                    terms=terms,
+                )
         except FileExistsError:
             raise CommandError(f"{keys} exists; keys are only written to a new file.") from None
         except OSError as error:
@@ -106,3 +133,12 @@ def amount(text: str) -> Decimal:
         return Decimal(text)
     except InvalidOperation:
         raise ArgumentTypeError(f"{text!r} is no number.") from None
+
+
+def instant(text: str) -> datetime:
+    """Read an instant, in UTC where it names no zone. Raises ArgumentTypeError."""
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is no instant like 2027-01-31T12:00:00Z.") from None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)

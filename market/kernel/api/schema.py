@@ -47,10 +47,20 @@ BODY_REFUSALS: Final = {
 #: The usual refusals of each status: what it means, and the sentence of each code.
 REFUSALS: Final[dict[int, tuple[str, dict[str, str]]]] = {
     400: ("Not valid", {"validation_error": "The request is not valid; see errors."}),
-    401: ("No valid token", {"token_not_valid": "Given token not valid for any token type"}),
+    401: (
+        "No valid token",
+        {
+            "token_not_valid": "Given token not valid for any token type",
+            "key_expired": "This API key has expired; ask staff for another one.",
+        },
+    ),
     403: (
-        "Data of another user, or a regulator's write",
-        {"permission_denied": "This belongs to another user."},
+        "Data of another user, a regulator's write, or what the key is not good for",
+        {
+            "permission_denied": "This belongs to another user.",
+            "network_not_allowed": "This API key may not be used from your address.",
+            "scope_missing": "This API key may only read; use one that has the scope trade.",
+        },
     ),
     404: ("Not found", {"not_found": "There is nothing at this address."}),
     409: ("Conflict", {"conflict": "The call contradicts an earlier one."}),
@@ -69,8 +79,11 @@ def errors(*statuses: int, **codes: str) -> dict[int, OpenApiResponse]:
     """Return the responses of an endpoint's refusals, for ``extend_schema(responses=...)``.
 
     ``codes`` name further codes with their sentence; they are listed under the first status:
-    ``errors(404, unknown_symbol="No instrument is listed under this symbol.")``.
+    ``errors(404, unknown_symbol="No instrument is listed under this symbol.")``. Where a token is
+    wanted, its key may be for other networks, so that 403 goes with 401.
     """
+    if 401 in statuses and 403 not in statuses:
+        statuses = (*statuses, 403)
     return {
         status: OpenApiResponse(
             ERROR,

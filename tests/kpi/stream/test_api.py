@@ -1,14 +1,20 @@
 """The way to a stream, and who may take it."""
 
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 
-from accounts.models import User
+from accounts.errors import KeyExpired, NetworkNotAllowed
+from accounts.keys import issue_api_key
+from accounts.models import ApiKey, User
 from kpi.errors import InvalidTicket
 from kpi.stream.api import user_of
-from kpi.stream.holders import Holder, still_welcome
+from kpi.stream.frames import KEY_EXPIRED, KEY_REVOKED, NETWORK_NOT_ALLOWED
+from kpi.stream.holders import Holder, farewells
 from kpi.stream.tickets import Ticket, read_ticket
 from tests.conftest import ApiClient, ClientOf
 from tests.each import each
@@ -67,14 +73,36 @@ def test_a_person_of_the_same_number_is_another_one(client: Client) -> None:
     client.force_login(clerk)
     location = client.get("/admin/stream/?channels=marks")["Location"]
     ticket = read_ticket(query_of(location)["ticket"])
-    assert user_of(ticket) == clerk
+    request = RequestFactory().get("/stream")
+    assert user_of(ticket, request) == clerk
     holder = Holder(None, clerk.pk, is_staff=True, person=ticket.person)
-    assert still_welcome([holder]) == {holder}
+    assert farewells([holder]) == {}
     clerk.set_password("after")  # as whoever has the number after a restore has another one
     clerk.save()
     with pytest.raises(InvalidTicket):
-        user_of(ticket)
-    assert still_welcome([holder]) == set()
+        user_of(ticket, request)
+    assert farewells([holder]) == {holder: KEY_REVOKED}
+
+
+def test_streams_end_as_the_terms_of_their_keys_do(user: User) -> None:
+    key, _ = issue_api_key(user=user, reason="A test")
+    holder = Holder(key.pk, user.pk, is_staff=False, address="192.0.2.7")
+    ticket = Ticket(key.pk, user.pk, "marks", "", time.time() + 600, "http://exchange")
+    request = RequestFactory().get("/stream", REMOTE_ADDR="192.0.2.7")
+    assert (farewells([holder]), user_of(ticket, request)) == ({}, user)
+    for limit, closing, refusal in (
+        ({"networks": ["192.0.2.0/29"]}, NETWORK_NOT_ALLOWED, NetworkNotAllowed),
+        ({"expires_at": datetime(2020, 1, 1, tzinfo=UTC)}, KEY_EXPIRED, KeyExpired),
+        ({"revoked_at": datetime(2020, 1, 1, tzinfo=UTC)}, KEY_REVOKED, InvalidTicket),
+    ):
+        ApiKey.objects.filter(pk=key.pk).update(**limit)
+        if closing is NETWORK_NOT_ALLOWED:
+            assert farewells([holder]) == {}
+            holder = replace(holder, address="192.0.2.8")
+            request.META["REMOTE_ADDR"] = "192.0.2.8"
+        assert farewells([holder]) == {holder: closing}
+        with pytest.raises(refusal):
+            user_of(ticket, request)
 
 
 def test_regulators_watch_everybody(client_of: ClientOf) -> None:

@@ -22,6 +22,7 @@ BY_FILL = "moves with fills until the end"
 BY_END = "written with the end"
 BY_SETTLING = "written when staff settle it"
 BY_RELEASE = "written when staff release it"
+BY_TERMS = "staff change the terms; recorded in the audit trail"
 BY_CLAIM = "written when a process claims it"
 BY_RESULT = "written with the result, and then final"
 PRIVATE = "a person's own, no right and no limit"
@@ -37,6 +38,9 @@ UNGUARDED: Reasons = {
         "label": "a name for people",
         "created_at": "only shown, in no rule",
         "last_used_at": "written with use",
+        "scopes": BY_TERMS,
+        "expires_at": BY_TERMS,
+        "networks": BY_TERMS,
     },
     "kpi_audithead": {
         "hash": "written with a later sequence",

@@ -256,6 +256,21 @@ CREDENTIALS = [
         "api_key_is_fixed",
     ),
     Break(
+        "a key keeps which one it replaces",
+        "UPDATE accounts_apikey SET replaces_id = id",
+        "api_key_is_fixed",
+    ),
+    Break(
+        "a key's scopes are known",
+        "UPDATE accounts_apikey SET scopes = 'trade'",
+        "api_key_scopes_known",
+    ),
+    Break(
+        "a key's networks are few",
+        "UPDATE accounts_apikey SET networks = array_fill('192.0.2.0/24'::cidr, ARRAY[33])",
+        "api_key_networks_bounded",
+    ),
+    Break(
         "two keys never share a secret",
         copied("accounts_apikey"),
         "accounts_apikey_key_hash_key",
@@ -1007,6 +1022,7 @@ def test_every_guard_has_its_attempt(db: None) -> None:
         "audit_configuration",
         "audit_ended_order",
         "audit_issued_key",
+        "audit_key_terms",
         "audit_liquidation",
         "audit_manual_price",
         "audit_price_halt",

@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from accounts.keys import revoke_api_key
-from accounts.models import User
+from accounts.models import ApiKey, User
 from accounts.services import deposit, suspend_account
 from kpi.stream.tickets import Ticket, signed
 from market.models import Instrument
@@ -119,6 +120,10 @@ def test_a_ticket_opens_what_it_names_until_the_key_is_revoked(
     revoke_api_key(reason="A test", api_key=key)
     assert {one.until("closed")["code"] for one in opened} == {"key_revoked"}
     assert listen(address, **asked).refusal == "invalid_ticket"
+    expiring, _ = key_of(User.objects.get(pk=key.user_id))
+    watched = listen(address, channels="marks", ticket=signed(replace(ticket, key_id=expiring.pk)))
+    ApiKey.objects.filter(pk=expiring.pk).update(expires_at=timezone.now())
+    assert watched.until("closed")["code"] == "key_expired"
     process.send_signal(signal.SIGTERM)
     assert lasting.until("closed")["code"] == "server_stopping"
     assert process.wait(60) == 0

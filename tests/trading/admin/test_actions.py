@@ -24,7 +24,7 @@ from trading.models import Liquidation, Order, OrderStatus, ParkedAnswer
 
 ROW_ACTIONS = {
     "user": ["accounts_user_change_tier", "accounts_user_revoke_keys"],
-    "key": ["accounts_apikey_revoke"],
+    "key": [f"accounts_apikey_{action}" for action in ("change_terms", "rotate", "revoke")],
     "account": [
         f"accounts_account_{action}"
         for action in ("deposit", "withdraw", "adjust", "suspend", "resume")
@@ -52,6 +52,8 @@ EVERY_FIELD = {
     "tier": "advanced",
     "price": "1",
     "size": "1",
+    "scopes": "read",
+    "overlap": "1",
 }
 
 

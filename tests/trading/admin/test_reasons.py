@@ -15,7 +15,14 @@ from django.test import Client
 from django.urls import reverse, reverse_lazy
 from django.utils import timezone
 
-from accounts.keys import issue_api_key, revoke_api_key, revoke_api_keys
+from accounts.key_terms import KeyTerms
+from accounts.keys import (
+    change_key_terms,
+    issue_api_key,
+    revoke_api_key,
+    revoke_api_keys,
+    rotate_api_key,
+)
 from accounts.models import Account, AccountPolicy, ApiKey, User
 from accounts.services import (
     adjust_balance,
@@ -197,6 +204,8 @@ def calls(trader: User, staff: User) -> list[Callable[[str], object]]:
         lambda why: suspend_account(account=account, reason=why),
         lambda why: resume_account(account=account, reason=why),
         lambda why: issue_api_key(user=trader, reason=why),
+        lambda why: change_key_terms(api_key=key, terms=KeyTerms("read"), reason=why),
+        lambda why: rotate_api_key(api_key=key, overlap=timedelta(hours=1), reason=why),
         lambda why: revoke_api_key(api_key=key, reason=why),
         lambda why: revoke_api_keys(user=trader, reason=why),
         lambda why: deposit(account=account, amount=five, reason=why, created_by=staff),
