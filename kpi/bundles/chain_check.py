@@ -31,15 +31,28 @@ class ChainCheck:
             raise ValueError("a record has no number")
         if record_hash({name: record[name] for name in HASHED}) != stored:
             yield f"record {sequence} was altered"
+        yield from self.links(sequence, stored, record["previous_hash"])
+        self.runs.take(sequence)
+        self.last = (sequence, stored)
+
+    def links(self, sequence: int, stored: Any, previous: Any) -> Iterator[str]:
+        """Yield where a record is no part of the chain.
+
+        Between the heads of before and after the day no record may be missing. Others are about
+        facts of the day and were written on another; they need not be one behind the other.
+        """
         number, digest = self.last
         if sequence <= number and self.runs.spans:
             yield f"record {sequence} is not in its place"
-        if sequence == number + 1 and record["previous_hash"] != digest:
+        if number < self.before[0] < sequence:
+            number, digest = self.before
+        if number + 1 < sequence <= self.after[0] and sequence > self.before[0]:
+            yield f"records {number + 1} to {sequence - 1} are missing"
+        if sequence == number + 1 and previous != digest:
             yield f"record {sequence} does not follow record {number}"
-        if sequence == self.after[0] and stored != self.after[1]:
-            yield f"record {sequence} is not the end of the chain that the manifest tells"
-        self.runs.take(sequence)
-        self.last = (sequence, stored)
+        for head, end in ((self.before, "beginning"), (self.after, "end")):
+            if (sequence, stored) != head and sequence == head[0]:
+                yield f"record {sequence} is not the {end} of the chain that the manifest tells"
 
     def differences(self) -> Iterator[str]:
         """Yield what is wrong with all of them together."""

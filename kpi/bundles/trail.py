@@ -15,16 +15,18 @@ FILE: Final = "audit.jsonl"
 WHY: Final = "Every audit record that was written on the day, or is about a fact of it."
 
 
-def records_of(day: Day) -> QuerySet[AuditRecord]:
+def records_of(day: Day, before: int, after: int) -> QuerySet[AuditRecord]:
     """Return the records that were written on the day or whose facts are of it, in their order.
 
     A fact is recorded when it is committed, so that both are the same but around midnight; of a
-    past that was made up, the records are written later than their facts.
+    past that was made up, the records are written later than their facts. Of the chain between the
+    heads of ``before`` and ``after`` the day none is left out, though its clock was ahead.
     """
     of_day = Q(occurred_at__gte=day.start, occurred_at__lt=day.end) | Q(
         recorded_at__gte=day.start, recorded_at__lt=day.end
     )
-    return sealed_records().filter(of_day).order_by("sequence")
+    in_chain = Q(sequence__gt=before, sequence__lte=after)
+    return sealed_records().filter(of_day | in_chain).order_by("sequence")
 
 
 class Trail:
@@ -33,10 +35,12 @@ class Trail:
     def __init__(self, day: Day) -> None:
         self.day = day
         self.runs = Runs()
+        self.before, self.after = head_before(day), head_before(day.next)
 
     def lines(self) -> Iterator[str]:
         """Yield a line of canonical JSON per record."""
-        for record in portable_values(records_of(self.day)):
+        records = records_of(self.day, self.before["sequence"], self.after["sequence"])
+        for record in portable_values(records):
             self.runs.take(record["sequence"])
             yield canonical(record) + "\n"
 
@@ -45,8 +49,8 @@ class Trail:
         return {
             "records": self.runs.records,
             "spans": self.runs.spans,
-            "before": head_before(self.day),
-            "after": head_before(self.day.next),
+            "before": self.before,
+            "after": self.after,
         }
 
 

@@ -139,6 +139,18 @@ def drop_record(files: Files) -> None:
     files["audit.jsonl"] = b"".join(lines[:4] + lines[5:])
 
 
+def hide_record(files: Files) -> None:
+    """Drop a record from the middle, and let the manifest tell of the two runs that are left."""
+    drop_record(files)
+    manifest = json.loads(files["manifest.json"])
+    [[first, last]] = manifest["audit"]["spans"]
+    manifest["audit"]["spans"] = [[first, first + 3], [first + 5, last]]
+    manifest["audit"]["records"] -= 1
+    [told] = [one for one in manifest["files"] if one["name"] == "audit.jsonl"]
+    told["rows"] -= 1
+    files["manifest.json"] = json.dumps(manifest).encode()
+
+
 def end_early(files: Files) -> None:
     """Drop the last record, and let the manifest tell of no more than are left."""
     files["audit.jsonl"] = b"".join(files["audit.jsonl"].splitlines(keepends=True)[:-1])
@@ -159,6 +171,7 @@ def end_early(files: Files) -> None:
         (alter_record, "record 5 was altered"),
         (rewrite_record, "record 6 does not follow record 5"),
         (drop_record, "audit.jsonl: it has"),
+        (hide_record, "audit.jsonl: records 5 to 5 are missing"),
         (end_early, "audit.jsonl: they do not lead to record"),
     ],
 )
