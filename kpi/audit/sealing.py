@@ -3,6 +3,7 @@
 One sealer works at a time; whoever captures waits for none.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -25,12 +26,16 @@ WHERE record.id = seal.id
 """
 
 
-def seal_records(*, most: int = MOST) -> int:
-    """Seal records that are not yet, up to ``most`` and a chunk, and return how many."""
+def seal_records(*, most: int = MOST, between: Callable[[], object] = lambda: None) -> int:
+    """Seal records that are not yet, up to ``most`` and a chunk, and return how many.
+
+    ``between`` is called after each chunk, which stays sealed whatever that raises.
+    """
     sealed = 0
     while sealed < most:
         count = seal_chunk()
         sealed += count
+        between()
         if count < CHUNK:
             break
     return sealed

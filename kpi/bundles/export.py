@@ -1,6 +1,7 @@
 """Makes the bundle of a day: one moment of the database, row by row, however many there are."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -68,9 +69,10 @@ def export_day(
     now = timezone.now()
     if not day.has_begun(now):
         raise DayNotBegun
-    seal_records()
-    with in_time(bounds) as watch, Archive(to, most_bytes=bounds.most_bytes) as archive:
-        manifest = write_files(archive, day, now, form, watched(watch, progress))
+    watch = Watch(bounds.seconds)
+    seal_records(between=watch.look)
+    with in_time(watch), Archive(to, most_bytes=bounds.most_bytes) as archive:
+        manifest = write_files(archive, day, now, form, watched(watch.look, progress))
         manifest |= {"finished": day.is_over(now), **origin()}
         archive.add(MANIFEST, [as_json(manifest)])
     return Bundle(archive.seal, manifest)
@@ -148,22 +150,33 @@ class Counted:
             yield row
 
 
+class Watch:
+    """A look at the clock since an export was asked for; None bounds nothing."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self.started = time.monotonic()
+
+    def look(self) -> float | None:
+        """Return how many seconds are left. Raises BundleTooSlow where none is."""
+        if self.seconds is None:
+            return None
+        left = self.started + self.seconds - time.monotonic()
+        if left <= 0:
+            raise BundleTooSlow(self.seconds)
+        return left
+
+
 @contextmanager
-def in_time(bounds: Bounds) -> Iterator[Callable[[], None]]:
-    """Read one moment of the database and give a look at the clock. Raises BundleTooSlow."""
-    started = time.monotonic()
-
-    def look() -> None:
-        if bounds.seconds is not None and time.monotonic() - started > bounds.seconds:
-            raise BundleTooSlow(bounds.seconds)
-
+def in_time(watch: Watch) -> Iterator[None]:
+    """Read one moment of the database. Raises BundleTooSlow where a statement takes too long."""
     with consistent_read():
-        if bounds.seconds is not None:
-            limit_statements(bounds.seconds)
+        if (left := watch.look()) is not None:
+            limit_statements(left)
         try:
-            yield look
+            yield
         except OperationalError:
-            look()  # a statement that the server ended was too slow, not at fault
+            watch.look()  # a statement that the server ended was too slow, not at fault
             raise
 
 
@@ -171,11 +184,11 @@ def limit_statements(seconds: float) -> None:
     """Let no statement of the transaction take longer."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT set_config('statement_timeout', %s, true)", [str(int(1000 * seconds))]
+            "SELECT set_config('statement_timeout', %s, true)", [str(math.ceil(1000 * seconds))]
         )
 
 
-def watched(look: Callable[[], None], progress: Progress) -> Watched:
+def watched(look: Callable[[], object], progress: Progress) -> Watched:
     """Return what looks at the clock and tells the progress while rows are read."""
 
     def watch(table: Table, rows: Iterable[Row]) -> Iterator[Row]:
