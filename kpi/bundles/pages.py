@@ -33,11 +33,16 @@ LARGEST: Final = 12
 BUSY: Final = "Another day is being exported; try again when that is done."
 
 
-def must_see_everything(request: HttpRequest) -> None:
-    """Let those in who may see each model that a bundle tells of. Raises PermissionDenied."""
+def sees_everything(request: HttpRequest) -> bool:
+    """Tell whether a user may see each model that a bundle tells of."""
     models = {model for table in TABLES for model in table.models} | {AuditRecord}
     named = (f"{model._meta.app_label}.view_{model._meta.model_name}" for model in models)
-    if not request.user.has_perms(list(named)):
+    return bool(request.user.has_perms(list(named)))
+
+
+def must_see_everything(request: HttpRequest) -> None:
+    """Let those in who may see all of it. Raises PermissionDenied."""
+    if not sees_everything(request):
         raise PermissionDenied
 
 

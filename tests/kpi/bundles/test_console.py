@@ -22,6 +22,7 @@ def test_staff_and_regulators_take_a_day_along(client: Client, today: Day, who: 
     client.force_login(User.objects.get(username=who))
     page = client.get("/admin/days/").content.decode()
     assert f"/admin/days/file/?day={today}" in page
+    assert 'href="/admin/days/"' in page
     answer = client.get("/admin/days/file/", {"day": str(today)})
     assert f'filename="exchange-{today}.zip"' in answer["Content-Disposition"]
     content = b"".join(answer.streaming_content)
@@ -33,6 +34,7 @@ def test_staff_and_regulators_take_a_day_along(client: Client, today: Day, who: 
 
 def test_others_take_nothing(clerk: Clerk, today: Day, trader: User, client: Client) -> None:
     some = clerk("view_auditrecord", "view_order")
+    assert "/admin/days/" not in some.get("/admin/").content.decode()
     assert some.get("/admin/days/").status_code == 403
     assert some.get("/admin/days/file/", {"day": str(today)}).status_code == 403
     client.force_login(trader)
