@@ -11,7 +11,14 @@ from market.models import PriceTick
 
 @admin.register(PriceTick)
 class PriceTickAdmin(LargeRecordAdmin):
-    list_display = ("id", time_column("created_at"), "instrument", price_column("price"), "source")
+    list_display = (
+        "id",
+        time_column("created_at"),
+        "instrument",
+        price_column("price"),
+        "source",
+        time_column("market_time"),
+    )
     list_filter = (
         ("instrument", RelatedDropdownFilter),
         ("source", ChoicesDropdownFilter),

@@ -1,6 +1,7 @@
 """What the page of an account shows: its figures, equity curve, positions, orders and ledger."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -77,14 +78,22 @@ def statement_context(account: Account, *, curve: str) -> dict[str, Any]:
 
 
 def curve_json(account: Account, curve: str) -> dict[str, list[list[float]]]:
-    """Return balance and equity as pairs of time in ms and value."""
+    """Return balance and equity as pairs of time in ms and value, and times of replayed candles."""
     points = equity_curve(account=account, curve=curve)
-    times = [int(point.at.timestamp() * 1000) for point in points]
+    times = [milliseconds(point.at) for point in points]
     pairs = list(zip(times, points, strict=True))
     return {
         "balance": [[at, float(point.balance)] for at, point in pairs],
         "equity": [[at, float(point.equity)] for at, point in pairs if point.equity is not None],
+        "replayed": [
+            [at, milliseconds(point.market_time)] for at, point in pairs if point.market_time
+        ],
     }
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return a time as JavaScript counts it."""
+    return int(moment.timestamp() * 1000)
 
 
 def figures(statement: Statement) -> list[Figure]:

@@ -34,11 +34,15 @@ CURVES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class EquityPoint:
-    """Balance and equity in USDT; no equity where a price of something held is forgotten."""
+    """Balance and equity in USDT; no equity where a price of something held is forgotten.
+
+    ``market_time`` is that of the latest recorded candle which what is held is valued by, if any.
+    """
 
     at: datetime
     balance: Decimal
     equity: Decimal | None
+    market_time: datetime | None = None
 
 
 # n is the first moment at or after the row's; all that came before the first moment is in n = 0.
@@ -66,23 +70,26 @@ GROUP BY n, instrument_id
 
 # Where ticks are forgotten, the close of the last candle of a minute that had ended.
 MARKS: Final = """
-SELECT n - 1, instrument_id, coalesce((
-    SELECT price
+SELECT n - 1, instrument_id, coalesce(tick.price, kept.close),
+       coalesce(tick.market_time, kept.market_time)
+FROM unnest(%(ends)s::timestamptz[]) WITH ORDINALITY AS moment (past, n)
+CROSS JOIN unnest(%(instruments)s::bigint[]) AS traded (instrument_id)
+LEFT JOIN LATERAL (
+    SELECT price, market_time
     FROM market_pricetick AS tick
     WHERE tick.instrument_id = traded.instrument_id
         AND tick.created_at < moment.past
     ORDER BY tick.created_at DESC
     LIMIT 1
-), (
-    SELECT close
+) AS tick ON true
+LEFT JOIN LATERAL (
+    SELECT close, market_time
     FROM market_keptcandle AS kept
-    WHERE kept.instrument_id = traded.instrument_id AND kept.seconds = 60
-        AND kept.open_time < moment.past - interval '1 minute'
+    WHERE tick.price IS NULL AND kept.instrument_id = traded.instrument_id
+        AND kept.seconds = 60 AND kept.open_time < moment.past - interval '1 minute'
     ORDER BY kept.open_time DESC
     LIMIT 1
-))
-FROM unnest(%(ends)s::timestamptz[]) WITH ORDINALITY AS moment (past, n)
-CROSS JOIN unnest(%(instruments)s::bigint[]) AS traded (instrument_id)
+) AS kept ON true
 """
 
 Changes = Mapping[int, Sequence[tuple[Any, ...]]]
@@ -131,26 +138,25 @@ def points(
         for instrument, quantity, cost in trades.get(n, ()):
             quantities[instrument] += quantity
             costs[instrument] += cost
-        curve.append(EquityPoint(at, balance, worth(balance, quantities, costs, marks.get(n, ()))))
+        held = {instrument: quantity for instrument, quantity in quantities.items() if quantity}
+        valued = [row for row in marks.get(n, ()) if row[0] in held]
+        equity = worth(balance, held, costs, {key: price for key, price, _ in valued})
+        market_time = max((time for *_, time in valued if time is not None), default=None)
+        curve.append(EquityPoint(at, balance, equity, market_time))
     return curve
 
 
 def worth(
     balance: Decimal,
-    quantities: Mapping[int, Decimal],
+    held: Mapping[int, Decimal],
     costs: Mapping[int, Decimal],
-    marks: Sequence[tuple[Any, ...]],
+    prices: Mapping[int, Decimal | None],
 ) -> Decimal | None:
     """Return the equity at one moment; None where the mark of something held is unknown."""
-    prices = dict(marks)
-    held = {instrument: quantity for instrument, quantity in quantities.items() if quantity}
-    if any(prices.get(instrument) is None for instrument in held):
-        return None
-    unrealized = sum(
-        (
-            quantity * prices[instrument] - costs[instrument]
-            for instrument, quantity in held.items()
-        ),
-        ZERO,
-    )
-    return round_half_even(balance + unrealized)
+    equity = balance
+    for instrument, quantity in held.items():
+        price = prices.get(instrument)
+        if price is None:
+            return None
+        equity += quantity * price - costs[instrument]
+    return round_half_even(equity)

@@ -3,7 +3,7 @@
 import { draw, overTime } from "./charts.js";
 
 const panel = document.getElementById("equity-curve");
-const { balance, equity } = JSON.parse(document.getElementById("equity-data").textContent);
+const { balance, equity, replayed } = JSON.parse(document.getElementById("equity-data").textContent);
 
 if (balance.length) {
   const since = balance[0][0], until = balance.at(-1)[0];
@@ -11,7 +11,7 @@ if (balance.length) {
     overTime([
       { label: "Equity", points: equity, fill: false },
       { label: "Balance", points: balance, dashed: true, color: "series-3" },
-    ], { since, until, interval: (until - since) / balance.length, unit: "USDT", signed: true }));
+    ], { since, until, interval: (until - since) / balance.length, replayed, unit: "USDT", signed: true }));
 } else {
   panel.querySelector(".canvas").hidden = true;
   panel.querySelector(".empty").hidden = false;

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.services import withdraw
-from market.models import Instrument, KeptCandle
+from market.models import Instrument, KeptCandle, PriceTick
 from risk.statement import account_statement
 from tests.trading.conftest import Marks, Trader, later, order
 from trading.history.equity import CURVES, STEPS, equity_curve
@@ -75,6 +75,21 @@ def test_of_forgotten_ticks_the_candles_tell(
         market["ETH"].ticks.all().delete()
         after = equity_curve(account=user.account, curve="24h")[-1]
     assert before.equity == after.equity == before.balance + 100
+
+
+def test_a_point_tells_the_time_of_a_replayed_candle(
+    trader: Trader, market: dict[str, Instrument]
+) -> None:
+    user = trader()
+    order(user, "buy", "1", "ETHUSDT")
+    assert equity_curve(account=user.account, curve="24h")[-1].market_time is None
+    candle = timezone.now() - timedelta(days=400)
+    for model in (PriceTick, KeptCandle):
+        model.objects.filter(instrument=market["ETH"]).update(market_time=candle)
+    with later(120):
+        assert equity_curve(account=user.account, curve="24h")[-1].market_time == candle
+        market["ETH"].ticks.all().delete()
+        assert equity_curve(account=user.account, curve="24h")[-1].market_time == candle
 
 
 def test_a_forgotten_price_leaves_a_gap(trader: Trader, market: dict[str, Instrument]) -> None:
