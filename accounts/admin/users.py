@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin
@@ -24,9 +24,15 @@ from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidge
 from accounts.access import caller, may_change
 from accounts.keys import revoke_api_keys
 from accounts.models import Tier, User
-from accounts.services import change_tier, change_user, create_user
+from accounts.services import change_password, change_tier, change_user, create_user
 from market.kernel.amounts import AMOUNT_FIELD
-from market.kernel.console.actions import ReasonForm, bulk_action, link_action, row_action
+from market.kernel.console.actions import (
+    ReasonField,
+    ReasonForm,
+    bulk_action,
+    link_action,
+    row_action,
+)
 from market.kernel.console.figures import (
     NOTHING,
     cents,
@@ -82,6 +88,18 @@ class TraderForm(UserCreationForm):
     )
 
 
+class PasswordForm(AdminPasswordChangeForm):
+    """Another password for a user, and why staff set it."""
+
+    reason = ReasonField()
+
+    def save(self, commit: bool = True) -> User:
+        asked = self.cleaned_data
+        password = asked["password1"] if asked["set_usable_password"] else None
+        change_password(user=self.user, password=password, reason=asked["reason"])
+        return cast(User, self.user)
+
+
 class TierForm(ReasonForm):
     """Asks for a tier and carries the version of the user whose page it was opened on."""
 
@@ -135,7 +153,8 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):  # type: ignore[misc]
     """Users; nobody but a superuser edits who works here."""
 
     form, add_form = UserChangeForm, TraderForm
-    change_password_form = AdminPasswordChangeForm
+    change_password_form = PasswordForm
+    change_user_password_template = "admin/set_password.html"  # noqa: S105
     list_display = (
         "username",
         label_column("tier", TIER_LABELS),

@@ -186,7 +186,7 @@ class KeptAdmin(FoundAdmin):
     ) -> Any:
         """Say in the staff log what a form changed, and why where it asks."""
         message = super().construct_change_message(request, form, formsets, add)
-        if not isinstance(form, ReasonedForm):
+        if REASON not in form.fields:
             return message
         told = LogEntry(change_message=json.dumps(message)).get_change_message()
         return because(told, form)

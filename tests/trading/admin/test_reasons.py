@@ -27,6 +27,7 @@ from accounts.models import Account, AccountPolicy, ApiKey, User
 from accounts.services import (
     adjust_balance,
     change_account_policy,
+    change_password,
     change_tier,
     change_user,
     create_user,
@@ -159,6 +160,23 @@ def test_nothing_new_comes_without_a_reason(staff: Client, trader: User) -> None
         before = standing()
 
 
+def test_another_password_is_set_for_a_reason(staff: Client, trader: User) -> None:
+    page, word = page_of(trader, "password"), "correct-horse-7"
+    body = {"password1": word, "password2": word, "usable_password": "true"}
+    before = standing()
+    for reason in ("", " \u200b ", "x" * (LONGEST_REASON + 1)):
+        assert 'name="reason"' in staff.post(page, {**body, "reason": reason}).content.decode()
+    assert standing() == before
+    staff.post(page, {**body, "set-password": "", "reason": "Locked out"})
+    trader.refresh_from_db()
+    assert trader.check_password(word)
+    assert "Reason: Locked out" in LogEntry.objects.latest("id").change_message
+    staff.post(page, {**body, "usable_password": "false", "unset-password": "", "reason": "Left"})
+    trader.refresh_from_db()
+    assert not trader.has_usable_password()
+    assert "Reason: Left" in str(records()[0].details)
+
+
 def test_no_list_and_no_history_is_edited(staff: Client, trader: User) -> None:
     before = standing()
     policy, limit = RiskPolicy.objects.get(), LeverageLimit.objects.get(tier="beginner")
@@ -196,6 +214,7 @@ def calls(trader: User, staff: User) -> list[Callable[[str], object]]:
         lambda why: change_limits(limit=limit, changes={"max_leverage": 3}, reason=why),
         lambda why: set_policy(policy=PRESETS["none"], reason=why),
         lambda why: change_tier(user=trader, tier="advanced", reason=why),
+        lambda why: change_password(user=trader, password="x", reason=why),
         lambda why: change_user(user=trader, changes={"is_active": False}, reason=why),
         lambda why: create_user(username="new", created_by=staff, reason=why),
         lambda why: change_account_policy(
@@ -305,7 +324,7 @@ def test_a_sign_in_and_a_password_are_no_change(staff: Client, trader: User) -> 
     before = trader.history.count()
     staff.force_login(trader)
     staff.force_login(User.objects.get(username="admin"))
-    body = {"password1": "Zx8-long-enough", "password2": "Zx8-long-enough"}
+    body = {"password1": "Zx8-long-enough", "password2": "Zx8-long-enough", "reason": "Lost"}
     staff.post(f"/admin/accounts/user/{trader.pk}/password/", body)
     trader.refresh_from_db()
     assert trader.check_password("Zx8-long-enough")
