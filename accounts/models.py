@@ -10,6 +10,8 @@ from accounts.networks import MOST_NETWORKS, NetworkField
 from market.kernel.amounts import AMOUNT_FIELD, plain
 from market.kernel.constraints import are_numbers
 from market.kernel.reasons import History
+from market.kernel.states import TradingState, state_of
+from market.models import REDUCING_FIELD
 
 
 class Tier(models.TextChoices):
@@ -160,6 +162,7 @@ class Account(models.Model):
     )
     balance = models.DecimalField(**AMOUNT_FIELD, default=0, editable=False)
     suspended = models.BooleanField(default=False, help_text="No order is accepted while set.")
+    reducing = models.BooleanField(**REDUCING_FIELD)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -185,6 +188,10 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return str(self.user) if self.user_id else self.get_kind_display()
+
+    @property
+    def state(self) -> TradingState:
+        return state_of(halted=self.suspended, reducing=self.reducing)
 
 
 class SystemBalance(models.Model):

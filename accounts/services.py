@@ -24,6 +24,7 @@ from accounts.models import (
 from market.kernel.amounts import UNIT, is_multiple
 from market.kernel.errors import Forbidden
 from market.kernel.reasons import checked_reason, stated
+from market.kernel.states import TradingState
 from market.kernel.versions import lock_row, write_configuration
 
 #: One amount stays below this, in USDT, so that sums of amounts fit their columns.
@@ -257,17 +258,25 @@ def suspend_account(*, account: Account, reason: str, by: User | None = None) ->
     The audit trail keeps who did it and why. Raises ReasonRequired, ReasonTooLong, and Forbidden
     for a system account.
     """
-    set_suspended(account, True, reason, by)
+    set_account_state(account=account, state=TradingState.HALTED, reason=reason, by=by)
 
 
 def resume_account(*, account: Account, reason: str, by: User | None = None) -> None:
     """Accept orders of ``account`` again. Otherwise as ``suspend_account``."""
-    set_suspended(account, False, reason, by)
+    set_account_state(account=account, state=TradingState.ACTIVE, reason=reason, by=by)
 
 
-def set_suspended(account: Account, suspended: bool, reason: str, by: User | None) -> None:
+def set_account_state(
+    *, account: Account, state: TradingState, reason: str, by: User | None = None
+) -> None:
+    """Say what orders of an account may do; its owner can always read and cancel.
+
+    HALTED accepts none, and resting ones may only reduce; REDUCING accepts what reduces a position.
+    The audit trail keeps who did it and why. Raises ReasonRequired, ReasonTooLong, and Forbidden
+    for a system account.
+    """
     if account.kind != AccountKind.USER:
         raise Forbidden("A system account places no orders.")
     with stated(reason, by=by):
         rows = Account.objects.filter(pk=account.pk, kind=AccountKind.USER)
-        rows.update(suspended=suspended)
+        rows.update(suspended=state == TradingState.HALTED, reducing=state == TradingState.REDUCING)

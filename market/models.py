@@ -19,8 +19,15 @@ from market.kernel.amounts import (
 )
 from market.kernel.constraints import are_numbers, is_limit
 from market.kernel.reasons import History
+from market.kernel.states import TradingState, state_of
 
 RATE_FIELD: dict[str, Any] = {"max_digits": 12, "decimal_places": 8}
+#: Of the switch that makes a state REDUCING, beside the one that makes it HALTED.
+REDUCING_FIELD: dict[str, Any] = {
+    "default": False,
+    "db_default": False,
+    "help_text": "While set, only orders that reduce a position are accepted.",
+}
 
 
 class PriceOrigin(models.TextChoices):
@@ -72,6 +79,7 @@ class Instrument(models.Model):
         "limit of its tier; empty means no limit.",
     )
     halted = models.BooleanField(default=False, help_text="No order is accepted while set.")
+    reducing = models.BooleanField(**REDUCING_FIELD)
     mark_price = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True, editable=False)
     marked_at = models.DateTimeField(null=True, blank=True, editable=False)
     stepped_at = models.DateTimeField(
@@ -146,6 +154,10 @@ class Instrument(models.Model):
 
     def __str__(self) -> str:
         return self.symbol
+
+    @property
+    def state(self) -> TradingState:
+        return state_of(halted=self.halted, reducing=self.reducing)
 
 
 class PriceTick(models.Model):

@@ -14,6 +14,7 @@ from market.errors import AlreadyReleased, CoarserStep, InvalidInstrument, Inval
 from market.kernel.amounts import LARGEST_INPUT, ZERO, is_multiple, is_valid_multiple
 from market.kernel.pruning import NEVER, Deadline, delete_portions
 from market.kernel.reasons import checked_reason
+from market.kernel.states import TradingState
 from market.kernel.versions import lock_row
 from market.models import HaltOutcome, Instrument, PriceHalt, PriceTick
 from market.quotes import Quote
@@ -120,8 +121,31 @@ def halt_instrument(*, instrument: Instrument, reason: str) -> None:
     The release of a quote that halted it does not resume it either. Raises ReasonRequired,
     ReasonTooLong.
     """
-    set_halted(instrument, True, checked_reason(reason))
+    set_switches(instrument, checked_reason(reason), halted=True, reducing=False)
     PriceHalt.objects.filter(instrument=instrument, released_at=None).update(stays_halted=True)
+
+
+@transaction.atomic
+def reduce_instrument(*, instrument: Instrument, reason: str) -> None:
+    """Accept only orders that reduce a position, until the instrument is resumed.
+
+    While a quote halts it, that goes on until it is released, and the instrument reduces then.
+    Raises ReasonRequired, ReasonTooLong.
+    """
+    said = checked_reason(reason)
+    lock_row(instrument)
+    quoted = PriceHalt.objects.filter(instrument=instrument, released_at=None)
+    is_halted = bool(quoted.update(stays_halted=False))
+    set_switches(instrument, said, halted=is_halted, reducing=True)
+
+
+def set_instrument_state(*, instrument: Instrument, state: TradingState, reason: str) -> None:
+    """Halt, reduce or resume an instrument, as the service of each says."""
+    {
+        TradingState.ACTIVE: resume_instrument,
+        TradingState.REDUCING: reduce_instrument,
+        TradingState.HALTED: halt_instrument,
+    }[state](instrument=instrument, reason=reason)
 
 
 @transaction.atomic
@@ -135,7 +159,7 @@ def halt_on_quote(
     assert instrument.mark_price is not None
     # Nobody did it: else the history would name whoever asked for the market step.
     instrument._history_user = None  # type: ignore[attr-defined]
-    was_halted = not set_halted(instrument, True, BEYOND_COLLAR)
+    was_halted = not set_switches(instrument, BEYOND_COLLAR, halted=True)
     halt, is_new = PriceHalt.objects.get_or_create(
         instrument=instrument,
         released_at=None,
@@ -154,7 +178,7 @@ def halt_on_quote(
 
 @transaction.atomic
 def resume_instrument(*, instrument: Instrument, reason: str) -> None:
-    """Trade a halted instrument again; where a quote halted it, release it at the old mark.
+    """Trade an instrument in full again; where a quote halted it, release it at the old mark.
 
     Raises ReasonRequired, ReasonTooLong.
     """
@@ -162,7 +186,7 @@ def resume_instrument(*, instrument: Instrument, reason: str) -> None:
     lock_row(instrument)
     halt = open_price_halt(instrument=instrument)
     if halt is None:
-        set_halted(instrument, False, said)
+        set_switches(instrument, said, halted=False, reducing=False)
     else:
         halt.instrument = instrument
         release_instrument(halt=halt, outcome=HaltOutcome.KEPT, reason=said)
@@ -172,7 +196,8 @@ def resume_instrument(*, instrument: Instrument, reason: str) -> None:
 def release_instrument(*, halt: PriceHalt, outcome: HaltOutcome, reason: str) -> None:
     """End the halt by a quote, of which ``outcome`` says what became.
 
-    The instrument trades again unless staff halted it too; then they resume it by itself. Raises
+    The instrument is then as staff have it: it trades again, unless they halted it too or let it
+    only reduce, which they end by themselves. Raises
     AlreadyReleased, ReasonRequired, ReasonTooLong.
     """
     said, instrument = checked_reason(reason), halt.instrument
@@ -183,17 +208,19 @@ def release_instrument(*, halt: PriceHalt, outcome: HaltOutcome, reason: str) ->
     halt.released_at, halt.outcome = timezone.now(), outcome
     halt.save(update_fields=["released_at", "outcome"])
     if not halt.stays_halted:
-        set_halted(instrument, False, said)
+        set_switches(instrument, said, halted=False)
 
 
-def set_halted(instrument: Instrument, halted: bool, reason: str) -> bool:
-    """Halt or resume an instrument, with history; False where it is so already."""
+def set_switches(instrument: Instrument, reason: str, **switches: bool) -> bool:
+    """Halt, reduce or resume an instrument, with history; False where it is so already."""
     lock_row(instrument)
-    if instrument.halted == halted:
+    changed = [name for name, on in switches.items() if getattr(instrument, name) != on]
+    if not changed:
         return False
-    instrument.halted = halted
+    for name in changed:
+        setattr(instrument, name, switches[name])
     instrument._change_reason = reason  # type: ignore[attr-defined]
-    instrument.save(update_fields=["halted"])
+    instrument.save(update_fields=changed)
     return True
 
 

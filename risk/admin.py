@@ -44,6 +44,8 @@ from market.kernel.console.pages import (
 )
 from market.kernel.console.search import FoundByNumberOrOwner
 from market.kernel.console.seeking import KEY
+from market.kernel.console.states import but_useless
+from market.kernel.states import TradingState
 from risk.exposure import ExposureChange
 from risk.models import (
     GlobalExposure,
@@ -56,9 +58,17 @@ from risk.models import (
 )
 from risk.policy_history import policies_after
 from risk.selectors import account_states, as_open_position, get_policy, policy_in_force
-from risk.services import change_limits, change_policy, halt_trading, resume_trading
+from risk.services import (
+    change_limits,
+    change_policy,
+    halt_trading,
+    resume_trading,
+    set_tier_state,
+    set_trading_state,
+)
 from risk.statement import entry_price, position_lines
 
+TIER_LABELS = {"ACTIVE": "success", "REDUCING": "warning", "HALTED": "danger"}
 STATUS_LABELS = {"OPEN": "info", "CLOSED": "default", "LIQUIDATED": "danger"}
 #: django-simple-history takes one word for a column's title and the attribute that it shows.
 DIGEST: Final = "Policy digest"
@@ -97,8 +107,9 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
             "Trading",
             {
                 "fields": (
-                    ("trading_halted", "max_mark_age_seconds"),
-                    ("price_collar", "max_open_orders"),
+                    ("trading_halted", "trading_reducing"),
+                    ("max_mark_age_seconds", "max_open_orders"),
+                    "price_collar",
                 )
             },
         ),
@@ -114,18 +125,17 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
         ),
         ("Policy as one value", {"fields": ("digest",)}),
     )
-    readonly_fields = ("trading_halted", "digest")
-    actions_detail = ("halt", "resume")
+    readonly_fields = ("trading_halted", "trading_reducing", "digest")
+    actions_detail = ("halt", "reduce", "resume")
 
     @admin.display(description="Digest")
     def digest(self, row: RiskPolicy) -> str:
         return policy_in_force().digest
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
-        """Offer the one of halt and resume that changes something."""
-        useless = "halt" if get_policy().trading_halted else "resume"
+        """Offer those of halt, reduce and resume that change something."""
         offered = super().get_actions_detail(request, object_id)
-        return [action for action in offered if action.method.__name__ != useless]
+        return but_useless(offered, get_policy().trading_state)
 
     def configure(
         self, request: HttpRequest, row: RiskPolicy, changes: dict[str, Any], **asked: str
@@ -149,6 +159,19 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
         return "Trading is halted."
 
     @row_action(
+        title="Only reduce",
+        question="Orders that open or add to a position are refused until trading is resumed; "
+        "those that reduce one are accepted, and resting orders may only reduce.",
+        permission="halt",
+        icon="trending_down",
+        variant=ActionVariant.WARNING,
+        form_class=ReasonForm,
+    )
+    def reduce(self, request: HttpRequest, form: forms.Form, policy: RiskPolicy) -> str:
+        set_trading_state(state=TradingState.REDUCING, reason=form.cleaned_data["reason"])
+        return "Orders may only reduce positions."
+
+    @row_action(
         title="Resume trading",
         question="Orders are accepted and filled again.",
         permission="halt",
@@ -169,10 +192,12 @@ class LeverageLimitAdmin(PartOfPolicyAdmin):
         "tier",
         count_column("max_leverage", unit="x"),
         money_column("max_order_value", "Largest order, USDT"),
+        label_column("tier_state", TIER_LABELS, "State"),
     )
     search_fields = ("tier",)
     filled_by = "Each tier's limit is made by the migrations: run python manage.py migrate."
-    readonly_fields = ("tier",)
+    readonly_fields = ("tier", "tier_state")
+    actions_detail = ("halt", "reduce", "resume")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -181,6 +206,55 @@ class LeverageLimitAdmin(PartOfPolicyAdmin):
         self, request: HttpRequest, row: LeverageLimit, changes: dict[str, Any], **asked: str
     ) -> None:
         change_limits(limit=row, changes=changes, **asked)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
+        """Offer those of halt, reduce and resume that change something."""
+        limit = self.get_object(request, object_id)
+        offered = super().get_actions_detail(request, object_id)
+        return [] if limit is None else but_useless(offered, TradingState(limit.tier_state))
+
+    def has_halt_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("risk.change_leveragelimit")
+
+    @row_action(
+        title="Halt",
+        question="No order of this tier's users is accepted until it is resumed; resting orders "
+        "may only reduce. Cancels and close-outs go on.",
+        permission="halt",
+        icon="front_hand",
+        variant=ActionVariant.DANGER,
+        form_class=ReasonForm,
+    )
+    def halt(self, request: HttpRequest, form: forms.Form, limit: LeverageLimit) -> str:
+        return set_tier(limit, TradingState.HALTED, form)
+
+    @row_action(
+        title="Only reduce",
+        question="Of this tier's users only orders that reduce a position are accepted until it is "
+        "resumed; resting orders may only reduce.",
+        permission="halt",
+        icon="trending_down",
+        variant=ActionVariant.WARNING,
+        form_class=ReasonForm,
+    )
+    def reduce(self, request: HttpRequest, form: forms.Form, limit: LeverageLimit) -> str:
+        return set_tier(limit, TradingState.REDUCING, form)
+
+    @row_action(
+        title="Resume",
+        question="Orders of this tier's users are accepted and filled again.",
+        permission="halt",
+        icon="play_circle",
+        variant=ActionVariant.SUCCESS,
+        form_class=ReasonForm,
+    )
+    def resume(self, request: HttpRequest, form: forms.Form, limit: LeverageLimit) -> str:
+        return set_tier(limit, TradingState.ACTIVE, form)
+
+
+def set_tier(limit: LeverageLimit, state: TradingState, form: forms.Form) -> str:
+    set_tier_state(limit=limit, state=state, reason=form.cleaned_data["reason"])
+    return f"{limit}, {TradingState(state).capitalize()}."
 
 
 def unrealized(row: Position) -> str:

@@ -6,8 +6,11 @@ from typing import Final
 #: In the order in which the checks answer.
 DENIALS: Final = {
     "trading_halted": "Trading is halted by staff; try again later.",
+    "reducing_only": "{whose} is in REDUCING: an order may only reduce what is open; ask for "
+    "reduce_only, or close the position.",
     "stale_price": "The mark price is missing or too old; wait for a market step.",
     "account_suspended": "This account is suspended by staff.",
+    "tier_halted": "Your tier is halted by staff; try again later.",
     "unknown_symbol": "No instrument is listed under this symbol.",
     "instrument_halted": "This instrument is halted by staff; try again later.",
     "invalid_size": "The size must be a positive multiple of {lot_size}.",

@@ -11,12 +11,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from market.kernel.amounts import ZERO, is_valid_multiple, plain
+from market.kernel.states import TradingState
 from risk.denials import Denial, deny
 from risk.execution import Execution, execute, is_affordable, reducible_size
 from risk.exposure import ExposureChange
 from risk.fills import Holding
 from risk.leverage import resolve_leverage
 from risk.margin import fee, notional, required_margin
+from risk.restraint import ACCOUNT, EXCHANGE, INSTRUMENT, TIER, reducing_only
 from risk.state import AccountState, InstrumentState, Limits, RiskState
 
 
@@ -137,6 +139,18 @@ def trading_halted(order: Candidate) -> Denial | None:
     return deny("trading_halted") if order.limits.trading_halted else None
 
 
+def held_back(order: Candidate, whose: str) -> Denial | None:
+    """Refuse what may open; what has no mark yet is left to the checks of symbol and mark."""
+    instrument = order.state.instrument
+    if instrument is None or instrument.mark_price is None or order.only_reduces:
+        return None
+    return reducing_only(whose)
+
+
+def exchange_reducing(order: Candidate) -> Denial | None:
+    return held_back(order, EXCHANGE) if order.limits.trading_reducing else None
+
+
 def stale_price(order: Candidate) -> Denial | None:
     instrument = order.state.instrument
     if instrument is None:
@@ -152,12 +166,28 @@ def account_suspended(order: Candidate) -> Denial | None:
     return deny("account_suspended") if order.limits.suspended else None
 
 
+def account_reducing(order: Candidate) -> Denial | None:
+    return held_back(order, ACCOUNT) if order.limits.account_reducing else None
+
+
+def tier_halted(order: Candidate) -> Denial | None:
+    return deny("tier_halted") if order.limits.tier_state == TradingState.HALTED else None
+
+
+def tier_reducing(order: Candidate) -> Denial | None:
+    return held_back(order, TIER) if order.limits.tier_state == TradingState.REDUCING else None
+
+
 def unknown_symbol(order: Candidate) -> Denial | None:
     return deny("unknown_symbol") if order.state.instrument is None else None
 
 
 def instrument_halted(order: Candidate) -> Denial | None:
     return deny("instrument_halted") if order.instrument.halted else None
+
+
+def instrument_reducing(order: Candidate) -> Denial | None:
+    return held_back(order, INSTRUMENT) if order.instrument.reducing else None
 
 
 def invalid_size(order: Candidate) -> Denial | None:
@@ -226,10 +256,15 @@ def too_many_open_orders(order: Candidate) -> Denial | None:
 #: The checks that need no arithmetic of margins, in the order in which they answer.
 CHECKS: tuple[Callable[[Candidate], Denial | None], ...] = (
     trading_halted,
+    exchange_reducing,
     stale_price,
     account_suspended,
+    account_reducing,
+    tier_halted,
+    tier_reducing,
     unknown_symbol,
     instrument_halted,
+    instrument_reducing,
     invalid_size,
     invalid_price,
     below_min_notional,

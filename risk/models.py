@@ -10,7 +10,8 @@ from accounts.models import Account, Tier
 from market.kernel.amounts import AMOUNT_FIELD, plain
 from market.kernel.constraints import are_numbers, is_limit
 from market.kernel.reasons import History
-from market.models import RATE_FIELD, Instrument
+from market.kernel.states import TradingState, state_of
+from market.models import RATE_FIELD, REDUCING_FIELD, Instrument
 from risk.bound_models import AccountBound, BoundGeneration, ReferencePrice, TouchedAccount
 from risk.closing import FULL as WHOLLY
 from risk.closing import LARGEST_LOSS_FIRST as PARTLY
@@ -31,6 +32,7 @@ class RiskPolicy(models.Model):
 
     id = models.SmallAutoField(primary_key=True)
     trading_halted = models.BooleanField(default=False, help_text="No order is accepted while set.")
+    trading_reducing = models.BooleanField(**REDUCING_FIELD)
     max_mark_age_seconds = models.PositiveIntegerField(
         default=3600,
         help_text="An order on an older mark price is refused. The default leaves time to drive "
@@ -102,6 +104,10 @@ class RiskPolicy(models.Model):
     def __str__(self) -> str:
         return "Risk policy"
 
+    @property
+    def trading_state(self) -> TradingState:
+        return state_of(halted=self.trading_halted, reducing=self.trading_reducing)
+
 
 class LeverageLimit(models.Model):
     """The limits of a tier: the highest leverage that it may use, and the largest orders."""
@@ -113,6 +119,14 @@ class LeverageLimit(models.Model):
         null=True,
         blank=True,
         help_text="Largest size × price of an order that may open, in USDT; empty means no limit.",
+    )
+    tier_state = models.CharField(
+        "state",
+        max_length=10,
+        choices=[(state.value, state.capitalize()) for state in TradingState],
+        default=TradingState.ACTIVE.value,
+        db_default=TradingState.ACTIVE.value,
+        help_text="Reducing accepts only orders that reduce a position; halted accepts none.",
     )
 
     history = History()
@@ -126,6 +140,9 @@ class LeverageLimit(models.Model):
                 condition=is_limit("max_order_value"),
                 name="leverage_order_value_positive",
                 violation_error_message="The largest value of an order is positive.",
+            ),
+            models.CheckConstraint(
+                condition=Q(tier_state__in=list(TradingState)), name="leverage_state_known"
             ),
         ]
 

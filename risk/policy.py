@@ -20,6 +20,7 @@ from market.kernel.amounts import (
     round_half_even,
 )
 from market.kernel.errors import ExchangeError
+from market.kernel.states import TradingState
 from risk.closing import FULL, LARGEST_LOSS_FIRST
 from risk.state import Limits
 
@@ -32,9 +33,10 @@ MODES: Final = (FULL, LARGEST_LOSS_FIRST)
 LARGEST_COUNT: Final = 2**31 - 1
 LARGEST_LEVERAGE: Final = 2**15 - 1
 #: What binds a tier that the policy knows nothing of; nothing else does.
-NOT_SAID: Final = {"max_leverage": 1}
-#: What is said by tier, in columns of the tier's row.
-BY_TIER: Final = ("max_leverage", "max_order_value")
+NOT_SAID: Final = {"max_leverage": 1, "tier_state": TradingState.ACTIVE.value}
+#: What is said by tier, in columns of the tier's row, and what of it binds nobody.
+BY_TIER: Final = ("max_leverage", "max_order_value", "tier_state")
+FREE: Final = (None, TradingState.ACTIVE)
 
 
 class PolicyError(ExchangeError):
@@ -66,14 +68,16 @@ class Policy:
     liquidation_fee_rate: Decimal
     price_collar: Decimal
     max_order_value: tuple[tuple[str, Decimal], ...] = ()
+    trading_reducing: bool = False
+    tier_state: tuple[tuple[str, str], ...] = ()
 
-    def limits(self, tier: str, suspended: bool = False) -> Limits:
+    def limits(self, tier: str, suspended: bool = False, reducing: bool = False) -> Limits:
         """Return the rules in force for an account of a tier."""
         common = {name: getattr(self, name) for name in COMMON}
         own: dict[str, Any] = {
             name: dict(getattr(self, name)).get(tier, NOT_SAID.get(name)) for name in BY_TIER
         }
-        return Limits(suspended=suspended, **own, **common)
+        return Limits(suspended=suspended, account_reducing=reducing, **own, **common)
 
     @property
     def canonical(self) -> str:
@@ -96,6 +100,8 @@ NAMES: Final = tuple(field.name for field in fields(Policy))
 COLUMNS: Final = tuple(name for name in NAMES if name not in BY_TIER)
 OFF: Final = {one.name: one.default for one in fields(Policy) if one.default is not MISSING}
 COMMON: Final = sorted({field.name for field in fields(Limits)} & set(COLUMNS))
+#: What a policy says of who may trade at all. Who changed that changes it back, no study does.
+STATES: Final = ("tier_state", "trading_halted", "trading_reducing")
 
 
 def policy_of(row: Any, *, limits: Mapping[str, Mapping[str, Any]]) -> Policy:
@@ -107,7 +113,7 @@ def policy_of(row: Any, *, limits: Mapping[str, Mapping[str, Any]]) -> Policy:
 def by_tier(limits: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return what is said by tier, of rows by tier; a tier without a limit is left out of it."""
     found = {
-        name: [(tier, row[name]) for tier, row in limits.items() if row.get(name) is not None]
+        name: [(tier, row[name]) for tier, row in limits.items() if row.get(name) not in FREE]
         for name in BY_TIER
     }
     return {name: tuple(sorted(pairs)) for name, pairs in found.items()}
@@ -187,6 +193,18 @@ def number(least: Decimal, most: Decimal) -> Callable[[str, Any], Decimal]:
     return check
 
 
+def states_by_tier(key: str, value: Any) -> tuple[tuple[str, str], ...]:
+    """Return the states of tiers that are not free to trade, sorted by tier."""
+    states = said_by_tier(key, value, trading_state)
+    return tuple(sorted((tier, state) for tier, state in states.items() if state not in FREE))
+
+
+def trading_state(key: str, value: Any) -> str:
+    if value not in list(TradingState):
+        raise PolicyError(key, f"one of {', '.join(TradingState)}, not {value!r}.")
+    return str(value)
+
+
 def yes_or_no(key: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise PolicyError(key, f"true or false, not {value!r}.")
@@ -213,6 +231,8 @@ CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "liquidation_fee_rate": number(ZERO, 1 - UNIT),
     "price_collar": number(UNIT, LARGEST_RATE),
     "max_order_value": limits_by_tier,
+    "trading_reducing": yes_or_no,
+    "tier_state": states_by_tier,
 }
 
 #: What an exchange starts with.

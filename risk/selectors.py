@@ -18,6 +18,7 @@ from market.kernel.amounts import ZERO
 from market.kernel.errors import Forbidden
 from market.kernel.rows import as_array
 from market.kernel.snapshot import consistent_read
+from market.kernel.states import TradingState
 from market.models import Instrument
 from risk.errors import PositionNotFound
 from risk.models import GlobalExposure, LeverageLimit, Position, PositionStatus, RiskPolicy
@@ -42,6 +43,8 @@ ACCOUNT: Final = {
 LIMITS: Final = {
     **{field.name: f"policy.{field.name}" for field in fields(Limits)},
     "suspended": "account.suspended",
+    "account_reducing": "account.reducing",
+    "tier_state": f"coalesce(leverage.tier_state, '{TradingState.ACTIVE}')",
     "max_leverage": "coalesce(leverage.max_leverage, 1)",
     "max_order_value": "leverage.max_order_value",
 }

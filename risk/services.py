@@ -7,6 +7,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from market.kernel.reasons import checked_reason
+from market.kernel.states import TradingState
 from market.kernel.versions import write_configuration
 from risk.models import LeverageLimit, RiskPolicy
 from risk.policy import BY_TIER, COLUMNS, Policy
@@ -52,17 +53,27 @@ def lock_exposure(*, instrument_ids: Collection[int]) -> None:
         cursor.execute(LOCK_EXPOSURE, [list(instrument_ids)])
 
 
-def halt_trading(*, reason: str) -> None:
-    """Accept and fill no order until trading is resumed; cancels and close-outs go on.
+def set_trading_state(*, state: TradingState, reason: str) -> None:
+    """Say what orders may do on the whole exchange; cancels and close-outs always go on.
 
-    Raises ReasonRequired, ReasonTooLong.
+    HALTED accepts and fills none, REDUCING only what reduces a position. Raises ReasonRequired,
+    ReasonTooLong.
     """
-    change_policy(changes={"trading_halted": True}, reason=reason)
+    switches = {
+        "trading_halted": state == TradingState.HALTED,
+        "trading_reducing": state == TradingState.REDUCING,
+    }
+    change_policy(changes=switches, reason=reason)
+
+
+def halt_trading(*, reason: str) -> None:
+    """Accept and fill no order until trading is resumed. As ``set_trading_state``."""
+    set_trading_state(state=TradingState.HALTED, reason=reason)
 
 
 def resume_trading(*, reason: str) -> None:
-    """Accept and fill orders again. Raises ReasonRequired, ReasonTooLong."""
-    change_policy(changes={"trading_halted": False}, reason=reason)
+    """Accept and fill orders again. As ``set_trading_state``."""
+    set_trading_state(state=TradingState.ACTIVE, reason=reason)
 
 
 def change_policy(*, changes: Mapping[str, Any], reason: str, version: str | None = None) -> None:
@@ -86,11 +97,20 @@ def change_limits(
     write_configuration(limit, changes, checked_reason(reason), version)
 
 
+def set_tier_state(*, limit: LeverageLimit, state: TradingState, reason: str) -> None:
+    """Say what orders of a tier's users may do, with history.
+
+    HALTED accepts none, and resting ones may only reduce; REDUCING accepts what reduces a position.
+    Raises ReasonRequired, ReasonTooLong.
+    """
+    change_limits(limit=limit, changes={"tier_state": state.value}, reason=reason)
+
+
 @transaction.atomic
 def set_policy(*, policy: Policy, reason: str, origin: str = "") -> None:
-    """Put a policy in force, its leverage limits too, with history where something changes.
+    """Put a policy in force, what it says by tier too, with history where something changes.
 
-    Limits go first, so that the history of the policy's row shows the digest of the whole. History
+    Tiers go first, so that the history of the policy's row shows the digest of the whole. History
     and audit trail keep the reason with the policy's ``origin``. Raises ReasonRequired,
     ReasonTooLong.
     """
@@ -99,6 +119,7 @@ def set_policy(*, policy: Policy, reason: str, origin: str = "") -> None:
     for limit in LeverageLimit.objects.order_by("tier"):
         own = {name: by_tier.get(limit.tier) for name, by_tier in said_of.items()}
         own["max_leverage"] = own["max_leverage"] or limit.max_leverage
+        own["tier_state"] = own["tier_state"] or TradingState.ACTIVE.value
         write_configuration(limit, own, said)
     values = {name: getattr(policy, name) for name in COLUMNS}
     write_configuration(RiskPolicy.objects.get(id=1), values, said)

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from market.kernel.amounts import EXACT, ZERO, round_half_even
+from market.kernel.states import TradingState
 from risk.fills import Holding
 from risk.margin import is_in_breach, liquidation_price, margin_ratio, notional
 
@@ -32,6 +33,7 @@ class InstrumentState:
     marked_at: datetime | None
     max_order_size: Decimal | None = None
     max_order_value: Decimal | None = None
+    reducing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,9 @@ class Limits:
     liquidation_mode: str
     liquidation_fee_rate: Decimal
     max_order_value: Decimal | None = None
+    trading_reducing: bool = False
+    account_reducing: bool = False
+    tier_state: str = TradingState.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)

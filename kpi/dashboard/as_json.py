@@ -16,6 +16,7 @@ from kpi.dashboard.figures import Dashboard
 from kpi.dashboard.margin_ratios import AccountAtRisk
 from kpi.models import Alert
 from market.kernel.console.figures import rounded
+from market.kernel.states import TradingState
 
 Json = dict[str, Any]
 Person = AbstractBaseUser | AnonymousUser
@@ -39,7 +40,7 @@ def dashboard_json(dashboard: Dashboard, *, user: Person) -> Json:
         "since": milliseconds(dashboard.since),
         "interval": dashboard.interval_seconds * 1000,
         "replayed": replayed(dashboard),
-        "halted": dashboard.trading_halted,
+        "halted": dashboard.trading_state == TradingState.HALTED,
         "hint": hint(dashboard),
         "markets": [card_json(market_card(row)) for row in dashboard.instruments],
         "cards": [card_json(card) for card in cards(dashboard)],

@@ -12,7 +12,9 @@ from kpi.checks.ledger import last_differences
 from kpi.dashboard.margin_ratios import MarginRatios
 from kpi.health.heartbeats import BEATS_OF_PATIENCE, beat_interval, heartbeat_age
 from market.kernel.console.figures import counted, grouped
+from market.kernel.states import TradingState
 from market.models import Instrument, PriceHalt
+from risk.models import LeverageLimit
 from trading.selectors import MOST_PARKED, parked_answers_waiting
 
 #: So many halted instruments are named; a market with more of them has one trouble, not many.
@@ -43,6 +45,8 @@ class Signs:
     heartbeat_age: timedelta | None
     ledger_differences: int
     audit_differences: int
+    reducing: Sequence[Instrument] = ()
+    tiers: Sequence[LeverageLimit] = ()
 
 
 def read_signs() -> Signs:
@@ -56,17 +60,20 @@ def read_signs() -> Signs:
         heartbeat_age=heartbeat_age(),
         ledger_differences=last_differences() or 0,
         audit_differences=last_audit_differences() or 0,
+        reducing=list(Instrument.objects.filter(reducing=True, halted=False)[:MOST_NAMED]),
+        tiers=list(LeverageLimit.objects.exclude(tier_state=TradingState.ACTIVE)),
     )
 
 
 def concerns(
-    signs: Signs, ratios: MarginRatios, *, trading_halted: bool, exposure_share: float
+    signs: Signs, ratios: MarginRatios, *, state: TradingState, exposure_share: float
 ) -> list[Concern]:
     """Return what needs attention; nothing where all is well."""
     found = [
         *checks(signs),
         *worker(signs.heartbeat_age),
-        *halts(signs, trading_halted),
+        *halts(signs, state),
+        *reducing(signs, state),
         *accounts(ratios),
         *exposure(exposure_share),
         *parked(signs.parked),
@@ -102,13 +109,12 @@ def worker(age: timedelta | None) -> list[Concern]:
     return [Concern(CRITICAL, since, text, page("kpi_heartbeat_changelist"), "kpi.view_heartbeat")]
 
 
-def halts(signs: Signs, trading_halted: bool) -> list[Concern]:
+def halts(signs: Signs, state: TradingState) -> list[Concern]:
     """All of trading, then instruments by their price collar, then those that staff halted."""
     found = []
-    if trading_halted:
-        policy = page("risk_riskpolicy_change", 1)
+    if state == TradingState.HALTED:
         text = "Orders are refused, cancels and close-outs go on: resume it in the risk policy."
-        found = [Concern(CRITICAL, "Trading is halted", text, policy, "risk.view_riskpolicy")]
+        found = [policy_concern(CRITICAL, "Trading is halted", text)]
     found += [
         instrument_concern(CRITICAL, halt.instrument, "waits for review", halt.reason)
         for halt in signs.price_halts
@@ -117,6 +123,32 @@ def halts(signs: Signs, trading_halted: bool) -> list[Concern]:
         instrument_concern(WARNING, one, "is halted", "By staff: resume it on its page.")
         for one in signs.halted_by_staff
     ]
+
+
+def reducing(signs: Signs, state: TradingState) -> list[Concern]:
+    """Where orders may only reduce, and tiers that are halted: staff set it, and end it."""
+    found = []
+    if state == TradingState.REDUCING:
+        text = "Orders that open are refused: resume trading in the risk policy."
+        found = [policy_concern(WARNING, "Orders may only reduce", text)]
+    found += [
+        instrument_concern(WARNING, one, "may only be reduced", "By staff: resume it on its page.")
+        for one in signs.reducing
+    ]
+    return found + [tier_concern(limit) for limit in signs.tiers]
+
+
+def tier_concern(limit: LeverageLimit) -> Concern:
+    halted = limit.tier_state == TradingState.HALTED
+    does = "is halted" if halted else "may only reduce"
+    title = f"Tier {limit.get_tier_display().lower()} {does}"
+    href = page("risk_leveragelimit_change", limit.pk)
+    text = "By staff: resume it on its page."
+    return Concern(WARNING, title, text, href, "risk.view_leveragelimit")
+
+
+def policy_concern(severity: str, title: str, text: str) -> Concern:
+    return Concern(severity, title, text, page("risk_riskpolicy_change", 1), "risk.view_riskpolicy")
 
 
 def instrument_concern(severity: str, instrument: Instrument, state: str, text: str) -> Concern:

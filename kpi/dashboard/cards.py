@@ -10,6 +10,7 @@ from kpi.dashboard.figures import Dashboard, InstrumentFigures
 from kpi.history.figures import quantile_ms
 from kpi.selectors import NEAR
 from market.kernel.console.figures import NOTHING, counted, grouped, rounded
+from market.kernel.states import TradingState
 
 Spark = Sequence[float | None]
 
@@ -41,7 +42,9 @@ def market_card(row: InstrumentFigures) -> Card:
         title=row.instrument.symbol,
         value=grouped(mark),
         unit="",
-        note="halted" if row.instrument.halted else row.instrument.get_mark_source_display(),
+        note=row.instrument.get_mark_source_display()
+        if row.instrument.state == TradingState.ACTIVE
+        else row.instrument.state.lower(),
         href=reverse("admin:market_instrument_change", args=[row.instrument.pk]),
         spark=prices,
         change=relative_change(prices, float(mark or 0)),

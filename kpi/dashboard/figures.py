@@ -24,6 +24,7 @@ from kpi.models import Alert, InstrumentSnapshot, KpiSnapshot
 from kpi.requests.metrics import LATENCY_BOUNDS
 from kpi.selectors import OpenInterest, open_interest
 from market.kernel.snapshot import consistent_read
+from market.kernel.states import TradingState
 from market.models import Instrument, MarketClock
 from risk.selectors import get_policy, global_exposure, open_positions
 
@@ -66,7 +67,7 @@ class Dashboard:
     since: datetime
     interval_seconds: int
     market_steps: int
-    trading_halted: bool
+    trading_state: TradingState
     global_exposure: Decimal
     global_exposure_threshold: Decimal
     open_positions: int
@@ -91,7 +92,7 @@ class Dashboard:
         return concerns(
             self.signs,
             self.ratios,
-            trading_halted=self.trading_halted,
+            state=self.trading_state,
             exposure_share=self.exposure_share,
         )
 
@@ -119,7 +120,7 @@ def read_dashboard(window: str, span: Span, now: datetime) -> Dashboard:
         since=span.start,
         interval_seconds=span.seconds,
         market_steps=MarketClock.objects.get(id=1).steps,
-        trading_halted=policy.trading_halted,
+        trading_state=policy.trading_state,
         global_exposure=global_exposure(),
         global_exposure_threshold=policy.global_exposure_threshold,
         open_positions=open_positions().count(),

@@ -13,6 +13,7 @@ from kpi.dashboard.as_json import dashboard_json
 from kpi.dashboard.charts import CHARTS
 from kpi.dashboard.figures import get_dashboard
 from kpi.history.windows import WINDOWS
+from market.kernel.states import TradingState
 from risk.selectors import get_policy
 
 #: A month of snapshots takes too long to add up every few seconds.
@@ -59,10 +60,18 @@ def dashboard_data(request: HttpRequest) -> JsonResponse:
     return JsonResponse(dashboard_json(get_dashboard(window=window), user=request.user))
 
 
+#: The label on every page and its colour.
+ENVIRONMENTS: Final = {
+    TradingState.ACTIVE: ["Simulation", "info"],
+    TradingState.REDUCING: ["Only reducing", "warning"],
+    TradingState.HALTED: ["Trading halted", "danger"],
+}
+
+
 def environment(request: HttpRequest) -> list[str]:
-    """Return the label on every page and its colour: whether trading goes on, for staff alone."""
-    halted = request.user.is_staff and get_policy().trading_halted
-    return ["Trading halted", "danger"] if halted else ["Simulation", "info"]
+    """Tell on every page whether trading goes on, staff alone."""
+    state = get_policy().trading_state if request.user.is_staff else TradingState.ACTIVE
+    return ENVIRONMENTS[state]
 
 
 def buttons(request: HttpRequest) -> list[Button]:

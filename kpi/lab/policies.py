@@ -12,12 +12,13 @@ from market.kernel.console.figures import grouped
 from market.kernel.errors import NotFound, StaleVersion
 from market.kernel.versions import lock_row
 from risk.models import LeverageLimit
-from risk.policy import BY_TIER, NAMES, SEED, Policy, policy_from
+from risk.policy import BY_TIER, NAMES, SEED, STATES, Policy, policy_from
 from risk.selectors import get_policy, policy_in_force
 from risk.services import set_policy
 
-#: What is put in force of a policy: who halted trading resumes it, no study does.
-IN_FORCE: Final = sorted({*NAMES} - {*BY_TIER, "trading_halted"})
+#: What is put in force of a policy, by tier and of its row.
+LIMITS_BY_TIER: Final = sorted({*BY_TIER} - {*STATES})
+IN_FORCE: Final = sorted({*NAMES} - {*BY_TIER, *STATES})
 
 
 class Change(NamedTuple):
@@ -60,7 +61,7 @@ def values_of(policy: Policy) -> dict[str, str]:
     """Return what is put in force of a policy as text, what it says by tier first."""
     own = {
         f"{name} of {tier}s": f"{value}x" if name == "max_leverage" else as_text(value)
-        for name in BY_TIER
+        for name in LIMITS_BY_TIER
         for tier, value in getattr(policy, name)
     }
     return own | {key: as_text(getattr(policy, key)) for key in IN_FORCE}
@@ -72,7 +73,7 @@ def as_text(value: Any) -> str:
 
 @transaction.atomic
 def put_in_force(*, study: LabStudy, name: str, reason: str, seen: str | None = None) -> None:
-    """Give the exchange a policy of a study, its leverage limits too; halts stay as they are.
+    """Give the exchange a policy of a study, its leverage limits too; states stay as they are.
 
     History and audit trail keep the reason and name the study by its digest. Raises NotFound,
     ReasonRequired, ReasonTooLong, and StaleVersion where the policy in force is not the one with
@@ -84,7 +85,7 @@ def put_in_force(*, study: LabStudy, name: str, reason: str, seen: str | None = 
     if seen is not None and seen != present.digest:
         raise StaleVersion
     set_policy(
-        policy=replace(policy, trading_halted=present.trading_halted),
+        policy=replace(policy, **{name: getattr(present, name) for name in STATES}),
         reason=reason,
         origin=f"lab study {study.digest}: {name}",
     )

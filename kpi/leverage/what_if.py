@@ -22,7 +22,7 @@ from market.models import Instrument
 from risk.fills import Holding
 from risk.policy import Policy
 from risk.selectors import open_positions, policy_in_force
-from risk.state import AccountState, InstrumentState, OpenPosition, RiskSnapshot
+from risk.state import AccountState, InstrumentState, Limits, OpenPosition, RiskSnapshot
 from risk.what_if import CloseOuts, close_out_in_turn, moved
 from trading.models import Order
 from trading.orders.resting import changes_of, orders_reached_at
@@ -107,22 +107,22 @@ def mark_of(instrument: InstrumentState) -> Decimal:
 
 
 def after_fills(
-    found: Iterable[tuple[AccountState, bool]],
+    found: Iterable[tuple[AccountState, Limits]],
     orders: Mapping[int, Sequence[Order]],
     instruments: Mapping[int, InstrumentState],
     policy: Policy,
 ) -> Iterator[AccountState]:
-    """Yield the accounts in breach once their orders have filled; ``found`` says who is suspended.
+    """Yield the accounts of ``found`` in breach once their orders have filled, by their limits.
 
     Who has none was found to be in breach.
     """
     now, by_symbol = timezone.now(), {one.symbol: one for one in instruments.values()}
-    for account, suspended in found:
+    for account, limits in found:
         own = orders.get(account.account_id)
         if own is None:
             yield account
             continue
-        snapshot = RiskSnapshot(account, policy.limits("", suspended), by_symbol)
+        snapshot = RiskSnapshot(account, limits, by_symbol)
         state = changes_of(own, snapshot, now=now).state
         if state.is_in_breach(policy.liquidation_threshold):
             yield state
@@ -151,13 +151,15 @@ looked_at AS MATERIALIZED (
     UNION
     SELECT unnest(%(filling)s::bigint[])
 )
-SELECT counted.accounts, account.suspended, account.id, account.user_id, account.balance,
+SELECT counted.accounts, owner.tier, account.suspended, account.reducing,
+       account.id, account.user_id, account.balance,
        coalesce(reservation.reserved_margin, 0), coalesce(reservation.reserved_notional, 0),
        position.id, position.instrument_id, position.quantity, position.cost, position.margin,
        position.leverage, position.realized_pnl
 FROM (SELECT count(*) AS accounts FROM held) AS counted
 LEFT JOIN looked_at ON true
 LEFT JOIN accounts_account AS account ON account.id = looked_at.id
+LEFT JOIN accounts_user AS owner ON owner.id = account.user_id
 LEFT JOIN risk_reservation AS reservation ON reservation.account_id = account.id
 LEFT JOIN risk_position AS position
     ON position.account_id = account.id AND position.status = 'OPEN'
@@ -167,10 +169,10 @@ ORDER BY account.id
 
 def read_accounts(
     instruments: Mapping[int, InstrumentState], policy: Policy, *, filling: Iterable[int]
-) -> tuple[int, Iterator[tuple[AccountState, bool]]]:
+) -> tuple[int, Iterator[tuple[AccountState, Limits]]]:
     """Return how many accounts hold positions, then those in breach or ``filling``, by id.
 
-    Each at the marks of ``instruments``, with whether it is suspended.
+    Each at the marks of ``instruments``, with the limits that the policy has for it.
     """
     asked: dict[str, Any] = {
         "instruments": list(instruments),
@@ -181,19 +183,20 @@ def read_accounts(
     with connection.cursor() as cursor:
         cursor.execute(ACCOUNTS, asked)
         rows = cursor.fetchall()
-    found = groupby((row for row in rows if row[2] is not None), key=itemgetter(2))
-    return rows[0][0], (account_of(list(own), instruments) for _, own in found)
+    found = groupby((row for row in rows if row[4] is not None), key=itemgetter(4))
+    return rows[0][0], (account_of(list(own), instruments, policy) for _, own in found)
 
 
 def account_of(
-    rows: Sequence[tuple[Any, ...]], instruments: Mapping[int, InstrumentState]
-) -> tuple[AccountState, bool]:
-    """Return the account of some rows of ACCOUNTS, and whether it is suspended."""
-    _, suspended, account_id, user_id, balance, margin, notional, *_ = rows[0]
+    rows: Sequence[tuple[Any, ...]], instruments: Mapping[int, InstrumentState], policy: Policy
+) -> tuple[AccountState, Limits]:
+    """Return the account of some rows of ACCOUNTS, and its limits."""
+    _, tier, suspended, reducing, account_id, user_id, balance, margin, notional, *_ = rows[0]
     positions = {
-        row[8]: position_of(row[7:], instruments[row[8]]) for row in rows if row[7] is not None
+        row[10]: position_of(row[9:], instruments[row[10]]) for row in rows if row[9] is not None
     }
-    return AccountState(account_id, user_id, balance, positions, margin, notional), suspended
+    state = AccountState(account_id, user_id, balance, positions, margin, notional)
+    return state, policy.limits(tier, suspended, reducing)
 
 
 def position_of(row: tuple[Any, ...], instrument: InstrumentState) -> OpenPosition:

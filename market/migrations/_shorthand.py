@@ -34,6 +34,15 @@ def rate(**options):
     return models.DecimalField(max_digits=12, decimal_places=8, **options)
 
 
+def reducing():
+    """Return the switch that lets only orders pass which reduce a position."""
+    return models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="While set, only orders that reduce a position are accepted.",
+    )
+
+
 def are_numbers(*names):
     return models.Q(LessThanOrEqual(Greatest(*names), models.Value(LARGEST)))
 

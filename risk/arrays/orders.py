@@ -178,22 +178,26 @@ def refusals(facing: Facing, fills: Fills) -> dict[str, Flags | bool]:
     """Tell which orders each denial is due to, in their order, but for the global threshold's."""
     book, orders, asked, instrument = facing.book, facing.orders, facing.asked, facing.instrument
     too_large = book.instruments.first_too_large[instrument]
+    rules, tier, opens = facing.rules, book.tier[orders.rows], fills.opened > 0
+    suspended, halted = book.suspended[orders.rows], rules.halted_tiers[tier]
+    reducing = rules.reducing | (rules.reducing_tiers[tier] & ~suspended)
     refused = {
-        "trading_halted": facing.rules.halted,
-        "account_suspended": book.suspended[orders.rows],
+        "trading_halted": rules.halted,
+        "reducing_only": reducing & opens,
+        "account_suspended": suspended,
+        "tier_halted": halted,
         "invalid_size": (asked == 0) | (asked >= too_large),
         "below_min_notional": asked * facing.value < book.instruments.min_notional[instrument],
         "leverage_exceeds_tier": orders.leverage > facing.highest,
         "reduce_only_rejected": orders.reduce_only & (facing.reducible == 0),
         "insufficient_margin": facing.balance + fills.realized < fills.fee,
     }
-    opens = fills.opened > 0
     if opens.any():
         if facing.rules.limit_orders or book.instruments.limit_orders:
             refused["order_value_exceeded"] = opens & above_value(facing)
         exposure = facing.exposure + fills.exposure
         refused["insufficient_margin"] |= opens & (facing.available - fills.fee < fills.margin)
-        refused["user_exposure_exceeded"] = opens & (exposure > facing.rules.user_exposure_limit)
+        refused["user_exposure_exceeded"] = opens & (exposure > rules.user_exposure_limit)
     return refused
 
 

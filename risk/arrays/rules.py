@@ -6,7 +6,8 @@ from typing import Self
 
 import numpy as np
 
-from risk.arrays.units import LARGEST, Whole, exact_units, limit_units, rate_units
+from market.kernel.states import TradingState
+from risk.arrays.units import LARGEST, Flags, Whole, exact_units, limit_units, rate_units
 from risk.closing import LARGEST_LOSS_FIRST
 from risk.policy import TIERS, Policy
 
@@ -27,10 +28,14 @@ class Rules:
     fee_rate: int
     halted: bool
     max_order_value: Whole
+    reducing: bool
+    halted_tiers: Flags
+    reducing_tiers: Flags
 
     @classmethod
     def of(cls, policy: Policy) -> Self:
         """Return a policy's rules. Raises OutOfRange for a threshold that is too high here."""
+        states = np.array([policy.limits(tier).tier_state for tier in TIERS])
         return cls(
             max_leverage=np.array([policy.limits(tier).max_leverage for tier in TIERS]),
             user_exposure_limit=exact_units(policy.user_exposure_limit),
@@ -42,6 +47,9 @@ class Rules:
             max_order_value=np.array(
                 [limit_units(policy.limits(tier).max_order_value) for tier in TIERS]
             ),
+            reducing=policy.trading_reducing,
+            halted_tiers=states == TradingState.HALTED,
+            reducing_tiers=states == TradingState.REDUCING,
         )
 
     @cached_property

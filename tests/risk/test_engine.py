@@ -1,9 +1,12 @@
 """Each check of an order lets pass what is at its limit and refuses what is a step beyond it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from risk.denials import Denial
 from risk.engine import Approval, Candidate, Intent, check_order
@@ -194,6 +197,8 @@ def test_a_limit_belongs_to_what_it_allows(code: str, at_the_limit: Case, beyond
         ("stale_price", Case(instrument={"mark_price": None})),
         ("stale_price", Case(instrument={"marked_at": None})),
         ("account_suspended", Case(limits={"suspended": True})),
+        ("account_suspended", Case(limits={"suspended": True, "account_reducing": True})),
+        ("tier_halted", Case(limits={"tier_state": "HALTED"})),
         ("instrument_halted", Case(instrument={"halted": True})),
         ("invalid_size", Case(size="0.100001")),
         ("invalid_price", Case(price="40000.001")),
@@ -207,6 +212,64 @@ def test_a_limit_belongs_to_what_it_allows(code: str, at_the_limit: Case, beyond
 )
 def test_each_check_refuses(code: str, case: Case) -> None:
     assert case.denied().code == code
+
+
+@each(
+    ("limits", "instrument", "whose"),
+    [
+        ({"trading_reducing": True}, {}, "The exchange"),
+        ({"account_reducing": True}, {}, "This account"),
+        ({"tier_state": "REDUCING"}, {}, "Your tier"),
+        ({}, {"reducing": True}, "This instrument"),
+    ],
+)
+def test_what_only_reduces_passes_in_reducing(
+    limits: dict[str, Any], instrument: dict[str, Any], whose: str
+) -> None:
+    """All of what is open, not a lot more of it, and no order that may fill once it is gone."""
+    short = Case(held="-0.1", limits=limits, instrument=instrument)
+    assert short.approved().opens is False
+    assert replace(short, price="40000", reduce_only=True).approved()
+    assert replace(short, size="0.2", reduce_only=True).approved()
+    for opening in (
+        replace(short, size="0.10001"),
+        replace(short, is_buy=False),
+        replace(short, held="0"),
+        replace(short, price="40000"),
+        replace(short, goes_out=True),
+    ):
+        denial = opening.denied()
+        assert (denial.code, denial.detail.split(" is in ")[0]) == ("reducing_only", whose)
+    assert replace(short, held="0", reduce_only=True).denied().code == "reduce_only_rejected"
+
+
+@each(
+    ("code", "limits", "instrument"),
+    [
+        ("trading_halted", {"trading_halted": True, "trading_reducing": True}, {}),
+        ("reducing_only", {"trading_reducing": True, "suspended": True}, {}),
+        ("reducing_only", {"trading_reducing": True}, marked(61)),
+        ("stale_price", {"trading_reducing": True}, {"mark_price": None}),
+        ("stale_price", {"account_reducing": True}, marked(61)),
+        ("account_suspended", {"suspended": True, "tier_state": "HALTED"}, {}),
+        ("reducing_only", {"account_reducing": True, "tier_state": "HALTED"}, {}),
+        ("tier_halted", {"tier_state": "HALTED"}, {"halted": True}),
+        ("reducing_only", {"tier_state": "REDUCING"}, {"halted": True}),
+        ("instrument_halted", {}, {"halted": True, "reducing": True}),
+    ],
+)
+def test_states_answer_from_the_widest_to_the_narrowest(
+    code: str, limits: dict[str, Any], instrument: dict[str, Any]
+) -> None:
+    assert Case(limits=limits, instrument=instrument, size="0.000001").denied().code == code
+
+
+@given(st.sampled_from(["-0.2", "0", "0.2"]), st.booleans(), st.integers(1, 30))
+def test_an_order_that_passes_in_reducing_opens_nothing(held: str, is_buy: bool, lots: int) -> None:
+    free = Case(held=held, is_buy=is_buy, size=str(D(lots) / 100))
+    opens = free.approved().opens if not isinstance(free.decide(), Denial) else True
+    decision = replace(free, limits={"trading_reducing": True}).decide()
+    assert isinstance(decision, Denial) == opens
 
 
 def test_an_order_that_names_no_more_than_it_must() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.kernel.amounts import LARGEST_AMOUNT, UNIT
+from market.kernel.states import TradingState
 from risk.policy import BY_TIER, MODES, PRESETS, TIERS, Policy, PolicyError, policy_from
 from risk.state import Limits
 from tests.each import each
@@ -20,7 +21,9 @@ SEED = PRESETS["seed"]
 #: Another value than the seed's, for each field.
 OTHER: dict[str, Any] = {
     "max_leverage": {"beginner": 4},
+    "tier_state": {"beginner": "REDUCING"},
     "trading_halted": True,
+    "trading_reducing": True,
     "max_mark_age_seconds": 60,
     "user_exposure_limit": D("0.00000001"),
     "max_open_orders": 0,
@@ -34,11 +37,14 @@ OTHER: dict[str, Any] = {
 
 amounts = st.decimals(0, 10**12, places=8)
 counts = st.integers(0, 2**31 - 1)
+states = st.sampled_from(list(TradingState))
 leverages = st.integers(1, 125)
 values = st.fixed_dictionaries(
     {
         "max_leverage": st.fixed_dictionaries(dict.fromkeys(TIERS, leverages)),
+        "tier_state": st.fixed_dictionaries(dict.fromkeys(TIERS, states)),
         "trading_halted": st.booleans(),
+        "trading_reducing": st.booleans(),
         "max_mark_age_seconds": counts,
         "user_exposure_limit": amounts,
         "max_open_orders": counts,
@@ -110,11 +116,15 @@ def test_a_change_of_any_field_changes_the_digest() -> None:
     assert len(digests) == len(fields(Policy)) + 1 + len(TIERS)
 
 
-def test_limits_know_who_is_suspended() -> None:
+def test_limits_know_who_is_held_back() -> None:
     free = SEED.limits("beginner")
     assert isinstance(free, Limits)
     assert not free.suspended
     assert SEED.limits("beginner", suspended=True) == replace(free, suspended=True)
+    assert SEED.limits("beginner", reducing=True) == replace(free, account_reducing=True)
+    held_back = policy_from({"tier_state": {"beginner": "HALTED"}}, SEED)
+    assert held_back.limits("beginner") == replace(free, tier_state="HALTED")
+    assert held_back.limits("advanced") == SEED.limits("advanced")
 
 
 def test_a_tier_that_the_policy_does_not_know_has_no_leverage() -> None:
@@ -147,6 +157,8 @@ def bounds() -> Iterator[tuple[str, Any, bool]]:
     yield from (("max_order_value", value, False) for value in (D(0), D("NaN"), "none"))
     yield from (("liquidation_mode", value, True) for value in MODES)
     yield "liquidation_mode", "half", False
+    yield from (("tier_state", state, True) for state in ("REDUCING", "HALTED"))
+    yield "tier_state", "CLOSED", False
     yield from (("max_leverage", value, True) for value in (1, 32767))
     yield from (("max_leverage", value, False) for value in (0, 32768))
 
@@ -168,6 +180,9 @@ def test_its_bounds(name: str, value: Any, taken: bool) -> None:
         ({"liquidation_treshold": 1}, "liquidation_treshold", "unknown; a policy has global"),
         ({"max_leverage": {"expert": 3}}, "max_leverage.expert", "the tiers are beginner,"),
         ({"max_leverage": {"beginner": 0}}, "max_leverage.beginner", "from 1 to 32767, not 0"),
+        ({"tier_state": {"expert": "HALTED"}}, "tier_state.expert", "the tiers are beginner,"),
+        ({"tier_state": {"beginner": "halted"}}, "tier_state.beginner", "one of ACTIVE, REDUCING,"),
+        ({"tier_state": True}, "tier_state", "one of ACTIVE, REDUCING, HALTED, not True"),
         ({"max_leverage": D("2.5")}, "max_leverage", "a whole number from 1"),
         ({"max_leverage": True}, "max_leverage", "a whole number from 1"),
         ({"liquidation_threshold": 0.5}, "liquidation_threshold", "a decimal from 0 to"),

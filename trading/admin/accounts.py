@@ -21,6 +21,7 @@ from accounts.services import (
     deposit,
     fund_insurance,
     resume_account,
+    set_account_state,
     suspend_account,
     withdraw,
 )
@@ -33,6 +34,8 @@ from market.kernel.console.actions import (
 )
 from market.kernel.console.figures import NOTHING, cents, computed_column, money, time_column
 from market.kernel.console.pages import RecordAdmin
+from market.kernel.console.states import but_useless
+from market.kernel.states import TradingState
 from trading.admin.statement import statement_context
 
 
@@ -54,22 +57,24 @@ class AccountAdmin(RecordAdmin):
         "tier",
         computed_column("Balance, USDT", shown_balance, "balance"),
         "suspended",
+        "reducing",
         time_column("created_at"),
     )
     list_filter = (
         ("kind", ChoicesDropdownFilter),
         "suspended",
+        "reducing",
         ("user__tier", ChoicesDropdownFilter),
     )
     list_select_related = ("user",)
     search_fields = ("user__username",)
     search_help_text = "Username, or the name of a system account"
     filled_by = "Each trader has one account: add a user under Users."
-    fieldsets = ((None, {"fields": (("user", "kind"), ("suspended", "created_at"))}),)
+    fieldsets = ((None, {"fields": (("user", "kind"), ("suspended", "reducing"), "created_at")}),)
     change_form_after_template = "admin/account_statement.html"
     actions = ("suspend_selected", "resume_selected")
     actions_list = ("fund_insurance",)
-    actions_detail = ("deposit", "withdraw", "adjust", "change_tier", "suspend", "resume")
+    actions_detail = ("deposit", "withdraw", "adjust", "change_tier", "suspend", "reduce", "resume")
 
     @admin.display(description="Tier", ordering="user__tier")
     def tier(self, account: Account) -> str:
@@ -99,13 +104,11 @@ class AccountAdmin(RecordAdmin):
         )
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
-        """Offer a user's account the one of suspend and resume that changes something."""
+        """Offer a user's account those of suspend, reduce and resume that change something."""
         account = self.get_object(request, object_id)
         if account is None or account.user_id is None:
             return []
-        useless = "suspend" if account.suspended else "resume"
-        offered = super().get_actions_detail(request, object_id)
-        return [action for action in offered if action.method.__name__ != useless]
+        return but_useless(super().get_actions_detail(request, object_id), account.state)
 
     def has_post_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Whether the user may move money here: system accounts move with users' accounts only."""
@@ -190,6 +193,24 @@ class AccountAdmin(RecordAdmin):
         reason = form.cleaned_data["reason"]
         suspend_account(account=account, reason=reason, by=caller(request))
         return f"The account of {account} is suspended."
+
+    @row_action(
+        title="Only reduce",
+        question="Orders of this account that open or add to a position are refused; those that "
+        "reduce one are accepted, and resting orders may only reduce.",
+        permission="suspend",
+        icon="trending_down",
+        variant=ActionVariant.WARNING,
+        form_class=ReasonForm,
+    )
+    def reduce(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
+        set_account_state(
+            account=account,
+            state=TradingState.REDUCING,
+            reason=form.cleaned_data["reason"],
+            by=caller(request),
+        )
+        return f"Orders of {account} may only reduce positions."
 
     @row_action(
         title="Resume",

@@ -20,12 +20,14 @@ from market.kernel.console.figures import (
 )
 from market.kernel.console.filters import DayFilter
 from market.kernel.console.pages import ConfigurationAdmin, LargeRecordAdmin
+from market.kernel.console.states import but_useless
 from market.models import HaltOutcome, Instrument, PriceHalt
 from market.selectors import open_price_halt
 from market.services import (
     configure_instrument,
     halt_instrument,
     list_instrument,
+    reduce_instrument,
     release_instrument,
     resume_instrument,
 )
@@ -37,6 +39,7 @@ STEPS = ("tick_size", "lot_size", "min_notional")
 LARGEST = ("max_order_size", "max_order_value")
 FEES = ("maker_fee_rate", "taker_fee_rate")
 IDENTITY = ("symbol", "base_asset", "quote_asset")
+STATE = ("halted", "reducing")
 MARK = ("mark_price", "marked_at", "mark_source")
 NOUN = "instrument"
 
@@ -75,12 +78,13 @@ class InstrumentAdmin(ConfigurationAdmin):
         plain_column("lot_size"),
         plain_column("min_notional", "Minimum notional"),
         "halted",
+        "reducing",
     )
-    list_filter = ("halted", ("mark_source", ChoicesDropdownFilter))
+    list_filter = ("halted", "reducing", ("mark_source", ChoicesDropdownFilter))
     search_fields = ("symbol", "base_asset")
     filled_by = "List an instrument here, or run python manage.py seed_demo, which lists three."
     fieldsets = (
-        (None, {"fields": (IDENTITY, ("halted", "halt_reason"))}),
+        (None, {"fields": (IDENTITY, ("halted", "reducing", "halt_reason"))}),
         ("Rules", {"fields": (STEPS, LARGEST, FEES, "price_collar")}),
         ("Mark price", {"fields": (MARK,)}),
     )
@@ -90,22 +94,23 @@ class InstrumentAdmin(ConfigurationAdmin):
     )
     change_form_after_template = "paths/instrument.html"
     actions = ("halt_selected", "resume_selected")
-    actions_detail = ("halt", "resume", "release")
+    actions_detail = ("halt", "reduce", "resume", "release")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Instrument | None = None
     ) -> tuple[str, ...]:
         """A symbol keeps its name and its assets once it is listed."""
-        return (*MARK, "halted", "halt_reason", *(IDENTITY if obj else ()))
+        return (*MARK, *STATE, "halt_reason", *(IDENTITY if obj else ()))
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
-        """Offer the one of halt, resume and release that changes something."""
+        """Offer what changes something; of an instrument that a quote halted its release alone."""
         instrument = self.get_object(request, object_id)
-        useful = "halt"
-        if instrument is not None and instrument.halted:
-            useful = "release" if open_price_halt(instrument=instrument) else "resume"
         offered = super().get_actions_detail(request, object_id)
-        return [action for action in offered if action.method.__name__ == useful]
+        if instrument is None:
+            return []
+        quoted = open_price_halt(instrument=instrument) is not None
+        releases = [one for one in offered if (one.method.__name__ == "release") == quoted]
+        return but_useless(releases, instrument.state)
 
     @admin.display(description="Halted by its price collar")
     def halt_reason(self, row: Instrument) -> str:
@@ -135,6 +140,19 @@ class InstrumentAdmin(ConfigurationAdmin):
     def halt(self, request: HttpRequest, form: forms.Form, instrument: Instrument) -> str:
         halt_instrument(instrument=instrument, reason=form.cleaned_data["reason"])
         return f"{instrument} is halted."
+
+    @row_action(
+        title="Only reduce",
+        question="Orders that open or add to a position of this instrument are refused until it is "
+        "resumed; those that reduce one are accepted, and resting orders may only reduce.",
+        permission="halt",
+        icon="trending_down",
+        variant=ActionVariant.WARNING,
+        form_class=ReasonForm,
+    )
+    def reduce(self, request: HttpRequest, form: forms.Form, instrument: Instrument) -> str:
+        reduce_instrument(instrument=instrument, reason=form.cleaned_data["reason"])
+        return f"Orders of {instrument} may only reduce positions."
 
     @row_action(
         title="Resume",
@@ -196,6 +214,8 @@ def how_it_goes_on(instrument: Instrument) -> str:
     """Tell whether an instrument trades again after a release."""
     if instrument.halted:
         return f"{instrument} stays halted, as staff halted it too"
+    if instrument.reducing:
+        return f"Orders of {instrument} may only reduce positions, as staff have it"
     return f"{instrument} trades again"
 
 

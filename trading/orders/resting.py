@@ -19,6 +19,7 @@ from accounts.locks import lock_account
 from market.kernel.locks import limit_lock_waits
 from risk.denials import Denial, deny
 from risk.execution import Execution, execute, is_affordable, reducible_size
+from risk.restraint import restraint
 from risk.selectors import read_risk_state
 from risk.state import AccountState, InstrumentState, RiskSnapshot
 from trading.booking.changes import AccountChanges
@@ -143,7 +144,8 @@ def fill_or_end(changes: AccountChanges, order: Order, snapshot: RiskSnapshot) -
         order.triggered_at = None
         return
     changes.release(order)
-    outcome = execution_of(order, instrument, changes.state, suspended=snapshot.limits.suspended)
+    held_back = restraint(snapshot.limits, instrument)
+    outcome = execution_of(order, instrument, changes.state, held_back)
     if isinstance(outcome, Denial):
         order.status = OrderStatus.EXPIRED
         order.reject_code, order.reject_detail = outcome.code, outcome.detail
@@ -152,11 +154,11 @@ def fill_or_end(changes: AccountChanges, order: Order, snapshot: RiskSnapshot) -
 
 
 def execution_of(
-    order: Order, instrument: InstrumentState, account: AccountState, *, suspended: bool
+    order: Order, instrument: InstrumentState, account: AccountState, held_back: Denial | None
 ) -> Execution | Denial:
     """Return the fill of a reached order that reserves nothing any more, or why there is none.
 
-    While its account is suspended an order may only reduce.
+    While it is ``held_back`` an order may only reduce.
     """
     assert instrument.mark_price is not None
     assert order.price is not None
@@ -164,16 +166,16 @@ def execution_of(
     holding = account.holding(instrument.id)
     left = order.size - order.filled_size
     size = left if order.side == Side.BUY else -left
-    reduce_only = order.reduce_only or suspended
-    if reduce_only and reducible_size(holding, size) == 0:
-        return deny("reduce_only_rejected" if order.reduce_only else "account_suspended")
+    if (order.reduce_only or held_back) and reducible_size(holding, size) == 0:
+        nothing = deny("reduce_only_rejected")
+        return nothing if order.reduce_only else held_back or nothing
     execution = execute(
         holding,
         size,
         price=order.price,
         leverage=order.leverage,
         fee_rate=instrument.maker_fee_rate,
-        reduce_only=reduce_only,
+        reduce_only=order.reduce_only or held_back is not None,
     )
     if is_affordable(account, execution, instrument.mark_price):
         return execution

@@ -1,5 +1,6 @@
 """The dashboard's first view says what needs attention, and that nothing does."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,20 +10,29 @@ from django.test import Client
 from kpi.dashboard.attention import Signs, concerns, read_signs
 from kpi.dashboard.margin_ratios import MarginRatios
 from kpi.models import Heartbeat
+from market.kernel.states import TradingState
 from market.models import Instrument
 from market.services import halt_instrument
+from risk.models import LeverageLimit
 from risk.services import halt_trading
 from tests.console import Clerk, D, quoted
 
 CALM = Signs((), (), 0, timedelta(seconds=1), 0, 0)
+TIERS = [
+    LeverageLimit(tier="beginner", tier_state="REDUCING"),
+    LeverageLimit(tier="advanced", tier_state="HALTED"),
+]
 BOUNDS = (D("0.5"), D("0.6"), D("0.75"))
 
 
 def titles(
-    *counts: int, signs: Signs = CALM, trading_halted: bool = False, share: float = 0.1
+    *counts: int,
+    signs: Signs = CALM,
+    state: TradingState = TradingState.ACTIVE,
+    share: float = 0.1,
 ) -> list[str]:
     ratios = MarginRatios(BOUNDS, counts or (0, 0, 0, 0), ())
-    found = concerns(signs, ratios, trading_halted=trading_halted, exposure_share=share)
+    found = concerns(signs, ratios, state=state, exposure_share=share)
     return [concern.title for concern in found]
 
 
@@ -37,13 +47,20 @@ def test_each_sign_is_told_the_worst_first() -> None:
     ]
     assert titles(share=0.95) == ["Global exposure is at 95% of its threshold"]
     troubled = Signs((), (), 2, timedelta(minutes=3), 1, 3)
-    assert titles(0, 1, 0, 0, signs=troubled, trading_halted=True) == [
+    assert titles(0, 1, 0, 0, signs=troubled, state=TradingState.HALTED) == [
         "The last ledger check found 1 difference",
         "The last verification of the audit trail found 3 differences",
         "No heartbeat for 3 minutes",
         "Trading is halted",
         "2 answers of a venue wait for staff",
         "1 account near close-out",
+    ]
+    reducing = replace(CALM, reducing=[Instrument(symbol="ETHUSDT", pk=2)], tiers=TIERS)
+    assert titles(signs=reducing, state=TradingState.REDUCING) == [
+        "Orders may only reduce",
+        "ETHUSDT may only be reduced",
+        "Tier beginner may only reduce",
+        "Tier advanced is halted",
     ]
     assert "No heartbeat yet" in titles(signs=Signs((), (), 0, None, 0, 0))
 

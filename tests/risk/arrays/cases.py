@@ -10,6 +10,7 @@ import numpy as np
 from numpy.random import Generator
 
 from market.kernel.amounts import ZERO
+from market.kernel.states import TradingState
 from risk.arrays.books import Book, Instruments
 from risk.arrays.units import LARGEST, UNITS, Whole, amount, ceil_div
 from risk.fills import Holding
@@ -97,6 +98,9 @@ class Case:
         return marked(self.scale.listed, self.marks)
 
 
+STATES = [state.value for state in TradingState]
+
+
 def cases(seed: int, trials: int = TRIALS) -> Iterator[tuple[Generator, Case]]:
     """Yield books of random accounts, ``trials`` accounts in all."""
     for number in range(max(trials // PER_BOOK, len(SCALES))):
@@ -110,11 +114,18 @@ def random_case(rng: Generator, scale: Scale, accounts: int = PER_BOOK) -> Case:
     return Case(scale, random_book(rng, scale, marks, policy, accounts), marks, policy)
 
 
+def drawn_states(rng: Generator) -> list[str]:
+    """Return a state for each tier, seldom another than the freest."""
+    return [str(state) for state in rng.choice(STATES, len(TIERS), p=[0.92, 0.04, 0.04])]
+
+
 def random_policy(rng: Generator, scale: Scale) -> Policy:
-    """Return a policy that seldom halts trading, with no limit of exposure."""
+    """Return a policy that seldom holds trading back, with no limit of exposure."""
     values = {
         "max_leverage": {tier: int(rng.integers(1, scale.leverage + 1)) for tier in TIERS},
         "trading_halted": bool(rng.random() < 0.08),
+        "trading_reducing": bool(rng.random() < 0.04),
+        "tier_state": dict(zip(TIERS, drawn_states(rng), strict=True)),
         "liquidation_threshold": D(str(rng.choice(["0", "0.33333333", "0.5", "1", "1.5"]))),
         "liquidation_mode": str(rng.choice(["full", "largest_loss_first"])),
         "liquidation_fee_rate": D(str(rng.choice(scale.fee_rates))),

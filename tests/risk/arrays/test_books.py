@@ -124,12 +124,16 @@ def test_a_policy_becomes_whole_numbers() -> None:
         "liquidation_mode": "largest_loss_first",
         "liquidation_fee_rate": D("0.01"),
         "trading_halted": True,
+        "trading_reducing": True,
+        "tier_state": {"beginner": "REDUCING", "advanced": "HALTED"},
     }
     rules = Rules.of(policy_from(values, base=PRESETS["seed"]))
     assert dict(zip(TIERS, rules.max_leverage.tolist(), strict=True)) == values["max_leverage"]
     assert (rules.user_exposure_limit, rules.threshold) == (2 * 10**18, UNITS // 4)
     assert (rules.global_exposure_threshold, rules.fee_rate) == (123_450_000_000, 1_000_000)
-    assert (rules.partly, rules.halted) == (True, True)
+    assert (rules.partly, rules.halted, rules.reducing) == (True, True, True)
+    assert rules.reducing_tiers.tolist() == [True, False, False]
+    assert rules.halted_tiers.tolist() == [False, False, True]
     seed = Rules.of(PRESETS["seed"])
     assert (seed.partly, seed.halted, seed.max_leverage.tolist()) == (False, False, [5, 10, 20])
     with pytest.raises(OutOfRange):
@@ -139,6 +143,7 @@ def test_a_policy_becomes_whole_numbers() -> None:
 def test_every_field_of_a_policy_is_a_rule_or_named_as_without_effect_on_market_orders() -> None:
     """A study's marks are never old, nothing rests, and prices beyond the collar are its own."""
     read = {"max_leverage", "user_exposure_limit", "global_exposure_threshold", "trading_halted"}
+    read |= {"trading_reducing", "tier_state"}
     read |= {"liquidation_threshold", "liquidation_mode", "liquidation_fee_rate"}
     read |= {"max_order_value"}
     without_effect = {"max_mark_age_seconds", "max_open_orders", "price_collar"}

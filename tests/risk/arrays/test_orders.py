@@ -24,7 +24,7 @@ Answers = list[str | Approval]
 #: What a market order on a listed instrument at a fresh mark can be refused with.
 POSSIBLE = {
     *("trading_halted", "account_suspended", "invalid_size", "below_min_notional"),
-    "order_value_exceeded",
+    *("order_value_exceeded", "reducing_only", "tier_halted"),
     *("leverage_exceeds_tier", "reduce_only_rejected", "insufficient_margin"),
     *("user_exposure_exceeded", "global_exposure_exceeded"),
 }
@@ -108,7 +108,7 @@ def test_orders_do_what_they_do_at_the_exchange() -> None:
 
 def test_orders_of_several_steps_at_once_do_what_they_do_one_step_after_the_other() -> None:
     seen = Counter[str | None]()
-    for rng, drawn in cases(seed=14):
+    for rng, drawn in cases(seed=20):
         fund(rng, drawn)
         case = with_limits(rng, drawn, exposure_of_all(drawn.book, drawn.marks))
         rules, orders = Rules.of(case.policy), random_orders(rng, case)

@@ -64,7 +64,8 @@ def test_every_page_opens(staff: Client, model: Any) -> None:
 @pytest.mark.parametrize("model", [RiskPolicy, AccountPolicy], ids=lambda model: model.__name__)
 def test_every_limit_of_a_policy_can_be_changed(staff: Client, model: Any) -> None:
     page = staff.get(address(model, "change", model.objects.get().pk))
-    limits = {field.name for field in model._meta.fields} - {"id", "trading_halted"}
+    states = {"trading_halted", "trading_reducing"}
+    limits = {field.name for field in model._meta.fields} - {"id", *states}
     assert limits <= set(page.context["adminform"].form.fields)
 
 

@@ -32,6 +32,7 @@ OF_MARKET = "moves with the market, by no person's choice"
 UNGUARDED: Reasons = {
     "accounts_account": {
         "suspended": "staff suspend and resume; recorded in the audit trail",
+        "reducing": "staff set and end it; recorded in the audit trail",
         "created_at": "only shown, in no rule",
     },
     "accounts_apikey": {

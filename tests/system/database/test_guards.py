@@ -431,6 +431,11 @@ RISK = [
         "INSERT INTO risk_leveragelimit (tier, max_leverage) VALUES ('whale', 100)",
         "leverage_tier_known",
     ),
+    Break(
+        "a tier's state is known",
+        "UPDATE risk_leveragelimit SET tier_state = 'CLOSED'",
+        "leverage_state_known",
+    ),
     *kept("risk_globalexposure", "global_exposure_is_kept"),
     Break(
         "there is one global exposure",
@@ -1037,6 +1042,7 @@ def test_every_guard_has_its_attempt(db: None) -> None:
         "journal_liquidations",
         "journal_new_orders",
         "journal_suspension",
+        "journal_tier_state",
         "journal_ticks",
         "journal_trades",
         "transfer_then_journal",

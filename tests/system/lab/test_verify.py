@@ -42,6 +42,7 @@ global_exposure_threshold = 9_000_000
 name = "rarely"
 max_leverage = 100
 liquidation_threshold = 0
+tier_state = { beginner = "REDUCING", intermediate = "HALTED" }
 cadence = 6
 [[instrument]]
 symbol = "BTCUSDT"

@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from accounts.models import Tier
 from tests.system.model.exchange import TIERS
 
 D = Decimal
@@ -132,7 +133,7 @@ ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "price_reaches_an_order": {
         "pick": picks,
         "ticks": st.integers(-1, 1),
-        "suspended": st.sampled_from([False, False, False, True]),
+        "state": st.sampled_from([None, None, "REDUCING", "HALTED"]),
     },
     "price_moves_to_the_threshold": {"pick": picks, "ticks": st.integers(-1, 1)},
     "time_passes": {"seconds": st.sampled_from([1, 1, 3_600]), "renew": st.booleans()},
@@ -144,7 +145,10 @@ ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "owner_withdraws_to_the_threshold": {"pick": picks, "units": st.integers(-1, 1)},
     "owner_of_an_order_withdraws_all": {"pick": picks},
     "decide": {"decision": decisions},
-    "halt": {"what": st.sampled_from(["trading", "AAA", "BBB", *TIERS])},
+    "hold_back": {
+        "what": st.sampled_from(["trading", "AAA", "BBB", *TIERS, *Tier.values]),
+        "state": st.sampled_from(["HALTED", "REDUCING"]),
+    },
 }
 WEIGHTED = [
     *["order"] * 5,
@@ -162,8 +166,8 @@ WEIGHTED = [
         "money_moves",
         "owner_of_an_order_withdraws_all",
         "decide",
-        "halt",
-        "halt",
+        "hold_back",
+        "hold_back",
     ),
 ]
 

@@ -12,24 +12,23 @@ from accounts.services import (
     create_user,
     deposit,
     fund_insurance,
-    resume_account,
-    suspend_account,
+    set_account_state,
     withdraw,
 )
+from market.kernel.states import TradingState
 from market.models import Instrument
 from market.services import (
     configure_instrument,
-    halt_instrument,
     list_instrument,
-    resume_instrument,
+    set_instrument_state,
 )
 from risk.engine import Intent
 from risk.models import LeverageLimit
 from risk.services import (
     change_limits,
     change_policy,
-    halt_trading,
-    resume_trading,
+    set_tier_state,
+    set_trading_state,
 )
 from tests.system.model import figures
 from tests.system.model.reference import Reference
@@ -122,22 +121,17 @@ class Exchange:
         else:
             change_policy(reason="A test", changes={which: value})
 
-    def halt(self, what: str) -> None:
-        """Halt trading (``trading``), an instrument or an account, by its name."""
+    def set_state(self, what: str, state: TradingState) -> None:
+        """Set the state of trading (``trading``), an instrument, an account or a tier."""
         if what == "trading":
-            halt_trading(reason="A test")
+            set_trading_state(reason="A test", state=state)
         elif what in self.instruments:
-            halt_instrument(reason="A test", instrument=self.instruments[what])
+            set_instrument_state(reason="A test", instrument=self.instruments[what], state=state)
+        elif what in self.users:
+            set_account_state(reason="A test", account=self.users[what].account, state=state)
         else:
-            suspend_account(reason="A test", account=self.users[what].account)
-
-    def resume(self, what: str) -> None:
-        if what == "trading":
-            resume_trading(reason="A test")
-        elif what in self.instruments:
-            resume_instrument(reason="A test", instrument=self.instruments[what])
-        else:
-            resume_account(reason="A test", account=self.users[what].account)
+            limit = LeverageLimit.objects.get(tier=what)
+            set_tier_state(reason="A test", limit=limit, state=state)
 
 
 def ticket_of(request: figures.Order) -> Ticket:

@@ -45,7 +45,7 @@ class Instrument:
     min_notional: Decimal
     maker_fee: Decimal = ZERO
     taker_fee: Decimal = ZERO
-    halted: bool = False
+    state: str = "ACTIVE"
     max_order_size: Decimal | None = None
     max_order_value: Decimal | None = None
     mark: Decimal | None = None
@@ -73,7 +73,7 @@ class Account:
     name: str
     tier: str
     balance: Decimal = ZERO
-    suspended: bool = False
+    state: str = "ACTIVE"
     positions: list[Position] = field(default_factory=list)
     reserved_margin: Decimal = ZERO
     reserved_notional: Decimal = ZERO
@@ -165,9 +165,9 @@ class Order:
 
 @dataclass
 class Policy:
-    """The limits in force, by their names in the risk policy."""
+    """The limits in force, by their names in the risk policy, and whether all may trade."""
 
-    trading_halted: bool = False
+    state: str = "ACTIVE"
     max_mark_age_seconds: int = 3600
     max_open_orders: int = 200
     user_exposure_limit: Decimal = Decimal(5_000_000)
@@ -178,4 +178,7 @@ class Policy:
     max_order_value: dict[str, Decimal | None] = field(default_factory=dict)
     max_leverage: dict[str, int] = field(
         default_factory=lambda: {"beginner": 5, "intermediate": 10, "advanced": 20}
+    )
+    tier_state: dict[str, str] = field(
+        default_factory=lambda: dict.fromkeys(("beginner", "intermediate", "advanced"), "ACTIVE")
     )

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from market.kernel.errors import ExchangeError
+from market.kernel.states import TradingState
 from risk.bounds import renew_bounds
 from tests.system.model.actions import Action, Decision, Sketch, actions, names, sketches
 from tests.system.model.exchange import TIERS, Exchange, open_reference
@@ -53,7 +54,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.exchange = exchange
         self.model = open_reference()
         self.audit_every = audit_every
-        self.halted: dict[str, int] = {}
+        self.held_back: dict[str, int] = {}
         self.steps = 0
         self.sound = True
 
@@ -235,13 +236,13 @@ class ExchangeMachine(RuleBasedStateMachine):
                 against = {s: by if s == first else -by for s, by in against.items()}
             self.set_marks({symbol: self.price(symbol, by) for symbol, by in against.items()})
 
-    def price_reaches_an_order(self, pick: int, ticks: int, suspended: bool) -> None:
+    def price_reaches_an_order(self, pick: int, ticks: int, state: str | None) -> None:
         """A mark at the limit of a resting order, a tick before or behind it."""
         resting = self.resting()
         if resting:
             order = resting[pick % len(resting)]
-            if suspended:
-                self.halt(order.account)
+            if state:
+                self.hold_back(order.account, state)
             assert order.price is not None
             tick = self.model.instruments[order.symbol].tick
             self.set_marks({order.symbol: max(order.price + ticks * tick, tick)})
@@ -283,17 +284,17 @@ class ExchangeMachine(RuleBasedStateMachine):
             if balance:
                 self.take(name, balance, correction=False)
 
-    def halt(self, what: str) -> None:
-        """Halt trading, an instrument or an account for a few steps."""
-        self.set_halted(what, True)
-        self.halted[what] = self.steps + 3
+    def hold_back(self, what: str, state: str) -> None:
+        """Halt trading, an instrument, an account or a tier for a few steps, or let it reduce."""
+        self.set_state(what, state)
+        self.held_back[what] = self.steps + 3
 
-    @precondition(lambda self: any(end <= self.steps for end in self.halted.values()))
+    @precondition(lambda self: any(end <= self.steps for end in self.held_back.values()))
     @invariant()
-    def halts_end(self) -> None:
-        for what in [what for what, end in self.halted.items() if end <= self.steps]:
-            del self.halted[what]
-            self.set_halted(what, False)
+    def all_goes_on(self) -> None:
+        for what in [what for what, end in self.held_back.items() if end <= self.steps]:
+            del self.held_back[what]
+            self.set_state(what, "ACTIVE")
 
     # What the rules share
 
@@ -387,14 +388,16 @@ class ExchangeMachine(RuleBasedStateMachine):
         else:
             setattr(self.model.policy, which, value)
 
-    def set_halted(self, what: str, halted: bool) -> None:
-        (self.exchange.halt if halted else self.exchange.resume)(what)
+    def set_state(self, what: str, state: str) -> None:
+        self.exchange.set_state(what, TradingState(state))
         if what == "trading":
-            self.model.policy.trading_halted = halted
+            self.model.policy.state = state
         elif what in self.model.instruments:
-            self.model.instruments[what].halted = halted
+            self.model.instruments[what].state = state
+        elif what in self.model.accounts:
+            self.model.accounts[what].state = state
         else:
-            self.model.accounts[what].suspended = halted
+            self.model.policy.tier_state[what] = state
 
     def resting(self) -> list[Order]:
         return [order for order in self.model.orders if order.status == "NEW"]

@@ -154,17 +154,30 @@ class Reference:
         account = self.accounts[order.account]
         instrument = self.instruments.get(order.symbol)
         limit = self.policy.max_leverage[account.tier]
-        if self.policy.trading_halted:
+        tier = self.policy.tier_state[account.tier]
+        if self.policy.state == "HALTED":
             return "trading_halted"
+        if self.policy.state == "REDUCING" and self.may_open(order):
+            return "reducing_only"
         if instrument is not None and self.is_stale(instrument):
             return "stale_price"
-        if account.suspended:
+        if account.state == "HALTED":
             return "account_suspended"
+        if account.state == "REDUCING" and self.may_open(order):
+            return "reducing_only"
+        if tier == "HALTED":
+            return "tier_halted"
+        if tier == "REDUCING" and self.may_open(order):
+            return "reducing_only"
         if instrument is None:
             return "unknown_symbol"
         price = self.mark(order.symbol) if order.price is None else order.price
         checks: tuple[tuple[str, Callable[[], bool]], ...] = (
-            ("instrument_halted", lambda: instrument.halted),
+            ("instrument_halted", lambda: instrument.state == "HALTED"),
+            (
+                "reducing_only",
+                lambda: instrument.state == "REDUCING" and self.may_open(order),
+            ),
             ("invalid_size", lambda: not (order.closes or is_multiple(order.size, instrument.lot))),
             ("invalid_price", lambda: not is_multiple(price, instrument.tick)),
             (
@@ -177,6 +190,13 @@ class Reference:
             ("too_many_open_orders", lambda: self.is_one_too_many(order)),
         )
         return next((code for code, fails in checks if fails()), "")
+
+    def may_open(self, order: Order) -> bool:
+        """Whether an order of an instrument with a mark may add to a position, now or later."""
+        instrument = self.instruments.get(order.symbol)
+        if instrument is None or instrument.mark is None:
+            return False
+        return not self.only_reduces(self.accounts[order.account], order)
 
     def is_stale(self, instrument: Instrument) -> bool:
         if instrument.marked_at is None:
@@ -338,10 +358,10 @@ class Reference:
         self.sweep()
 
     def is_reached(self, order: Order, prices: Mapping[str, Decimal]) -> bool:
-        if self.policy.trading_halted or order.status != "NEW" or order.symbol not in prices:
+        if self.policy.state == "HALTED" or order.status != "NEW" or order.symbol not in prices:
             return False
         assert order.price is not None
-        halted = self.instruments[order.symbol].halted
+        halted = self.instruments[order.symbol].state == "HALTED"
         return not halted and order.sign * order.price >= order.sign * prices[order.symbol]
 
     def fill_reached(self, order: Order) -> None:
@@ -350,9 +370,10 @@ class Reference:
         account, price = self.accounts[order.account], order.price
         assert price is not None
         against = account.reducible(order.symbol, order.sign)
-        if account.suspended or order.reduce_only:
+        held_back = "reduce_only_rejected" if order.reduce_only else self.held_back(order)
+        if held_back:
             if not against:
-                order.code = "reduce_only_rejected" if order.reduce_only else "account_suspended"
+                order.code = held_back
                 return
             limit = replace(order, size=min(order.size, against))
         else:
@@ -365,6 +386,20 @@ class Reference:
             return
         self.accounts[order.account] = after
         self.book(order, trade)
+
+    def held_back(self, order: Order) -> str:
+        """Why a resting order may only reduce."""
+        account, symbol = self.accounts[order.account], order.symbol
+        states = (
+            (self.policy.state, ""),
+            (account.state, "account_suspended"),
+            (self.policy.tier_state[account.tier], "tier_halted"),
+            (self.instruments[symbol].state, ""),
+        )
+        for state, halted in states:
+            if state != "ACTIVE":
+                return halted if state == "HALTED" else "reducing_only"
+        return ""
 
     def can_open(self, account: Account, trade: Trade, opened: Decimal, order: Order) -> bool:
         """Whether there is margin for what a fill opens, after what it closes and its fee."""

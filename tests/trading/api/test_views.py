@@ -160,8 +160,10 @@ def suspend(user: User) -> None:
 
 REFUSALS: dict[str, tuple[Callable[[User], object], dict[str, object]]] = {
     "trading_halted": (policy(trading_halted=True), {}),
+    "reducing_only": (policy(trading_reducing=True), {}),
     "stale_price": (instrument(marked_at=timezone.now() - timedelta(days=1)), {}),
     "account_suspended": (suspend, {}),
+    "tier_halted": (tier(tier_state="HALTED"), {}),
     "unknown_symbol": (policy(), {"symbol": "NOSUCH"}),
     "instrument_halted": (instrument(halted=True), {}),
     "invalid_size": (policy(), {"size": "0.000001"}),

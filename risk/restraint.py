@@ -1,0 +1,39 @@
+"""Why orders may only reduce: by the state of the exchange, an account, its tier, an instrument.
+
+Pure. What may reduce only still closes: by reduce-only orders, and by orders that fill at once and
+are no larger than what they stand against.
+"""
+
+from typing import Final
+
+from market.kernel.states import TradingState
+from risk.denials import Denial, deny
+from risk.state import InstrumentState, Limits
+
+#: Whose state it is, as the sentence of ``reducing_only`` begins.
+EXCHANGE: Final = "The exchange"
+ACCOUNT: Final = "This account"
+TIER: Final = "Your tier"
+INSTRUMENT: Final = "This instrument"
+
+
+def reducing_only(whose: str) -> Denial:
+    return deny("reducing_only", whose=whose)
+
+
+def restraint(limits: Limits, instrument: InstrumentState) -> Denial | None:
+    """Return why a resting order of an account may only reduce; None where it may open.
+
+    The first reason, in the order in which new orders get them.
+    """
+    if limits.trading_reducing:
+        return reducing_only(EXCHANGE)
+    if limits.suspended:
+        return deny("account_suspended")
+    if limits.account_reducing:
+        return reducing_only(ACCOUNT)
+    if limits.tier_state == TradingState.HALTED:
+        return deny("tier_halted")
+    if limits.tier_state == TradingState.REDUCING:
+        return reducing_only(TIER)
+    return reducing_only(INSTRUMENT) if instrument.reducing else None
