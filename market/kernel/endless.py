@@ -5,11 +5,15 @@ of any account, symbol or status; a moment is found by halving the range of keys
 """
 
 from datetime import datetime
+from functools import reduce
 from typing import Any, Final
 
 from django.contrib.postgres.expressions import ArraySubquery
+from django.contrib.postgres.fields import ArrayField
 from django.db.models import BigIntegerField, BooleanField, F, Func, QuerySet
-from django.db.models.expressions import RawSQL
+from django.db.models.expressions import Col, RawSQL
+from django.db.models.fields.related_lookups import RelatedIn
+from django.db.models.sql.where import WhereNode
 
 # Only of tables that the exchange itself writes as things happen: a row whose time is not its own,
 # or is a past one, would be left out without a word.
@@ -47,6 +51,15 @@ def first_id(rows: QuerySet[Any], time_field: str, moment: datetime, margin: str
     return RawSQL(statement, [moment], output_field=BigIntegerField())  # noqa: S611
 
 
+# Each owner's rows are read along their own index: of all of them together the planner may go
+# through the table from its newest row on, and none of these may be theirs.
+EACH_OWNERS: Final = """ARRAY(
+    SELECT one.key FROM unnest(%s::bigint[]) AS owner (key)
+    CROSS JOIN LATERAL ({}) AS one (key)
+)"""
+KEYS: Final = ArrayField(BigIntegerField())
+
+
 class IsAnyOf(Func):
     """``key = ANY(ARRAY(…))``: each key is looked up; of IN the planner may make a join."""
 
@@ -60,7 +73,8 @@ class KeysFirst:
 
     Asked for whole rows at once, PostgreSQL may rather go through the table from its newest row
     on, and far, where it expects matches among them that are not there. Of several disjoint sets
-    of rows, each with an index of its own, a slice is read as of all of them together.
+    of rows, each with an index of its own, a slice is read as of all of them together, and so it is
+    of rows that belong to one of several others, such as orders of some accounts.
     """
 
     def __init__(self, *sets: QuerySet[Any]) -> None:
@@ -75,7 +89,38 @@ class KeysFirst:
     def __getitem__(self, part: slice) -> QuerySet[Any]:
         rows = self.sets[0].all()
         rows.query.clear_where()  # the keys alone say which
-        if len(self.sets) == 1:
+        if len(self.sets) == 1 and owners_of(self.sets[0]) is None:
             return rows.filter(IsAnyOf(F("pk"), ArraySubquery(self.sets[0].values("pk")[part])))
-        each = (ArraySubquery(one.values("pk")[: part.stop]) for one in self.sets)
-        return rows.filter(IsAnyOf(F("pk"), Func(*each, function="array_cat")))[part]
+        keys = reduce(joined, (first_keys(one, part.stop) for one in self.sets))
+        return rows.filter(IsAnyOf(F("pk"), keys))[part]
+
+
+def joined(first: Any, second: Any) -> Func:
+    return Func(first, second, function="array_cat")
+
+
+def first_keys(rows: QuerySet[Any], most: int | None) -> Any:
+    """Return SQL for the keys of the first rows; of rows of several owners, of each of these."""
+    found = owners_of(rows)
+    if found is None:
+        return ArraySubquery(rows.values("pk")[:most])
+    condition, name = found
+    of_one = rows.all()
+    conditions: list[Any] = of_one.query.where.children
+    of_one.query.where = WhereNode([one for one in conditions if one is not condition])
+    owner = RawSQL("owner.key", [], output_field=BigIntegerField())
+    keys = of_one.filter(**{name: owner}).values("pk")[:most]
+    statement, parameters = keys.query.sql_with_params()
+    owners = [list(condition.rhs), *parameters]
+    return RawSQL(EACH_OWNERS.format(statement), owners, output_field=KEYS)  # noqa: S611
+
+
+def owners_of(rows: QuerySet[Any]) -> tuple[RelatedIn, str] | None:
+    """Return the condition, if there is one, that rows belong to one of several, and its column."""
+    where, table = rows.query.where, rows.query.get_initial_alias()
+    for condition in where.children if where.connector == "AND" and not where.negated else ():
+        if isinstance(condition, RelatedIn) and isinstance(condition.rhs, list):
+            column = condition.lhs
+            if isinstance(column, Col) and column.alias == table:
+                return condition, column.target.attname
+    return None

@@ -8,11 +8,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 import pytest
 from django.db import connection
+from django.test import Client
 from psycopg import sql as sql_text
 
 from accounts.models import Account, User
@@ -73,6 +74,12 @@ FROM (SELECT * FROM accounts_transfer ORDER BY id LIMIT 1) AS one
 CROSS JOIN (SELECT id FROM accounts_account WHERE user_id IS NOT NULL) AS account
 CROSS JOIN LATERAL (VALUES (debit_account_id, account.id), (account.id, debit_account_id))
     AS side (debit, credit)
+"""
+
+
+OF_USER: Final = """SELECT (
+    SELECT account.id FROM accounts_account AS account
+    JOIN accounts_user AS owner ON owner.id = account.user_id WHERE username = %s)
 """
 
 
@@ -219,3 +226,21 @@ def test_a_long_history_costs_nothing(
     assert after.rows <= before.rows + 10, json.dumps(after.plans)
     # A tree of more rows may be one page deeper at each look.
     assert after.pages <= before.pages + 20, json.dumps(after.plans)
+
+
+def test_orders_of_a_name_are_found_however_many_came_since(trader: User, client: Client) -> None:
+    for name in ("quiet1", "quiet2"):
+        create_user(username=name)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        for name in ("quiet1", "quiet2"):
+            cursor.execute(ENDED_ORDERS.replace("SELECT account_id", OF_USER), [name, 1, 3_000])
+        cursor.execute("SET LOCAL session_replication_role = origin")
+    client.force_login(User.objects.create_superuser("head", password=None))
+    costs = []
+    for history in ((1, 200), (201, 20_000)):
+        add_history(*history)
+        costs.append(cost_of(lambda: client.get("/admin/search/?q=quiet"), MODES[0]))
+    before, after = costs
+    assert after.rows <= before.rows + 10, json.dumps(after.plans)
+    assert "quiet1" in client.get("/admin/search/?q=quiet").content.decode()
