@@ -317,3 +317,16 @@ class AlertDelivery(models.Model):
 
     def __str__(self) -> str:
         return f"Delivery {self.pk}: {self.event}"
+
+
+class Forgotten(models.Model):
+    """Until when rows of a table may be forgotten for their age; later ones are all there."""
+
+    table = models.CharField(max_length=63, primary_key=True)
+    until = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return f"{self.table} until {self.until}"

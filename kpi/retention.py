@@ -29,6 +29,18 @@ SNAPSHOTS: Final = ("kpi_kpisnapshot", "kpi_instrumentsnapshot")
 Prune = Callable[[timedelta, Deadline], int]
 
 
+NOTE: Final = """
+INSERT INTO kpi_forgotten ("table", until) VALUES (%s, %s)
+ON CONFLICT ("table") DO UPDATE SET until = greatest(kpi_forgotten.until, excluded.until)
+"""
+
+
+def note(table: str, age: timedelta) -> None:
+    """Keep in mind that rows of a table which are older than an age may go."""
+    with connection.cursor() as cursor:
+        cursor.execute(NOTE, [table, timezone.now() - age])
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """Rows of a table are kept for as many days as a setting says; 0 keeps them for good."""
@@ -41,6 +53,12 @@ class Retention:
     def days(self) -> float:
         days: float = getattr(settings, self.setting)
         return days
+
+    def forget(self, deadline: Deadline) -> int:
+        """Delete what is too old and return how many rows; first note until when that may be."""
+        age = timedelta(days=self.days)
+        note(self.table, age)
+        return self.prune(age, deadline)
 
 
 def by_age(table: str, setting: str, moment: str, condition: str = "") -> Retention:
@@ -111,11 +129,13 @@ def kept_for(table: str) -> str:
 def forget_old() -> dict[str, int]:
     """Forget what is too old, for LONGEST_RUN seconds at most; return how many rows by table."""
     deadline = Deadline(LONGEST_RUN)
-    gone = {
-        one.table: one.prune(timedelta(days=one.days), deadline) for one in RETENTIONS if one.days
-    }
+    gone = {one.table: one.forget(deadline) for one in RETENTIONS if one.days}
     days = settings.KPI_RETENTION_DAYS
-    gone["kpi_kpisnapshot"] = thin_snapshots(older_than=timedelta(days=days) if days else None)
+    age = timedelta(days=days) if days else None
+    if age is not None:
+        for table in SNAPSHOTS:
+            note(table, age)
+    gone["kpi_kpisnapshot"] = thin_snapshots(older_than=age)
     gone["django_session"] = delete_older(
         table="django_session",
         key="session_key",

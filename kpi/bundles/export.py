@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Final
 
 from django.conf import settings
@@ -24,6 +23,7 @@ from kpi.bundles.tables import TABLES
 from kpi.bundles.trail import FILE, WHY, Trail
 from kpi.errors import BundleTooSlow, DayNotBegun
 from kpi.lab.inputs.sources import commit
+from kpi.models import Forgotten
 from market.kernel.snapshot import consistent_read
 
 #: Names the kind of file, and the version of what is in it: tables, columns, manifest.
@@ -72,7 +72,7 @@ def export_day(
     watch = Watch(bounds.seconds)
     seal_records(between=watch.look)
     with in_time(watch), Archive(to, most_bytes=bounds.most_bytes) as archive:
-        manifest = write_files(archive, day, now, form, watched(watch.look, progress))
+        manifest = write_files(archive, day, form, watched(watch.look, progress))
         manifest |= {"finished": day.is_over(now), **origin()}
         archive.add(MANIFEST, [as_json(manifest)])
     return Bundle(archive.seal, manifest)
@@ -81,16 +81,14 @@ def export_day(
 Watched = Callable[[Table, Iterable[Row]], Iterator[Row]]
 
 
-def write_files(
-    archive: Archive, day: Day, now: datetime, form: str, watch: Watched
-) -> dict[str, Any]:
+def write_files(archive: Archive, day: Day, form: str, watch: Watched) -> dict[str, Any]:
     """Write every file but the manifest, and return what that says of them."""
-    files = []
+    files, gone = [], forgotten_since(day)
     for table in TABLES:
         counted = Counted(watch(table, rows_of(table, day)))
         written = archive.add(f"{table.name}.{form}", WRITERS[form](table, counted))
         kinds = [[column.name, column.kind] for column in table.columns]
-        told = {"rows": counted.count, "columns": kinds, "whole": is_whole(table, day, now)}
+        told = {"rows": counted.count, "columns": kinds, "whole": table.db_table not in gone}
         files.append(entry(written, table.why, **told))
     trail = Trail(day)
     written = archive.add(FILE, (line.encode() for line in trail.lines()))
@@ -109,10 +107,9 @@ def write_files(
     }
 
 
-def is_whole(table: Table, day: Day, now: datetime) -> bool:
-    """Tell whether no row of the day can have been forgotten for its age."""
-    days = getattr(settings, table.kept) if table.kept else 0
-    return not days or now < day.start + timedelta(days=days)
+def forgotten_since(day: Day) -> set[str]:
+    """Return the tables of which rows of the day may have been forgotten for their age."""
+    return {*Forgotten.objects.filter(until__gt=day.start).values_list("table", flat=True)}
 
 
 def entry(written: Written, why: str, **more: Any) -> dict[str, Any]:

@@ -28,8 +28,10 @@ class Table:
     where: str
     order: str
     models: tuple[type[Model], ...]
-    #: The setting that says for how many days its rows are kept, where they are not for good.
-    kept: str = ""
+
+    @property
+    def db_table(self) -> str:
+        return self.models[0]._meta.db_table
 
     @property
     def statement(self) -> str:
@@ -62,7 +64,6 @@ def facts(
     name: str = "",
     order: str = "one.id",
     where: str = "",
-    kept: str = "",
 ) -> Table:
     """Return the table of a model whose rows have a moment and never change."""
     table = model._meta.db_table
@@ -74,7 +75,6 @@ def facts(
         f"{of_day(f'one.{moment}')}{where}",
         order,
         (model,),
-        kept,
     )
 
 

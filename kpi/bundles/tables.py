@@ -222,7 +222,6 @@ KPIS: Final = Table(
     "true",
     "one.minute",
     (KpiSnapshot,),
-    "KPI_RETENTION_DAYS",
 )
 KPIS_BY_INSTRUMENT: Final = Table(
     "kpis_by_instrument",
@@ -238,7 +237,6 @@ KPIS_BY_INSTRUMENT: Final = Table(
     )""",  # noqa: S608
     "one.slot, instrument.symbol",
     (InstrumentSnapshot, KpiSnapshot),
-    "KPI_RETENTION_DAYS",
 )
 STAFF_LOG: Final = facts(
     LogEntry,
@@ -275,7 +273,6 @@ TABLES: Final = (
         "Every mark price, as market steps set it.",
         "created_at",
         name="ticks",
-        kept="TICK_RETENTION_DAYS",
         extra="symbol text instrument.symbol",
         joined=WITH_INSTRUMENT,
         omit=("instrument_id",),
@@ -318,7 +315,6 @@ TABLES: Final = (
         "Messages that the webhook has received.",
         "delivered_at",
         name="alert_deliveries",
-        kept="DELIVERY_RETENTION_DAYS",
         omit=("next_attempt_at",),
     ),
     facts(
@@ -326,21 +322,18 @@ TABLES: Final = (
         "What checks of the ledger found.",
         "checked_at",
         name="ledger_checks",
-        kept="CHECK_RETENTION_DAYS",
     ),
     facts(
         AuditCheck,
         "What checks of the audit trail found.",
         "checked_at",
         name="audit_checks",
-        kept="CHECK_RETENTION_DAYS",
     ),
     facts(
         Heartbeat,
         "When the worker lived, by which uptime is told.",
         "beat_at",
         name="heartbeats",
-        kept="HEARTBEAT_RETENTION_DAYS",
         omit=("id",),
         order="one.beat_at",
     ),

@@ -7,8 +7,9 @@ from pathlib import Path
 import duckdb
 import pytest
 import time_machine
-from django.conf import settings
+from django.conf import settings as own_settings
 from django.core.management import CommandError, call_command
+from pytest_django import Settings
 
 from accounts.models import ApiKey, User
 from accounts.services import adjust_balance, change_tier
@@ -17,7 +18,7 @@ from kpi.bundles.day import Day
 from kpi.bundles.tables import TABLES
 from kpi.history.thinning import thin_snapshots
 from kpi.models import KpiSnapshot
-from market.services import prune_ticks
+from kpi.retention import forget_old
 from risk.engine import Intent
 from risk.models import RiskPolicy
 from risk.selectors import policy_in_force
@@ -122,13 +123,20 @@ def test_thinned_snapshots_give_the_same_bytes(export: Export, today: Day) -> No
     assert files_of(export(name="thinned.zip", days=4))["kpis.csv"] == first["kpis.csv"]
 
 
-def test_marks_that_were_forgotten_are_told_and_not_missed(export: Export, today: Day) -> None:
+def test_marks_that_were_forgotten_are_told_and_not_missed(
+    export: Export, today: Day, settings: Settings
+) -> None:
+    def told(name: str) -> tuple[bool, bool]:
+        path = export(name=name, days=41)
+        call_command("verify_audit", "--bundle", str(path))
+        whole = {one["name"]: one.get("whole") for one in manifest_of(path)["files"]}
+        return whole["ticks.csv"], whole["candles.csv"]
+
+    assert told("old.zip") == (True, True)
     with time_machine.travel(today.end + timedelta(days=40)):
-        assert prune_ticks(older_than=timedelta(days=30))
-    path = export(days=41)
-    whole = {one["name"]: one.get("whole") for one in manifest_of(path)["files"]}
-    assert (whole["ticks.csv"], whole["candles.csv"]) == (False, True)
-    call_command("verify_audit", "--bundle", str(path))
+        assert forget_old()["market_pricetick"]
+    settings.TICK_RETENTION_DAYS = 0  # what is gone stays so
+    assert told("pruned.zip") == (False, True)
 
 
 def test_text_of_any_kind_comes_through(export: Export, trader: User) -> None:
@@ -200,7 +208,7 @@ def test_a_position_is_told_as_it_was_at_the_end(export: Export, today: Day, tra
 
 
 def test_the_document_lists_every_table_with_its_columns() -> None:
-    document = (settings.BASE_DIR / "docs/bundles.md").read_text()
+    document = (own_settings.BASE_DIR / "docs/bundles.md").read_text()
     for table in TABLES:
         columns = ", ".join(
             one.name if one.kind == "text" else f"{one.name} *{one.kind}*" for one in table.columns
