@@ -9,9 +9,10 @@ from kpi.lab.answers.findings import Findings
 from kpi.lab.cells.metrics import ASKED_FIRST, METRICS
 from kpi.lab.heat_map import heat_map
 from kpi.lab.models import LabStudy
-from kpi.lab.panels import Panel, Series, counted, panels_of
+from kpi.lab.panels import Series, counted, panels_of
 from kpi.lab.policies import Change, changes_of
 from kpi.lab.selectors import answer_of, places_of, progress_of, series_of
+from market.kernel.console.panels import Panel
 from risk.selectors import policy_in_force
 
 #: A page lists so many cells; the API has all of them.

@@ -1,29 +1,16 @@
 """What a comparison says, as charts each with the table of its numbers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from kpi.lab.answers.calibration import PUBLISHED
 from kpi.lab.answers.findings import Findings, chance, figure
 from kpi.lab.cells.metrics import METRICS, Metric
+from market.kernel.console.panels import Panel
 
 Series = Mapping[str, Any]
 
 OF_ONE_SEED: Final = "With the population of seed {}; the table has means over all."
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """A chart with the table of its numbers and a sentence; without a chart the table says all."""
-
-    key: str
-    title: str
-    unit: str
-    sentence: str
-    headers: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    chart: Mapping[str, Any] | None = None
 
 
 def panels_of(findings: Findings, series: Series, metric: Metric) -> Iterable[Panel]:

@@ -1,7 +1,6 @@
 """What the leverage page shows, as charts each with the table of its numbers."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -10,23 +9,10 @@ from accounts.models import Tier
 from kpi.leverage.cascade import Cascade, Group, Level
 from kpi.leverage.levels import MOST_ROWS, Bar, Levels, TierFigures
 from market.kernel.console.figures import FEWEST_PLACES, NOTHING, grouped, written
+from market.kernel.console.panels import Panel
 
 #: So many changes of the fund are listed, the latest first.
 MOST_CHANGES: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """A chart, if there is one, beside the table of its numbers; ``empty`` is said without rows."""
-
-    key: str
-    title: str
-    unit: str
-    sentence: str
-    headers: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    empty: str
-    chart: Mapping[str, Any] | None = None
 
 
 def panels_of(levels: Levels | None, window: str) -> Iterable[Panel]:
@@ -47,8 +33,8 @@ def interest_panel(levels: Levels) -> Panel:
         "whose equity is not above 0 has none.",
         ("Leverage", "Accounts", "Notional, USDT", "Share"),
         [(span(bar), f"{bar.accounts:,}", cents(bar.total), of(bar.total, total)) for bar in shown],
-        "Nobody holds a position: place an order through the API.",
-        {
+        empty="Nobody holds a position: place an order through the API.",
+        chart={
             "kind": "bars",
             "labels": [span(bar) for bar in shown],
             "sets": [
@@ -84,7 +70,7 @@ def tier_panel(levels: Levels, window: str) -> Panel:
             *("Realised P&L", "Orders", "Refused", "Closed out"),
         ),
         [(Tier(tier).label, *tier_row(own)) for tier, own in levels.tiers.items()],
-        "There is no tier.",
+        empty="There is no tier.",
     )
 
 
@@ -115,8 +101,8 @@ def cascade_panels(cascade: Cascade) -> Iterable[Panel]:
         f"follows the notional.{cut}",
         ("Time, UTC", "Closed", "Accounts", "Price", "Notional, USDT", "Fund paid", "Bad debt"),
         [group_row(one) for one in reversed(cascade.groups)],
-        f"Nothing of {symbol} was closed out in this window.",
-        {
+        empty=f"Nothing of {symbol} was closed out in this window.",
+        chart={
             "kind": "cascade",
             **frame(cascade),
             "price": [(ms(at), float(price)) for at, price in cascade.prices],
@@ -137,8 +123,7 @@ def cascade_panels(cascade: Cascade) -> Iterable[Panel]:
             (clock(one.at), cents(one.fund), cents(one.bad_debt))
             for one in changes_of(cascade.levels)[-MOST_CHANGES:][::-1]
         ],
-        "",
-        {
+        chart={
             "kind": "time",
             **frame(cascade),
             "lines": [

@@ -3,6 +3,8 @@
 from argparse import ArgumentTypeError
 from datetime import date
 
+from django.core.management.base import BaseCommand
+
 from kpi.bundles.day import Day
 from kpi.bundles.verification import BundleReport
 
@@ -13,6 +15,14 @@ def day_of(text: str) -> Day:
         return Day(date.fromisoformat(text))
     except ValueError:
         raise ArgumentTypeError(f"{text!r} is no day: write 2026-01-31") from None
+
+
+def tell(command: BaseCommand, report: BundleReport) -> None:
+    """Say of a bundle what is wrong with it, or that it is sound."""
+    for difference in report.differences:
+        command.stderr.write(f"{report.name}: {difference}")
+    if not report.count:
+        command.stdout.write(command.style.SUCCESS(describe(report)))
 
 
 def describe(report: BundleReport) -> str:

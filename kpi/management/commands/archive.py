@@ -1,6 +1,7 @@
 """``archive``: keep a closed period as bundles, one a day; exit 1 where one is not sound."""
 
 from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from kpi.bundles.files import FORMATS
 from kpi.bundles.period import archive_period
-from kpi.bundles.verification import BundleReport
-from kpi.management.bundle_arguments import day_of, describe
+from kpi.management.bundle_arguments import day_of, tell
 from market.kernel.errors import ExchangeError
 
 
@@ -31,15 +31,9 @@ class Command(BaseCommand):
                 directory=options["out"],
                 form=options["format"],
                 wrote=lambda path: self.stderr.write(f"wrote {path}"),
-                checked=self.tell,
+                checked=partial(tell, self),
             )
         except (ExchangeError, OSError) as error:
             raise CommandError(getattr(error, "detail", str(error))) from error
         if differences:
             raise CommandError(f"The archive has {differences} difference(s).")
-
-    def tell(self, report: BundleReport) -> None:
-        for difference in report.differences:
-            self.stderr.write(f"{report.name}: {difference}")
-        if not report.count:
-            self.stdout.write(self.style.SUCCESS(describe(report)))

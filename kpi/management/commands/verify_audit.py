@@ -1,14 +1,15 @@
 """``verify_audit``: verify the audit trail, or bundles of days; exit 1 on a difference."""
 
 from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from kpi.audit.verification import verify_audit
-from kpi.bundles.verification import BundleReport, verify_bundles
-from kpi.management.bundle_arguments import describe
+from kpi.bundles.verification import verify_bundles
+from kpi.management.bundle_arguments import tell
 from market.kernel.errors import ExchangeError
 
 
@@ -44,14 +45,8 @@ class Command(BaseCommand):
 
     def verify_bundles(self, paths: list[Path]) -> None:
         try:
-            count = verify_bundles(paths, done=self.tell)
+            count = verify_bundles(paths, done=partial(tell, self))
         except ExchangeError as error:
             raise CommandError(error.detail) from error
         if count:
             raise CommandError(f"{count} difference(s) in {len(paths)} bundle(s).")
-
-    def tell(self, report: BundleReport) -> None:
-        for difference in report.differences:
-            self.stderr.write(f"{report.name}: {difference}")
-        if not report.count:
-            self.stdout.write(self.style.SUCCESS(describe(report)))
