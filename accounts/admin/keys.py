@@ -17,7 +17,7 @@ from unfold.widgets import (
 
 from accounts.access import caller, may_change
 from accounts.errors import InvalidNetworks
-from accounts.key_terms import KeyTerms
+from accounts.key_terms import KeyTerms, has_passed
 from accounts.keys import (
     LONGEST_OVERLAP,
     change_key_terms,
@@ -132,6 +132,8 @@ class RotationForm(KeyForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["expires_at"].help_text = "Of the new key, UTC; empty: never."
+        if not has_passed(self.key.expires_at):
+            self.initial["expires_at"] = self.key.expires_at
 
 
 TERMS: Final = ("scopes", "expires_at", "networks")

@@ -8,7 +8,8 @@ from django.contrib import admin
 from django.urls import reverse
 from playwright.sync_api import Page, expect
 
-from accounts.models import User
+from accounts.keys import identify
+from accounts.models import ApiKey, User
 from market.models import Instrument
 from risk.services import halt_trading, resume_trading
 from tests.console import D
@@ -219,3 +220,25 @@ def test_a_regulator_sees_all_and_changes_nothing(dashboard_of: DashboardOf) -> 
     for model in admin.site._registry:
         answer = page.request.get(address(model, "changelist"))
         assert answer.status == 200, model
+
+
+def test_a_rotated_key_is_shown_in_the_dialog_that_asked(staff: Page) -> None:
+    key = ApiKey.objects.filter(user__is_staff=False).earliest("pk")
+    open_page(staff, address(ApiKey, "change", key.pk))
+    staff.locator("a:has-text('Change terms'):visible").first.click()
+    dialog = staff.locator("#dialog")
+    dialog.locator("[name=scopes]").select_option("read")
+    dialog.locator("[name=expires_at]").fill("2031-05-06T07:08:09")
+    dialog.locator("[name=networks]").fill("192.0.2.0/24\n2001:db8::/32")
+    dialog.locator("[name=reason]").fill("A test")
+    with staff.expect_navigation():
+        dialog.locator("button[type=submit], button:not([type])").last.click()
+    expect(staff.locator("#content")).to_contain_text("192.0.2.0/24, 2001:db8::/32")
+    staff.locator("a:has-text('Rotate'):visible").first.click()
+    dialog.locator("[name=reason]").fill("A test")
+    dialog.locator("button[type=submit], button:not([type])").last.click()
+    clear = dialog.locator("#clear-key")
+    expect(clear).to_contain_text("xp_")
+    assert dialog.locator("form").count() == 0
+    fresh = identify(key=clear.inner_text())
+    assert (fresh.replaces_id, fresh.networks) == (key.pk, ["192.0.2.0/24", "2001:db8::/32"])
