@@ -13,7 +13,7 @@ from accounts import schema  # noqa: F401  (importing registers the security sch
 from accounts.access import caller, must_see
 from accounts.authentication import issue_token
 from accounts.errors import AccountNotFound, InvalidApiKey, KeyExpired, NetworkNotAllowed
-from accounts.key_terms import must_open
+from accounts.key_terms import KeyTerms, must_open
 from accounts.keys import identify, note_use
 from accounts.models import Transfer, TransferKind
 from accounts.selectors import get_account, ledger_line, transfers_of
@@ -82,7 +82,7 @@ class TokenView(Call):
     )
     def post(self, request: Request) -> Response:
         api_key = identify(key=self.read_body()["api_key"])
-        must_open(api_key, request._request)
+        must_open(KeyTerms.of(api_key), request._request)
         note_use(api_key)
         token = {
             "access_token": issue_token(api_key),

@@ -14,7 +14,7 @@ from rest_framework_simplejwt.exceptions import InvalidToken
 from rest_framework_simplejwt.tokens import AccessToken, Token
 
 from accounts.key_terms import must_allow
-from accounts.keys import key_with_user
+from accounts.keys import CallingKey, calling_key
 from accounts.models import ApiKey, User
 
 KEY_CLAIM = "key_id"
@@ -61,17 +61,17 @@ class ApiKeyTokenAuthentication(JWTAuthentication):
         key_id, user_id = validated_token.get(KEY_CLAIM), validated_token.get("user_id")
         if not isinstance(key_id, int):
             raise InvalidToken("The token names no API key.")
-        key = key_with_user(key_id=key_id)
-        if key is None or str(key.user_id) != str(user_id):
+        key = calling_key(key_id=key_id)
+        if key is None or str(key.user.pk) != str(user_id):
             raise InvalidToken("The API key of this token is revoked or its user not active.")
         key.user.calling_key = key  # type: ignore[attr-defined]
         return key.user
 
 
-def admit(key: ApiKey, request: HttpRequest) -> None:
+def admit(key: CallingKey, request: HttpRequest) -> None:
     """Let a key make a request, and note on it whose it is. Raises as ``must_allow`` does."""
-    request.api_user_id, request.api_key_id = key.user_id, key.pk  # type: ignore[attr-defined]
-    must_allow(key, request)
+    request.api_user_id, request.api_key_id = key.user.pk, key.pk  # type: ignore[attr-defined]
+    must_allow(key.terms, request)
 
 
 @lru_cache(maxsize=REMEMBERED)

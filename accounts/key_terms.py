@@ -58,20 +58,20 @@ def has_passed(expires_at: datetime | None) -> bool:
     return expires_at is not None and expires_at <= timezone.now()
 
 
-def must_open(key: ApiKey, request: HttpRequest) -> None:
+def must_open(terms: KeyTerms, request: HttpRequest) -> None:
     """Refuse a key that has expired, or comes from an address that it is not for.
 
     X-Forwarded-For counts as ``client_address`` says. Raises KeyExpired, NetworkNotAllowed.
     """
-    if has_passed(key.expires_at):
+    if has_passed(terms.expires_at):
         raise KeyExpired
-    if key.networks and not allow(key.networks, client_address(request)):
+    if terms.networks and not allow(terms.networks, client_address(request)):
         raise NetworkNotAllowed
 
 
-def must_allow(key: ApiKey, request: HttpRequest) -> None:
+def must_allow(terms: KeyTerms, request: HttpRequest) -> None:
     """Refuse a call that a key does not open. Raises as ``must_open`` does, and ScopeMissing."""
-    must_open(key, request)
+    must_open(terms, request)
     needed = NEEDED.get(str(request.method), TRADE)
-    if needed not in key.scopes.split():
+    if needed not in terms.scopes.split():
         raise ScopeMissing(scope=needed)

@@ -96,9 +96,10 @@ class ApiKey(models.Model):
 
 
 class AccountPolicy(models.Model):
-    """The single row of rules for accounts: what new ones open with, and which calls are open.
+    """The single row of rules for accounts: what new ones open with, and who may call what.
 
-    What staff alone may call changes nothing in an account, so that it is no risk policy.
+    What staff alone may call, and how often keys may, changes nothing in an account, so that it is
+    no risk policy.
     """
 
     id = models.SmallAutoField(primary_key=True)
@@ -117,6 +118,13 @@ class AccountPolicy(models.Model):
         db_default=False,
         help_text="POST /market/tick answers keys of staff alone; the market steps by itself as "
         "ever.",
+    )
+    sliding_limits = models.BooleanField(
+        "sliding limits",
+        default=False,
+        db_default=False,
+        help_text="A key's limits of requests and orders hold in any span of their length, not in "
+        "fixed windows alone, over whose edge twice as many pass.",
     )
 
     history = History()

@@ -25,11 +25,12 @@ FAILURES_OF_AN_OUTAGE: Final = 3
 PROBE_INTERVAL_SECONDS: Final = 1.0
 #: A count outlives its window by this, since clocks differ between machines.
 EXPIRY_MARGIN_SECONDS: Final = 5
+SECOND: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How far a limit is used up; ``reset`` is the epoch second at which its window ends."""
+    """How far a limit is used up; ``reset`` is the epoch second from which all of it is left."""
 
     scope: str
     limit: int
@@ -137,6 +138,59 @@ def take(*, request: HttpRequest, scope: str, key: str, rate: str, units: int) -
         return None
     count, exceeded = found
     return Usage(scope, allowed.count, count, reset, reset - now, is_exceeded=bool(exceeded))
+
+
+#: Lets ARGV[4] units pass at ARGV[1] where they and those of the ARGV[2] microseconds before are
+#: ARGV[3] at most; all or nothing. A list keeps when each that passed did, no more than the limit.
+#: A process whose clock is behind counts at the last time that the list knows.
+SLIDE: Final = """
+local newest = tonumber(redis.call('LINDEX', KEYS[1], -1) or '0')
+local now = math.max(tonumber(ARGV[1]), newest)
+local start, limit, units = now - tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local oldest = redis.call('LINDEX', KEYS[1], 0)
+while oldest and tonumber(oldest) < start do
+    redis.call('LPOP', KEYS[1])
+    oldest = redis.call('LINDEX', KEYS[1], 0)
+end
+local count = redis.call('LLEN', KEYS[1])
+if count == 0 then newest = start end
+local over = count + units - limit
+if over > 0 then
+    local leaves = redis.call('LINDEX', KEYS[1], math.min(over, count) - 1)
+    return {count, 1, newest, tonumber(leaves or start)}
+end
+for _ = 1, units do redis.call('RPUSH', KEYS[1], string.format('%.0f', now)) end
+if units > 0 then
+    redis.call('EXPIRE', KEYS[1], ARGV[5])
+    newest = now
+end
+return {count + units, 0, newest, newest}
+"""
+
+
+def slide(*, request: HttpRequest, scope: str, key: str, rate: str, units: int = 1) -> Usage | None:
+    """Count ``units`` of ``key`` at once where any span of the rate's length bears them, else none.
+
+    Returns the usage; None when Redis did not answer. What is refused is not counted.
+    ``retry_after`` seconds later so many units pass, if no others do.
+    """
+    allowed, now = Rate.read(rate), int(time.time() * SECOND)
+    span, lifetime = allowed.seconds * SECOND, allowed.seconds + EXPIRY_MARGIN_SECONDS
+    name = f"rl:sliding:{scope}:{allowed.count}/{allowed.seconds}s:{key}"
+    found = watch.ask(lambda: counts.run(SLIDE, name, now, span, allowed.count, units, lifetime))
+    if found is None:
+        note_uncounted(request)
+        return None
+    count, exceeded, newest, leaves = found
+    return Usage(
+        scope=scope,
+        limit=allowed.count,
+        count=count,
+        # What passed counts for the whole span, its last microsecond included.
+        reset=(newest + span) // SECOND + 1,
+        retry_after=(leaves + span - now) // SECOND + 1,
+        is_exceeded=bool(exceeded),
+    )
 
 
 def note_uncounted(request: HttpRequest) -> None:

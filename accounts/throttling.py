@@ -10,7 +10,7 @@ from rest_framework.throttling import BaseThrottle
 from accounts.addresses import client_address
 from accounts.authentication import KEY_CLAIM
 from accounts.errors import RateLimited
-from accounts.rate_limits import Usage, count_request, take
+from accounts.rate_limits import Usage, count_request, slide, take
 
 if TYPE_CHECKING:  # REST framework imports this module while its views are being defined.
     from rest_framework.request import Request
@@ -36,11 +36,15 @@ class RateLimitThrottle(BaseThrottle):
         if rate is None or key is None:
             return True
         http_request = request._request
-        usage = count_request(request=http_request, scope=self.scope, key=key, rate=rate)
+        usage = self.count(request, key=key, rate=rate)
         http_request.rate_limit_usage = usage  # type: ignore[attr-defined]
         if usage is not None and usage.is_exceeded:
             raise RateLimited(usage)
         return True
+
+    def count(self, request: Request, *, key: str, rate: str) -> Usage | None:
+        """Count the request; None where Redis did not answer."""
+        return count_request(request=request._request, scope=self.scope, key=key, rate=rate)
 
     def key_of(self, request: Request) -> str | None:
         """Return whom the request counts for; None leaves it uncounted."""
@@ -52,6 +56,11 @@ class ApiKeyThrottle(RateLimitThrottle):
 
     scope = "api"
     rate_setting = "API_RATE_LIMIT"
+
+    def count(self, request: Request, *, key: str, rate: str) -> Usage | None:
+        if not limits_slide(request):
+            return super().count(request, key=key, rate=rate)
+        return slide(request=request._request, scope=self.scope, key=key, rate=rate)
 
     def key_of(self, request: Request) -> str | None:
         return api_key_of(request)
@@ -73,6 +82,12 @@ def api_key_of(request: Request) -> str | None:
     return str(token[KEY_CLAIM]) if token else None
 
 
+def limits_slide(request: Request) -> bool:
+    """Tell whether the account policy lets limits of keys slide, as it was read with the key."""
+    key = getattr(request.user, "calling_key", None)
+    return bool(getattr(key, "limits_slide", False))
+
+
 def limit_orders(request: Request, *, orders: int) -> None:
     """Count orders of the caller's key at ORDER_RATE_LIMIT: all of them, or raise RateLimited."""
     usage = usage_of_orders(request, orders=orders)
@@ -89,7 +104,8 @@ def usage_of_orders(request: Request, *, orders: int = 0) -> Usage | None:
     rate, key = settings.ORDER_RATE_LIMIT, api_key_of(request)
     if rate is None or key is None:
         return None
-    return take(request=request._request, scope=ORDERS, key=key, rate=rate, units=orders)
+    count = slide if limits_slide(request) else take
+    return count(request=request._request, scope=ORDERS, key=key, rate=rate, units=orders)
 
 
 def usage_of_requests(request: Request) -> Usage | None:

@@ -75,7 +75,7 @@ class TransferAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
 
 @admin.register(AccountPolicy)
 class AccountPolicyAdmin(PolicyAdmin):
-    fields = ("opening_balance", "staff_only_kpis", "staff_only_ticks")
+    fields = ("opening_balance", "staff_only_kpis", "staff_only_ticks", "sliding_limits")
 
     def configure(
         self, request: HttpRequest, row: AccountPolicy, changes: dict[str, Any], **asked: str

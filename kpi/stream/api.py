@@ -14,7 +14,7 @@ from rest_framework.request import Request
 from accounts.access import caller
 from accounts.addresses import client_address
 from accounts.authentication import KEY_CLAIM, ApiKeyTokenAuthentication, admit
-from accounts.keys import key_with_user
+from accounts.keys import calling_key
 from accounts.models import User
 from kpi.errors import InvalidLastEventId, InvalidTicket, StreamsFull, TooManyStreams
 from kpi.stream.cursors import Cursor
@@ -76,8 +76,8 @@ def user_of(ticket: Ticket, request: HttpRequest) -> User:
     """
     if ticket.key_id is None:
         return person_with(ticket)
-    key = key_with_user(key_id=ticket.key_id)
-    if key is None or key.user_id != ticket.user_id:
+    key = calling_key(key_id=ticket.key_id)
+    if key is None or key.user.pk != ticket.user_id:
         raise InvalidTicket
     admit(key, request)
     return key.user

@@ -27,24 +27,3 @@ def find(
         cursor.execute(statement, arguments)
         row = cursor.fetchone()
     return None if row is None else model.from_db(connection.alias, columns, row)
-
-
-def find_with(
-    model: type[M],
-    columns: Sequence[str],
-    relation: str,
-    others: Sequence[str],
-    statement: str,
-    arguments: Sequence[Any],
-) -> M | None:
-    """Return the same with the row that ``relation`` leads to, whose columns follow in it."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, arguments)
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    found = model.from_db(connection.alias, columns, row[: len(columns)])
-    field: Any = model._meta.get_field(relation)
-    other = field.related_model.from_db(connection.alias, others, row[len(columns) :])
-    field.set_cached_value(found, other)
-    return found
