@@ -18,6 +18,7 @@ from kpi.leverage.panels import cascade_panels, panels_of
 from kpi.leverage.what_if import Move
 from kpi.selectors import MOST_POSITIONS
 from market.kernel.amounts import plain
+from market.kernel.turns import Turn, only_one
 from market.models import Instrument
 
 DEFAULT_WINDOW: Final = "24h"
@@ -68,7 +69,10 @@ def leverage_page(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_GET
 def what_if_answer(request: HttpRequest) -> HttpResponse:
-    """Answer ``?move=&symbol=`` with the part of the page that says what would happen."""
+    """Answer ``?move=&symbol=`` with the part of the page that says what would happen.
+
+    One at a time, whoever asks: an answer takes a processor for seconds where many close.
+    """
     if not admin.site.has_permission(request):
         return refusal(403, "not_logged_in", "Log in to the console again.")
     if not request.user.has_perm(PERMISSION):
@@ -77,7 +81,10 @@ def what_if_answer(request: HttpRequest) -> HttpResponse:
         move = move_of(request, list(Instrument.objects.exclude(mark_price=None)))
     except InvalidMove as error:
         return refusal(400, "invalid_move", str(error))
-    return render(request, "leverage/what_if.html", answer_for(request, move))
+    with only_one(Turn.WHAT_IF) as is_only:
+        if not is_only:
+            return refusal(429, "busy", "Another move is being worked out; ask again.")
+        return render(request, "leverage/what_if.html", answer_for(request, move))
 
 
 def refusal(status: int, code: str, detail: str) -> JsonResponse:

@@ -17,6 +17,7 @@ class Turn(IntEnum):
     CHECK_AUDIT = 7_301_003
     EXPERIMENT = 7_402_001
     EXPORT_DAY = 7_402_002
+    WHAT_IF = 7_402_003
 
 
 def wait_for_turn(turn: Turn) -> None:

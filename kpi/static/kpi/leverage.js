@@ -24,12 +24,18 @@ const trouble = document.getElementById("what-if-trouble");
 const range = document.getElementById("move-range");
 // Longest wait for an answer, in ms: the next question waits for it.
 const PATIENCE = 30_000;
+// While somebody else's move is worked out: how many ms to wait, and how often.
+const PAUSE = 300, AGAIN = 100;
 let wanted = null, isAsking = false;
 
-async function fetched(query) {
+async function fetched(query, again = AGAIN) {
   const response = await fetch(`${form.dataset.url}?${query}`, {
     credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE),
   });
+  if (response.status === 429 && again) {
+    await new Promise((done) => setTimeout(done, PAUSE));
+    return fetched(wanted ?? query, again - 1);
+  }
   if (!response.ok) throw new Error((await response.json()).detail);
   return response.text();
 }

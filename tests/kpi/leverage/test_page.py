@@ -8,6 +8,7 @@ from django.test import Client
 
 from accounts.models import User
 from kpi.leverage import what_if as module
+from market.kernel.turns import Turn, only_one
 from risk.engine import Intent
 from tests.console import Clerk, D
 from trading.services import place_order
@@ -138,3 +139,10 @@ def test_an_empty_exchange_has_a_page(client: Client, db: None) -> None:
     client.force_login(User.objects.create_superuser("root"))
     page = client.get(PAGE).content.decode()
     assert "place an order through the API" in page
+
+
+def test_one_move_is_worked_out_at_a_time(staff: Client, exchange: None) -> None:
+    with only_one(Turn.WHAT_IF):
+        answer = staff.get(ANSWER, {"move": "-10"})
+    assert (answer.status_code, answer.json()["code"]) == (429, "busy")
+    assert staff.get(ANSWER, {"move": "-10"}).status_code == 200
