@@ -20,6 +20,7 @@ from market.kernel.amounts import (
 from market.kernel.constraints import are_numbers, is_limit
 from market.kernel.reasons import History
 from market.kernel.states import TradingState, state_of
+from market.range_models import MarkRange as MarkRange
 
 RATE_FIELD: dict[str, Any] = {"max_digits": 12, "decimal_places": 8}
 #: Of the switch that makes a state REDUCING, beside the one that makes it HALTED.
@@ -91,9 +92,18 @@ class Instrument(models.Model):
     market_time = models.DateTimeField(
         null=True, editable=False, help_text="Of the recorded candle that the mark comes from."
     )
+    realized_range = models.DecimalField(
+        **AMOUNT_FIELD,
+        null=True,
+        editable=False,
+        help_text="(Highest − lowest) ÷ lowest mark over the risk policy's window.",
+    )
 
     history = History(
-        excluded_fields=["mark_price", "marked_at", "mark_source", "stepped_at", "market_time"]
+        excluded_fields=[
+            *("mark_price", "marked_at", "mark_source", "stepped_at", "market_time"),
+            "realized_range",
+        ]
     )
 
     class Meta:
@@ -139,6 +149,11 @@ class Instrument(models.Model):
             models.CheckConstraint(
                 condition=Q(mark_price__isnull=True) | Q(mark_price__gt=0),
                 name="instrument_mark_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(realized_range__isnull=True)
+                | Q(realized_range__gte=0) & are_numbers("realized_range"),
+                name="instrument_range_not_negative",
             ),
             models.CheckConstraint(
                 condition=are_numbers("mark_price", "min_notional"),

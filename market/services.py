@@ -18,15 +18,17 @@ from market.kernel.states import TradingState
 from market.kernel.versions import lock_row
 from market.models import HaltOutcome, Instrument, PriceHalt, PriceTick
 from market.quotes import Quote
+from market.ranges import keep_ranges
 from market.selectors import open_price_halt
+from market.windows import LONGEST_WINDOW
 
 SET_MARKS = """
 UPDATE market_instrument AS instrument
 SET mark_price = quote.price, mark_source = quote.source, marked_at = %(now)s,
-    market_time = quote.market_time
+    market_time = quote.market_time, realized_range = quote.range
 FROM unnest(%(ids)s::bigint[], %(prices)s::numeric[], %(sources)s::text[],
-            %(market_times)s::timestamptz[])
-    AS quote (id, price, source, market_time)
+            %(market_times)s::timestamptz[], %(ranges)s::numeric[])
+    AS quote (id, price, source, market_time, range)
 WHERE instrument.id = quote.id
 """
 
@@ -235,14 +237,25 @@ def check_marks(*, quotes: Mapping[int, Quote]) -> None:
             )
 
 
-def record_marks(*, quotes: Mapping[int, Quote], now: datetime, step: int | None = None) -> None:
-    """Set marks by instrument id, as ticks and in candles too, within the caller's transaction."""
+def record_marks(
+    *,
+    quotes: Mapping[int, Quote],
+    now: datetime,
+    step: int | None = None,
+    window_minutes: int = LONGEST_WINDOW,
+) -> None:
+    """Set marks by instrument id, as ticks and in candles too, within the caller's transaction.
+
+    Beside each stands its range over a window of so many minutes.
+    """
+    ranges = keep_ranges(quotes=quotes, now=now, minutes=window_minutes)
     parameters: dict[str, Any] = {
         "now": now,
         "ids": list(quotes),
         "prices": [quote.price for quote in quotes.values()],
         "sources": [str(quote.source) for quote in quotes.values()],
         "market_times": [quote.market_time for quote in quotes.values()],
+        "ranges": [ranges[key] for key in quotes],
     }
     with connection.cursor() as cursor:
         cursor.execute(SET_MARKS, parameters)

@@ -29,7 +29,7 @@ from tests.each import each
 from tests.market.conftest import mark
 
 
-def test_marks_of_many_instruments_take_three_statements(btc: Instrument) -> None:
+def test_marks_of_many_instruments_take_four_statements(btc: Instrument) -> None:
     listed = [btc] + [
         list_instrument(
             reason="A test",
@@ -47,7 +47,7 @@ def test_marks_of_many_instruments_take_three_statements(btc: Instrument) -> Non
     }
     with CaptureQueriesContext(connection) as statements:
         record_marks(quotes=quotes, now=now)
-    assert len(statements) == 3
+    assert len(statements) == 4
     for instrument in Instrument.objects.all():
         assert (instrument.mark_price, instrument.marked_at, instrument.mark_source) == (
             quotes[instrument.pk].price,

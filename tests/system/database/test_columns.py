@@ -139,6 +139,7 @@ UNRECORDED: Reasons = {
         "marked_at": OF_MARKET,
         "mark_source": OF_MARKET,
         "market_time": OF_MARKET,
+        "realized_range": OF_MARKET,
         "stepped_at": OF_MARKET,
     },
     "market_pricehalt": {

@@ -791,6 +791,23 @@ MARKET = [
     ),
     *is_number("market_instrument", "instrument_amounts_are_numbers", "mark_price", "min_notional"),
     Break(
+        "a realised range is not negative",
+        "UPDATE market_instrument SET realized_range = -0.01",
+        "instrument_range_not_negative",
+    ),
+    *is_number("market_instrument", "instrument_range_not_negative", "realized_range"),
+    Break(
+        "an interval has one lowest and one highest mark",
+        copied("market_markrange") + "LIMIT 1",
+        "mark_range_once_per_interval",
+    ),
+    Break(
+        "a lowest mark is not above the highest",
+        "UPDATE market_markrange SET low = high + 1",
+        "mark_range_of_prices",
+    ),
+    *is_number("market_markrange", "mark_range_of_prices", "low", "high"),
+    Break(
         "a notional is exact",
         "UPDATE market_instrument SET tick_size = 0.00000001",
         "instrument_notional_exact",
