@@ -115,6 +115,10 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
         ),
         ("Exposure", {"fields": (("user_exposure_limit", "global_exposure_threshold"),)}),
         (
+            "Leverage by volatility",
+            {"fields": (("volatility_window_minutes", "volatility_bands"),)},
+        ),
+        (
             "Liquidation",
             {
                 "fields": (

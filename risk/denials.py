@@ -18,6 +18,8 @@ DENIALS: Final = {
     "below_min_notional": "Size × price must reach {min_notional}.",
     "order_value_exceeded": "One order may be for {most} at most; send smaller ones.",
     "leverage_exceeds_tier": "Your tier allows a leverage of up to {max_leverage}.",
+    "leverage_exceeds_volatility": "Your tier allows a leverage of up to {max_leverage}; while the "
+    "marks of {symbol} of the last {minutes} minutes range over {realized_range}, it is {highest}.",
     "reduce_only_rejected": "There is no position that this order would reduce.",
     "too_many_open_orders": "An account may have {max_open_orders} open orders; cancel some first.",
     "insufficient_margin": "The available margin is too low for this order.",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from market.kernel.amounts import ZERO, is_valid_multiple, plain
+from market.kernel.amounts import ZERO, is_valid_multiple, percent, plain
 from market.kernel.states import TradingState
 from risk.denials import Denial, deny
 from risk.execution import Execution, execute, is_affordable, reducible_size
@@ -20,6 +20,7 @@ from risk.leverage import resolve_leverage
 from risk.margin import fee, notional, required_margin
 from risk.restraint import ACCOUNT, EXCHANGE, INSTRUMENT, TIER, reducing_only
 from risk.state import AccountState, InstrumentState, Limits, RiskState
+from risk.volatility import highest_leverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,14 @@ class Candidate:
         """Whether the order is open for a while: until its price is reached or a venue answers."""
         return self.goes_out or not self.crosses
 
+    @property
+    def highest_leverage(self) -> int:
+        """The tier's highest leverage, of an order that may open what the range leaves of it."""
+        highest, bands = self.limits.max_leverage, self.limits.volatility_bands
+        if not bands or self.only_reduces:
+            return highest
+        return highest_leverage(highest, bands, self.instrument.realized_range)
+
 
 def trading_halted(order: Candidate) -> Denial | None:
     return deny("trading_halted") if order.limits.trading_halted else None
@@ -238,6 +247,20 @@ def leverage_exceeds_tier(order: Candidate) -> Denial | None:
     return None
 
 
+def leverage_exceeds_volatility(order: Candidate) -> Denial | None:
+    highest = order.highest_leverage
+    if resolve_leverage(order.intent.leverage, highest) is not None:
+        return None
+    return deny(
+        "leverage_exceeds_volatility",
+        max_leverage=order.limits.max_leverage,
+        symbol=order.instrument.symbol,
+        minutes=order.limits.volatility_window_minutes,
+        realized_range=percent(order.instrument.realized_range or ZERO),
+        highest=highest,
+    )
+
+
 def reduce_only_rejected(order: Candidate) -> Denial | None:
     holding = order.account.holding(order.instrument.id)
     size = order.intent.signed(order.intent.size)
@@ -270,6 +293,7 @@ CHECKS: tuple[Callable[[Candidate], Denial | None], ...] = (
     below_min_notional,
     order_value_exceeded,
     leverage_exceeds_tier,
+    leverage_exceeds_volatility,
     reduce_only_rejected,
     too_many_open_orders,
 )
@@ -339,7 +363,7 @@ def check_resting(order: Candidate) -> Approval | Denial:
 
 
 def leverage_of(order: Candidate) -> int:
-    """The leverage of an order that passed ``leverage_exceeds_tier``."""
-    leverage = resolve_leverage(order.intent.leverage, order.limits.max_leverage)
+    """The leverage of an order that passed both checks of it."""
+    leverage = resolve_leverage(order.intent.leverage, order.highest_leverage)
     assert leverage is not None
     return leverage

@@ -2,7 +2,7 @@
 
 
 def resolve_leverage(asked: int | None, max_leverage: int) -> int | None:
-    """Return the leverage of an order: as asked, else the tier's maximum; None when above it."""
+    """Return the leverage of an order: as asked, else the highest; None when above it."""
     if asked is None:
         return max_leverage
     return asked if asked <= max_leverage else None

@@ -12,6 +12,7 @@ from market.kernel.constraints import are_numbers, is_limit
 from market.kernel.reasons import History
 from market.kernel.states import TradingState, state_of
 from market.models import RATE_FIELD, REDUCING_FIELD, Instrument
+from market.windows import LONGEST_WINDOW
 from risk.bound_models import AccountBound, BoundGeneration, ReferencePrice, TouchedAccount
 from risk.closing import FULL as WHOLLY
 from risk.closing import LARGEST_LOSS_FIRST as PARTLY
@@ -67,6 +68,18 @@ class RiskPolicy(models.Model):
         help_text="Largest move of a mark price in one step, as a share of it. A quote of a price "
         "source beyond it is not taken and halts the instrument.",
     )
+    volatility_window_minutes = models.SmallIntegerField(
+        default=LONGEST_WINDOW,
+        help_text="Minutes of the market's clock over which an instrument's range is taken, up to "
+        "1,440. Another window counts from the next market step on.",
+    )
+    volatility_bands = models.CharField(
+        max_length=250,
+        default="",
+        blank=True,
+        help_text="From which range on how much of a tier's highest leverage is left for orders "
+        "that open, such as 0.03: 0.75, 0.06: 0.5. Empty: all of it, whatever the range.",
+    )
 
     history = History()
 
@@ -98,6 +111,11 @@ class RiskPolicy(models.Model):
                 condition=Q(price_collar__gt=0) & are_numbers("price_collar"),
                 name="risk_policy_collar_positive",
                 violation_error_message="The price collar is a positive share of the mark price.",
+            ),
+            models.CheckConstraint(
+                condition=Q(volatility_window_minutes__range=(1, LONGEST_WINDOW)),
+                name="risk_policy_window_of_a_day",
+                violation_error_message="The window of the range is 1 to 1,440 minutes.",
             ),
         ]
 

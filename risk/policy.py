@@ -21,8 +21,10 @@ from market.kernel.amounts import (
 )
 from market.kernel.errors import ExchangeError
 from market.kernel.states import TradingState
+from market.windows import LONGEST_WINDOW
 from risk.closing import FULL, LARGEST_LOSS_FIRST
 from risk.state import Limits
+from risk.volatility import SHAPE, NoBands, bands_text, read_bands
 
 T = TypeVar("T")
 
@@ -70,6 +72,8 @@ class Policy:
     max_order_value: tuple[tuple[str, Decimal], ...] = ()
     trading_reducing: bool = False
     tier_state: tuple[tuple[str, str], ...] = ()
+    volatility_window_minutes: int = LONGEST_WINDOW
+    volatility_bands: str = ""
 
     def limits(self, tier: str, suspended: bool = False, reducing: bool = False) -> Limits:
         """Return the rules in force for an account of a tier."""
@@ -217,6 +221,14 @@ def close_out_mode(key: str, value: Any) -> str:
     return str(value)
 
 
+def volatility_bands(key: str, value: Any) -> str:
+    """Return bands as their text, the same for the same ones."""
+    try:
+        return bands_text(read_bands(value))
+    except (AttributeError, NoBands):
+        raise PolicyError(key, f"{SHAPE}; not {value!r}.") from None
+
+
 amount: Final = number(ZERO, LARGEST_AMOUNT)
 count: Final = whole_number(0, LARGEST_COUNT)
 CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
@@ -233,6 +245,8 @@ CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "max_order_value": limits_by_tier,
     "trading_reducing": yes_or_no,
     "tier_state": states_by_tier,
+    "volatility_window_minutes": whole_number(1, LONGEST_WINDOW),
+    "volatility_bands": volatility_bands,
 }
 
 #: What an exchange starts with.
@@ -260,4 +274,11 @@ NONE: Final = policy_from(
     },
     SEED,
 )
-PRESETS: Final[Mapping[str, Policy]] = {"seed": SEED, "esma": ESMA, "none": NONE}
+#: The exchange's own rules, but for leverage that falls with the range of a day.
+VOLATILITY: Final = policy_from({"volatility_bands": "0.03: 0.75, 0.06: 0.5"}, SEED)
+PRESETS: Final[Mapping[str, Policy]] = {
+    "seed": SEED,
+    "esma": ESMA,
+    "none": NONE,
+    "volatility": VOLATILITY,
+}

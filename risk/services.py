@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django.db import connection, transaction
 
@@ -10,7 +10,9 @@ from market.kernel.reasons import checked_reason
 from market.kernel.states import TradingState
 from market.kernel.versions import write_configuration
 from risk.models import LeverageLimit, RiskPolicy
-from risk.policy import BY_TIER, COLUMNS, Policy
+from risk.policy import BY_TIER, COLUMNS, Policy, volatility_bands
+
+BANDS: Final = "volatility_bands"
 
 # Locks in the order in which every other writer does: instruments by id, then the total.
 SET_MARKS = """
@@ -80,10 +82,13 @@ def change_policy(*, changes: Mapping[str, Any], reason: str, version: str | Non
     """Change fields of the risk policy, with history; what is as asked for already stays as it is.
 
     A limit below what is at stake closes nothing: it holds back what would open more. History and
-    audit trail keep the ``reason``. Raises ReasonRequired, ReasonTooLong, and StaleVersion as
-    ``lock_row`` does.
+    audit trail keep the ``reason``. Raises PolicyError for bands that cannot be, ReasonRequired,
+    ReasonTooLong, and StaleVersion as ``lock_row`` does.
     """
-    write_configuration(RiskPolicy.objects.get(id=1), changes, checked_reason(reason), version)
+    asked = dict(changes)
+    if BANDS in asked:
+        asked[BANDS] = volatility_bands(BANDS, asked[BANDS])
+    write_configuration(RiskPolicy.objects.get(id=1), asked, checked_reason(reason), version)
 
 
 def change_limits(

@@ -11,6 +11,7 @@ from typing import Any
 
 from market.kernel.amounts import EXACT, ZERO, round_half_even
 from market.kernel.states import TradingState
+from market.windows import LONGEST_WINDOW
 from risk.fills import Holding
 from risk.margin import is_in_breach, liquidation_price, margin_ratio, notional
 
@@ -19,7 +20,10 @@ FLAT = Holding()
 
 @dataclass(frozen=True, slots=True)
 class InstrumentState:
-    """An instrument's rules and its mark price; ``mark_price`` is None before the first one."""
+    """An instrument's rules and its mark price; ``mark_price`` is None before the first one.
+
+    ``realized_range`` is that over the policy's window, as of the market step that set the mark.
+    """
 
     id: int
     symbol: str
@@ -34,6 +38,7 @@ class InstrumentState:
     max_order_size: Decimal | None = None
     max_order_value: Decimal | None = None
     reducing: bool = False
+    realized_range: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +166,8 @@ class Limits:
     trading_reducing: bool = False
     account_reducing: bool = False
     tier_state: str = TradingState.ACTIVE
+    volatility_window_minutes: int = LONGEST_WINDOW
+    volatility_bands: str = ""
 
 
 @dataclass(frozen=True, slots=True)

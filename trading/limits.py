@@ -1,5 +1,6 @@
 """How much room an account has under the limits of the risk policy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -7,7 +8,10 @@ from accounts.models import Account
 from accounts.selectors import get_account
 from market.kernel.amounts import ZERO
 from market.kernel.snapshot import consistent_read
+from market.selectors import current_prices
 from risk.selectors import global_exposure, read_risk_state
+from risk.state import Limits
+from risk.volatility import highest_leverage
 from trading.selectors import open_orders_of
 
 
@@ -37,13 +41,17 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class AccountLimits:
-    """What an order of the account would be held to; exposure in USDT at present marks."""
+    """What an order of the account would be held to; exposure in USDT at present marks.
+
+    ``leverage_by_symbol`` is None where leverage does not depend on volatility.
+    """
 
     max_leverage: int
     max_order_value: Decimal | None
     user_exposure: Room
     global_exposure: Room
     open_orders: Count
+    leverage_by_symbol: Mapping[str, int] | None
 
 
 def account_limits(*, user_id: int) -> AccountLimits:
@@ -61,4 +69,14 @@ def limits_of(account: Account, user_id: int) -> AccountLimits:
         user_exposure=Room(limits.user_exposure_limit, snapshot.account.exposure),
         global_exposure=Room(limits.global_exposure_threshold, global_exposure()),
         open_orders=Count(limits.max_open_orders, open_orders_of(user_id=user_id).count()),
+        leverage_by_symbol=leverage_by_symbol(limits) if limits.volatility_bands else None,
     )
+
+
+def leverage_by_symbol(limits: Limits) -> dict[str, int]:
+    """Return the highest leverage of what opens, as ranges leave it now, by symbol."""
+    ranges = current_prices().values_list("symbol", "realized_range")
+    return {
+        symbol: highest_leverage(limits.max_leverage, limits.volatility_bands, realized)
+        for symbol, realized in ranges.order_by("symbol")
+    }

@@ -80,16 +80,22 @@ class Fills(NamedTuple):
 
 
 def place(
-    book: Book, rules: Rules, orders: Orders, marks: Whole, total_exposure: int | Sequence[int]
+    book: Book,
+    rules: Rules,
+    orders: Orders,
+    marks: Whole,
+    total_exposure: int | Sequence[int],
+    bands: Whole | None = None,
 ) -> Placed:
     """Hold orders against the rules at marks [I], and fill and book those that pass.
 
     Orders of several steps may be placed together, with marks [I, n] that are each order's own.
     ``total_exposure`` is that of all accounts before the orders, at each order's marks where these
-    differ. Fees leave the balances. Raises OutOfRange, with the book as it was, where an order is
+    differ. ``bands``, in the shape of marks, are those of volatility, none unless given. Fees leave
+    the balances. Raises OutOfRange, with the book as it was, where an order is
     too large, or an account would be.
     """
-    facing = Facing(book, rules, orders, marks)
+    facing = Facing(book, rules, orders, marks, bands)
     fills = fill(facing)
     code, refused = np.zeros(len(orders.rows), np.int8), refusals(facing, fills)
     for denial in sorted(refused, key=NUMBERS.__getitem__, reverse=True):
@@ -105,12 +111,14 @@ def place(
 class Facing:
     """Orders and the accounts, instruments and rules that they face: an array each, by order.
 
-    ``held``, ``cost`` and ``margin`` are those of the order's instrument, and ``reducible`` is what
-    of it the order stands against; ``value`` is what a lot of it is worth, ``values`` [I, n] one of
-    each.
+    ``highest`` is the leverage of what opens, ``tiers`` the tier's. ``held``, ``cost`` and
+    ``margin`` are those of the order's instrument, and ``reducible`` is what of it the order stands
+    against; ``value`` is what a lot of it is worth, ``values`` [I, n] one of each.
     """
 
-    def __init__(self, book: Book, rules: Rules, orders: Orders, marks: Whole) -> None:
+    def __init__(
+        self, book: Book, rules: Rules, orders: Orders, marks: Whole, bands: Whole | None
+    ) -> None:
         self.book, self.rules, self.orders = book, rules, orders
         rows, each = orders.rows, np.arange(len(orders.rows))
         values = book.lot_values(marks).reshape(len(marks), -1)
@@ -120,7 +128,10 @@ class Facing:
         self.side, self.asked = np.sign(orders.lots), np.abs(orders.lots)
         if (self.asked > LARGEST // self.value).any():
             raise OutOfRange(f"An order is for more than {LARGEST // UNITS:,} USDT.")
-        self.highest = rules.max_leverage[book.tier[rows]]
+        self.tiers = self.highest = rules.max_leverage[book.tier[rows]]
+        if bands is not None:
+            band = np.broadcast_to(bands.reshape(len(marks), -1), (len(marks), len(rows)))
+            self.highest = rules.by_band[band[instrument, each], book.tier[rows]]
         self.balance, self.held = book.balance[rows], book.lots[instrument, rows]
         self.cost, self.margin = book.cost[instrument, rows], book.margin[instrument, rows]
         self.reducible = np.maximum(-self.side * self.held, 0)
@@ -188,7 +199,8 @@ def refusals(facing: Facing, fills: Fills) -> dict[str, Flags | bool]:
         "tier_halted": halted,
         "invalid_size": (asked == 0) | (asked >= too_large),
         "below_min_notional": asked * facing.value < book.instruments.min_notional[instrument],
-        "leverage_exceeds_tier": orders.leverage > facing.highest,
+        "leverage_exceeds_tier": orders.leverage > facing.tiers,
+        "leverage_exceeds_volatility": (fills.opened > 0) & (orders.leverage > facing.highest),
         "reduce_only_rejected": orders.reduce_only & (facing.reducible == 0),
         "insufficient_margin": facing.balance + fills.realized < fills.fee,
     }

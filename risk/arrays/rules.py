@@ -7,9 +7,18 @@ from typing import Self
 import numpy as np
 
 from market.kernel.states import TradingState
-from risk.arrays.units import LARGEST, Flags, Whole, exact_units, limit_units, rate_units
+from risk.arrays.units import (
+    LARGEST,
+    Flags,
+    Whole,
+    ceil_times_rate,
+    exact_units,
+    limit_units,
+    rate_units,
+)
 from risk.closing import LARGEST_LOSS_FIRST
 from risk.policy import TIERS, Policy
+from risk.volatility import bands_of, scaled
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +40,20 @@ class Rules:
     reducing: bool
     halted_tiers: Flags
     reducing_tiers: Flags
+    #: Ranges from which on the bands of volatility apply, and leverage by band and tier; the first
+    #: row is that of no band.
+    bounds: Whole
+    by_band: Whole
 
     @classmethod
     def of(cls, policy: Policy) -> Self:
         """Return a policy's rules. Raises OutOfRange for a threshold that is too high here."""
         states = np.array([policy.limits(tier).tier_state for tier in TIERS])
+        highest = [policy.limits(tier).max_leverage for tier in TIERS]
+        bands = bands_of(policy.volatility_bands)
+        left = [highest, *([scaled(one, share) for one in highest] for _, share in bands)]
         return cls(
-            max_leverage=np.array([policy.limits(tier).max_leverage for tier in TIERS]),
+            max_leverage=np.array(highest),
             user_exposure_limit=exact_units(policy.user_exposure_limit),
             global_exposure_threshold=exact_units(policy.global_exposure_threshold),
             threshold=rate_units(policy.liquidation_threshold),
@@ -50,9 +66,18 @@ class Rules:
             reducing=policy.trading_reducing,
             halted_tiers=states == TradingState.HALTED,
             reducing_tiers=states == TradingState.REDUCING,
+            bounds=np.array([rate_units(bound) for bound, _ in bands], np.int64),
+            by_band=np.array(left),
         )
 
     @cached_property
     def limit_orders(self) -> bool:
         """Whether a tier has a largest value of an order."""
         return bool(self.max_order_value.min() < LARGEST)
+
+    def bands(self, low: Whole, high: Whole) -> Whole:
+        """Return the band of each range from a lowest to a highest mark in ticks; 0 is none."""
+        moved, band = high - low, np.zeros_like(low)
+        for bound in self.bounds.tolist():
+            band += moved >= ceil_times_rate(low, bound)
+        return band

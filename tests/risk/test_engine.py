@@ -41,6 +41,7 @@ LIMITS: dict[str, Any] = {
     "liquidation_mode": "full",
     "liquidation_fee_rate": D(0),
 }
+BANDS: dict[str, Any] = {"volatility_bands": "0.03: 0.75, 0.06: 0.5"}
 
 
 @dataclass
@@ -100,6 +101,11 @@ class Case:
 
 def most(value: str) -> dict[str, Any]:
     return {"max_order_value": D(value)}
+
+
+def moving(share: str, **rest: Any) -> Case:
+    """A case in bands, whose instrument has a range; the tier's leverage is 10."""
+    return Case(limits=BANDS, instrument={"realized_range": D(share)}, **rest)
 
 
 def marked(seconds_ago: float) -> dict[str, Any]:
@@ -165,6 +171,19 @@ def marked(seconds_ago: float) -> dict[str, Any]:
             Case(is_buy=False, held="0.01", reduce_only=True, limits=most("1")),
             Case(is_buy=False, held="0.1", price="60000", limits=most("1")),
         ),
+        # From a range of 3 % on 0.75 × 10, cut to 7; from 6 % on 5
+        (
+            "leverage_exceeds_volatility",
+            moving("0.02999999", leverage=10),
+            moving("0.03", leverage=10),
+        ),
+        ("leverage_exceeds_volatility", moving("0.03", leverage=7), moving("0.03", leverage=8)),
+        (
+            "leverage_exceeds_volatility",
+            moving("0.05999999", leverage=7, price="40000"),
+            moving("0.06", leverage=7, price="40000"),
+        ),
+        ("leverage_exceeds_volatility", moving("9", leverage=5), moving("9", leverage=6)),
         # 0.1 × 50,000 ÷ 10 and a fee of 0.1 × 50,000 × 0.002
         ("insufficient_margin", Case(balance="510"), Case(balance="509.99999999")),
         # 0.1 × 40,000 ÷ 10 and a fee of 0.1 × 40,000 × 0.001
@@ -203,6 +222,9 @@ def test_a_limit_belongs_to_what_it_allows(code: str, at_the_limit: Case, beyond
         ("invalid_size", Case(size="0.100001")),
         ("invalid_price", Case(price="40000.001")),
         ("leverage_exceeds_tier", Case(leverage=11)),
+        ("leverage_exceeds_tier", moving("0.06", leverage=11)),
+        ("leverage_exceeds_volatility", moving("0.06", leverage=6, held="-0.05")),
+        ("leverage_exceeds_volatility", moving("0.06", leverage=6, open_orders=3, price="40000")),
         ("reduce_only_rejected", Case(reduce_only=True)),
         ("reduce_only_rejected", Case(reduce_only=True, held="0.1")),
         ("reduce_only_rejected", Case(reduce_only=True, held="-0.1", is_buy=False)),
@@ -270,6 +292,26 @@ def test_an_order_that_passes_in_reducing_opens_nothing(held: str, is_buy: bool,
     opens = free.approved().opens if not isinstance(free.decide(), Denial) else True
     decision = replace(free, limits={"trading_reducing": True}).decide()
     assert isinstance(decision, Denial) == opens
+
+
+def test_what_volatility_leaves_of_leverage_binds_what_opens_alone() -> None:
+    """It is also what an order gets that asks for none; what only reduces has the tier's."""
+    assert moving("0.03").approved().leverage == 7
+    assert moving("0.06", price="40000").approved().leverage == 5
+    assert moving("0.06", held="-0.1", leverage=10).approved().leverage == 10
+    assert moving("0.06", held="-0.1").approved().leverage == 10
+    less = {"reduce_only": True, "leverage": 10, "held": "-0.05"}
+    assert moving("0.06", **less).approved().leverage == 10
+    assert moving("0.06", **less, price="40000").approved().leverage == 10
+    unknown = Case(limits=BANDS, leverage=10)
+    assert unknown.approved().leverage == 10
+
+
+def test_the_refusal_names_both_limits() -> None:
+    assert moving("0.0345", leverage=9).denied().detail == (
+        "Your tier allows a leverage of up to 10; while the marks of BTCUSDT of the last 1440 "
+        "minutes range over 3.45 %, it is 7."
+    )
 
 
 def test_an_order_that_names_no_more_than_it_must() -> None:

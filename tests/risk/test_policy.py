@@ -33,7 +33,20 @@ OTHER: dict[str, Any] = {
     "liquidation_fee_rate": D("0.01"),
     "price_collar": D("0.31"),
     "max_order_value": {"beginner": D("0.01")},
+    "volatility_window_minutes": 60,
+    "volatility_bands": "0.03: 0.75",
 }
+BANDS = ["", "0.03: 0.75", "0.03: 0.75, 0.06: 0.5", "0.00000001: 0.99999999, 4.5: 0.1"]
+
+
+NO_BANDS = [
+    *("0.03", "0.03:", ":0.5", "0.03: 0.75,", "0.03: x", "0.03: 0.5: 0.1", "0: 0.5", "5: 0.5"),
+    *("-0.1: 0.5", "0.03: 0", "0.03: 1", "NaN: 0.5", "0.1: NaN", "0.000000001: 0.5"),
+    *("0.03: 0.1234567891", "1e999999: 0.5", "0.03: 1e-999999", "0.06: 0.75, 0.03: 0.5"),
+    *("0.03: 0.5, 0.06: 0.75", "0.03: 0.75, 0.03: 0.5", "0.03: 0.5, 0.06: 0.5"),
+    ", ".join(f"0.0{n}: 0.{10 - n}" for n in range(1, 10)),
+    *(None, 1, True, D("0.03"), ["0.03: 0.75"]),
+]
 
 amounts = st.decimals(0, 10**12, places=8)
 counts = st.integers(0, 2**31 - 1)
@@ -56,6 +69,8 @@ values = st.fixed_dictionaries(
         "max_order_value": st.dictionaries(
             st.sampled_from(TIERS), st.decimals(UNIT, 10**12, places=8)
         ),
+        "volatility_window_minutes": st.integers(1, 1_440),
+        "volatility_bands": st.sampled_from(BANDS),
     }
 )
 
@@ -76,6 +91,8 @@ def shorter(value: Any) -> Any:
     """Return a decimal without zeros at its end, and a mapping the other way round."""
     if isinstance(value, dict):
         return dict(reversed(value.items()))
+    if isinstance(value, str):
+        return value.replace(": ", ":").replace("0.75", "00.750")
     return value.normalize() if isinstance(value, Decimal) else value
 
 
@@ -155,6 +172,10 @@ def bounds() -> Iterator[tuple[str, Any, bool]]:
     yield from (("price_collar", value, False) for value in (D(0), D(10_000), D("NaN")))
     yield from (("max_order_value", value, True) for value in (UNIT, LARGEST_AMOUNT))
     yield from (("max_order_value", value, False) for value in (D(0), D("NaN"), "none"))
+    yield from (("volatility_window_minutes", value, True) for value in (1, 1_440))
+    yield from (("volatility_window_minutes", value, False) for value in (0, 1_441))
+    yield from (("volatility_bands", value, True) for value in BANDS)
+    yield from (("volatility_bands", value, False) for value in NO_BANDS)
     yield from (("liquidation_mode", value, True) for value in MODES)
     yield "liquidation_mode", "half", False
     yield from (("tier_state", state, True) for state in ("REDUCING", "HALTED"))

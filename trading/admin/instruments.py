@@ -9,7 +9,8 @@ from unfold.contrib.filters.admin import ChoicesDropdownFilter, RelatedDropdownF
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminSelectWidget
 
-from market.kernel.amounts import plain
+from accounts.models import Tier
+from market.kernel.amounts import percent, plain
 from market.kernel.console.actions import ReasonForm, bulk_action, row_action, staff_id
 from market.kernel.console.figures import (
     NOTHING,
@@ -31,6 +32,8 @@ from market.services import (
     release_instrument,
     resume_instrument,
 )
+from risk.selectors import policy_in_force
+from risk.volatility import highest_leverage
 from trading.admin.clock import PATIENCE, told
 from trading.models import ManualPrice
 from trading.steps.by_hand import take_refused_price
@@ -41,6 +44,7 @@ FEES = ("maker_fee_rate", "taker_fee_rate")
 IDENTITY = ("symbol", "base_asset", "quote_asset")
 STATE = ("halted", "reducing")
 MARK = ("mark_price", "marked_at", "mark_source")
+RANGE = ("range_now", "leverage_now")
 NOUN = "instrument"
 
 
@@ -86,7 +90,7 @@ class InstrumentAdmin(ConfigurationAdmin):
     fieldsets = (
         (None, {"fields": (IDENTITY, ("halted", "reducing", "halt_reason"))}),
         ("Rules", {"fields": (STEPS, LARGEST, FEES, "price_collar")}),
-        ("Mark price", {"fields": (MARK,)}),
+        ("Mark price", {"fields": (MARK, RANGE)}),
     )
     add_fieldsets = (
         (None, {"fields": (("symbol", "base_asset"),)}),
@@ -100,7 +104,8 @@ class InstrumentAdmin(ConfigurationAdmin):
         self, request: HttpRequest, obj: Instrument | None = None
     ) -> tuple[str, ...]:
         """A symbol keeps its name and its assets once it is listed."""
-        return (*MARK, *STATE, "halt_reason", *(IDENTITY if obj else ()))
+        shown = (*MARK, *RANGE, *STATE, "halt_reason")
+        return (*shown, *(IDENTITY if obj else ()))
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> list[Any]:
         """Offer what changes something; of an instrument that a quote halted its release alone."""
@@ -116,6 +121,23 @@ class InstrumentAdmin(ConfigurationAdmin):
     def halt_reason(self, row: Instrument) -> str:
         halt = open_price_halt(instrument=row)
         return NOTHING if halt is None else halt.reason
+
+    @admin.display(description="Range of marks")
+    def range_now(self, row: Instrument) -> str:
+        if row.realized_range is None:
+            return NOTHING
+        minutes = policy_in_force().volatility_window_minutes
+        return f"{percent(row.realized_range)} over {minutes:,} minutes"
+
+    @admin.display(description="Highest leverage of orders that open")
+    def leverage_now(self, row: Instrument) -> str:
+        policy = policy_in_force()
+        by_tier = sorted(policy.max_leverage, key=lambda limit: limit[1])
+        left = {
+            tier: highest_leverage(most, policy.volatility_bands, row.realized_range)
+            for tier, most in by_tier
+        }
+        return ", ".join(f"{Tier(tier).label} {left[tier]}x of {most}x" for tier, most in by_tier)
 
     def create(self, request: HttpRequest, values: dict[str, Any]) -> Instrument:
         return list_instrument(**values)

@@ -1,6 +1,6 @@
 """Example bodies and answers of the trading endpoints, for the OpenAPI document."""
 
-from typing import Final
+from typing import Any, Final
 
 from drf_spectacular.utils import OpenApiExample
 
@@ -46,24 +46,26 @@ CLOSING_EXAMPLE: Final = answer(
 CANCEL_ALL_EXAMPLE: Final = answer(
     "canceled", {"canceled": [19, 23], "count": 2, "not_canceled": []}
 )
-LIMITS_EXAMPLE: Final = answer(
-    "limits",
-    {
-        "user_id": 1,
-        "tier": "beginner",
-        "max_leverage": 5,
-        "user_exposure": {
-            "limit": "5000000.00000000",
-            "used": "6500.00000000",
-            "left": "4993500.00000000",
-        },
-        "global_exposure": {
-            "limit": "10000000.00000000",
-            "used": "13000.00000000",
-            "left": "9987000.00000000",
-        },
-        "open_orders": {"limit": 200, "used": 1, "left": 199},
-        "requests": {"limit": 100, "left": 87, "reset": 1767614430},
-        "orders": {"limit": 600, "left": 598, "reset": 1767614430},
+LIMITS: Final[dict[str, Any]] = {
+    "user_id": 1,
+    "tier": "beginner",
+    "max_leverage": 5,
+    "user_exposure": {
+        "limit": "5000000.00000000",
+        "used": "6500.00000000",
+        "left": "4993500.00000000",
     },
+    "global_exposure": {
+        "limit": "10000000.00000000",
+        "used": "13000.00000000",
+        "left": "9987000.00000000",
+    },
+    "open_orders": {"limit": 200, "used": 1, "left": 199},
+    "requests": {"limit": 100, "left": 87, "reset": 1767614430},
+    "orders": {"limit": 600, "left": 598, "reset": 1767614430},
+}
+LIMITS_EXAMPLE: Final = answer("limits", LIMITS)
+LIMITS_BY_VOLATILITY: Final = answer(
+    "limits while BTCUSDT ranges widely",
+    {**LIMITS, "leverage_by_symbol": {"BTCUSDT": 3, "ETHUSDT": 5}},
 )

@@ -16,7 +16,7 @@ from market.kernel.api.asked import OwnerQuery
 from market.kernel.api.calls import Call
 from market.kernel.api.fields import AmountField
 from market.kernel.api.schema import errors
-from trading.api.examples import LIMITS_EXAMPLE
+from trading.api.examples import LIMITS_BY_VOLATILITY, LIMITS_EXAMPLE
 from trading.limits import account_limits
 
 
@@ -57,6 +57,12 @@ class LimitsSerializer(serializers.Serializer[Any]):
         help_text="Largest size × price of an order that may open, where your tier has one; an "
         "instrument may have less.",
     )
+    leverage_by_symbol = serializers.DictField(
+        child=serializers.IntegerField(),
+        required=False,
+        help_text="The highest for orders that open, as the range of each instrument's marks "
+        "leaves it now. Only where the policy has bands of volatility.",
+    )
     user_exposure = RoomSerializer(help_text="Yours.")
     global_exposure = RoomSerializer(help_text="Of all accounts together.")
     open_orders = CountSerializer(help_text="Those that rest, on all venues.")
@@ -83,7 +89,7 @@ class LimitsView(Call):
             **errors(400, 401, 403, 429, 503),
             **errors(404, account_not_found=AccountNotFound.detail),
         },
-        examples=[LIMITS_EXAMPLE],
+        examples=[LIMITS_EXAMPLE, LIMITS_BY_VOLATILITY],
     )
     def get(self, request: Request) -> Response:
         must_be_owner(request, self.query.get("user_id"))
@@ -94,7 +100,7 @@ class LimitsView(Call):
             "requests": usage_of_requests(request),
             "orders": usage_of_orders(request),
         }
-        body = {
+        body: dict[str, Any] = {
             "user_id": user.pk,
             "tier": user.tier,
             "max_leverage": limits.max_leverage,
@@ -104,4 +110,6 @@ class LimitsView(Call):
             "open_orders": limits.open_orders,
             **rates,
         }
+        if limits.leverage_by_symbol is not None:
+            body["leverage_by_symbol"] = limits.leverage_by_symbol
         return Response(LimitsSerializer(body).data)

@@ -172,8 +172,10 @@ def apply_marks(
     if marks:
         note_acts(quotes=marks, leaps=sifted.leaps_by_hand, now=now)
         revalue_exposure(marks={key: quote.price for key, quote in marks.items()})
-        record_marks(quotes=marks, now=now, step=step)
-        if not get_policy().trading_halted:
+        policy = get_policy()
+        minutes = policy.volatility_window_minutes
+        record_marks(quotes=marks, now=now, step=step, window_minutes=minutes)
+        if not policy.trading_halted:
             trigger_reached_orders(instrument_ids=list(marks), now=now)
     return sifted
 

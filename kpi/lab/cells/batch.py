@@ -17,14 +17,17 @@ class Batch:
     def __init__(self, cell: Cell, bar: int, marks: Whole) -> None:
         """Take the marks [b, I] at which the bars begin."""
         self.cell, self.marks = cell, marks
-        self.orders, self.at = cell.agents.due(bar, cell.book, marks, NOBODY)
+        self.bands = cell.ranges.bands(bar, marks)
+        self.orders, self.at = cell.agents.due(bar, cell.book, marks, NOBODY, self.bands)
         self._before = cell.book.held_by(self.orders.rows)
 
     def place(self) -> None:
         """Place all, each at the marks of its bar. Raises OutOfRange with the book as it was."""
         cell, exposures = self.cell, self.cell.exposures(self.marks)
         totals = [exposures[bar] for bar in self.at.tolist()]
-        self._placed = place(cell.book, cell.rules, self.orders, self.marks[self.at].T, totals)
+        bands = None if self.bands is None else self.bands[self.at].T
+        marks = self.marks[self.at].T
+        self._placed = place(cell.book, cell.rules, self.orders, marks, totals, bands)
 
     def keep(self, bar: int, bars: int, ends: Whole) -> None:
         """Write down what the first so many bars did, which end at marks [b, I]; undo the rest."""

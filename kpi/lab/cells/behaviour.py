@@ -45,8 +45,9 @@ class Agents:
         )
         self._is_exit = order < len(entries.row)
         self._is_sized = ~self._is_exit & (entries.lots[number] == 0)
-        asked = wishes(population, rules, stickiness)
-        used, self._wanted = (column[number] for column in asked)
+        # Each by band of volatility, in the order of the schedule: [bands, entries].
+        asked = [wishes(population, rules, stickiness, band) for band in range(len(rules.by_band))]
+        used, self._wanted = (np.stack(columns)[:, number] for columns in zip(*asked, strict=True))
         self._most = MOST_TIED_UP * used
         self._lots = np.where(
             self._is_sized, np.where(entries.long[number], 1, -1), entries.lots[number]
@@ -58,14 +59,22 @@ class Agents:
         self._start = np.searchsorted(self._bar, np.arange(bars + 1)).tolist()
         self._again = latest(self._bar, self._row, bars)
 
-    def orders(self, bar: int | None, book: Book, marks: Whole, stopped: Whole) -> Iterator[Orders]:
+    def orders(
+        self,
+        bar: int | None,
+        book: Book,
+        marks: Whole,
+        stopped: Whole,
+        bands: Whole | None,
+    ) -> Iterator[Orders]:
         """Yield what is ordered at marks [I], at most one order an account at a time.
 
-        Accounts in ``stopped`` close all that they hold; ``bar`` is the one that begins, if any.
+        Accounts in ``stopped`` close all that they hold; ``bar`` is the one that begins, if any, in
+        ``bands`` [1, I].
         """
         parts = [closing(book, stopped, i) for i in range(len(book.lots))] if len(stopped) else []
         if bar is not None:
-            parts.append(self.due(bar, book, marks[None], stopped)[0])
+            parts.append(self.due(bar, book, marks[None], stopped, bands)[0])
         yield from rounds(parts[0] if len(parts) == 1 else merged(parts))
 
     def once(self, bar: int, last: int) -> int:
@@ -73,27 +82,37 @@ class Agents:
         again = self._again[bar:last] >= bar
         return bar + int(again.argmax()) if again.any() else last
 
-    def due(self, bar: int, book: Book, marks: Whole, stopped: Whole) -> tuple[Orders, Whole]:
+    def due(
+        self, bar: int, book: Book, marks: Whole, stopped: Whole, bands: Whole | None
+    ) -> tuple[Orders, Whole]:
         """Return what is due in bars from one on that begin at marks [b, I], and the bar of each,
-        counted from the first; of accounts as they are in the book.
+        counted from the first; of accounts as they are in the book, in ``bands`` [b, I] if any.
         """
         due = slice(self._start[bar], self._start[bar + len(marks)])
         rows, instrument, is_exit = self._row[due], self._instrument[due], self._is_exit[due]
         at, held = self._bar[due] - bar, book.lots[instrument, rows]
         of_a_lot = (book.instruments.unit * marks)[at, instrument]
-        most = book.balance[rows] // CUT * self._most[due]
-        sized = np.minimum(self._wanted[due], most) // of_a_lot
+        band = 0 if bands is None else bands[at, instrument]
+        entry = (band, due if bands is None else np.arange(due.start, due.stop))
+        most = book.balance[rows] // CUT * self._most[entry]
+        sized = np.minimum(self._wanted[entry], most) // of_a_lot
         lots = np.where(self._is_sized[due], sized, 1) * self._lots[due]
         lots = np.where(is_exit, -held, lots)
         goes = lots != 0
         if len(stopped):
             goes &= ~(is_exit & np.isin(rows, stopped))
-        return keep(Orders(rows, instrument, lots, self._leverage[due], is_exit), goes), at[goes]
+        leverage = self._leverage[entry]
+        return keep(Orders(rows, instrument, lots, leverage, is_exit), goes), at[goes]
 
 
-def wishes(population: Population, rules: Rules, stickiness: float) -> tuple[Whole, Whole]:
-    """Return what each entry sized by its budget asks for: leverage, and notional in units."""
-    entries, highest = population.entries, rules.max_leverage
+def wishes(
+    population: Population, rules: Rules, stickiness: float, band: int = 0
+) -> tuple[Whole, Whole]:
+    """Return what each entry sized by its budget asks for: leverage, and notional in units.
+
+    In a band of volatility agents want what its leverage leaves them, as of any cap.
+    """
+    entries, highest = population.entries, rules.by_band[band]
     tier, wanted = population.tier[entries.row], entries.leverage
     multiple = multiples(highest, stickiness)[tier, np.minimum(wanted, MOST_WANTED)]
     return np.minimum(wanted, highest[tier]), entries.budget // CUT * multiple

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kpi.lab.cells.behaviour import Agents
 from kpi.lab.cells.impact import Impact
 from kpi.lab.cells.outcome import Bars, Books, Outcome
+from kpi.lab.cells.ranges import Ranges
 from kpi.lab.cells.recorder import Recorder
 from kpi.lab.cells.watch import NEVER, NOBODY, Levels, Reached, Watch
 from kpi.lab.inputs.accounts import Population
@@ -43,6 +44,7 @@ class Cell:
         self.impact, self.population = impact, population
         self.rules = Rules.of(policy)
         self.book = opening_book(tape, population)
+        self.ranges = Ranges(tape, self.rules, policy.volatility_window_minutes)
         self.agents = Agents(population, self.rules, tape, stickiness)
         self.levels = Levels(
             self.book, self.rules.threshold, self.agents.stop.copy(), self.agents.top_up.copy()
@@ -63,8 +65,9 @@ class Cell:
                 self._close_out(step, marks, reached.in_breach)
             stopped = self._react(marks, reached.at_own_level)
         if bar is not None or len(stopped):
-            for orders in self.agents.orders(bar, self.book, marks, stopped):
-                self._place(step, marks, orders, stopped)
+            bands = None if bar is None else self.ranges.bands(bar, marks[None])
+            for orders in self.agents.orders(bar, self.book, marks, stopped, bands):
+                self._place(step, marks, orders, stopped, bands)
         if self.touched:
             self.watch.changed(distinct(self.touched))
             self.touched = []
@@ -104,8 +107,11 @@ class Cell:
         self.touched.append(rows)
         return stopped
 
-    def _place(self, step: int, marks: Whole, orders: Orders, stopped: Whole) -> None:
-        placed = place(self.book, self.rules, orders, marks, *self.exposures(marks[None]))
+    def _place(
+        self, step: int, marks: Whole, orders: Orders, stopped: Whole, bands: Whole | None
+    ) -> None:
+        [exposure] = self.exposures(marks[None])
+        placed = place(self.book, self.rules, orders, marks, exposure, bands)
         self.booked(placed)
         of_each = np.arange(len(marks))[:, None] == orders.instrument
         self.gross += (of_each * (placed.opened - placed.closed)).sum(axis=1)

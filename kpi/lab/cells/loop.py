@@ -66,6 +66,7 @@ class Loop:
         """Go through a bar, from one step that does something to the next, and return 1."""
         cell, step, last = self.cell, bar * self.steps, (bar + 1) * self.steps
         marks, waiting, self.at_once = self._marks(bar, step, last), True, 2 * self.at_once
+        seen = marks
         while step < last:
             reached = cell.watch.first(marks, self.looks[step:last])
             now = marks[-1]
@@ -79,6 +80,8 @@ class Loop:
             if reached is not None:
                 self.at_once = 1
                 marks = self._marks(bar, step, last) if step < last else marks
+                seen = np.concatenate([seen[: step - last], marks]) if step < last else seen
+        self._saw(bar, seen)
         cell.bars_end(bar, now[None], cell.gross[:, None], cell.net[:, None])
         return 1
 
@@ -91,6 +94,7 @@ class Loop:
         if last - bar < 2:
             return 0
         marks, before = self._marks(bar, first, last * self.steps), self.cell.watch.valued
+        self._saw(bar, marks)
         batch = Batch(self.cell, bar, marks[:: self.steps])
         looks, quiet = self.looks[first : last * self.steps], 0
         with suppress(OutOfRange):  # the bar whose it is raises it, when its turn comes
@@ -100,6 +104,11 @@ class Loop:
         batch.keep(bar, quiet, marks[self.steps - 1 :: self.steps])
         self.at_once = 1 if bar + quiet < last else 2 * self.at_once
         return quiet
+
+    def _saw(self, bar: int, marks: Whole) -> None:
+        """Let ranges be of the marks of bars from one on where they are not the tape's."""
+        if self.cell.impact.moves_marks:
+            self.cell.ranges.saw(bar, marks.reshape(-1, self.steps, marks.shape[1]))
 
     def _last(self, bar: int) -> int:
         """Return the bar before which those end that are tried at once."""

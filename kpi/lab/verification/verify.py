@@ -102,7 +102,8 @@ def differences(trial: Trial, outcome: Outcome, exchange: Exchange, clock: Any) 
     refused, fund, last = Counter[str](), trial.study.fund, len(trial.tape.marks) - 1
     for step in range(last + 1):
         looks, due = step % trial.policy.cadence == 0, orders.get(step, ())
-        if not (looks or due or step == last):
+        ranges = bool(trial.policy.policy.volatility_bands)  # which each mark may widen
+        if not (looks or due or ranges or step == last):
             continue
         clock.now = moment_of(trial.tape, step)
         found: Mapping[int, CloseOut] = {}

@@ -42,6 +42,7 @@ class Plain:
     refused: Counter[str] = field(default_factory=Counter)
     volume: Decimal = ZERO
     stops: int = 0
+    marks: list[tuple[int, list[int]]] = field(default_factory=list)
 
     def run(self) -> "Plain":
         people = self.population
@@ -90,10 +91,11 @@ class Plain:
         self.place_in_rounds([*closings, *exits, *self.entries(bar)])
 
     def mark(self, step: int) -> None:
+        self.marks.append((int(self.tape.times[step]) // 60, self.ticks(step)))
         marks = [tick * self.instruments[i].tick_size for i, tick in enumerate(self.ticks(step))]
         self.instruments = [
-            replace(one, mark_price=mark, marked_at=NOW)
-            for one, mark in zip(self.instruments, marks, strict=True)
+            replace(one, mark_price=mark, marked_at=NOW, realized_range=self.range_of(number))
+            for number, (one, mark) in enumerate(zip(self.instruments, marks, strict=True))
         ]
         for row, account in enumerate(self.accounts):
             positions = {
@@ -101,6 +103,12 @@ class Plain:
                 for key, position in account.positions.items()
             }
             self.accounts[row] = replace(account, positions=positions)
+
+    def range_of(self, number: int) -> Decimal:
+        """The range over the policy's window of minutes, the present one the last of them."""
+        first = self.marks[-1][0] - self.policy.policy.volatility_window_minutes
+        ticks = [marks[number] for minute, marks in self.marks if minute > first]
+        return amount((max(ticks) - min(ticks)) * 10**8 // min(ticks))
 
     def ticks(self, step: int) -> list[int]:
         ticks: list[int] = self.tape.marks[step].tolist()

@@ -126,6 +126,7 @@ def test_a_policy_becomes_whole_numbers() -> None:
         "trading_halted": True,
         "trading_reducing": True,
         "tier_state": {"beginner": "REDUCING", "advanced": "HALTED"},
+        "volatility_bands": "0.03: 0.75, 0.5: 0.2",
     }
     rules = Rules.of(policy_from(values, base=PRESETS["seed"]))
     assert dict(zip(TIERS, rules.max_leverage.tolist(), strict=True)) == values["max_leverage"]
@@ -134,6 +135,12 @@ def test_a_policy_becomes_whole_numbers() -> None:
     assert (rules.partly, rules.halted, rules.reducing) == (True, True, True)
     assert rules.reducing_tiers.tolist() == [True, False, False]
     assert rules.halted_tiers.tolist() == [False, False, True]
+    assert rules.by_band.tolist() == [[2, 3, 7], [1, 2, 5], [1, 1, 1]]
+    low, high = (
+        np.array([100, 100, 10**17, 10**17, 2]),
+        np.array([102, 103, 103 * 10**15 - 1, 15 * 10**16, 3]),
+    )
+    assert rules.bands(low, high).tolist() == [0, 1, 0, 2, 2]
     seed = Rules.of(PRESETS["seed"])
     assert (seed.partly, seed.halted, seed.max_leverage.tolist()) == (False, False, [5, 10, 20])
     with pytest.raises(OutOfRange):
@@ -146,5 +153,7 @@ def test_every_field_of_a_policy_is_a_rule_or_named_as_without_effect_on_market_
     read |= {"trading_reducing", "tier_state"}
     read |= {"liquidation_threshold", "liquidation_mode", "liquidation_fee_rate"}
     read |= {"max_order_value"}
+    read |= {"volatility_bands"}
+    by_the_lab = {"volatility_window_minutes"}
     without_effect = {"max_mark_age_seconds", "max_open_orders", "price_collar"}
-    assert {field.name for field in fields(Policy)} == read | without_effect
+    assert {field.name for field in fields(Policy)} == read | by_the_lab | without_effect

@@ -25,7 +25,8 @@ Answers = list[str | Approval]
 POSSIBLE = {
     *("trading_halted", "account_suspended", "invalid_size", "below_min_notional"),
     *("order_value_exceeded", "reducing_only", "tier_halted"),
-    *("leverage_exceeds_tier", "reduce_only_rejected", "insufficient_margin"),
+    *("leverage_exceeds_tier", "leverage_exceeds_volatility", "reduce_only_rejected"),
+    "insufficient_margin",
     *("user_exposure_exceeded", "global_exposure_exceeded"),
 }
 #: What only other orders, symbols or marks can.
@@ -69,8 +70,11 @@ def fund(rng: Generator, case: Case) -> None:
 
 
 def with_limits(rng: Generator, case: Case, total: int) -> Case:
-    """Return a case of which the exposure of an account, and of all, may be near its limit."""
-    values = {}
+    """Return a case of which the exposure of an account, and of all, may be near its limit.
+
+    A few have bands of volatility.
+    """
+    values: dict[str, object] = {}
     if rng.random() < 0.6:
         exposure = rng.choice(case.book.exposure(case.marks)) * rng.integers(1, 9)
         values["user_exposure_limit"] = amount(exposure)
@@ -81,7 +85,19 @@ def with_limits(rng: Generator, case: Case, total: int) -> Case:
     if own.random() < 0.3:
         usual = int(own.choice(case.book.exposure(case.marks))) + 1
         values["max_order_value"] = {"beginner": amount(usual), "advanced": amount(3 * usual)}
+    if own.random() < 0.25:
+        values["volatility_bands"] = "0.03: 0.75, 0.06: 0.5"
     return replace(case, policy=policy_from(values, base=case.policy))
+
+
+def ranging(rng: Generator, case: Case) -> tuple[Whole, list[Decimal]]:
+    """Return bands of ranges about the bounds, and the ranges as the exchange keeps them."""
+    [own], low = rng.spawn(1), case.marks
+    high = low + low * own.integers(1, 8, len(low)) // 100 + own.integers(-1, 2, len(low))
+    high = np.maximum(low, high)
+    moved = zip((high - low).tolist(), low.tolist(), strict=True)
+    kept = [amount(by * UNITS // least) for by, least in moved]
+    return Rules.of(case.policy).bands(low, high), kept
 
 
 def test_orders_do_what_they_do_at_the_exchange() -> None:
@@ -91,9 +107,14 @@ def test_orders_do_what_they_do_at_the_exchange() -> None:
         total = int(drawn.book.exposure(drawn.marks).sum())
         case = with_limits(rng, drawn, total)
         orders, after = random_orders(rng, case), case.book.copy()
+        bands, ranges = ranging(rng, case)
         with np.errstate(all="raise"):
-            placed = place(after, Rules.of(case.policy), orders, case.marks, total)
-        exchange = Exchange(case.book, case.listed, case.marks, case.policy)
+            placed = place(after, Rules.of(case.policy), orders, case.marks, total, bands)
+        listed = [
+            replace(one, realized_range=share)
+            for one, share in zip(case.listed, ranges, strict=True)
+        ]
+        exchange = Exchange(case.book, listed, case.marks, case.policy)
         check_answers(placed, exchange.place(orders), orders, case)
         assert account_states(after, case.listed) == exchange.states
         assert (np.abs(after.lots).max(axis=1) <= after.widest).all()
@@ -117,9 +138,11 @@ def test_orders_of_several_steps_at_once_do_what_they_do_one_step_after_the_othe
         marks, step = np.clip(case.marks + ways, low, high), np.sort(rng.integers(0, 4, PER_BOOK))
         step, apart, together = step[: len(orders.rows)], case.book.copy(), case.book.copy()
         before = [exposure_of_all(together, at) for at in marks]
-        placed = place(together, rules, orders, marks[step].T, [before[n] for n in step])
+        bands = rng.spawn(1)[0].integers(0, len(rules.by_band), marks.shape)
+        totals = [before[n] for n in step]
+        placed = place(together, rules, orders, marks[step].T, totals, bands[step].T)
         parts = [
-            place(apart, rules, keep(orders, step == n), at, exposure_of_all(apart, at))
+            place(apart, rules, keep(orders, step == n), at, exposure_of_all(apart, at), bands[n])
             for n, at in enumerate(marks)
         ]
         for one in fields(placed):

@@ -422,6 +422,23 @@ RISK = [
         *("max_order_size", "max_order_value"),
     ),
     Break(
+        "a window of volatility is of a day at most",
+        "UPDATE risk_riskpolicy SET volatility_window_minutes = 1441",
+        "risk_policy_window_of_a_day",
+    ),
+    *(
+        Break(
+            f"{bands!r} are no bands of volatility",
+            f"UPDATE risk_riskpolicy SET volatility_bands = '{bands}'",
+            "risk_policy_bands_known",
+        )
+        for bands in (
+            *("0.03", "0.03: 1", "0: 0.5", "5: 0.5", "0.030: 0.5", "0.03:0.5", "NaN: 0.5"),
+            *("0.06: 0.75, 0.03: 0.5", "0.03: 0.5, 0.06: 0.75", "0.03: 0.5, 0.03: 0.4"),
+            ", ".join(f"0.0{n}: 0.{10 - n}" for n in range(1, 10)),
+        )
+    ),
+    Break(
         "a tier's leverage is at least one",
         "UPDATE risk_leveragelimit SET max_leverage = 0",
         "leverage_at_least_one",

@@ -50,6 +50,15 @@ class Instrument:
     max_order_value: Decimal | None = None
     mark: Decimal | None = None
     marked_at: int | None = None
+    marks: list[tuple[int, Decimal]] = field(default_factory=list)
+    range: Fraction = Fraction(0)
+
+    def note(self, now: int, price: Decimal, minutes: int) -> None:
+        """Take a mark: (highest − lowest) ÷ lowest of so many minutes, the present one the last."""
+        self.marks.append((now, price))
+        first = now // 60 - minutes
+        prices = [Fraction(one) for moment, one in self.marks if moment // 60 > first]
+        self.range = (max(prices) - min(prices)) / min(prices)
 
 
 @dataclass
@@ -176,6 +185,8 @@ class Policy:
     liquidation_mode: str = "full"
     liquidation_fee_rate: Decimal = ZERO
     max_order_value: dict[str, Decimal | None] = field(default_factory=dict)
+    volatility_window_minutes: int = 1440
+    volatility_bands: str = ""
     max_leverage: dict[str, int] = field(
         default_factory=lambda: {"beginner": 5, "intermediate": 10, "advanced": 20}
     )

@@ -78,6 +78,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         limits=st.sampled_from([(5_000_000, 10_000_000), (6_000, 10_000_000), (5_000_000, 10_000)]),
         most_open=st.sampled_from([200, 200, 1]),
         largest=st.sampled_from([None, None, 700]),
+        bands=st.sampled_from(["", "", "0.04: 0.7, 0.12: 0.33"]),
         fund=st.sampled_from([0, 50, 10_000]),
         orders=st.lists(st.tuples(names, sketches), max_size=6),
     )
@@ -90,6 +91,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         limits: tuple[int, int],
         most_open: int,
         largest: int | None,
+        bands: str,
         fund: int,
         orders: list[tuple[str, Sketch]],
     ) -> None:
@@ -103,6 +105,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.decide(("policy", "liquidation_threshold", threshold))
         self.decide(("policy", "liquidation_fee_rate", fee_rate))
         self.decide(("policy", "max_open_orders", most_open))
+        self.decide(("policy", "volatility_bands", bands))
         self.decide(("policy", "user_exposure_limit", D(limits[0])))
         self.decide(("policy", "global_exposure_threshold", D(limits[1])))
         for tier in TIERS.values() if largest else ():

@@ -186,6 +186,10 @@ class Reference:
             ),
             ("order_value_exceeded", lambda: self.is_too_large(account, instrument, order)),
             ("leverage_exceeds_tier", lambda: (order.leverage or limit) > limit),
+            (
+                "leverage_exceeds_volatility",
+                lambda: (order.leverage or 1) > self.highest_leverage(order),
+            ),
             ("reduce_only_rejected", lambda: self.has_nothing_to_reduce(account, order)),
             ("too_many_open_orders", lambda: self.is_one_too_many(order)),
         )
@@ -221,6 +225,18 @@ class Reference:
             return self.mark(order.symbol)
         return order.price
 
+    def highest_leverage(self, order: Order) -> int:
+        """The tier's leverage; of what opens the share of the highest band that is reached."""
+        account, instrument = self.accounts[order.account], self.instruments[order.symbol]
+        highest, share = self.policy.max_leverage[account.tier], Fraction(1)
+        if self.only_reduces(account, order):
+            return highest
+        for band in filter(None, self.policy.volatility_bands.split(", ")):
+            bound, left = map(Fraction, band.split(": "))
+            if instrument.range >= bound:
+                share = left
+        return max(int(highest * share), 1)
+
     def has_nothing_to_reduce(self, account: Account, order: Order) -> bool:
         return order.reduce_only and not account.reducible(order.symbol, order.sign)
 
@@ -237,8 +253,8 @@ class Reference:
 
     def try_to_execute(self, order: Order) -> str:
         """Fill an order at the mark or let it rest; return why it can't be."""
-        asked, account = order.leverage, self.accounts[order.account]
-        order.leverage = asked or self.policy.max_leverage[account.tier]
+        asked = order.leverage
+        order.leverage = asked or self.highest_leverage(order)
         mark = self.mark(order.symbol)
         code = self.take(order, mark) if self.crosses(order) else self.rest(order)
         if code:
@@ -350,6 +366,7 @@ class Reference:
         for symbol, price in prices.items():
             self.instruments[symbol].mark = price
             self.instruments[symbol].marked_at = self.now
+            self.instruments[symbol].note(self.now, price, self.policy.volatility_window_minutes)
         reached = [order for order in self.orders if self.is_reached(order, prices)]
         for name in self.accounts:
             for order in reached:

@@ -154,6 +154,16 @@ def tier(**values: object) -> Callable[[User], object]:
     return lambda user: LeverageLimit.objects.filter(tier=user.tier).update(**values)
 
 
+def ranging(share: str) -> Callable[[User], object]:
+    """Bands that leave three of the beginner's five, and instruments with a range."""
+
+    def let_range(user: User) -> None:
+        RiskPolicy.objects.update(volatility_bands="0.03: 0.75")
+        Instrument.objects.update(realized_range=share)
+
+    return let_range
+
+
 def suspend(user: User) -> None:
     Account.objects.filter(user=user).update(suspended=True)
 
@@ -171,6 +181,7 @@ REFUSALS: dict[str, tuple[Callable[[User], object], dict[str, object]]] = {
     "below_min_notional": (policy(), {"size": "0.00001"}),
     "order_value_exceeded": (tier(max_order_value="6499.99999999"), {}),
     "leverage_exceeds_tier": (policy(), {"leverage": 6}),
+    "leverage_exceeds_volatility": (ranging("0.03"), {"leverage": 4}),
     "reduce_only_rejected": (policy(), {"reduce_only": True}),
     "too_many_open_orders": (policy(max_open_orders=0), {"type": "limit", "price": "60000"}),
     "insufficient_margin": (policy(), {"size": "1"}),

@@ -35,6 +35,11 @@ VARIANTS = {
     "seldom": ({"liquidation_mode": "largest_loss_first"}, 7, Decimal(0)),
     "no threshold": ({"liquidation_threshold": Decimal(0), "max_leverage": 125}, 1, Decimal(0)),
     "high threshold": ({"liquidation_threshold": Decimal("0.83333333")}, 3, Decimal("0.001")),
+    "by volatility": (
+        {"volatility_bands": "0.01: 0.75, 0.03: 0.4", "volatility_window_minutes": 20},
+        1,
+        Decimal("0.0004"),
+    ),
     "capped": (
         {
             "user_exposure_limit": Decimal(120_000),
@@ -123,7 +128,7 @@ def open_interest_of(outcome: Outcome) -> list[tuple[int, int]]:
     return list(zip(bars.long_lots[:, -1].tolist(), bars.short_lots[:, -1].tolist(), strict=True))
 
 
-@pytest.mark.parametrize("name", ["full with fees", "seldom", "capped"])
+@pytest.mark.parametrize("name", ["full with fees", "seldom", "capped", "by volatility"])
 @pytest.mark.parametrize("mode", ["none", "absolute"])
 def test_how_long_blocks_are_makes_no_difference(
     name: str, mode: str, monkeypatch: pytest.MonkeyPatch
@@ -143,7 +148,9 @@ def test_how_long_blocks_are_makes_no_difference(
         assert np.array_equal(other.bars.marks, first.bars.marks)
 
 
-@pytest.mark.parametrize("name", ["full with fees", "seldom", "capped", "no threshold"])
+@pytest.mark.parametrize(
+    "name", ["full with fees", "seldom", "capped", "no threshold", "by volatility"]
+)
 def test_what_is_done_for_several_bars_at_once_is_what_each_would_have_done(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,7 +135,10 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ("[fund]\nopening = -1", r"\[fund\] opening: a number from 0 to 9000000000 .*, not -1"),
         ("fund = 3", r"fund: a table, not 3"),
         ("policy = 3", r"policy: tables, each under \[\[policy\]\], not 3"),
-        ("[[policy]]\npreset = 'esme'", r"\[\[policy\]\] 1 preset: one of seed, esma, none, not"),
+        (
+            "[[policy]]\npreset = 'esme'",
+            r"\[\[policy\]\] 1 preset: one of seed, esma, none, vol",
+        ),
         ("[[policy]]\nname = ''", r"\[\[policy\]\] 1 name: a text of one line that is not empty"),
         ("[[policy]]\nmax_leverage = 0", r"\[\[policy\]\] 1 max_leverage: a whole number from 1"),
         ("[[policy]]\nliquidation_threshold = 6", r"liquidation_threshold: the lab goes up to 5"),
