@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
@@ -13,7 +12,7 @@ from accounts import schema  # noqa: F401  (importing registers the security sch
 from accounts.access import caller, must_see
 from accounts.authentication import issue_token
 from accounts.errors import AccountNotFound, InvalidApiKey, KeyExpired, NetworkNotAllowed
-from accounts.key_terms import KeyTerms, must_open
+from accounts.key_terms import KeyTerms, lifetime_of_token, must_open
 from accounts.keys import identify, note_use
 from accounts.models import Transfer, TransferKind
 from accounts.selectors import get_account, ledger_line, transfers_of
@@ -82,12 +81,13 @@ class TokenView(Call):
     )
     def post(self, request: Request) -> Response:
         api_key = identify(key=self.read_body()["api_key"])
-        must_open(KeyTerms.of(api_key), request._request)
+        terms = KeyTerms.of(api_key)
+        must_open(terms, request._request)
         note_use(api_key)
         token = {
             "access_token": issue_token(api_key),
             "token_type": "bearer",
-            "expires_in": int(settings.ACCESS_TOKEN_LIFETIME.total_seconds()),
+            "expires_in": int(lifetime_of_token(terms).total_seconds()),
         }
         return Response(TOKEN.to_representation(token), headers={"Cache-Control": "no-store"})
 

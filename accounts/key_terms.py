@@ -7,9 +7,10 @@ it no longer allows at once, tokens and streams of before included.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Self
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -56,6 +57,12 @@ def checked_terms(terms: KeyTerms, *, before: datetime | None = None) -> KeyTerm
 def has_passed(expires_at: datetime | None) -> bool:
     """Tell whether a key that expires then has expired: from that instant on."""
     return expires_at is not None and expires_at <= timezone.now()
+
+
+def lifetime_of_token(terms: KeyTerms) -> timedelta:
+    """Return for how long a token that is issued now opens anything: it ends with its key."""
+    longest: timedelta = settings.ACCESS_TOKEN_LIFETIME
+    return min(terms.expires_at - timezone.now(), longest) if terms.expires_at else longest
 
 
 def must_open(terms: KeyTerms, request: HttpRequest) -> None:

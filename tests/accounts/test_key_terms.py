@@ -9,6 +9,7 @@ import time_machine
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from pytest_django import Settings
+from structlog.testing import capture_logs
 
 from accounts.authentication import issue_token
 from accounts.errors import (
@@ -94,6 +95,8 @@ def test_a_key_ends_at_the_instant_of_its_expiry(user: User, anonymous: ApiClien
     with time_machine.travel(END - timedelta(minutes=1), tick=False) as clock:
         key, clear = key_with(user, expires_at=END)
         client = client_with(key)
+        asked = anonymous.post("/auth/token", {"api_key": clear})
+        assert (asked.status_code, asked.json()["expires_in"]) == (200, 60)
         clock.move_to(END - SECOND / 1000)
         assert anonymous.post("/auth/token", {"api_key": clear}).status_code == 200
         assert client.get("/orders").status_code == 200
@@ -227,6 +230,15 @@ def test_expiry_is_told_before_the_network_and_that_before_the_scope(user: User)
     assert code_of(client.post("/orders", REMOTE_ADDR=ELSEWHERE)) == (403, "network_not_allowed")
     ApiKey.objects.update(expires_at=END.replace(year=2020))
     assert code_of(client.post("/orders", REMOTE_ADDR=ELSEWHERE)) == (401, "key_expired")
+
+
+def test_the_log_says_whose_key_was_refused(user: User) -> None:
+    key, _ = key_with(user, networks=["192.0.2.0/24"])
+    with capture_logs() as logged:
+        client_with(key).get("/orders", REMOTE_ADDR=ELSEWHERE)
+    [line] = [line for line in logged if line["event"] == "request"]
+    assert (line["user_id"], line["key_id"]) == (user.pk, key.pk)
+    assert (line["address"], line["status"]) == (ELSEWHERE, 403)
 
 
 def test_terms_are_changed_with_a_reason_and_recorded(user: User) -> None:

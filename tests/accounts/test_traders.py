@@ -114,6 +114,7 @@ def test_a_file_that_exists_is_not_written_over(run: Run, keys: Path) -> None:
         (("2", "--balance", "1000000000000"), "invalid_amount"),
         (("2", "--scopes", "trade"), "invalid choice"),
         (("2", "--expires-at", "soon"), "is no instant"),
+        (("2", "--expires-at", "9999-12-31T23:59:59-12:00"), "is no instant"),
         (("2", "--expires-at", "2020-01-01"), "expiry_passed"),
         (("2", "--networks", "192.0.2.1/24"), "invalid_networks"),
     ],

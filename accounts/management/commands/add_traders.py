@@ -139,6 +139,6 @@ def instant(text: str) -> datetime:
     """Read an instant, in UTC where it names no zone. Raises ArgumentTypeError."""
     try:
         read = datetime.fromisoformat(text)
-    except ValueError:
+        return (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ArgumentTypeError(f"{text!r} is no instant like 2027-01-31T12:00:00Z.") from None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
