@@ -59,6 +59,7 @@ class GroupAdmin(DjangoGroupAdmin, KeptAdmin):  # type: ignore[misc]
     """
 
     form_kind = add_form_kind = ReasonedForm
+    fields = ("name", "permissions")
 
     filled_by = "The group of regulators is made by the migrations; add one for staff here."
 
@@ -92,6 +93,7 @@ class PasswordForm(AdminPasswordChangeForm):
     """Another password for a user, and why staff set it."""
 
     reason = ReasonField()
+    reason.help_text = "Why this is done. The staff log and the audit trail keep it, for good."
 
     def save(self, commit: bool = True) -> User:
         asked = self.cleaned_data

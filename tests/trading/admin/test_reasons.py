@@ -109,6 +109,7 @@ def test_no_form_dialog_or_bulk_action_goes_without_a_reason(staff: Client, trad
     }
     for model, values in changed.items():
         row = model._base_manager.order_by("pk").first()
+        assert staff.get(page_of(row)).content.decode().count('name="reason"') == 1, model
         for reason in ("", " \u200b ", "x" * (LONGEST_REASON + 1)):
             shown = save(staff, page_of(row), **values, reason=reason)
             assert "Please correct the error" in shown or "reason" in shown.lower(), model
@@ -152,6 +153,7 @@ def test_nothing_new_comes_without_a_reason(staff: Client, trader: User) -> None
         "auth/group": {"name": "clerks", "permissions": ["1"]},
     }.items():
         page = f"/admin/{path}/add/"
+        assert staff.get(page).content.decode().count('name="reason"') == 1, path
         assert staff.post(page, {**body, "reason": " "}).status_code == 200, path
         assert staff.post(page, body).status_code == 200, path
         assert standing() == before
