@@ -210,7 +210,8 @@ def held_by(runs: Sequence[Run]) -> tuple[str, dict[str, Any]]:
     """Return SQL that tells of a fill, by its instrument and time, whether it is one of a run's."""
     times: defaultdict[int, list[datetime]] = defaultdict(list)
     for run in sorted(runs, key=lambda run: run.start):
-        known, stop = times[run.instrument_id], run.stop + MICROSECOND
+        known = times[run.instrument_id]
+        stop = max(run.start, run.stop) + MICROSECOND
         if known and run.start <= known[-1]:
             known[-1] = max(known[-1], stop)
         else:
