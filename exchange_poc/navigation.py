@@ -74,6 +74,7 @@ UNFOLD: dict[str, Any] = {
                 link("Trades", "swap_horiz", "trading_trade"),
                 link("Positions", "stacked_line_chart", "risk_position"),
                 link("Liquidations", "gavel", "trading_liquidation"),
+                link("Kills", "dangerous", "trading_kill"),
                 link("Parked answers", "report", "trading_parkedanswer"),
             ),
             section(

@@ -174,6 +174,11 @@ class Instrument(models.Model):
     def state(self) -> TradingState:
         return state_of(halted=self.halted, reducing=self.reducing)
 
+    @property
+    def told_state(self) -> TradingState | None:
+        """The state where ``halted`` alone does not say it."""
+        return self.state if self.reducing else None
+
 
 class PriceTick(models.Model):
     """One mark price of one instrument, as one market step set it."""

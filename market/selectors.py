@@ -7,6 +7,7 @@ from django.db.models import Max, Q, QuerySet
 
 from market.errors import NoPrice, UnknownSymbol
 from market.kernel.rows import columns_of, find
+from market.kernel.states import TradingState, state_of
 from market.models import Instrument, PriceHalt
 
 INSTRUMENT: Final = columns_of(Instrument)
@@ -56,6 +57,13 @@ def listed_as(symbol: str) -> QuerySet[Instrument, int]:
 def open_price_halt(*, instrument: Instrument) -> PriceHalt | None:
     """Return the quote that halted an instrument, until staff have released it."""
     return PriceHalt.objects.filter(instrument=instrument, released_at=None).first()
+
+
+def state_by_staff(*, instrument: Instrument) -> TradingState:
+    """Return the state that an instrument is in but for a quote that halted it."""
+    halt = open_price_halt(instrument=instrument)
+    halted = instrument.halted if halt is None else halt.stays_halted
+    return state_of(halted=halted, reducing=instrument.reducing)
 
 
 def price_halts_since(moment: datetime) -> QuerySet[PriceHalt]:

@@ -9,6 +9,7 @@ from market.candles import INTERVALS, Candle
 from market.kernel.api.answers import AnswerSerializer
 from market.kernel.api.asked import QuerySerializer
 from market.kernel.api.fields import AmountField, MomentField
+from market.kernel.states import TradingState
 from market.models import Instrument, PriceOrigin, PriceTick
 
 T = TypeVar("T")
@@ -69,9 +70,9 @@ class TickSerializer(ReplayedSerializer[PriceTick]):
 
 
 class InstrumentSerializer(AnswerSerializer[Instrument]):
-    """The rules of an instrument; a limit only where there is one."""
+    """The rules of an instrument; a limit or a state only where there is one."""
 
-    left_out: Final = ("max_order_size", "max_order_value")
+    left_out: Final = ("max_order_size", "max_order_value", "state")
 
     symbol = serializers.CharField()
     base_asset = serializers.CharField()
@@ -87,6 +88,12 @@ class InstrumentSerializer(AnswerSerializer[Instrument]):
         help_text="Largest size × price of an order, if any; a tier may have less.",
     )
     halted = serializers.BooleanField()
+    state = serializers.ChoiceField(
+        choices=list(TradingState),
+        required=False,
+        source="told_state",
+        help_text="Where staff let orders only reduce: REDUCING, or HALTED while a quote halts it.",
+    )
 
     def to_representation(self, instance: Instrument) -> dict[str, Any]:
         return without_nothing(super().to_representation(instance), self.left_out)

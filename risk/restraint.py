@@ -6,7 +6,7 @@ are no larger than what they stand against.
 
 from typing import Final
 
-from market.kernel.states import TradingState
+from market.kernel.states import TradingState, state_of
 from risk.denials import Denial, deny
 from risk.state import InstrumentState, Limits
 
@@ -19,6 +19,16 @@ INSTRUMENT: Final = "This instrument"
 
 def reducing_only(whose: str) -> Denial:
     return deny("reducing_only", whose=whose)
+
+
+def strictest(limits: Limits) -> TradingState:
+    """Return what orders of an account may do, whatever the instrument."""
+    states = (
+        state_of(halted=limits.trading_halted, reducing=limits.trading_reducing),
+        state_of(halted=limits.suspended, reducing=limits.account_reducing),
+        TradingState(limits.tier_state),
+    )
+    return max(states, key=list(TradingState).index)
 
 
 def restraint(limits: Limits, instrument: InstrumentState) -> Denial | None:

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client, override_settings
 from django.urls import reverse
+from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from accounts.models import User
@@ -26,7 +27,7 @@ from tests.kept import kept, put
 from tests.kpi.lab.stored import compute, store
 from tests.trading.conftest import doubt
 from trading.demo.data import seed_demo
-from trading.models import Order
+from trading.models import Kill, Order
 from trading.services import place_order
 from trading.steps.by_hand import set_price
 from trading.steps.step import run_market_step
@@ -66,8 +67,16 @@ def seed() -> None:
     quoted("BTCUSDT", "1")
     resume_instrument(reason="A test", instrument=Instrument.objects.get(symbol="BTCUSDT"))
     doubt(Order.objects.filter(account__user_id=beginner, status="FILLED").latest("id"))
+    stopped_once()
     watch()
     compute(store(), most=4)
+
+
+def stopped_once() -> None:
+    """A kill of a while ago, after which all went on."""
+    now = timezone.now()
+    Kill.objects.create(state="HALTED", reason="A test", started_at=now)
+    Kill.objects.update(canceled=1, finished_at=now)
 
 
 def quoted(symbol: str, price: str) -> None:

@@ -8,7 +8,9 @@ from accounts.models import Account
 from accounts.selectors import get_account
 from market.kernel.amounts import ZERO
 from market.kernel.snapshot import consistent_read
+from market.kernel.states import TradingState
 from market.selectors import current_prices
+from risk.restraint import strictest
 from risk.selectors import global_exposure, read_risk_state
 from risk.state import Limits
 from risk.volatility import highest_leverage
@@ -46,6 +48,7 @@ class AccountLimits:
     ``leverage_by_symbol`` is None where leverage does not depend on volatility.
     """
 
+    state: TradingState
     max_leverage: int
     max_order_value: Decimal | None
     user_exposure: Room
@@ -64,6 +67,7 @@ def limits_of(account: Account, user_id: int) -> AccountLimits:
     snapshot = read_risk_state(account_id=account.pk)
     limits = snapshot.limits
     return AccountLimits(
+        state=strictest(limits),
         max_leverage=limits.max_leverage,
         max_order_value=limits.max_order_value,
         user_exposure=Room(limits.user_exposure_limit, snapshot.account.exposure),

@@ -11,13 +11,14 @@ from market.kernel.amounts import AMOUNT_FIELD, plain
 from market.kernel.constraints import are_numbers
 from market.models import Instrument
 from risk.models import LiquidationMode
+from trading.kill_models import Kill
 from trading.parked_models import ParkedAnswer, ParkedOutcome
 from trading.price_models import ManualPrice, PriceWay
 from trading.readiness_models import Readiness as Readiness
 from trading.venue_denials import VENUE_REJECTED
 
 #: What Django and all others find here, though it stands in modules of its own.
-__all__ = ["ManualPrice", "ParkedAnswer", "ParkedOutcome", "PriceWay"]
+__all__ = ["Kill", "ManualPrice", "ParkedAnswer", "ParkedOutcome", "PriceWay"]
 
 #: An order's size and price are kept as they were asked for, refused ones included.
 ASKED_FIELD: dict[str, Any] = {"max_digits": 36, "decimal_places": 18}

@@ -12,7 +12,7 @@ from market.kernel.endless import IsAnyOf
 from market.kernel.errors import Forbidden
 from market.selectors import listed_as
 from trading.errors import OrderNotFound
-from trading.models import OPEN_STATUSES, Liquidation, Order, ParkedAnswer, Trade
+from trading.models import OPEN_STATUSES, Kill, Liquidation, Order, ParkedAnswer, Trade
 
 #: Of parked answers so many are looked at together.
 MOST_PARKED: Final = 100
@@ -91,3 +91,8 @@ def parked_answers_since(moment: datetime) -> list[ParkedAnswer]:
     waiting = ParkedAnswer.objects.filter(settled_at=None).order_by("id")[:MOST_PARKED]
     settled = ParkedAnswer.objects.filter(settled_at__gt=moment).order_by("-id")[:MOST_PARKED]
     return [*waiting, *settled]
+
+
+def unfinished_kills() -> QuerySet[Kill]:
+    """Return the kills of which orders were left, newest first."""
+    return Kill.objects.filter(finished_at=None).select_related("account__user", "instrument")

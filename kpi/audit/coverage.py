@@ -22,6 +22,7 @@ RECORDED: Final = {
     "price_halt": ("market_pricehalt", "true"),
     "manual_price": ("trading_manualprice", "true"),
     "admin_log": ("django_admin_log", "true"),
+    "trading.kill": ("trading_kill", "fact.finished_at IS NOT NULL"),
     "trading.parkedanswer": ("trading_parkedanswer", "fact.settled_at IS NOT NULL"),
 }
 #: Of each kind, at most so many are named.

@@ -21,6 +21,7 @@ class AuditKind(models.TextChoices):
     ANSWER_SETTLED = "answer_settled", "Parked answer settled"
     PRICE_HALT = "price_halt", "Instrument halted by a quote"
     PRICE_SET = "price_set", "Mark price set by a person"
+    KILL = "kill", "Open orders cancelled by a kill"
 
 
 class AuditRecord(models.Model):

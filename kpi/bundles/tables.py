@@ -27,6 +27,7 @@ from market.models import Instrument, KeptCandle, PriceHalt, PriceTick
 from risk.models import LeverageLimit, Position, RiskPolicy
 from trading.models import (
     OPEN_STATUSES,
+    Kill,
     Liquidation,
     ManualPrice,
     Order,
@@ -299,6 +300,12 @@ TABLES: Final = (
         omit=("instrument_id",),
     ),
     PARKED_ANSWERS,
+    facts(
+        Kill,
+        "What was halted or let only reduce, and how many open orders were cancelled for it.",
+        "finished_at",
+        name="kills",
+    ),
     at_the_end(Instrument, "instruments", "Every instrument with its rules at the day's end."),
     at_the_end(User, "users", "Every user with tier and rights at the day's end."),
     changes(RiskPolicy, "risk_policy_changes", "The risk policy after each change of the day."),

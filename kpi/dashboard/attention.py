@@ -15,7 +15,8 @@ from market.kernel.console.figures import counted, grouped
 from market.kernel.states import TradingState
 from market.models import Instrument, PriceHalt
 from risk.models import LeverageLimit
-from trading.selectors import MOST_PARKED, parked_answers_waiting
+from trading.models import Kill
+from trading.selectors import MOST_PARKED, parked_answers_waiting, unfinished_kills
 
 #: So many halted instruments are named; a market with more of them has one trouble, not many.
 MOST_NAMED: Final = 10
@@ -47,6 +48,7 @@ class Signs:
     audit_differences: int
     reducing: Sequence[Instrument] = ()
     tiers: Sequence[LeverageLimit] = ()
+    kills: Sequence[Kill] = ()
 
 
 def read_signs() -> Signs:
@@ -61,6 +63,7 @@ def read_signs() -> Signs:
         ledger_differences=last_differences() or 0,
         audit_differences=last_audit_differences() or 0,
         reducing=list(Instrument.objects.filter(reducing=True, halted=False)[:MOST_NAMED]),
+        kills=list(unfinished_kills()[:MOST_NAMED]),
         tiers=list(LeverageLimit.objects.exclude(tier_state=TradingState.ACTIVE)),
     )
 
@@ -72,6 +75,7 @@ def concerns(
     found = [
         *checks(signs),
         *worker(signs.heartbeat_age),
+        *kills(signs.kills),
         *halts(signs, state),
         *reducing(signs, state),
         *accounts(ratios),
@@ -107,6 +111,13 @@ def worker(age: timedelta | None) -> list[Concern]:
     since = "No heartbeat yet" if age is None else f"No heartbeat for {duration(age)}"
     text = "Market steps, checks and alerts wait for a worker: see that it and beat run."
     return [Concern(CRITICAL, since, text, page("kpi_heartbeat_changelist"), "kpi.view_heartbeat")]
+
+
+def kills(unfinished: Sequence[Kill]) -> list[Concern]:
+    """Kills that ended before all was cancelled."""
+    text = "Orders of before are open still: kill again, which goes on with it."
+    href, permission = page("trading_kill_changelist"), "trading.view_kill"
+    return [Concern(CRITICAL, f"{act} is unfinished", text, href, permission) for act in unfinished]
 
 
 def halts(signs: Signs, state: TradingState) -> list[Concern]:

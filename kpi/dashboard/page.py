@@ -93,6 +93,7 @@ def buttons(request: HttpRequest) -> list[Button]:
             "Fund insurance", "health_and_safety", action("accounts_account_fund_insurance")
         ): "accounts.add_transfer",
         trading: "risk.change_riskpolicy",
+        Button("Kill", "dangerous", action("trading_kill_start"), "danger"): "trading.change_order",
     }
     return [button for button, permission in offered.items() if may(permission)]
 

@@ -1,5 +1,5 @@
 """Orders and what became of them, market steps, instruments and accounts in the staff console."""
 
-from trading.admin import accounts, clock, instruments, liquidations, orders, parked
+from trading.admin import accounts, clock, instruments, kills, liquidations, orders, parked
 
-__all__ = ["accounts", "clock", "instruments", "liquidations", "orders", "parked"]
+__all__ = ["accounts", "clock", "instruments", "kills", "liquidations", "orders", "parked"]

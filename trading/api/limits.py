@@ -16,6 +16,7 @@ from market.kernel.api.asked import OwnerQuery
 from market.kernel.api.calls import Call
 from market.kernel.api.fields import AmountField
 from market.kernel.api.schema import errors
+from market.kernel.states import TradingState
 from trading.api.examples import LIMITS_BY_VOLATILITY, LIMITS_EXAMPLE
 from trading.limits import account_limits
 
@@ -63,6 +64,12 @@ class LimitsSerializer(serializers.Serializer[Any]):
         help_text="The highest for orders that open, as the range of each instrument's marks "
         "leaves it now. Only where the policy has bands of volatility.",
     )
+    state = serializers.ChoiceField(
+        choices=[TradingState.REDUCING],
+        required=False,
+        help_text="Where your orders may only reduce, by the state of the exchange, your account "
+        "or your tier.",
+    )
     user_exposure = RoomSerializer(help_text="Yours.")
     global_exposure = RoomSerializer(help_text="Of all accounts together.")
     open_orders = CountSerializer(help_text="Those that rest, on all venues.")
@@ -95,7 +102,11 @@ class LimitsView(Call):
         must_be_owner(request, self.query.get("user_id"))
         user = caller(request)
         limits = account_limits(user_id=user.pk)
-        own = {"max_order_value": limits.max_order_value} if limits.max_order_value else {}
+        own: dict[str, Any] = {}
+        if limits.max_order_value:
+            own["max_order_value"] = limits.max_order_value
+        if limits.state == TradingState.REDUCING:
+            own["state"] = limits.state
         rates: dict[str, Usage | None] = {
             "requests": usage_of_requests(request),
             "orders": usage_of_orders(request),

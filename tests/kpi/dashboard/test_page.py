@@ -128,7 +128,7 @@ def test_an_empty_exchange_says_what_to_do(client: Client, db: None) -> None:
 
 
 def test_buttons_are_offered_to_those_who_may_press_them(staff: Client, clerk: Clerk) -> None:
-    assert len(staff.get("/admin/").context["buttons"]) == 4
+    assert len(staff.get("/admin/").context["buttons"]) == 5
     assert clerk().get("/admin/").context["buttons"] == []
 
 

@@ -87,6 +87,7 @@ UNGUARDED: Reasons = {
         "status": BY_END,
         "closed_at": BY_END,
     },
+    "trading_kill": {"finished_at": BY_END},
     "trading_order": {
         "average_price": BY_FILL,
         "reserved_margin": BY_FILL,
@@ -110,6 +111,7 @@ WHOLE = (
     "kpi_alertrule",
     "risk_leveragelimit",
     "risk_riskpolicy",
+    "trading_kill",
     "trading_liquidation",
     "trading_parkedanswer",
 )

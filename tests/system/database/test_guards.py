@@ -15,6 +15,7 @@ from django.utils import timezone
 from accounts.keys import issue_api_key, revoke_api_key
 from accounts.models import Account, ApiKey, Tier, Transfer, User
 from accounts.services import create_user
+from market.kernel.states import TradingState
 from market.models import Instrument, PriceOrigin
 from market.quotes import Quote
 from market.services import list_instrument, resume_instrument
@@ -29,6 +30,7 @@ from trading.models import Liquidation, Order, OrderStatus, ParkedAnswer, Trade
 from trading.services import cancel_order
 from trading.steps.by_hand import set_price, step_at_prices
 from trading.steps.step import run_market_step
+from trading.venues.kill import begin, kill, scope_named
 from trading.venues.staff_settlement import adjust_parked
 
 pytestmark = pytest.mark.django_db
@@ -880,6 +882,30 @@ MARKET = [
         "INSERT INTO market_marketclock (id, steps) VALUES (2, 0)",
         "market_clock_single_row",
     ),
+    *kept("trading_kill", "kill_is_kept"),
+    *(
+        Break(f"a kill {what}", f"UPDATE trading_kill SET {change}", "kill_is_fixed")
+        for what, change in (
+            ("keeps its reason", "reason = 'another' WHERE finished_at IS NULL"),
+            ("counts up", "canceled = -1 WHERE finished_at IS NULL"),
+            ("that is finished never changes", "canceled = 9 WHERE finished_at IS NOT NULL"),
+        )
+    ),
+    Break(
+        "a kill is of an account or an instrument",
+        copied("trading_kill", instrument_id="1") + "WHERE account_id IS NOT NULL",
+        "kill_has_one_scope",
+    ),
+    Break(
+        "a kill sets no ACTIVE",
+        copied("trading_kill", state="'ACTIVE'"),
+        "kill_state_known",
+    ),
+    Break(
+        "a kill that is not finished is gone on with",
+        copied("trading_kill") + "WHERE finished_at IS NULL",
+        "kill_one_unfinished_of_a_scope",
+    ),
     *append_only("trading_manualprice", "price = price + 1", "manual_price_append_only"),
     Break(
         "a price set by hand is positive",
@@ -1007,6 +1033,9 @@ def live_through_everything() -> None:
     resume_instrument(reason="A test", instrument=Instrument.objects.get(symbol="ETHUSDT"))
     refuse_price_of("ETHUSDT")
     renew_bounds()
+    ended = scope_named(username="unlucky")
+    kill(scope=ended, state=TradingState.HALTED, reason="A test")
+    begin(ended, TradingState.REDUCING, "A test", None)
     assert Liquidation.objects.count() == 1
 
 
@@ -1061,6 +1090,7 @@ def test_every_guard_has_its_attempt(db: None) -> None:
         "audit_configuration",
         "audit_ended_order",
         "audit_issued_key",
+        "audit_kill",
         "audit_key_terms",
         "audit_liquidation",
         "audit_manual_price",

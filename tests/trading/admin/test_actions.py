@@ -27,11 +27,13 @@ ROW_ACTIONS = {
     "key": [f"accounts_apikey_{action}" for action in ("change_terms", "rotate", "revoke")],
     "account": [
         f"accounts_account_{action}"
-        for action in ("deposit", "withdraw", "adjust", "suspend", "resume")
+        for action in ("deposit", "withdraw", "adjust", "suspend", "reduce", "resume")
     ],
-    "policy": ["risk_riskpolicy_halt", "risk_riskpolicy_resume"],
+    "policy": [f"risk_riskpolicy_{action}" for action in ("halt", "reduce", "resume")],
+    "limit": [f"risk_leveragelimit_{action}" for action in ("halt", "reduce", "resume")],
     "instrument": [
         "market_instrument_halt",
+        "market_instrument_reduce",
         "market_instrument_resume",
         "market_instrument_release",
     ],
@@ -43,6 +45,7 @@ LIST_ACTIONS = [
     "accounts_account_fund_insurance",
     "market_marketclock_run_step",
     "market_marketclock_set_price",
+    "trading_kill_start",
     "trading_liquidation_sweep",
 ]
 EVERY_FIELD = {
@@ -54,6 +57,8 @@ EVERY_FIELD = {
     "size": "1",
     "scopes": "read",
     "overlap": "1",
+    "scope": "everybody",
+    "state": "HALTED",
 }
 
 
@@ -64,6 +69,7 @@ def addresses(trader: User) -> list[str]:
         "key": trader.api_keys.get().pk,
         "account": trader.account.pk,
         "policy": 1,
+        "limit": "beginner",
         "instrument": Instrument.objects.get(symbol="BTCUSDT").pk,
         "order": Order.objects.get(client_order_id="grid-7").pk,
         "parked": ParkedAnswer.objects.get().pk,

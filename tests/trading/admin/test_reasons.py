@@ -34,6 +34,7 @@ from accounts.services import (
     deposit,
     fund_insurance,
     resume_account,
+    set_account_state,
     suspend_account,
     withdraw,
 )
@@ -44,11 +45,13 @@ from kpi.lab.policies import put_in_force
 from kpi.models import AlertRule
 from market.kernel.errors import ReasonRequired, ReasonTooLong
 from market.kernel.reasons import LONGEST_REASON
+from market.kernel.states import TradingState
 from market.models import HaltOutcome, Instrument, PriceHalt
 from market.services import (
     configure_instrument,
     halt_instrument,
     list_instrument,
+    reduce_instrument,
     release_instrument,
     resume_instrument,
 )
@@ -60,6 +63,8 @@ from risk.services import (
     halt_trading,
     resume_trading,
     set_policy,
+    set_tier_state,
+    set_trading_state,
 )
 from tests.console import D, filled_in, press, save, select
 from tests.kpi.audit.conftest import records
@@ -68,10 +73,12 @@ from trading.liquidation.sweep import sweep_by_hand
 from trading.models import Order, ParkedAnswer
 from trading.services import cancel_for_client
 from trading.steps.by_hand import set_price, take_refused_price
+from trading.venues.kill import Scope, kill
 from trading.venues.staff_settlement import release_parked
 
 begin_history = import_module("kpi.migrations.0012_reasons").begin_history
 SCRIPT = "<script>alert('x')</script>"
+REDUCING = TradingState.REDUCING
 BAD_REASONS = {
     "": ReasonRequired,
     " \t\u200b": ReasonRequired,
@@ -212,6 +219,11 @@ def calls(trader: User, staff: User) -> list[Callable[[str], object]]:
     return [
         lambda why: halt_trading(reason=why),
         lambda why: resume_trading(reason=why),
+        lambda why: set_trading_state(state=REDUCING, reason=why),
+        lambda why: set_tier_state(limit=limit, state=REDUCING, reason=why),
+        lambda why: set_account_state(account=account, state=REDUCING, reason=why),
+        lambda why: reduce_instrument(instrument=btc, reason=why),
+        lambda why: kill(scope=Scope(), state=REDUCING, reason=why),
         lambda why: change_policy(changes=policy, reason=why),
         lambda why: change_limits(limit=limit, changes={"max_leverage": 3}, reason=why),
         lambda why: set_policy(policy=PRESETS["none"], reason=why),

@@ -10,7 +10,12 @@ from rest_framework.test import APIClient
 
 from accounts.access import REGULATORS
 from accounts.models import User
+from accounts.services import set_account_state
+from market.kernel.states import TradingState
+from market.models import Instrument
+from market.services import set_instrument_state
 from risk.models import RiskPolicy
+from risk.services import set_trading_state
 from tests.conftest import ClientOf
 from tests.trading.conftest import Marks, Trader, order
 
@@ -84,3 +89,20 @@ def test_who_has_no_account_is_told_so(client_of: ClientOf, db: None) -> None:
     regulator.groups.add(Group.objects.get(name=REGULATORS))
     answer = client_of(regulator).get("/account/limits")
     assert (answer.status_code, answer.json()["code"]) == (404, "account_not_found")
+
+
+def test_an_agent_is_told_where_it_may_only_reduce(api: APIClient, user: User) -> None:
+    """Nothing is said else, of a halt neither, which has its own field or code."""
+
+    def told() -> list[str | None]:
+        listed = {row["symbol"]: row for row in api.get("/market/instruments").json()["results"]}
+        return [listed["BTCUSDT"].get("state"), api.get("/account/limits").json().get("state")]
+
+    btc = Instrument.objects.get(symbol="BTCUSDT")
+    assert told() == [None, None]
+    set_trading_state(state=TradingState.REDUCING, reason="A test")
+    set_instrument_state(instrument=btc, state=TradingState.REDUCING, reason="A test")
+    assert told() == ["REDUCING", "REDUCING"]
+    set_account_state(account=user.account, state=TradingState.HALTED, reason="A test")
+    set_instrument_state(instrument=btc, state=TradingState.HALTED, reason="A test")
+    assert told() == [None, None]

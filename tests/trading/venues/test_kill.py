@@ -1,0 +1,174 @@
+"""A kill holds a scope back, cancels what is open in it, and is one act of the audit trail."""
+
+import threading
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+
+from accounts.models import User
+from accounts.services import resume_account, suspend_account
+from kpi.audit.models import AuditRecord
+from market.kernel.errors import ReasonRequired
+from market.kernel.pruning import Deadline
+from market.kernel.states import TradingState
+from market.models import Instrument
+from market.services import halt_instrument
+from risk.selectors import get_policy
+from tests.trading.conftest import Trader, order, state_of
+from trading.models import OPEN_STATUSES, Kill, Order, OrderStatus
+from trading.venues import kill as kills
+from trading.venues.kill import Scope, kill
+
+ACTIVE, REDUCING, HALTED = TradingState
+
+
+def still_open() -> set[int]:
+    return set(Order.objects.filter(status__in=OPEN_STATUSES).values_list("pk", flat=True))
+
+
+def resting(user: User, symbol: str = "BTCUSDT") -> Order:
+    price = "60000" if symbol == "BTCUSDT" else "3000"
+    return order(user, "buy", "0.01", symbol, price=price)
+
+
+def test_it_cancels_what_is_open_in_its_scope_alone(trader: Trader) -> None:
+    user, other = trader(), trader()
+    own = [resting(user), resting(user, "ETHUSDT"), resting(user)]
+    bitcoin, ether = resting(other), resting(other, "ETHUSDT")
+    act = kill(scope=Scope(account=user.account), state=REDUCING, reason="A test")
+    assert (act.canceled, act.finished_at is None) == (len(own), False)
+    assert still_open() == {bitcoin.pk, ether.pk}
+    assert state_of(user).reserved_margin == 0
+    user.account.refresh_from_db()
+    assert user.account.state == REDUCING
+    listed = Instrument.objects.get(symbol="BTCUSDT")
+    assert kill(scope=Scope(instrument=listed), state=HALTED, reason="A test").canceled == 1
+    assert still_open() == {ether.pk}
+    assert order(other, "buy", "0.01").reject_code == "instrument_halted"
+    assert kill(scope=Scope(), state=HALTED, reason="A test").canceled == 1
+    assert (still_open(), get_policy().trading_state) == (set(), HALTED)
+
+
+def test_it_never_loosens_a_state(trader: Trader) -> None:
+    user, listed = trader(), Instrument.objects.get(symbol="BTCUSDT")
+    suspend_account(account=user.account, reason="A test")
+    halt_instrument(instrument=listed, reason="A test")
+    kill(scope=Scope(account=user.account), state=REDUCING, reason="A test")
+    kill(scope=Scope(instrument=listed), state=REDUCING, reason="A test")
+    user.account.refresh_from_db()
+    listed.refresh_from_db()
+    assert (user.account.state, listed.state) == (HALTED, HALTED)
+    resume_account(account=user.account, reason="A test")
+    user.account.refresh_from_db()
+    assert user.account.state == ACTIVE
+
+
+def test_it_is_one_record_that_says_how_many_and_why(trader: Trader, clerk: User) -> None:
+    user = trader()
+    for _ in range(3):
+        resting(user)
+    act = kill(scope=Scope(account=user.account), state=HALTED, reason="Runs wild", by=clerk)
+    record = AuditRecord.objects.get(kind="kill")
+    assert (record.reference, record.actor_id) == (f"trading.kill:{act.pk}", clerk.pk)
+    assert (record.user_id, record.account_id) == (user.pk, user.account.pk)
+    told = {name: record.details[name] for name in ("scope", "state", "reason", "canceled")}
+    assert told == {"scope": "account", "state": "HALTED", "reason": "Runs wild", "canceled": "3"}
+    with pytest.raises(ReasonRequired):
+        kill(scope=Scope(), state=HALTED, reason=" ")
+    assert Kill.objects.count() == 1
+
+
+def test_one_that_was_interrupted_is_gone_on_with(
+    trader: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state stands at once; the act keeps its count, and is recorded when nothing is left."""
+    monkeypatch.setattr(kills, "PORTION", 2)
+    user, scope = trader(), Scope()
+    for _ in range(5):
+        resting(user)
+
+    def interrupt(act: Kill) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kill(scope=scope, state=HALTED, reason="A test", told=interrupt)
+    assert (len(still_open()), get_policy().trading_state) == (3, HALTED)
+    assert kill(scope=scope, state=HALTED, reason="A test", deadline=Deadline(0)).canceled == 2
+    assert not AuditRecord.objects.filter(kind="kill").exists()
+    act = kill(scope=scope, state=HALTED, reason="A test")
+    assert (act.canceled, act.finished_at is None, still_open()) == (5, False, set())
+    assert kill(scope=scope, state=HALTED, reason="A test").canceled == 0
+    assert AuditRecord.objects.filter(kind="kill").count() == Kill.objects.count() == 2
+
+
+def test_the_command_shows_how_far_it_is(trader: Trader) -> None:
+    user, out = trader(), StringIO()
+    resting(user)
+    call_command("kill", "--user", user.username, "--reason", "A test", stdout=out)
+    assert out.getvalue().splitlines() == [
+        "1 order cancelled so far",
+        f"Kill of {user.username}: HALTED, 1 order cancelled.",
+    ]
+    for asked in (["--user", "nobody"], ["--symbol", "NOSUCH"], ["--everybody", "--symbol", "X"]):
+        with pytest.raises(CommandError):
+            call_command("kill", *asked, "--reason", "A test")
+    call_command("kill", "--everybody", "--state", "reducing", "--reason", "A test", stdout=out)
+    assert get_policy().trading_state == REDUCING
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_is_open_after_it_while_clients_go_on_placing(trader: Trader) -> None:
+    """What was decided before the state was set is booked behind it, and cancelled all the same."""
+    users, stop, refused = (
+        [trader("100000") for _ in range(4)],
+        threading.Event(),
+        threading.Event(),
+    )
+
+    def place(user: User) -> None:
+        try:
+            while not stop.is_set():
+                if resting(user).status == OrderStatus.REJECTED:
+                    refused.set()
+        finally:
+            connection.close()
+
+    clients = [threading.Thread(target=place, args=(user,)) for user in users]
+    for client in clients:
+        client.start()
+    try:
+        while len(still_open()) < 12:
+            assert any(client.is_alive() for client in clients)
+        act = kill(scope=Scope(), state=HALTED, reason="A test")
+        assert (still_open(), act.finished_at is None) == (set(), False)
+        assert refused.wait(60)
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
+    assert still_open() == set()
+    assert act.canceled == Order.objects.filter(status=OrderStatus.CANCELED).count() >= 12
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_waits_for_an_order_that_was_decided_before(trader: Trader) -> None:
+    """Without the wait it would end at once, and the order that is booked late stay open."""
+    user, acts = trader(), list[Kill]()
+
+    def stop_all() -> None:
+        try:
+            acts.append(kill(scope=Scope(), state=HALTED, reason="A test"))
+        finally:
+            connection.close()
+
+    killing = threading.Thread(target=stop_all)
+    with transaction.atomic():
+        late = resting(user)
+        killing.start()
+        killing.join(1)
+        assert killing.is_alive()
+    killing.join(60)
+    assert Order.objects.get(pk=late.pk).status == OrderStatus.CANCELED
+    assert [(act.canceled, act.finished_at is None) for act in acts] == [(1, False)]

@@ -1,0 +1,199 @@
+"""The kill function: holds a scope back first, then cancels what is open in it, as one act.
+
+An order that was decided before the state was set may be booked after it. So the transactions that
+were under way by then are waited for, and what they booked is cancelled too: once a kill is
+finished, nothing of its scope is open but what the state lets pass.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+
+from django.db import connection, transaction
+from django.db.models import F, Max, Q, QuerySet
+from django.utils import timezone
+
+from accounts.models import Account, User
+from accounts.selectors import get_account
+from accounts.services import set_account_state
+from market.kernel.errors import ExchangeError, NotFound
+from market.kernel.pruning import NEVER, Deadline
+from market.kernel.reasons import checked_reason
+from market.kernel.states import TradingState
+from market.kernel.versions import lock_row
+from market.models import Instrument
+from market.selectors import get_instrument, state_by_staff
+from market.services import set_instrument_state
+from risk.selectors import get_policy
+from risk.services import set_trading_state
+from trading.booking.isolation import Isolation
+from trading.models import OPEN_STATUSES, Kill, Order, OrderStatus, Venue
+from trading.orders.group import Cancel, Patience, book, book_alone
+from trading.venues.orders import cancel_all_at_venue
+
+#: Orders that end in one transaction; it waits for no locked account, and little for other rows.
+PORTION: Final = 100
+SKIPPING: Final = Patience(accounts=0, others=1)
+#: How long it waits for transactions that were under way, in seconds, and how often it looks.
+LONGEST_WAIT: Final = 15.0
+PAUSE: Final = 0.02
+
+# Whoever places an order has locked rows of this table since before it read any state.
+UNDER_WAY: Final = """
+SELECT virtualtransaction FROM pg_locks
+WHERE locktype = 'relation' AND relation = 'accounts_account'::regclass
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND mode <> 'AccessShareLock' AND pid <> pg_backend_pid()
+"""
+
+Told = Callable[[Kill], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose orders are meant: of an account, of an instrument, or everybody's."""
+
+    account: Account | None = None
+    instrument: Instrument | None = None
+
+    def open_orders(self) -> QuerySet[Order]:
+        found = Order.objects.filter(status__in=OPEN_STATUSES)
+        if self.account is not None:
+            found = found.filter(account=self.account)
+        return found if self.instrument is None else found.filter(instrument=self.instrument)
+
+
+def scope_named(*, username: str | None = None, symbol: str | None = None) -> Scope:
+    """Return the scope of a user or an instrument, everybody's without either.
+
+    Raises NotFound, AccountNotFound, UnknownSymbol.
+    """
+    if username:
+        user = User.objects.filter(username=username).first()
+        if user is None:
+            raise NotFound(f"There is no user {username!r}.")
+        return Scope(account=get_account(user_id=user.pk))
+    return Scope(instrument=get_instrument(symbol=symbol)) if symbol else Scope()
+
+
+def kill(
+    *,
+    scope: Scope,
+    state: TradingState,
+    reason: str,
+    by: User | None = None,
+    deadline: Deadline = NEVER,
+    told: Told = lambda act: None,
+) -> Kill:
+    """Set a scope to HALTED or REDUCING, then cancel what is open in it, and return the act.
+
+    A state that is stricter already stays. The act is finished unless the deadline came, an order
+    could not be cancelled, or a transaction of before goes on for too long: asking again goes on
+    with it. ``told`` hears of each portion. The audit trail keeps the act with its reason once it
+    is finished, and the state at once. Raises ReasonRequired, ReasonTooLong.
+    """
+    act = begin(scope, state, checked_reason(reason), by)
+    before = under_way()
+    cancel_open(act, scope, deadline, told)
+    if have_ended(before, deadline) and cancel_open(act, scope, deadline, told):
+        Kill.objects.filter(pk=act.pk, finished_at=None).update(finished_at=timezone.now())
+    act.refresh_from_db()
+    return act
+
+
+@transaction.atomic
+def begin(scope: Scope, state: TradingState, reason: str, by: User | None) -> Kill:
+    """Set the state and return the act: an unfinished one of the same scope, or a new one."""
+    tighten(scope, state, reason, by)
+    act, _ = Kill.objects.get_or_create(
+        account=scope.account,
+        instrument=scope.instrument,
+        state=state.value,
+        finished_at=None,
+        defaults={"reason": reason, "started_at": timezone.now(), "started_by": by},
+    )
+    return act
+
+
+def tighten(scope: Scope, state: TradingState, reason: str, by: User | None) -> None:
+    """Set the state of a scope, under its row's lock, unless it is stricter already."""
+    if scope.account is not None:
+        lock_row(scope.account)
+        if state.is_stricter_than(scope.account.state):
+            set_account_state(account=scope.account, state=state, reason=reason, by=by)
+    elif scope.instrument is not None:
+        lock_row(scope.instrument)
+        if state.is_stricter_than(state_by_staff(instrument=scope.instrument)):
+            set_instrument_state(instrument=scope.instrument, state=state, reason=reason)
+    else:
+        policy = get_policy()
+        lock_row(policy)
+        if state.is_stricter_than(policy.trading_state):
+            set_trading_state(state=state, reason=reason)
+
+
+def under_way() -> set[str]:
+    """Return the transactions that may have decided on orders by an earlier state."""
+    with connection.cursor() as cursor:
+        cursor.execute(UNDER_WAY)
+        return {name for (name,) in cursor.fetchall()}
+
+
+def have_ended(transactions: set[str], deadline: Deadline) -> bool:
+    """Wait until transactions have ended; False where that takes too long."""
+    patience = Deadline(LONGEST_WAIT)
+    while transactions & under_way():
+        if deadline.is_past or patience.is_past:
+            return False
+        time.sleep(PAUSE)
+    return True
+
+
+def cancel_open(act: Kill, scope: Scope, deadline: Deadline, told: Told) -> bool:
+    """Cancel what is open by now, a portion at a time; tell whether all of it has ended."""
+    newest = scope.open_orders().aggregate(newest=Max("pk"))["newest"]
+    if newest is None:
+        return True
+    found = scope.open_orders().filter(pk__lte=newest).order_by("account_id", "pk")
+    beyond, isolation = Q(), Isolation()
+    while portion := list(found.filter(beyond).select_related("account")[:PORTION]):
+        if deadline.is_past:
+            return False
+        last = portion[-1]
+        beyond = Q(account__gt=last.account_id) | Q(account=last.account_id, pk__gt=last.pk)
+        act.canceled += (canceled := cancel_portion(portion, isolation))
+        Kill.objects.filter(pk=act.pk, finished_at=None).update(canceled=F("canceled") + canceled)
+        told(act)
+    return not found.exists()
+
+
+def cancel_portion(orders: Sequence[Order], isolation: Isolation) -> int:
+    """Cancel orders where they rest and return how many were open still."""
+    away = [order for order in orders if order.venue != Venue.SIMULATED]
+    here = [order for order in orders if order.venue == Venue.SIMULATED]
+    cancels = [
+        Cancel(user_id, [order.pk for order in own])
+        for user_id, own in groupby(here, key=attrgetter("account.user_id"))
+    ]
+    return cancel_here(cancels, isolation) + len(cancel_all_at_venue(away).canceled)
+
+
+def cancel_here(cancels: Sequence[Cancel], isolation: Isolation) -> int:
+    """Cancel in one transaction; of an account that is locked, or where that fails, by itself."""
+    try:
+        results = book(cancels, patience=SKIPPING) if cancels else []
+    except ExchangeError:
+        results = [None] * len(cancels)
+    canceled = [*results]
+    for at, cancel in enumerate(cancels):
+        if canceled[at] is None:
+            with isolation.of(cancel.user_id, failing="kill_left_orders"):
+                canceled[at] = book_alone(cancel)
+    return sum(
+        isinstance(one, Order) and one.status == OrderStatus.CANCELED
+        for result in canceled
+        for one in result or ()
+    )
