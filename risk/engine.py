@@ -139,9 +139,8 @@ class Candidate:
     def highest_leverage(self) -> int:
         """The tier's highest leverage, of an order that may open what the range leaves of it."""
         highest, bands = self.limits.max_leverage, self.limits.volatility_bands
-        if not bands or self.only_reduces:
-            return highest
-        return highest_leverage(highest, bands, self.instrument.realized_range)
+        left = highest_leverage(highest, bands, self.instrument.realized_range)
+        return highest if left < highest and self.only_reduces else left
 
 
 def trading_halted(order: Candidate) -> Denial | None:

@@ -4,7 +4,7 @@ Bands are a text: bounds of the range with the share of a tier's highest leverag
 there on, such as ``0.03: 0.75, 0.06: 0.5``. No text, no bands.
 """
 
-from decimal import ROUND_DOWN, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
@@ -77,4 +77,4 @@ def highest_leverage(tiers: int, bands: str, realized_range: Decimal | None) -> 
 
 def scaled(tiers: int, share: Decimal) -> int:
     """Return a share of a leverage, cut to a whole number, and at least 1."""
-    return max(int(EXACT.multiply(Decimal(tiers), share).to_integral_value(ROUND_DOWN)), 1)
+    return max(int(EXACT.multiply(tiers, share)), 1)
