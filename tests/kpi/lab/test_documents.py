@@ -82,5 +82,7 @@ def test_each_example_study_is_read_and_says_what_it_asks(file: Path, tmp_path: 
 
 
 def test_there_are_the_examples_that_the_document_names() -> None:
-    assert [file.stem for file in STUDIES] == ["cadence", "demo", "leverage_caps", "thresholds"]
+    assert [file.stem for file in STUDIES] == [
+        *("cadence", "controls", "demo", "leverage_caps", "thresholds")
+    ]
     assert [file.name for file in STUDIES if f"docs/studies/{file.name}" not in DOCUMENT] == []
