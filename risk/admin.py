@@ -113,6 +113,7 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
                 )
             },
         ),
+        ("Orders", {"fields": (("price_band", "duplicate_seconds"),)}),
         ("Exposure", {"fields": (("user_exposure_limit", "global_exposure_threshold"),)}),
         (
             "Leverage by volatility",
@@ -197,6 +198,7 @@ class LeverageLimitAdmin(PartOfPolicyAdmin):
         count_column("max_leverage", unit="x"),
         money_column("max_order_value", "Largest order, USDT"),
         label_column("tier_state", TIER_LABELS, "State"),
+        money_column("max_minute_value", "Largest value a minute, USDT"),
     )
     search_fields = ("tier",)
     filled_by = "Each tier's limit is made by the migrations: run python manage.py migrate."

@@ -1,4 +1,4 @@
-"""Which price lies so far from a mark that nobody should trade on it unseen.
+"""Which price lies so far from a mark that nobody should trade on it unseen: a quote, or a limit.
 
 The idea is that of the price collars of RTS 6 (Regulation (EU) 2017/589), art. 15(1)(a). Decimals
 in, bool out.

@@ -16,7 +16,10 @@ DENIALS: Final = {
     "invalid_size": "The size must be a positive multiple of {lot_size}.",
     "invalid_price": "The price must be a positive multiple of {tick_size}.",
     "below_min_notional": "Size × price must reach {min_notional}.",
+    "price_out_of_band": "The price must be within {percent} % of the mark price.",
     "order_value_exceeded": "One order may be for {most} at most; send smaller ones.",
+    "duplicate_order": "An equal order was accepted less than {seconds} s ago.",
+    "order_volume_exceeded": "Your orders of any 60 s may be worth {most} USDT; wait a little.",
     "leverage_exceeds_tier": "Your tier allows a leverage of up to {max_leverage}.",
     "leverage_exceeds_volatility": "Your tier allows a leverage of up to {max_leverage}; while the "
     "marks of {symbol} of the last {minutes} minutes range over {realized_range}, it is {highest}.",

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from market.kernel.amounts import ZERO, is_valid_multiple, percent, plain
 from market.kernel.states import TradingState
+from risk.collar import is_within_collar
 from risk.denials import Denial, deny
 from risk.execution import Execution, execute, is_affordable, reducible_size
 from risk.exposure import ExposureChange
@@ -219,6 +220,16 @@ def below_min_notional(order: Candidate) -> Denial | None:
     return deny("below_min_notional", min_notional=plain(order.instrument.min_notional))
 
 
+def price_out_of_band(order: Candidate) -> Denial | None:
+    """What only reduces is asked too: it may always go out at market."""
+    price, band = order.intent.price, order.limits.price_band
+    if price is None or not band:
+        return None
+    if is_within_collar(price=price, mark=order.mark_price, collar=band):
+        return None
+    return deny("price_out_of_band", percent=plain(100 * band))
+
+
 def order_value_exceeded(order: Candidate) -> Denial | None:
     """A position may always be closed: what only reduces is not asked."""
     instrument = order.instrument
@@ -236,6 +247,24 @@ def order_value_exceeded(order: Candidate) -> Denial | None:
         return deny("order_value_exceeded", most=f"{plain(size)} {instrument.symbol}")
     if value is not None and order.value > value:
         return deny("order_value_exceeded", most=f"{plain(value)} USDT")
+    return None
+
+
+def duplicate_order(order: Candidate) -> Denial | None:
+    """A second order that may open; what only reduces is not asked, and yet is a first one."""
+    seconds, twin_at = order.limits.duplicate_seconds, order.state.twin_at
+    if not seconds or twin_at is None or order.only_reduces:
+        return None
+    again = order.now - twin_at < timedelta(seconds=seconds)
+    return deny("duplicate_order", seconds=seconds) if again else None
+
+
+def order_volume_exceeded(order: Candidate) -> Denial | None:
+    most, sent = order.limits.max_minute_value, order.state.sent
+    if most is None or sent is None or order.only_reduces:
+        return None
+    if sent.in_minute + order.value > most:
+        return deny("order_volume_exceeded", most=plain(most))
     return None
 
 
@@ -275,6 +304,12 @@ def too_many_open_orders(order: Candidate) -> Denial | None:
     return None
 
 
+def value_sent(intent: Intent, state: RiskState, now: datetime, *, goes_out: bool) -> Decimal:
+    """Return what an accepted order adds to what its account has sent: none if it only reduces."""
+    order = Candidate(intent, state, now, goes_out)
+    return ZERO if order.only_reduces else order.value
+
+
 #: The checks that need no arithmetic of margins, in the order in which they answer.
 CHECKS: tuple[Callable[[Candidate], Denial | None], ...] = (
     trading_halted,
@@ -290,7 +325,10 @@ CHECKS: tuple[Callable[[Candidate], Denial | None], ...] = (
     invalid_size,
     invalid_price,
     below_min_notional,
+    price_out_of_band,
     order_value_exceeded,
+    duplicate_order,
+    order_volume_exceeded,
     leverage_exceeds_tier,
     leverage_exceeds_volatility,
     reduce_only_rejected,

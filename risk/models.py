@@ -17,6 +17,8 @@ from risk.bound_models import AccountBound, BoundGeneration, ReferencePrice, Tou
 from risk.closing import FULL as WHOLLY
 from risk.closing import LARGEST_LOSS_FIRST as PARTLY
 
+#: The longest window in which duplicates are refused.
+MOST_DUPLICATE_SECONDS = 60
 #: What Django and all others find here, though it stands in a module of its own.
 __all__ = ["AccountBound", "BoundGeneration", "ReferencePrice", "TouchedAccount"]
 
@@ -80,6 +82,19 @@ class RiskPolicy(models.Model):
         help_text="From which range on how much of a tier's highest leverage is left for orders "
         "that open, such as 0.03: 0.75, 0.06: 0.5. Empty: all of it, whatever the range.",
     )
+    price_band = models.DecimalField(
+        **RATE_FIELD,
+        default=0,
+        db_default=0,
+        help_text="Furthest that the price of a limit order may be from the mark price, as a share "
+        "of it. 0 means no limit.",
+    )
+    duplicate_seconds = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="For so many seconds, 60 at most, an order that may open is refused where the "
+        "account has had an equal one accepted: symbol, side, type, size and price. 0 means never.",
+    )
 
     history = History()
 
@@ -106,6 +121,16 @@ class RiskPolicy(models.Model):
                     "user_exposure_limit", "global_exposure_threshold", "liquidation_threshold"
                 ),
                 name="risk_policy_limits_are_numbers",
+            ),
+            models.CheckConstraint(
+                condition=Q(duplicate_seconds__lte=MOST_DUPLICATE_SECONDS),
+                name="risk_policy_duplicates_within_a_minute",
+                violation_error_message="Duplicates are refused for 60 seconds at most.",
+            ),
+            models.CheckConstraint(
+                condition=Q(price_band__gte=0) & are_numbers("price_band"),
+                name="risk_policy_band_not_negative",
+                violation_error_message="The price band is a share of the mark price, or 0.",
             ),
             models.CheckConstraint(
                 condition=Q(price_collar__gt=0) & are_numbers("price_collar"),
@@ -146,6 +171,13 @@ class LeverageLimit(models.Model):
         db_default=TradingState.ACTIVE.value,
         help_text="Reducing accepts only orders that reduce a position; halted accepts none.",
     )
+    max_minute_value = models.DecimalField(
+        **AMOUNT_FIELD,
+        null=True,
+        blank=True,
+        help_text="Largest sum of these of an account in any 60 seconds, in USDT; empty means no "
+        "limit.",
+    )
 
     history = History()
 
@@ -161,6 +193,11 @@ class LeverageLimit(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(tier_state__in=list(TradingState)), name="leverage_state_known"
+            ),
+            models.CheckConstraint(
+                condition=is_limit("max_minute_value"),
+                name="leverage_minute_value_positive",
+                violation_error_message="The largest value a minute is positive.",
             ),
         ]
 

@@ -37,7 +37,7 @@ LARGEST_LEVERAGE: Final = 2**15 - 1
 #: What binds a tier that the policy knows nothing of; nothing else does.
 NOT_SAID: Final = {"max_leverage": 1, "tier_state": TradingState.ACTIVE.value}
 #: What is said by tier, in columns of the tier's row, and what of it binds nobody.
-BY_TIER: Final = ("max_leverage", "max_order_value", "tier_state")
+BY_TIER: Final = ("max_leverage", "max_order_value", "max_minute_value", "tier_state")
 FREE: Final = (None, TradingState.ACTIVE)
 
 
@@ -74,6 +74,9 @@ class Policy:
     tier_state: tuple[tuple[str, str], ...] = ()
     volatility_window_minutes: int = LONGEST_WINDOW
     volatility_bands: str = ""
+    price_band: Decimal = ZERO
+    max_minute_value: tuple[tuple[str, Decimal], ...] = ()
+    duplicate_seconds: int = 0
 
     def limits(self, tier: str, suspended: bool = False, reducing: bool = False) -> Limits:
         """Return the rules in force for an account of a tier."""
@@ -247,6 +250,9 @@ CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "tier_state": states_by_tier,
     "volatility_window_minutes": whole_number(1, LONGEST_WINDOW),
     "volatility_bands": volatility_bands,
+    "price_band": number(ZERO, LARGEST_RATE),
+    "max_minute_value": limits_by_tier,
+    "duplicate_seconds": whole_number(0, 60),
 }
 
 #: What an exchange starts with.

@@ -47,6 +47,7 @@ LIMITS: Final = {
     "tier_state": f"coalesce(leverage.tier_state, '{TradingState.ACTIVE}')",
     "max_leverage": "coalesce(leverage.max_leverage, 1)",
     "max_order_value": "leverage.max_order_value",
+    "max_minute_value": "leverage.max_minute_value",
 }
 INSTRUMENT: Final = {
     (

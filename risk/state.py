@@ -5,9 +5,9 @@ Plain frozen values without a database behind them. Money in USDT.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from market.kernel.amounts import EXACT, ZERO, round_half_even
 from market.kernel.states import TradingState
@@ -16,6 +16,8 @@ from risk.fills import Holding
 from risk.margin import is_in_breach, liquidation_price, margin_ratio, notional
 
 FLAT = Holding()
+#: The window in which the values of an account's orders are added up.
+MINUTE: Final = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,19 +170,39 @@ class Limits:
     tier_state: str = TradingState.ACTIVE
     volatility_window_minutes: int = LONGEST_WINDOW
     volatility_bands: str = ""
+    price_band: Decimal = ZERO
+    max_minute_value: Decimal | None = None
+    duplicate_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What an account's accepted orders that may open came to, in USDT.
+
+    In the last ``MINUTE``, and in all since they are added up.
+    """
+
+    in_minute: Decimal
+    total: Decimal
+
+    def plus(self, value: Decimal) -> "Sent":
+        return Sent(self.in_minute + value, self.total + value)
 
 
 @dataclass(frozen=True, slots=True)
 class RiskState:
     """All that one decision needs; ``instrument`` is None for an unlisted symbol.
 
-    ``open_orders`` counts the account's open orders on all venues.
+    ``open_orders`` counts the account's open orders on all venues. ``sent`` is None where no
+    control asks for it, ``twin_at`` when an equal order was accepted, if lately.
     """
 
     account: AccountState
     limits: Limits
     instrument: InstrumentState | None
     open_orders: int
+    sent: Sent | None = None
+    twin_at: datetime | None = None
 
     @property
     def holding(self) -> Holding:
@@ -196,6 +218,14 @@ class RiskSnapshot:
     limits: Limits
     instruments: Mapping[str, InstrumentState]
 
-    def facing(self, symbol: str, account: AccountState, open_orders: int) -> RiskState:
+    def facing(
+        self,
+        symbol: str,
+        account: AccountState,
+        open_orders: int,
+        sent: Sent | None = None,
+        twin_at: datetime | None = None,
+    ) -> RiskState:
         """Return what a decision on ``symbol`` needs, for the account as it is by now."""
-        return RiskState(account, self.limits, self.instruments.get(symbol), open_orders)
+        instrument = self.instruments.get(symbol)
+        return RiskState(account, self.limits, instrument, open_orders, sent, twin_at)

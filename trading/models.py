@@ -4,7 +4,8 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Coalesce
 
 from accounts.models import Account
 from market.kernel.amounts import AMOUNT_FIELD, plain
@@ -22,6 +23,9 @@ __all__ = ["Kill", "ManualPrice", "ParkedAnswer", "ParkedOutcome", "PriceWay"]
 
 #: An order's size and price are kept as they were asked for, refused ones included.
 ASKED_FIELD: dict[str, Any] = {"max_digits": 36, "decimal_places": 18}
+
+#: The largest sum of values of an account's orders, far above what limits a minute can add up to.
+LARGEST_SENT = Decimal("9999999999999999999999999999.99999999")
 
 #: The highest leverage that an order's column holds, far above what a tier can allow.
 HIGHEST_STORED_LEVERAGE = 2_147_483_647
@@ -112,6 +116,14 @@ class Order(models.Model):
     answered_average_price = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
     user_exposure_after = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
     global_exposure_after = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
+    sent_total = models.DecimalField(
+        max_digits=36,
+        decimal_places=8,
+        null=True,
+        blank=True,
+        help_text="Value of the account's orders that may open, up to this one, in USDT; only "
+        "where a control adds them up.",
+    )
     triggered_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -146,6 +158,21 @@ class Order(models.Model):
                 fields=["account", "id"],
                 condition=Q(status__in=OPEN_STATUSES),
                 name="order_open_by_account",
+            ),
+            models.Index(
+                fields=["account", "created_at", "sent_total"],
+                condition=Q(sent_total__isnull=False),
+                name="order_sent_by_account",
+            ),
+            models.Index(
+                "account",
+                "symbol",
+                "side",
+                "size",
+                Coalesce("price", Value(Decimal(0))),
+                "created_at",
+                condition=Q(sent_total__isnull=False),
+                name="order_twin_by_account",
             ),
             models.Index(
                 fields=["status"],
@@ -239,6 +266,11 @@ class Order(models.Model):
                     "global_exposure_after",
                 ),
                 name="order_amounts_are_numbers",
+            ),
+            models.CheckConstraint(
+                condition=Q(sent_total__isnull=True)
+                | Q(sent_total__gte=0) & are_numbers("sent_total", largest=LARGEST_SENT),
+                name="order_sent_total_not_negative",
             ),
         ]
 

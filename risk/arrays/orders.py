@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from risk.arrays.books import Book, of, refuse_above
 from risk.arrays.rules import Rules
+from risk.arrays.sent import Sent
 from risk.arrays.units import (
     LARGEST,
     UNITS,
@@ -86,21 +87,25 @@ def place(
     marks: Whole,
     total_exposure: int | Sequence[int],
     bands: Whole | None = None,
+    sent: Sent | None = None,
 ) -> Placed:
     """Hold orders against the rules at marks [I], and fill and book those that pass.
 
     Orders of several steps may be placed together, with marks [I, n] that are each order's own.
     ``total_exposure`` is that of all accounts before the orders, at each order's marks where these
-    differ. ``bands``, in the shape of marks, are those of volatility, none unless given. Fees leave
-    the balances. Raises OutOfRange, with the book as it was, where an order is
-    too large, or an account would be.
+    differ. ``bands``, in the shape of marks, are those of volatility, none unless given. ``sent``
+    is what the accounts have sent lately, and takes in these orders; None where that is nothing and
+    nobody will ask. Fees leave the balances. Raises OutOfRange, with the book as it was, where an
+    order is too large, or an account would be.
     """
-    facing = Facing(book, rules, orders, marks, bands)
+    facing = Facing(book, rules, orders, marks, bands, sent)
     fills = fill(facing)
     code, refused = np.zeros(len(orders.rows), np.int8), refusals(facing, fills)
     for denial in sorted(refused, key=NUMBERS.__getitem__, reverse=True):
         code[refused[denial]] = NUMBERS[denial]
     hold_to_threshold(code, facing, fills, total_exposure)
+    if sent is not None:
+        note_sent(sent, facing, fills, code == 0)
     if code.any():
         passed = (code == 0).astype(np.int64)
         fills = Fills(*(column * passed for column in fills))
@@ -117,9 +122,15 @@ class Facing:
     """
 
     def __init__(
-        self, book: Book, rules: Rules, orders: Orders, marks: Whole, bands: Whole | None
+        self,
+        book: Book,
+        rules: Rules,
+        orders: Orders,
+        marks: Whole,
+        bands: Whole | None,
+        sent: Sent | None,
     ) -> None:
-        self.book, self.rules, self.orders = book, rules, orders
+        self.book, self.rules, self.orders, self.sent = book, rules, orders, sent
         rows, each = orders.rows, np.arange(len(orders.rows))
         values = book.lot_values(marks).reshape(len(marks), -1)
         self.values = np.broadcast_to(values, (len(marks), len(rows)))
@@ -207,6 +218,8 @@ def refusals(facing: Facing, fills: Fills) -> dict[str, Flags | bool]:
     if opens.any():
         if facing.rules.limit_orders or book.instruments.limit_orders:
             refused["order_value_exceeded"] = opens & above_value(facing)
+        if facing.rules.window:
+            refused |= {code: opens & flags for code, flags in sent_too_much(facing).items()}
         exposure = facing.exposure + fills.exposure
         refused["insufficient_margin"] |= opens & (facing.available - fills.fee < fills.margin)
         refused["user_exposure_exceeded"] = opens & (exposure > rules.user_exposure_limit)
@@ -219,6 +232,23 @@ def above_value(facing: Facing) -> Flags:
     own = facing.rules.max_order_value[facing.book.tier[facing.orders.rows]]
     most = np.minimum(own, listed.max_order_value[instrument])
     return (facing.asked > listed.max_lots[instrument]) | (facing.asked * facing.value > most)
+
+
+def sent_too_much(facing: Facing) -> dict[str, Flags]:
+    """Tell which orders repeat an earlier one, or lift what is sent in a minute above its limit."""
+    rows, sent, rules = facing.orders.rows, facing.sent, facing.rules
+    value = facing.asked * facing.value + (0 if sent is None else sent.value[rows])
+    refused = {"order_volume_exceeded": value > rules.max_minute_value[facing.book.tier[rows]]}
+    if sent is not None and rules.duplicate_seconds:
+        refused["duplicate_order"] = sent.twins(rows, facing.instrument, facing.orders.lots)
+    return refused
+
+
+def note_sent(sent: Sent, facing: Facing, fills: Fills, passed: Flags) -> None:
+    """Add accepted orders to what is sent; those that only reduce count for nothing."""
+    columns = facing.orders.rows, facing.instrument, facing.orders.lots
+    value = facing.asked * facing.value * (fills.opened > 0)
+    sent.add(*(column[passed] for column in (*columns, value)))
 
 
 def hold_to_threshold(

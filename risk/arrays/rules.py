@@ -18,6 +18,7 @@ from risk.arrays.units import (
 )
 from risk.closing import LARGEST_LOSS_FIRST
 from risk.policy import TIERS, Policy
+from risk.state import MINUTE
 from risk.volatility import bands_of, scaled
 
 
@@ -26,7 +27,7 @@ class Rules:
     """Limits by tier in the order of ``TIERS``; limits in units, rates in parts of 1e-8.
 
     The limits of exposure may be above ``LARGEST``, which an account itself never is. A limit of an
-    order is ``LARGEST`` where there is none.
+    order is ``LARGEST`` where there is none, that of a minute twice as much.
     """
 
     max_leverage: Whole
@@ -44,6 +45,8 @@ class Rules:
     #: row is that of no band.
     bounds: Whole
     by_band: Whole
+    max_minute_value: Whole
+    duplicate_seconds: int
 
     @classmethod
     def of(cls, policy: Policy) -> Self:
@@ -68,6 +71,10 @@ class Rules:
             reducing_tiers=states == TradingState.REDUCING,
             bounds=np.array([rate_units(bound) for bound, _ in bands], np.int64),
             by_band=np.array(left),
+            max_minute_value=np.array(
+                [limit_units(policy.limits(tier).max_minute_value, 2 * LARGEST) for tier in TIERS]
+            ),
+            duplicate_seconds=policy.duplicate_seconds,
         )
 
     @cached_property
@@ -81,3 +88,9 @@ class Rules:
         for bound in self.bounds.tolist():
             band += moved >= ceil_times_rate(low, bound)
         return band
+
+    @cached_property
+    def window(self) -> int:
+        """For how many seconds it matters what an account sent; 0 where nobody asks."""
+        adds_up = self.max_minute_value.min() < 2 * LARGEST
+        return max(int(MINUTE.total_seconds()) * bool(adds_up), self.duplicate_seconds)

@@ -40,9 +40,9 @@ def units(value: Decimal) -> int:
     return whole
 
 
-def limit_units(value: Decimal | None) -> int:
-    """Return a limit in units; ``LARGEST``, which nothing passes, where there is none."""
-    return LARGEST if value is None else min(exact_units(value), LARGEST)
+def limit_units(value: Decimal | None, most: int = LARGEST) -> int:
+    """Return a limit in units; ``most``, which nothing passes, where there is none."""
+    return most if value is None else min(exact_units(value), most)
 
 
 def rate_units(value: Decimal) -> int:

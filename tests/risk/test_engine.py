@@ -136,6 +136,16 @@ def marked(seconds_ago: float) -> dict[str, Any]:
             Case(price="40000", open_orders=3),
         ),
         (
+            "price_out_of_band",
+            Case(price="47500", limits={"price_band": D("0.05")}),
+            Case(price="47499.99", limits={"price_band": D("0.05")}),
+        ),
+        (
+            "price_out_of_band",
+            Case(price="52500", limits={"price_band": D("0.05")}),
+            Case(price="52500.01", limits={"price_band": D("0.05")}, reduce_only=True),
+        ),
+        (
             "order_value_exceeded",
             Case(limits=most("5000")),
             Case(limits=most("4999.99999999")),

@@ -35,6 +35,9 @@ OTHER: dict[str, Any] = {
     "max_order_value": {"beginner": D("0.01")},
     "volatility_window_minutes": 60,
     "volatility_bands": "0.03: 0.75",
+    "price_band": D("0.05"),
+    "max_minute_value": {"beginner": D("0.02")},
+    "duplicate_seconds": 5,
 }
 BANDS = ["", "0.03: 0.75", "0.03: 0.75, 0.06: 0.5", "0.00000001: 0.99999999, 4.5: 0.1"]
 
@@ -66,6 +69,11 @@ values = st.fixed_dictionaries(
         "liquidation_mode": st.sampled_from(MODES),
         "liquidation_fee_rate": st.decimals(0, D("0.99999999"), places=8),
         "price_collar": st.decimals(UNIT, 9999, places=8),
+        "price_band": st.decimals(0, 9999, places=8),
+        "duplicate_seconds": st.integers(0, 60),
+        "max_minute_value": st.dictionaries(
+            st.sampled_from(TIERS), st.decimals(UNIT, 10**12, places=8)
+        ),
         "max_order_value": st.dictionaries(
             st.sampled_from(TIERS), st.decimals(UNIT, 10**12, places=8)
         ),
@@ -170,12 +178,17 @@ def bounds() -> Iterator[tuple[str, Any, bool]]:
     yield from (("liquidation_fee_rate", value, False) for value in (-UNIT, D(1), D("NaN")))
     yield from (("price_collar", value, True) for value in (UNIT, D("9999.99999999")))
     yield from (("price_collar", value, False) for value in (D(0), D(10_000), D("NaN")))
-    yield from (("max_order_value", value, True) for value in (UNIT, LARGEST_AMOUNT))
-    yield from (("max_order_value", value, False) for value in (D(0), D("NaN"), "none"))
     yield from (("volatility_window_minutes", value, True) for value in (1, 1_440))
     yield from (("volatility_window_minutes", value, False) for value in (0, 1_441))
     yield from (("volatility_bands", value, True) for value in BANDS)
     yield from (("volatility_bands", value, False) for value in NO_BANDS)
+    yield from (("price_band", value, True) for value in (D(0), UNIT, D("9999.99999999")))
+    yield from (("price_band", value, False) for value in (-UNIT, D(10_000), D("NaN")))
+    yield from (("duplicate_seconds", value, True) for value in (0, 60))
+    yield from (("duplicate_seconds", value, False) for value in (-1, 61))
+    for name in ("max_order_value", "max_minute_value"):
+        yield from ((name, value, True) for value in (UNIT, LARGEST_AMOUNT))
+        yield from ((name, value, False) for value in (D(0), D("NaN"), "none"))
     yield from (("liquidation_mode", value, True) for value in MODES)
     yield "liquidation_mode", "half", False
     yield from (("tier_state", state, True) for state in ("REDUCING", "HALTED"))
@@ -198,7 +211,11 @@ def test_its_bounds(name: str, value: Any, taken: bool) -> None:
 @each(
     ("values", "key", "says"),
     [
-        ({"liquidation_treshold": 1}, "liquidation_treshold", "unknown; a policy has global"),
+        (
+            {"liquidation_treshold": 1},
+            "liquidation_treshold",
+            "unknown; a policy has duplicate_seconds, global",
+        ),
         ({"max_leverage": {"expert": 3}}, "max_leverage.expert", "the tiers are beginner,"),
         ({"max_leverage": {"beginner": 0}}, "max_leverage.beginner", "from 1 to 32767, not 0"),
         ({"tier_state": {"expert": "HALTED"}}, "tier_state.expert", "the tiers are beginner,"),

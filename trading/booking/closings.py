@@ -31,6 +31,7 @@ CLOSING_ORDER: Final = {
     "answered_average_price": "NULL",
     "user_exposure_after": "NULL",
     "global_exposure_after": "NULL",
+    "sent_total": "NULL",
     "triggered_at": "NULL",
     "created_at": "closed_at",
     "updated_at": "closed_at",

@@ -9,8 +9,8 @@ from typing import Final
 from accounts.models import Account
 from market.kernel.amounts import ZERO
 from risk.denials import Denial, deny
-from risk.engine import Approval, Intent, check_order
-from risk.state import InstrumentState, RiskSnapshot, RiskState
+from risk.engine import Approval, Intent, check_order, value_sent
+from risk.state import InstrumentState, RiskSnapshot, RiskState, Sent
 from trading.booking.changes import AccountChanges
 from trading.errors import OrderNotOpen
 from trading.models import (
@@ -19,10 +19,9 @@ from trading.models import (
     Order,
     OrderStatus,
     OrderType,
-    Side,
     Venue,
 )
-from trading.orders.tickets import Outcome, Placement, Ticket, repeat
+from trading.orders.tickets import Outcome, Placement, Ticket, Twin, repeat, side_of, twin_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,8 @@ class Decisions:
     """Decides on what one account's owner wants, one by one, and books it before it is written.
 
     Each decision sees what those before it did. ``earlier`` are known placements by their names.
-    ``headroom`` is how much global exposure may still grow, None where the database decides.
+    ``headroom`` is how much global exposure may still grow, None where the database decides. Where
+    a control asks, it is known what was ``sent``, and when equal orders (``twins``) were accepted.
     """
 
     def __init__(
@@ -53,6 +53,8 @@ class Decisions:
         open_orders: int,
         earlier: dict[str, Placement],
         headroom: Decimal | None,
+        sent: Sent | None,
+        twins: dict[Twin, datetime],
     ) -> None:
         self.intake = intake
         self.snapshot = snapshot
@@ -60,6 +62,8 @@ class Decisions:
         self.open_orders = open_orders
         self.earlier = earlier
         self.headroom = headroom
+        self.sent = sent
+        self.twins = twins
         self.owner = Account(id=snapshot.account.account_id, user_id=snapshot.account.user_id)
 
     def take(self, ticket: Ticket, order_id: int) -> Outcome:
@@ -83,7 +87,13 @@ class Decisions:
         return order
 
     def _place(self, ticket: Ticket, order_id: int) -> Placement:
-        state = self.snapshot.facing(ticket.intent.symbol, self.changes.state, self.open_orders)
+        state = self.snapshot.facing(
+            ticket.intent.symbol,
+            self.changes.state,
+            self.open_orders,
+            self.sent,
+            self.twins.get(twin_of(ticket.intent)),
+        )
         intent = ticket.intent.filled_in(state.holding)
         decision = self.intake.check(intent, state, self.changes.now)
         if isinstance(decision, Approval) and self._exceeds_threshold(decision, state):
@@ -94,6 +104,12 @@ class Decisions:
             self.changes.add_order(order)
             return Placement(order, decision)
         assert state.instrument is not None
+        if self.sent is not None:
+            elsewhere = self.intake.venue != Venue.SIMULATED
+            value = value_sent(intent, state, self.changes.now, goes_out=elsewhere)
+            self.sent = self.sent.plus(value)
+            order.sent_total = self.sent.total
+            self.twins[twin_of(intent)] = self.changes.now
         book_approved(self.changes, order, decision, state.instrument)
         self.open_orders += order.status in OPEN_STATUSES
         return Placement(order)
@@ -117,7 +133,7 @@ class Decisions:
             symbol=intent.symbol,
             client_order_id=ticket.client_order_id,
             fingerprint=ticket.fingerprint,
-            side=Side.BUY if intent.is_buy else Side.SELL,
+            side=side_of(intent),
             type=OrderType.MARKET if intent.price is None else OrderType.LIMIT,
             size=intent.size,
             price=intent.price,

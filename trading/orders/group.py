@@ -194,7 +194,7 @@ def look(group: Sequence[Instruction], patience: Patience, *, shared_first: bool
                 for snapshot in snapshots_in(states)
                 if snapshot.account.user_id in locked
             },
-            opened=opened_in(ids),
+            opened=opened_in(ids, tickets),
             total=shared.fetchone()[0] if shared_first else None,
         )
 
@@ -209,6 +209,8 @@ def decisions_of(seen: Seen, intake: Intake) -> dict[int, Decisions]:
             AccountChanges(snapshot.account, now, exposures),
             open_orders=seen.opened.open_orders.get(user_id, 0),
             earlier=seen.opened.earlier[user_id],
+            sent=seen.opened.sent.get(user_id),
+            twins=seen.opened.twins[user_id],
             headroom=seen.headroom,
         )
         for user_id, snapshot in seen.snapshots.items()

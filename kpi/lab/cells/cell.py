@@ -10,22 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kpi.lab.cells.behaviour import Agents
-from kpi.lab.cells.impact import Impact
+from kpi.lab.cells.impact import Impact, bar_seconds
 from kpi.lab.cells.outcome import Bars, Books, Outcome
 from kpi.lab.cells.ranges import Ranges
 from kpi.lab.cells.recorder import Recorder
 from kpi.lab.cells.watch import NEVER, NOBODY, Levels, Reached, Watch
+from kpi.lab.errors import StudyError
 from kpi.lab.inputs.accounts import Population
 from kpi.lab.inputs.tape import Tape
 from risk.arrays.books import Book
 from risk.arrays.closing import close_out, cover
 from risk.arrays.orders import Orders, Placed, place
 from risk.arrays.rules import Rules
+from risk.arrays.sent import Sent
 from risk.arrays.units import UNITS, OutOfRange, Whole, total
 from risk.policy import Policy
 
 #: What the totals of all accounts are held to, in units.
 MOST_TOGETHER: Final = 9e18
+TOO_SHORT: Final = (
+    "bars of {} s are too short for max_minute_value or duplicate_seconds, which look back {} s: "
+    "the lab adds up what an account orders in one bar; merge bars by aggregate."
+)
 
 
 class Cell:
@@ -56,6 +62,9 @@ class Cell:
         self.reserved = int(self.book.reserved_notional.sum())
         self.gross, self.net = np.abs(self.book.lots).sum(axis=1), self.book.lots.sum(axis=1)
         self.touched: list[Whole] = []
+        self.sent: Sent | None = None
+        if self.rules.window > bar_seconds(tape):
+            raise StudyError("", "[tape]", TOO_SHORT.format(bar_seconds(tape), self.rules.window))
 
     def act(self, step: int, marks: Whole, reached: Reached | None, bar: int | None) -> None:
         """Do what one step does: close-outs, then agents; those due where a bar begins too."""
@@ -64,6 +73,8 @@ class Cell:
             if len(reached.in_breach):
                 self._close_out(step, marks, reached.in_breach)
             stopped = self._react(marks, reached.at_own_level)
+        if bar is not None and self.rules.window:
+            self.sent = Sent(len(self.book.balance))
         if bar is not None or len(stopped):
             bands = None if bar is None else self.ranges.bands(bar, marks[None])
             for orders in self.agents.orders(bar, self.book, marks, stopped, bands):
@@ -111,7 +122,7 @@ class Cell:
         self, step: int, marks: Whole, orders: Orders, stopped: Whole, bands: Whole | None
     ) -> None:
         [exposure] = self.exposures(marks[None])
-        placed = place(self.book, self.rules, orders, marks, exposure, bands)
+        placed = place(self.book, self.rules, orders, marks, exposure, bands, self.sent)
         self.booked(placed)
         of_each = np.arange(len(marks))[:, None] == orders.instrument
         self.gross += (of_each * (placed.opened - placed.closed)).sum(axis=1)

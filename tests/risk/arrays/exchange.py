@@ -13,8 +13,11 @@ from risk.denials import Denial
 from risk.engine import Approval, Intent, check_order
 from risk.fills import Holding
 from risk.policy import TIERS, Policy
-from risk.state import AccountState, InstrumentState, RiskState
+from risk.state import AccountState, InstrumentState, RiskState, Sent
 from tests.risk.arrays.cases import NOW, account_states, marked, position
+
+#: No account has sent anything lately.
+NOTHING = Sent(ZERO, ZERO)
 
 
 class Exchange:
@@ -71,7 +74,7 @@ class Exchange:
             leverage=leverage or None,
             reduce_only=reduce_only,
         )
-        answer = check_order(intent, RiskState(state, self.limits[row], one, 0), NOW)
+        answer = check_order(intent, RiskState(state, self.limits[row], one, 0, NOTHING), NOW)
         if isinstance(answer, Denial):
             return answer.code
         assert one.mark_price is not None

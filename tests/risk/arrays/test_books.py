@@ -152,8 +152,8 @@ def test_every_field_of_a_policy_is_a_rule_or_named_as_without_effect_on_market_
     read = {"max_leverage", "user_exposure_limit", "global_exposure_threshold", "trading_halted"}
     read |= {"trading_reducing", "tier_state"}
     read |= {"liquidation_threshold", "liquidation_mode", "liquidation_fee_rate"}
-    read |= {"max_order_value"}
+    read |= {"max_order_value", "max_minute_value", "duplicate_seconds"}
     read |= {"volatility_bands"}
     by_the_lab = {"volatility_window_minutes"}
-    without_effect = {"max_mark_age_seconds", "max_open_orders", "price_collar"}
+    without_effect = {"max_mark_age_seconds", "max_open_orders", "price_collar", "price_band"}
     assert {field.name for field in fields(Policy)} == read | by_the_lab | without_effect

@@ -162,6 +162,7 @@ UNRECORDED: Reasons = {
         "answered_average_price": "fixed once it is given",
         "user_exposure_after": "fixed from the beginning",
         "global_exposure_after": "fixed from the beginning",
+        "sent_total": "nothing is counted of a refused order",
         "triggered_at": OF_MARKET,
     },
     # Each row's record names every column.

@@ -406,11 +406,33 @@ RISK = [
     ),
     *is_number("risk_riskpolicy", "risk_policy_collar_positive", "price_collar"),
     Break(
+        "the price band is not negative",
+        "UPDATE risk_riskpolicy SET price_band = -1",
+        "risk_policy_band_not_negative",
+    ),
+    *is_number("risk_riskpolicy", "risk_policy_band_not_negative", "price_band"),
+    Break(
         "a tier's largest order is above zero",
         "UPDATE risk_leveragelimit SET max_order_value = 0",
         "leverage_order_value_positive",
     ),
     *is_number("risk_leveragelimit", "leverage_order_value_positive", "max_order_value"),
+    Break(
+        "a tier's largest value a minute is above zero",
+        "UPDATE risk_leveragelimit SET max_minute_value = 0",
+        "leverage_minute_value_positive",
+    ),
+    *is_number("risk_leveragelimit", "leverage_minute_value_positive", "max_minute_value"),
+    Break(
+        "duplicates are refused for a minute at most",
+        "UPDATE risk_riskpolicy SET duplicate_seconds = 61",
+        "risk_policy_duplicates_within_a_minute",
+    ),
+    Break(
+        "duplicates are not refused for less than no time",
+        "UPDATE risk_riskpolicy SET duplicate_seconds = -1",
+        "risk_riskpolicy_duplicate_seconds_check",
+    ),
     *(
         Break(
             f"an instrument's {column} is above zero",
@@ -640,6 +662,14 @@ ORDERS = [
         "an exposure that was answered is not negative",
         new_order(global_exposure_after="-1"),
         "order_answer_not_negative",
+    ),
+    *(
+        Break(
+            f"what an account has sent is not {value}",
+            new_order(sent_total=value),
+            "order_sent_total_not_negative",
+        )
+        for value in ("-1", "'NaN'")
     ),
     *(
         Break(

@@ -48,6 +48,12 @@ tier_state = { beginner = "REDUCING", intermediate = "HALTED" }
 cadence = 6
 volatility_bands = "0.02: 0.75, 0.05: 0.5"
 volatility_window_minutes = 25
+[[policy]]
+name = "limited"
+max_leverage = { beginner = 5, intermediate = 25, advanced = 100 }
+max_order_value = { intermediate = 400_000 }
+max_minute_value = { advanced = 600_000 }
+duplicate_seconds = 60
 [[instrument]]
 symbol = "BTCUSDT"
 taker_fee_rate = 0.0005
@@ -152,6 +158,12 @@ def test_they_agree_where_the_exchange_looks_rarely(tmp_path: Path) -> None:
     assert differences == 0
 
 
+def test_they_agree_where_orders_are_held_to_limits(study: Study) -> None:
+    *_, last = verify(study, policy="limited")
+    assert counts(last)[4] > 20, last
+    assert counts(last)[-1] == 0
+
+
 def test_another_threshold_is_found_out_with_step_and_account(study: Study) -> None:
     """The command prints what differs, fails, and says how often."""
     before, out = databases(), io.StringIO()
@@ -191,7 +203,7 @@ def test_two_at_once_are_refused(study: Study) -> None:
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"policy": "none"}, "has no policy 'none'; it has partly, rarely"),
+        ({"policy": "none"}, "has no policy 'none'; it has partly, rarely, limited"),
         ({"accounts": 0}, "one account at least"),
         ({"start": START + 15 * BAR}, "no bar is in all files"),
     ],

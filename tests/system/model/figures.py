@@ -170,6 +170,9 @@ class Order:
     user_exposure_after: Decimal | None = None
     global_exposure_after: Decimal | None = None
     number: int = field(default=-1, compare=False)
+    at: int = field(default=0, compare=False)
+    #: What it adds to what its account sends in a minute, where a control adds that up.
+    counted: Decimal | None = field(default=None, compare=False)
 
 
 @dataclass
@@ -179,14 +182,17 @@ class Policy:
     state: str = "ACTIVE"
     max_mark_age_seconds: int = 3600
     max_open_orders: int = 200
+    price_band: Decimal = ZERO
     user_exposure_limit: Decimal = Decimal(5_000_000)
     global_exposure_threshold: Decimal = Decimal(10_000_000)
     liquidation_threshold: Decimal = Decimal("0.5")
     liquidation_mode: str = "full"
     liquidation_fee_rate: Decimal = ZERO
+    duplicate_seconds: int = 0
     max_order_value: dict[str, Decimal | None] = field(default_factory=dict)
     volatility_window_minutes: int = 1440
     volatility_bands: str = ""
+    max_minute_value: dict[str, Decimal | None] = field(default_factory=dict)
     max_leverage: dict[str, int] = field(
         default_factory=lambda: {"beginner": 5, "intermediate": 10, "advanced": 20}
     )

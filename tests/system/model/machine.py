@@ -77,7 +77,9 @@ class ExchangeMachine(RuleBasedStateMachine):
         fee_rate=st.sampled_from([D(0), D("0.0123")]),
         limits=st.sampled_from([(5_000_000, 10_000_000), (6_000, 10_000_000), (5_000_000, 10_000)]),
         most_open=st.sampled_from([200, 200, 1]),
-        largest=st.sampled_from([None, None, 700]),
+        largest=st.sampled_from([*[None] * 5, 700]),
+        band=st.sampled_from([*[D(0)] * 5, D("0.03")]),
+        sending=st.sampled_from([*[(None, 0)] * 5, (4_000, 10)]),
         bands=st.sampled_from(["", "", "0.04: 0.7, 0.12: 0.33"]),
         fund=st.sampled_from([0, 50, 10_000]),
         orders=st.lists(st.tuples(names, sketches), max_size=6),
@@ -92,6 +94,8 @@ class ExchangeMachine(RuleBasedStateMachine):
         most_open: int,
         largest: int | None,
         bands: str,
+        band: Decimal,
+        sending: tuple[int | None, int],
         fund: int,
         orders: list[tuple[str, Sketch]],
     ) -> None:
@@ -108,8 +112,11 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.decide(("policy", "volatility_bands", bands))
         self.decide(("policy", "user_exposure_limit", D(limits[0])))
         self.decide(("policy", "global_exposure_threshold", D(limits[1])))
-        for tier in TIERS.values() if largest else ():
-            self.decide(("tier_limit", tier, ("max_order_value", D(largest))))
+        self.decide(("policy", "price_band", band))
+        self.decide(("policy", "duplicate_seconds", sending[1]))
+        for name, value in (("max_order_value", largest), ("max_minute_value", sending[0])):
+            for tier in TIERS.values() if value else ():
+                self.decide(("tier_limit", tier, (name, D(value))))
         for name, sketch in orders:
             self.place(self.request(name, sketch))
 

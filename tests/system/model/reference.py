@@ -137,7 +137,7 @@ class Reference:
             position = self.accounts[order.account].position(order.symbol)
             held = position.q if position else ZERO
             order.sign, order.size = (1 if held < 0 else -1), abs(held)
-        order.code = self.refusal(order) or self.try_to_execute(order)
+        order.code = self.refusal(order) or self.accept(order)
         if order.code:
             order.status = "REJECTED"
         if request.client_order_id is not None:
@@ -148,6 +148,17 @@ class Reference:
         order.number = len(self.orders)
         self.orders.append(order)
         return order
+
+    def accept(self, order: Order) -> str:
+        """Carry an order out, and count it where a control adds up what is sent."""
+        counted = ZERO
+        if not self.only_reduces(self.accounts[order.account], order):
+            counted = order.size * self.checked_at(order)
+        tier = self.accounts[order.account].tier
+        asks = self.policy.duplicate_seconds or self.policy.max_minute_value.get(tier) is not None
+        code = self.try_to_execute(order)
+        order.at, order.counted = self.now, None if code or not asks else counted
+        return code
 
     def refusal(self, order: Order) -> str:
         """The first check that an order fails before margins are looked at."""
@@ -184,7 +195,10 @@ class Reference:
                 "below_min_notional",
                 lambda: not order.closes and order.size * price < instrument.min_notional,
             ),
+            ("price_out_of_band", lambda: self.is_out_of_band(order)),
             ("order_value_exceeded", lambda: self.is_too_large(account, instrument, order)),
+            ("duplicate_order", lambda: self.is_sent_again(account, order)),
+            ("order_volume_exceeded", lambda: self.is_too_much(account, order)),
             ("leverage_exceeds_tier", lambda: (order.leverage or limit) > limit),
             (
                 "leverage_exceeds_volatility",
@@ -207,12 +221,32 @@ class Reference:
             return True
         return self.now - instrument.marked_at > self.policy.max_mark_age_seconds
 
+    def is_out_of_band(self, order: Order) -> bool:
+        mark, band = self.mark(order.symbol), self.policy.price_band
+        return order.price is not None and band > 0 and abs(order.price - mark) > band * mark
+
     def is_too_large(self, account: Account, instrument: Instrument, order: Order) -> bool:
         """What only reduces is never too large; else value and size are held to their limits."""
         values = (self.policy.max_order_value.get(account.tier), instrument.max_order_value)
         limits = [(order.size, instrument.max_order_size)]
         limits += [(order.size * self.checked_at(order), most) for most in values]
         passed = any(most is not None and asked > most for asked, most in limits)
+        return passed and not self.only_reduces(account, order)
+
+    def is_sent_again(self, account: Account, order: Order) -> bool:
+        equal = ("account", "symbol", "sign", "size", "price")
+        return not self.only_reduces(account, order) and any(
+            all(getattr(first, name) == getattr(order, name) for name in equal)
+            for first in self.orders
+            if first.counted is not None and self.now - first.at < self.policy.duplicate_seconds
+        )
+
+    def is_too_much(self, account: Account, order: Order) -> bool:
+        """With what was counted in the last minute."""
+        most = self.policy.max_minute_value.get(account.tier)
+        lately = [o for o in self.orders if o.account == account.name and self.now - o.at < 60]
+        sent = sum((o.counted for o in lately if o.counted is not None), ZERO)
+        passed = most is not None and sent + order.size * self.checked_at(order) > most
         return passed and not self.only_reduces(account, order)
 
     def only_reduces(self, account: Account, order: Order) -> bool:

@@ -164,6 +164,11 @@ def ranging(share: str) -> Callable[[User], object]:
     return let_range
 
 
+def sent_before(user: User) -> None:
+    RiskPolicy.objects.update(duplicate_seconds=60)
+    order(user, "buy", "0.1")
+
+
 def suspend(user: User) -> None:
     Account.objects.filter(user=user).update(suspended=True)
 
@@ -179,7 +184,10 @@ REFUSALS: dict[str, tuple[Callable[[User], object], dict[str, object]]] = {
     "invalid_size": (policy(), {"size": "0.000001"}),
     "invalid_price": (policy(), {"type": "limit", "price": "60000.001"}),
     "below_min_notional": (policy(), {"size": "0.00001"}),
+    "price_out_of_band": (policy(price_band="0.01"), {"type": "limit", "price": "60000"}),
     "order_value_exceeded": (tier(max_order_value="6499.99999999"), {}),
+    "duplicate_order": (sent_before, {}),
+    "order_volume_exceeded": (tier(max_minute_value="6499.99999999"), {}),
     "leverage_exceeds_tier": (policy(), {"leverage": 6}),
     "leverage_exceeds_volatility": (ranging("0.03"), {"leverage": 4}),
     "reduce_only_rejected": (policy(), {"reduce_only": True}),

@@ -22,7 +22,7 @@ from market.models import Instrument
 from market.services import halt_instrument, list_instrument
 from risk.denials import DENIALS
 from risk.engine import Intent
-from risk.models import GlobalExposure, RiskPolicy
+from risk.models import GlobalExposure, LeverageLimit, RiskPolicy
 from risk.services import halt_trading, lock_exposure
 from tests.system.deployment.processes import wait_for
 from tests.trading.conftest import Trader, order
@@ -173,16 +173,35 @@ REFUSED: dict[str, Callable[[User], Instruction]] = {
     "invalid_size": lambda user: buy(user, size=D("0.000001")),
     "invalid_price": lambda user: buy(user, price=D("60000.001")),
     "below_min_notional": lambda user: buy(user, size=D("0.00001")),
+    "price_out_of_band": lambda user: buy(user, price=D(50_000)),
+    "order_value_exceeded": lambda user: buy(of_tier(user, "beginner", max_order_value=1)),
+    "order_volume_exceeded": lambda user: buy(of_tier(user, "advanced", max_minute_value=1)),
     "leverage_exceeds_tier": lambda user: buy(user, leverage=11),
     "reduce_only_rejected": lambda user: buy(user, reduce_only=True),
     "too_many_open_orders": lambda user: buy(user, price=D(60000)),
     "insufficient_margin": lambda user: buy(user, size=D("2.5")),
     "user_exposure_exceeded": lambda user: buy(user, size=D(1)),
     "global_exposure_exceeded": lambda user: buy(user, size=D("0.7")),
+    "duplicate_order": lambda user: sold_again(user),
 }
 
 #: What its own tests hold to, and what would refuse the whole group.
-OTHERS = {"trading_halted", "reducing_only", "tier_halted", "order_value_exceeded"}
+OTHERS = {"trading_halted", "reducing_only", "tier_halted", "leverage_exceeds_volatility"}
+
+
+def of_tier(user: User, tier: str, **limits: int) -> User:
+    """Put a user in a tier that has limits."""
+    User.objects.filter(pk=user.pk).update(tier=tier)
+    LeverageLimit.objects.filter(tier=tier).update(**limits)
+    return user
+
+
+def sold_again(user: User) -> Instruction:
+    """Sell once more, after a sale that closed what was held."""
+    order(user, "buy", "0.1")
+    RiskPolicy.objects.update(duplicate_seconds=60)
+    order(user, "sell", "0.1")
+    return buy(user, is_buy=False)
 
 
 @pytest.fixture
@@ -197,7 +216,10 @@ def obstacles(market: dict[str, Instrument]) -> None:
         lot_size=D("0.001"),
     )
     RiskPolicy.objects.update(
-        max_open_orders=0, user_exposure_limit=60_000, global_exposure_threshold=50_000
+        max_open_orders=0,
+        user_exposure_limit=60_000,
+        global_exposure_threshold=50_000,
+        price_band="0.1",
     )
 
 
@@ -240,7 +262,7 @@ def test_what_breaks_for_one_account_breaks_for_it_alone(trader: Trader) -> None
     """By the database, by a fault of ours, or for want of an account."""
     a, b, broken = trader(), trader(), trader()
     nobody = User.objects.create_user("nobody")
-    absurd = Place(broken.pk, [Ticket(replace(BUY, size="many"))])  # type: ignore[arg-type]
+    absurd = Place(broken.pk, [Ticket(replace(BUY, size=0.1))])  # type: ignore[arg-type]
     refuse = (
         "CREATE FUNCTION refuse_account() RETURNS trigger LANGUAGE plpgsql AS "
         "$$ BEGIN RAISE EXCEPTION 'broken'; END $$; "
