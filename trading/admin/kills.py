@@ -12,7 +12,6 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from accounts.access import caller
 from market.kernel.console.actions import ReasonForm, list_action
 from market.kernel.console.figures import (
-    computed_column,
     count_column,
     counted,
     label_column,
@@ -74,7 +73,7 @@ class KillAdmin(LargeRecordAdmin):
     list_display = (
         "id",
         time_column("started_at"),
-        computed_column("Whose orders", lambda row: row.scope),
+        "whose",
         label_column("state", STATE_LABELS),
         count_column("canceled"),
         time_column("finished_at"),
@@ -87,6 +86,10 @@ class KillAdmin(LargeRecordAdmin):
         "cancels what is open."
     )
     actions_list = ("start",)
+
+    @admin.display(description="Whose orders")
+    def whose(self, row: Kill) -> str:
+        return row.scope
 
     def has_start_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("trading.change_order")
