@@ -9,8 +9,9 @@ import json
 import selectors
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any, Final
 
 HEADER_END: Final = b"\r\n\r\n"
@@ -43,7 +44,7 @@ class Client:
     """One keep-alive connection and what has arrived on it of the present answer."""
 
     connection: socket.socket
-    request: bytes
+    requests: Iterator[bytes]
     sent_at: float = 0.0
     arrived: bytes = b""
     latencies: list[float] = field(default_factory=list)
@@ -51,7 +52,7 @@ class Client:
     def send(self) -> None:
         self.arrived = b""
         self.sent_at = time.perf_counter()
-        self.connection.sendall(self.request)
+        self.connection.sendall(next(self.requests))
 
     def receive(self) -> bytes | None:
         """Return the answer once all of it is here. Raises WrongAnswer on a closed connection."""
@@ -92,18 +93,18 @@ def http_request(
 
 def drive(
     port: int,
-    requests: Sequence[bytes],
+    requests: Sequence[bytes | Iterator[bytes]],
     *,
     seconds: float,
     check: Callable[[bytes], bool],
     warm_up: float = 1.0,
 ) -> Load:
-    """Send each of ``requests`` over and over on a connection of its own.
+    """Send each of ``requests`` over and over, or what it gives next, on a connection of its own.
 
     What the first ``warm_up`` seconds brought is left out. Raises WrongAnswer for an answer that
     does not begin with 200 or that ``check`` refuses.
     """
-    clients = [Client(connect(port), request) for request in requests]
+    clients = [Client(connect(port), in_turn(one)) for one in requests]
     try:
         run(clients, warm_up, check)
         for client in clients:
@@ -113,6 +114,10 @@ def drive(
         for client in clients:
             client.connection.close()
     return Load(took, sorted(latency for client in clients for latency in client.latencies))
+
+
+def in_turn(requests: bytes | Iterator[bytes]) -> Iterator[bytes]:
+    return repeat(requests) if isinstance(requests, bytes) else requests
 
 
 def connect(port: int) -> socket.socket:
