@@ -6,6 +6,7 @@ and a Redis database of its own.
 
 import gc
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -109,7 +110,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with whole systems, so that no process is left alone with a long test at the end.
 
     Coverage, which triples the time of a test, follows those alone that are about its subject.
+    Of tests with one id a parallel run would run one and say nothing of the others.
     """
+    doubled = [one for one, times in Counter(item.nodeid for item in items).items() if times > 1]
+    if doubled:
+        raise pytest.UsageError(f"Several tests are called {doubled[0]}.")
     parts = {item: item.nodeid.partition("::")[0].split("/") for item in items}
     items.sort(key=lambda item: "system" not in parts[item])
     for item in items:
