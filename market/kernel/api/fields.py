@@ -21,8 +21,9 @@ INPUT_SCHEMA = {
 class AmountField(serializers.Field[Decimal, Any, str, Any]):
     """An outgoing decimal with eight places; one asked for with more keeps all of them."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(read_only=True, **kwargs)
+    def __init__(self, *, required: bool = True, **kwargs: Any) -> None:
+        # The schema tells of a read-only field that it is always there.
+        super().__init__(read_only=required, required=False, **kwargs)
 
     def to_representation(self, value: Decimal) -> str:
         exact = round_half_even(value)
