@@ -233,13 +233,8 @@ def price_out_of_band(order: Candidate) -> Denial | None:
 def order_value_exceeded(order: Candidate) -> Denial | None:
     """A position may always be closed: what only reduces is not asked."""
     instrument = order.instrument
-    size, values = (
-        instrument.max_order_size,
-        (
-            order.limits.max_order_value,
-            instrument.max_order_value,
-        ),
-    )
+    size = instrument.max_order_size
+    values = order.limits.max_order_value, instrument.max_order_value
     value = min((one for one in values if one is not None), default=None)
     if (size is None and value is None) or order.only_reduces:
         return None
