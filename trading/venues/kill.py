@@ -46,7 +46,7 @@ UNDER_WAY: Final = """
 SELECT virtualtransaction FROM pg_locks
 WHERE locktype = 'relation' AND relation = 'accounts_account'::regclass
   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND mode <> 'AccessShareLock' AND pid <> pg_backend_pid()
+  AND mode IN ('RowShareLock', 'RowExclusiveLock') AND pid <> pg_backend_pid()
 """
 
 Told = Callable[[Kill], None]
