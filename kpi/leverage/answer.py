@@ -37,7 +37,7 @@ class Figure:
 
 
 def answer_to(move: Move, *, sees_accounts: bool) -> dict[str, Any]:
-    """Return what the page shows; without ``figures`` there are too many positions."""
+    """Return what the page shows; without ``figures`` there are too many positions. Raises Busy."""
     started = time.perf_counter()
     found = what_if(move)
     if found is None:

@@ -15,10 +15,9 @@ from kpi.leverage.answer import answer_to
 from kpi.leverage.cascade import WINDOWS, get_cascade, most_closed
 from kpi.leverage.levels import read_levels
 from kpi.leverage.panels import cascade_panels, panels_of
-from kpi.leverage.what_if import Move
+from kpi.leverage.what_if import Busy, Move
 from kpi.selectors import MOST_POSITIONS
 from market.kernel.amounts import plain
-from market.kernel.turns import Turn, only_one
 from market.models import Instrument
 
 DEFAULT_WINDOW: Final = "24h"
@@ -27,6 +26,7 @@ DEFAULT_MOVE: Final = "-10"
 LOWEST, HIGHEST = Decimal(-95), Decimal(100)
 PLACES: Final = Decimal("0.01")
 PERMISSION: Final = "risk.view_position"
+BUSY: Final = "Another move is being worked out; ask again."
 
 
 class InvalidMove(Exception):
@@ -61,7 +61,7 @@ def leverage_page(request: HttpRequest) -> HttpResponse:
         "percent": plain(move.percent),
         "lowest": LOWEST,
         "highest": HIGHEST,
-        **answer_for(request, move),
+        **answer_or_busy(request, move),
     }
     return TemplateResponse(request, "leverage/page.html", context)
 
@@ -69,10 +69,7 @@ def leverage_page(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_GET
 def what_if_answer(request: HttpRequest) -> HttpResponse:
-    """Answer ``?move=&symbol=`` with the part of the page that says what would happen.
-
-    One at a time, whoever asks: an answer takes a processor for seconds where many close.
-    """
+    """Answer ``?move=&symbol=`` with the part of the page that says what would happen."""
     if not admin.site.has_permission(request):
         return refusal(403, "not_logged_in", "Log in to the console again.")
     if not request.user.has_perm(PERMISSION):
@@ -81,10 +78,11 @@ def what_if_answer(request: HttpRequest) -> HttpResponse:
         move = move_of(request, list(Instrument.objects.exclude(mark_price=None)))
     except InvalidMove as error:
         return refusal(400, "invalid_move", str(error))
-    with only_one(Turn.WHAT_IF) as is_only:
-        if not is_only:
-            return refusal(429, "busy", "Another move is being worked out; ask again.")
-        return render(request, "leverage/what_if.html", answer_for(request, move))
+    try:
+        answer = answer_for(request, move)
+    except Busy:
+        return refusal(429, "busy", BUSY)
+    return render(request, "leverage/what_if.html", answer)
 
 
 def refusal(status: int, code: str, detail: str) -> JsonResponse:
@@ -126,6 +124,16 @@ def shown_instrument(
 
 
 def answer_for(request: HttpRequest, move: Move) -> dict[str, Any]:
-    """Return what the page says about a move; names only to those who may see accounts."""
+    """Return what the page says about a move; names only to those who may see accounts.
+
+    Raises Busy.
+    """
     sees_accounts = request.user.has_perm("accounts.view_account")
     return answer_to(move, sees_accounts=sees_accounts)
+
+
+def answer_or_busy(request: HttpRequest, move: Move) -> dict[str, Any]:
+    try:
+        return answer_for(request, move)
+    except Busy:
+        return {"busy": True, "said": BUSY}

@@ -18,6 +18,7 @@ from django.utils import timezone
 from accounts.selectors import insurance_fund_balance
 from kpi.selectors import MOST_POSITIONS
 from market.kernel.snapshot import consistent_read
+from market.kernel.turns import Turn, takes_turn
 from market.models import Instrument
 from risk.fills import Holding
 from risk.policy import Policy
@@ -29,6 +30,10 @@ from trading.orders.resting import changes_of, orders_reached_at
 
 #: With more resting orders that would fill first, the answer leaves all of their fills out.
 MOST_FILLS: Final = 500
+
+
+class Busy(Exception):
+    """Another move is being worked out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,13 @@ class WhatIf:
 
 
 def what_if(move: Move) -> WhatIf | None:
-    """Return what a move would do, as of one moment; None with more than MOST_POSITIONS open."""
+    """Return what a move would do, as of one moment; None with more than MOST_POSITIONS open.
+
+    One at a time, whoever asks: it takes a processor for seconds where many close. Raises Busy.
+    """
     with consistent_read():
+        if not takes_turn(Turn.WHAT_IF):
+            raise Busy
         if open_positions()[: MOST_POSITIONS + 1].count() > MOST_POSITIONS:
             return None
         return read_what_if(move)

@@ -26,12 +26,21 @@ def wait_for_turn(turn: Turn) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [turn.value])
 
 
+def takes_turn(turn: Turn) -> bool:
+    """Take the turn where nobody else is at it, and tell; it ends with the caller's transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [turn.value])
+        [is_taken] = cursor.fetchone()
+    return bool(is_taken)
+
+
 @contextmanager
 def only_one(turn: Turn) -> Iterator[bool]:
     """Tell whether no other process is at it; one that dies gives its turn back.
 
     The lock belongs to a transaction, of a connection of its own, while the block runs what
-    transactions it likes: so it holds, and ends with its holder, behind a pooler too.
+    transactions it likes: so it holds, and ends with its holder, behind a pooler too. Where one
+    transaction does it all, ``takes_turn`` needs no second connection.
     """
     with closing(connection.copy()) as holder:
         holder.set_autocommit(False)

@@ -1,13 +1,16 @@
 """The leverage page: for whom it is, what it shows, and what its slider answers."""
 
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from accounts.models import User
 from kpi.leverage import what_if as module
+from kpi.leverage.page import BUSY
 from market.kernel.turns import Turn, only_one
 from risk.engine import Intent
 from tests.console import Clerk, D
@@ -143,6 +146,18 @@ def test_an_empty_exchange_has_a_page(client: Client, db: None) -> None:
 
 def test_one_move_is_worked_out_at_a_time(staff: Client, exchange: None) -> None:
     with only_one(Turn.WHAT_IF):
-        answer = staff.get(ANSWER, {"move": "-10"})
+        answer, page = staff.get(ANSWER, {"move": "-10"}), staff.get(PAGE, {"move": "-10"})
     assert (answer.status_code, answer.json()["code"]) == (429, "busy")
-    assert staff.get(ANSWER, {"move": "-10"}).status_code == 200
+    assert (page.status_code, "figures" in page.context) == (200, False)
+    assert BUSY in page.content.decode()
+    assert [len(figures(staff.get(path))) for path in (PAGE, ANSWER)] == [6, 6]
+
+
+def test_an_answer_takes_one_connection(staff: Client, exchange: None) -> None:
+    """Else as many questions as a process has connections leave none to its orders."""
+    pool = connection.pool.get_stats()
+    taken = pool["pool_size"] - pool["pool_available"]
+    with ExitStack() as others:
+        for _ in range(pool["pool_max"] - taken):
+            others.enter_context(closing(connection.copy())).ensure_connection()
+        assert [staff.get(path).status_code for path in (PAGE, ANSWER)] == [200, 200]
