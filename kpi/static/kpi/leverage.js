@@ -28,16 +28,19 @@ const PATIENCE = 30_000;
 const PAUSE = 300, AGAIN = 100;
 let wanted = null, isAsking = false;
 
+// What was asked in the end, and its answer: who has to ask again asks what is wanted by then.
 async function fetched(query, again = AGAIN) {
   const response = await fetch(`${form.dataset.url}?${query}`, {
     credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE),
   });
   if (response.status === 429 && again) {
     await new Promise((done) => setTimeout(done, PAUSE));
-    return fetched(wanted ?? query, again - 1);
+    const latest = wanted ?? query;
+    wanted = null;
+    return fetched(latest, again - 1);
   }
   if (!response.ok) throw new Error((await response.json()).detail);
-  return response.text();
+  return [query, await response.text()];
 }
 
 async function ask() {
@@ -46,10 +49,11 @@ async function ask() {
   isAsking = true;
   answer.setAttribute("aria-busy", "true");
   while (wanted) {
-    const query = wanted;
+    const next = wanted;
     wanted = null;
     try {
-      answer.innerHTML = await fetched(query);
+      const [query, text] = await fetched(next);
+      answer.innerHTML = text;
       said.textContent = answer.querySelector("[data-said]").dataset.said;
       history.replaceState(null, "", `?${query}`);
       trouble.hidden = true;
