@@ -43,13 +43,12 @@ def help_of(name: str) -> str:
 class ScopesField(forms.ChoiceField):
     """What a key may do."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self) -> None:
         super().__init__(
             choices=KeyScopes.choices,
             initial=KeyScopes.READ_TRADE,
             help_text=help_of("scopes"),
             widget=UnfoldAdminSelectWidget,
-            **options,
         )
 
 
@@ -87,9 +86,9 @@ class NetworksField(forms.CharField):
 
 
 class IssuedKeyForm(forms.ModelForm):
-    """A new key; what is left out is not limited."""
+    """A new key; without an expiry or networks it is not limited by them."""
 
-    scopes = ScopesField(required=False)
+    scopes = ScopesField()
     expires_at = ExpiryField()
     networks = NetworksField()
 

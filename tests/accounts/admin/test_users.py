@@ -107,7 +107,7 @@ def test_a_password_is_set(staff: Client, trader: User) -> None:
 
 def issue(client: Client, user: User) -> str:
     """Issue a key and return it in clear."""
-    body = {"user": user.pk, "label": "Notebook", "reason": "A test"}
+    body = {"user": user.pk, "label": "Notebook", "scopes": "read trade", "reason": "A test"}
     answer = client.post("/admin/accounts/apikey/add/", body)
     assert "no-store" in answer["Cache-Control"]
     found = re.search(r'id="clear-key"[^>]*>([^<]+)<', answer.content.decode())
@@ -158,7 +158,8 @@ def test_only_a_superuser_touches_who_works_here(clerk: Clerk, exchange: None) -
     assert "Only a superuser changes who works here." in page
     boss.refresh_from_db()
     assert boss.tier == "beginner"
-    answer = client.post("/admin/accounts/apikey/add/", {"user": boss.pk, "label": ""})
+    body = {"user": boss.pk, "label": "", "scopes": "read"}
+    answer = client.post("/admin/accounts/apikey/add/", body)
     assert "Select a valid choice" in answer.content.decode()
     assert not ApiKey.objects.filter(user=boss).exists()
 

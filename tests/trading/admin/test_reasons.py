@@ -149,7 +149,7 @@ def test_nothing_new_comes_without_a_reason(staff: Client, trader: User) -> None
             "maker_fee_rate": "0",
             "taker_fee_rate": "0",
         },
-        "accounts/apikey": {"user": str(trader.pk), "label": "x"},
+        "accounts/apikey": {"user": str(trader.pk), "label": "x", "scopes": "read"},
         "accounts/user": {"username": "new", "tier": "advanced", "usable_password": "false"},
         "kpi/alertrule": {
             "kind": "error_rate",
