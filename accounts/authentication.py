@@ -64,7 +64,6 @@ class ApiKeyTokenAuthentication(JWTAuthentication):
         key = calling_key(key_id=key_id)
         if key is None or str(key.user.pk) != str(user_id):
             raise InvalidToken("The API key of this token is revoked or its user not active.")
-        key.user.calling_key = key  # type: ignore[attr-defined]
         return key.user
 
 

@@ -207,6 +207,7 @@ class CallingKey:
 def calling_key(*, key_id: int) -> CallingKey | None:
     """Return a key that is not revoked, with its active user and the fields that requests need.
 
+    The user's ``calling_key`` leads back to it, by which limits know that it is a key that calls.
     Whether it opens anything now is for its terms to say.
     """
     with connection.cursor() as cursor:
@@ -216,7 +217,9 @@ def calling_key(*, key_id: int) -> CallingKey | None:
         return None
     *of_user, scopes, expires_at, networks, limits_slide = row
     user = User.from_db(connection.alias, USER_FIELDS, of_user)
-    return CallingKey(key_id, user, KeyTerms(scopes, expires_at, networks or ()), limits_slide)
+    key = CallingKey(key_id, user, KeyTerms(scopes, expires_at, networks or ()), limits_slide)
+    user.calling_key = key  # type: ignore[attr-defined]
+    return key
 
 
 def live_keys() -> QuerySet[ApiKey]:

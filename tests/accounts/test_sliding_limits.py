@@ -1,5 +1,6 @@
 """Where the account policy lets limits slide, no span of time holds more than the limit."""
 
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -8,6 +9,7 @@ import pytest
 import time_machine
 from django.db import connection
 from django.http import HttpRequest
+from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +21,9 @@ from accounts.models import AccountPolicy, User
 from accounts.rate_limits import slide
 from accounts.rates import Rate
 from accounts.services import change_account_policy
+from exchange_poc.stream.audience import Entrance, Places
+from kpi.stream.api import STREAMS, StreamView
+from kpi.stream.tickets import Ticket, signed
 from tests.conftest import ApiClient
 
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)
@@ -117,6 +122,25 @@ def test_headers_say_when_what_is_left_comes_back(
     # A process whose clock is behind counts with those that are not.
     assert told(100 * SECOND) == (200, 0, 182, 0)
     assert told(110 * SECOND) == (429, 0, 182, 72)
+
+
+def test_stream_and_other_calls_share_what_a_key_has(
+    clock: time_machine.Traveller, user: User, settings: Settings
+) -> None:
+    """A ticket leads to the stream as its key does, so that it is no second allowance."""
+    settings.API_RATE_LIMIT = "3/m"
+    let_limits_slide()
+    key, _ = issue_api_key(user=user, reason="A test")
+    client = ApiClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_token(key)}")
+    ticket = Ticket(key.pk, user.pk, "marks", "", time.time() + 600, "http://testserver")
+
+    def calls() -> tuple[int, ...]:
+        asked = RequestFactory().get("/stream", {"channels": "marks", "ticket": signed(ticket)})
+        asked.META[STREAMS] = Entrance(Places())
+        return client.get(CALL).status_code, StreamView.as_view()(asked).status_code
+
+    assert [calls(), calls()] == [(200, 200), (200, 429)]
 
 
 def test_orders_slide_too_and_a_batch_as_a_whole(
