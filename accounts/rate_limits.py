@@ -172,7 +172,8 @@ def slide(*, request: HttpRequest, scope: str, key: str, rate: str, units: int =
     """Count ``units`` of ``key`` at once where any span of the rate's length bears them, else none.
 
     Returns the usage; None when Redis did not answer. What is refused is not counted.
-    ``retry_after`` seconds later so many units pass, if no others do.
+    ``retry_after`` seconds later at the latest so many units pass, if no others do. More than the
+    limit never pass: of them it says when nothing is counted any more, where nothing is, a second.
     """
     allowed, now = Rate.read(rate), int(time.time() * SECOND)
     span, lifetime = allowed.seconds * SECOND, allowed.seconds + EXPIRY_MARGIN_SECONDS
@@ -186,9 +187,10 @@ def slide(*, request: HttpRequest, scope: str, key: str, rate: str, units: int =
         scope=scope,
         limit=allowed.count,
         count=count,
-        # What passed counts for the whole span, its last microsecond included.
-        reset=(newest + span) // SECOND + 1,
-        retry_after=(leaves + span - now) // SECOND + 1,
+        # What passed counts for the whole span, its last microsecond included. A clock that went
+        # back may be hours from then, but Redis forgets the list before.
+        reset=min((newest + span) // SECOND, now // SECOND + lifetime) + 1,
+        retry_after=min((leaves + span - now) // SECOND + 1, lifetime),
         is_exceeded=bool(exceeded),
     )
 
