@@ -67,16 +67,16 @@ class Scope:
 
 
 def scope_named(*, username: str | None = None, symbol: str | None = None) -> Scope:
-    """Return the scope of a user or an instrument, everybody's without either.
+    """Return the scope of a user or an instrument, everybody's where both are None.
 
-    Raises NotFound, AccountNotFound, UnknownSymbol.
+    An empty name is nobody's. Raises NotFound, AccountNotFound, UnknownSymbol.
     """
-    if username:
+    if username is not None:
         user = User.objects.filter(username=username).first()
         if user is None:
             raise NotFound(f"There is no user {username!r}.")
         return Scope(account=get_account(user_id=user.pk))
-    return Scope(instrument=get_instrument(symbol=symbol)) if symbol else Scope()
+    return Scope() if symbol is None else Scope(instrument=get_instrument(symbol=symbol))
 
 
 def kill(

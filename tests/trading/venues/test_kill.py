@@ -111,9 +111,11 @@ def test_the_command_shows_how_far_it_is(trader: Trader) -> None:
         "1 order cancelled so far",
         f"Kill of {user.username}: HALTED, 1 order cancelled.",
     ]
-    for asked in (["--user", "nobody"], ["--symbol", "NOSUCH"], ["--everybody", "--symbol", "X"]):
+    wrong = [["--user", "nobody"], ["--symbol", "NOSUCH"], ["--everybody", "--symbol", "X"]]
+    for asked in (*wrong, ["--user", ""], ["--symbol", ""]):
         with pytest.raises(CommandError):
             call_command("kill", *asked, "--reason", "A test")
+    assert get_policy().trading_state == ACTIVE, "an empty name held everybody back"
     call_command("kill", "--everybody", "--state", "reducing", "--reason", "A test", stdout=out)
     assert get_policy().trading_state == REDUCING
 
