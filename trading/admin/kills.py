@@ -58,7 +58,9 @@ class KillForm(ReasonForm):
     def clean(self) -> dict[str, Any]:
         """Find whom the name means, so that a slip never stops more than was meant."""
         asked = super().clean() or {}
-        scope, name = asked.get("scope", ""), asked.get("name", "")
+        scope, name = asked.get("scope"), asked.get("name", "")
+        if scope is None:
+            return asked
         if (scope == "everybody") == bool(name):
             raise ValidationError("Name the user or the instrument, or nobody for everybody.")
         try:

@@ -41,6 +41,7 @@ def test_a_slip_stops_nobody(staff: Client, trader: User, clerk: Clerk) -> None:
     """Nor does who may cancel orders, but not hold this scope back."""
     before = Kill.objects.count()
     wrong = [("everybody", "beginner"), ("username", ""), ("symbol", "NOSUCH"), ("username", "x")]
+    wrong += [("account", "beginner"), ("", "")]
     for scope, name in wrong:
         press(staff, "trading_kill_start", scope=scope, name=name, state="HALTED")
     press(staff, "trading_kill_start", scope="everybody", name="", state="ACTIVE")
