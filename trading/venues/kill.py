@@ -7,6 +7,7 @@ finished, nothing of its scope is open but what the state lets pass.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -31,8 +32,8 @@ from risk.selectors import get_policy
 from risk.services import set_trading_state
 from trading.booking.isolation import Isolation
 from trading.models import OPEN_STATUSES, Kill, Order, OrderStatus, Venue
-from trading.orders.group import Cancel, Patience, book, book_alone
-from trading.venues.orders import cancel_all_at_venue
+from trading.orders.group import Cancel, Patience, Result, book
+from trading.venues.orders import CANCEL_WITHIN, cancel_at_venue
 
 #: Orders that end in one transaction; it waits for no locked account, and little for other rows.
 PORTION: Final = 100
@@ -40,6 +41,8 @@ SKIPPING: Final = Patience(accounts=0, others=1)
 #: How long it waits for transactions that were under way, in seconds, and how often it looks.
 LONGEST_WAIT: Final = 15.0
 PAUSE: Final = 0.02
+#: What the log calls orders of a user that could not be cancelled.
+LEFT: Final = "kill_left_orders"
 
 # Whoever places an order has locked rows of this table since before it read any state.
 UNDER_WAY: Final = """
@@ -164,13 +167,13 @@ def cancel_open(act: Kill, scope: Scope, deadline: Deadline, told: Told) -> bool
             return False
         last = portion[-1]
         beyond = Q(account__gt=last.account_id) | Q(account=last.account_id, pk__gt=last.pk)
-        act.canceled += (canceled := cancel_portion(portion, isolation))
+        act.canceled += (canceled := cancel_portion(portion, isolation, deadline))
         Kill.objects.filter(pk=act.pk, finished_at=None).update(canceled=F("canceled") + canceled)
         told(act)
     return not found.exists()
 
 
-def cancel_portion(orders: Sequence[Order], isolation: Isolation) -> int:
+def cancel_portion(orders: Sequence[Order], isolation: Isolation, deadline: Deadline) -> int:
     """Cancel orders where they rest and return how many were open still."""
     away = [order for order in orders if order.venue != Venue.SIMULATED]
     here = [order for order in orders if order.venue == Venue.SIMULATED]
@@ -178,22 +181,36 @@ def cancel_portion(orders: Sequence[Order], isolation: Isolation) -> int:
         Cancel(user_id, [order.pk for order in own])
         for user_id, own in groupby(here, key=attrgetter("account.user_id"))
     ]
-    return cancel_here(cancels, isolation) + len(cancel_all_at_venue(away).canceled)
+    return cancel_here(cancels, isolation, deadline) + cancel_away(away, isolation, deadline)
 
 
-def cancel_here(cancels: Sequence[Cancel], isolation: Isolation) -> int:
+def cancel_here(cancels: Sequence[Cancel], isolation: Isolation, deadline: Deadline) -> int:
     """Cancel in one transaction; of an account that is locked, or where that fails, by itself."""
+    canceled: list[Result | None] = [None] * len(cancels)
     try:
-        results = book(cancels, patience=SKIPPING) if cancels else []
-    except ExchangeError:
-        results = [None] * len(cancels)
-    canceled = [*results]
+        canceled = book(cancels, patience=SKIPPING) if cancels else []
+    except Exception as error:
+        isolation.note(error)
     for at, cancel in enumerate(cancels):
-        if canceled[at] is None:
-            with isolation.of(cancel.user_id, failing="kill_left_orders"):
-                canceled[at] = book_alone(cancel)
+        if canceled[at] is None and not deadline.is_past:
+            with isolation.of(cancel.user_id, failing=LEFT):
+                patience = Patience(isolation.patience, isolation.patience)
+                [canceled[at]] = book([cancel], patience=patience)
     return sum(
         isinstance(one, Order) and one.status == OrderStatus.CANCELED
         for result in canceled
         for one in result or ()
     )
+
+
+def cancel_away(orders: Sequence[Order], isolation: Isolation, deadline: Deadline) -> int:
+    """Cancel at the venue, one after the other, as far as there is time."""
+    canceled, patience = 0, Deadline(CANCEL_WITHIN)
+    for order in orders:
+        if deadline.is_past or patience.is_past:
+            break
+        assert order.account.user_id is not None
+        with isolation.of(order.account.user_id, failing=LEFT), suppress(ExchangeError):
+            cancel_at_venue(order=order)
+            canceled += 1
+    return canceled

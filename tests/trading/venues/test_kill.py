@@ -1,12 +1,14 @@
 """A kill holds a scope back, cancels what is open in it, and is one act of the audit trail."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
+from accounts.locks import lock_account
 from accounts.models import User
 from accounts.services import resume_account, suspend_account
 from kpi.audit.models import AuditRecord
@@ -158,14 +160,7 @@ def test_nothing_is_open_after_it_while_clients_go_on_placing(trader: Trader) ->
 def test_it_waits_for_an_order_that_was_decided_before(trader: Trader) -> None:
     """Without the wait it would end at once, and the order that is booked late stay open."""
     user, acts = trader(), list[Kill]()
-
-    def stop_all() -> None:
-        try:
-            acts.append(kill(scope=Scope(), state=HALTED, reason="A test"))
-        finally:
-            connection.close()
-
-    killing = threading.Thread(target=stop_all)
+    killing = threading.Thread(target=lambda: acts.append(halt_all()))
     with transaction.atomic():
         late = resting(user)
         killing.start()
@@ -174,3 +169,30 @@ def test_it_waits_for_an_order_that_was_decided_before(trader: Trader) -> None:
     killing.join(60)
     assert Order.objects.get(pk=late.pk).status == OrderStatus.CANCELED
     assert [(act.canceled, act.finished_at is None) for act in acts] == [(1, False)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_another_session_keeps_locked_is_left_to_the_next_time(
+    trader: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of an account whose row is locked, or one of whose orders is; all others end at once."""
+    monkeypatch.setattr(kills, "LONGEST_WAIT", 0)
+    users = [trader() for _ in range(3)]
+    own = [resting(user) for user in users]
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            lock_account(user_id=users[0].pk)
+            Order.objects.select_for_update(no_key=True).get(pk=own[1].pk)
+            act = pool.submit(halt_all).result(60)
+            assert (act.canceled, act.finished_at) == (1, None)
+            assert still_open() == {own[0].pk, own[1].pk}
+        act = pool.submit(halt_all).result(60)
+    assert (act.canceled, act.finished_at is None, still_open()) == (3, False, set())
+
+
+def halt_all() -> Kill:
+    """Halt everybody, on a connection of its own."""
+    try:
+        return kill(scope=Scope(), state=HALTED, reason="A test")
+    finally:
+        connection.close()
