@@ -99,9 +99,10 @@ def kill(
     is finished, and the state at once. Raises ReasonRequired, ReasonTooLong.
     """
     act = begin(scope, state, checked_reason(reason), by)
-    before = under_way()
-    cancel_open(act, scope, deadline, told)
-    if have_ended(before, deadline) and cancel_open(act, scope, deadline, told):
+    before, found = under_way(), scope.open_orders()
+    orders = held_back(found, state, known=newest_of(found))
+    cancel_open(act, orders, deadline, told)
+    if have_ended(before, deadline) and cancel_open(act, orders, deadline, told):
         Kill.objects.filter(pk=act.pk, finished_at=None).update(finished_at=timezone.now())
     act.refresh_from_db()
     return act
@@ -155,12 +156,21 @@ def have_ended(transactions: set[str], deadline: Deadline) -> bool:
     return True
 
 
-def cancel_open(act: Kill, scope: Scope, deadline: Deadline, told: Told) -> bool:
-    """Cancel what is open by now, a portion at a time; tell whether all of it has ended."""
-    newest = scope.open_orders().aggregate(newest=Max("pk"))["newest"]
-    if newest is None:
-        return True
-    found = scope.open_orders().filter(pk__lte=newest).order_by("account_id", "pk")
+def newest_of(orders: QuerySet[Order]) -> int:
+    """Return the id of the newest of orders, 0 of none."""
+    return orders.aggregate(newest=Max("pk"))["newest"] or 0
+
+
+def held_back(orders: QuerySet[Order], state: TradingState, known: int) -> QuerySet[Order]:
+    """Leave out what a state lets pass, of orders newer than those known when it had been set."""
+    if state == TradingState.REDUCING:
+        return orders.exclude(reduce_only=True, pk__gt=known)
+    return orders
+
+
+def cancel_open(act: Kill, orders: QuerySet[Order], deadline: Deadline, told: Told) -> bool:
+    """Cancel what of orders is there by now, a portion at a time; tell whether all has ended."""
+    found = orders.filter(pk__lte=newest_of(orders)).order_by("account_id", "pk")
     beyond, isolation = Q(), Isolation()
     while portion := list(found.filter(beyond).select_related("account")[:PORTION]):
         if deadline.is_past:

@@ -105,6 +105,20 @@ def test_one_that_was_interrupted_is_gone_on_with(
     assert AuditRecord.objects.filter(kind="kill").count() == Kill.objects.count() == 2
 
 
+def test_it_leaves_what_reduces_and_came_after_the_state(trader: Trader) -> None:
+    """What was resting before ends, even where it could only reduce."""
+    user, came = trader(), list[Order]()
+    order(user, "buy", "0.1")
+    order(user, "sell", "0.01", price="70000", reduce_only=True)
+
+    def close(act: Kill) -> None:
+        came.append(order(user, "sell", "0.01", price="80000", reduce_only=True))
+
+    act = kill(scope=Scope(), state=REDUCING, reason="A test", told=close)
+    assert (act.canceled, act.finished_at is None) == (1, False)
+    assert still_open() == {one.pk for one in came}
+
+
 def test_the_command_shows_how_far_it_is(trader: Trader) -> None:
     user, out = trader(), StringIO()
     resting(user)
