@@ -36,6 +36,11 @@ class KeyRevoked(Conflict):
     detail = "This key is revoked for good; issue another one."
 
 
+class KeyReplaced(Conflict):
+    code = "key_replaced"
+    detail = "A live key replaces this one already. Rotate that one, or revoke it first."
+
+
 class ExpiryPassed(ExchangeError):
     code = "expiry_passed"
     detail = "An expiry lies in the future. To end a key now, revoke it."

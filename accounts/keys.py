@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.access import is_regulator, must_change
-from accounts.errors import InvalidApiKey, InvalidOverlap, KeyRevoked
+from accounts.errors import InvalidApiKey, InvalidOverlap, KeyReplaced, KeyRevoked
 from accounts.key_terms import KeyTerms, checked_terms
 from accounts.models import Account, ApiKey, User
 from accounts.services import open_account
@@ -85,10 +85,8 @@ def change_key_terms(
     ``version``, ReasonRequired, ReasonTooLong, and as ``checked_terms`` does.
     """
     lock_key(api_key, by=by)
-    present = KeyTerms.of(api_key)
-    if version is not None and version != present.version:
-        raise StaleVersion
-    kept = checked_terms(terms, before=present.expires_at)
+    must_be_shown(api_key, version)
+    kept = checked_terms(terms, before=api_key.expires_at)
     with stated(reason, by=by):
         ApiKey.objects.filter(pk=api_key.pk).update(**asdict(kept))
     api_key.refresh_from_db()
@@ -102,16 +100,21 @@ def rotate_api_key(
     reason: str,
     expires_at: datetime | None = None,
     by: User | None = None,
+    version: str | None = None,
 ) -> tuple[ApiKey, str]:
     """Replace a key by one of the same scopes and networks; return (row, key in clear).
 
     The old one opens what it did until ``overlap`` is over, or its own earlier expiry; then it ends
     with its tokens and streams. ``expires_at`` is that of the new one. Raises InvalidOverlap,
-    Forbidden where ``by`` may not change the key's user, KeyRevoked, and as ``issue_api_key`` does.
+    Forbidden where ``by`` may not change the key's user, KeyRevoked, KeyReplaced where a live key
+    replaces it already, StaleVersion as ``change_key_terms`` does, and as ``issue_api_key`` does.
     """
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise InvalidOverlap(f"An overlap is from 0 to {LONGEST_OVERLAP.days} days long.")
     lock_key(api_key, by=by)
+    if live_keys().filter(replaces=api_key).exists():
+        raise KeyReplaced
+    must_be_shown(api_key, version)
     end = timezone.now().replace(microsecond=0) + overlap
     with stated(reason, by=by):
         ApiKey.objects.filter(pk=api_key.pk).update(expires_at=min(api_key.expires_at or end, end))
@@ -132,6 +135,12 @@ def lock_key(api_key: ApiKey, *, by: User | None) -> None:
     must_change(by, api_key.user)
     if api_key.revoked_at is not None:
         raise KeyRevoked
+
+
+def must_be_shown(api_key: ApiKey, version: str | None) -> None:
+    """Refuse who saw other terms than the key has; None asks nobody. Raises StaleVersion."""
+    if version is not None and version != KeyTerms.of(api_key).version:
+        raise StaleVersion
 
 
 def revoke_api_key(*, api_key: ApiKey, reason: str, by: User | None = None) -> None:

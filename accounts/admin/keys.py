@@ -94,24 +94,25 @@ class IssuedKeyForm(forms.ModelForm):
 
 
 class KeyForm(ReasonForm):
-    """A dialog about the key on whose page it was opened."""
+    """A dialog about the key on whose page it was opened; carries the version of its terms."""
 
-    @property
-    def key(self) -> ApiKey:
-        return ApiKey.objects.get(pk=self.object_id)
-
-
-class TermsForm(KeyForm):
-    """Asks for the terms of a key and carries the version of those that it shows."""
-
-    field_order = ("scopes", "expires_at", "networks", "reason")
-    scopes, expires_at, networks = ScopesField(), ExpiryField(), NetworksField()
     version = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        terms = KeyTerms.of(self.key)
-        self.initial |= {name: getattr(terms, name) for name in (*TERMS, "version")}
+        self.terms = KeyTerms.of(ApiKey.objects.get(pk=self.object_id))
+        self.initial["version"] = self.terms.version
+
+
+class TermsForm(KeyForm):
+    """Asks for the terms of a key."""
+
+    field_order = ("scopes", "expires_at", "networks", "reason")
+    scopes, expires_at, networks = ScopesField(), ExpiryField(), NetworksField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial |= {name: getattr(self.terms, name) for name in TERMS}
 
 
 class RotationForm(KeyForm):
@@ -131,8 +132,8 @@ class RotationForm(KeyForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["expires_at"].help_text = "Of the new key, UTC; empty: never."
-        if not has_passed(self.key.expires_at):
-            self.initial["expires_at"] = self.key.expires_at
+        if not has_passed(self.terms.expires_at):
+            self.initial["expires_at"] = self.terms.expires_at
 
 
 TERMS: Final = ("scopes", "expires_at", "networks")
@@ -271,6 +272,7 @@ class ApiKeyAdmin(KeptAdmin):
             expires_at=form.cleaned_data["expires_at"],
             reason=form.cleaned_data["reason"],
             by=caller(request),
+            version=form.cleaned_data["version"],
         )
         return self.shown_once(request, fresh, clear_key)
 

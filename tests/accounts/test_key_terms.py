@@ -17,6 +17,7 @@ from accounts.errors import (
     InvalidNetworks,
     InvalidOverlap,
     KeyExpired,
+    KeyReplaced,
     KeyRevoked,
     NetworkNotAllowed,
     ScopeMissing,
@@ -308,8 +309,9 @@ def test_both_secrets_work_until_the_overlap_is_over(user: User, anonymous: ApiC
 def test_a_rotation_lengthens_no_life_and_brings_none_back(user: User) -> None:
     with time_machine.travel(END, tick=False):
         old, _ = key_with(user, expires_at=END + timedelta(hours=1))
-        rotate_api_key(api_key=old, overlap=timedelta(days=1), reason="A test")
+        fresh, _ = rotate_api_key(api_key=old, overlap=timedelta(days=1), reason="A test")
         assert old.expires_at == END + timedelta(hours=1)
+        revoke_api_key(api_key=fresh, reason="Nobody noted it down")
         rotate_api_key(api_key=old, overlap=timedelta(0), reason="Leaked")
         assert code_of(client_with(old).get("/orders")) == (401, "key_expired")
         for overlap in (-SECOND, timedelta(days=30) + SECOND):
@@ -319,3 +321,25 @@ def test_a_rotation_lengthens_no_life_and_brings_none_back(user: User) -> None:
         with pytest.raises(KeyRevoked):
             rotate_api_key(api_key=old, overlap=timedelta(0), reason="A test")
         assert user.api_keys.count() == 3
+
+
+def test_a_rotation_sent_twice_issues_one_key(user: User) -> None:
+    def rotate(version: str | None = None) -> ApiKey:
+        overlap = timedelta(days=1)
+        return rotate_api_key(api_key=old, overlap=overlap, reason="A test", version=version)[0]
+
+    with time_machine.travel(END, tick=False) as clock:
+        # The expiry is before the end of the overlap, so that the terms stay as they are.
+        old, _ = key_with(user, expires_at=END + timedelta(hours=1))
+        shown = KeyTerms.of(old).version
+        fresh = rotate(shown)
+        assert KeyTerms.of(old).version == shown
+        with pytest.raises(KeyReplaced):
+            rotate(shown)
+        assert list(user.api_keys.values_list("pk", flat=True)) == [fresh.pk, old.pk]
+        set_terms(fresh, expires_at=END + SECOND)
+        clock.move_to(END + SECOND)
+        set_terms(old, scopes="read")
+        with pytest.raises(StaleVersion):
+            rotate(shown)
+        assert rotate(KeyTerms.of(old).version).scopes == "read"

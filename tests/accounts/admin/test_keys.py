@@ -96,7 +96,12 @@ def test_flawed_terms_are_said_and_change_nothing(
 
 def test_a_rotated_key_is_shown_once_in_the_dialog(staff: Client, key: ApiKey) -> None:
     before = timezone.now()
+    version = shown_version(staff, ROTATE, key.pk)
+    for overlap in ("-1", "721", "soon", ""):
+        press(staff, ROTATE, key.pk, overlap=overlap, version=version)
+    assert key.user.api_keys.get() == key
     body = {"_form_submitted": "on", "reason": "Half a year old", "overlap": "2"}
+    body["version"] = version
     answer = staff.post(reverse(f"admin:{ROTATE}", args=[key.pk]), body)
     clear = clear_key_in(answer.content.decode())
     assert answer["HX-Reselect"] == "#issued-key"
@@ -114,8 +119,11 @@ def test_a_rotated_key_is_shown_once_in_the_dialog(staff: Client, key: ApiKey) -
         assert clear not in staff.get(page).content.decode()
     kept = [*LogEntry.objects.values(), *AuditRecord.objects.values()]
     assert clear not in str(kept) + str(dict(staff.session)) + str(staff.cookies)
-    for overlap in ("-1", "721", "soon", ""):
-        press(staff, ROTATE, key.pk, overlap=overlap)
+    sent_twice = staff.post(reverse(f"admin:{ROTATE}", args=[key.pk]), body, follow=True)
+    assert "A live key replaces this one already" in sent_twice.content.decode()
+    ApiKey.objects.filter(pk=fresh.pk).update(revoked_at=timezone.now())
+    sent_late = press(staff, ROTATE, key.pk, overlap="2", version=version)
+    assert "Somebody changed this" in sent_late
     assert ApiKey.objects.filter(user=key.user).count() == 2
 
 
