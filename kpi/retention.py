@@ -61,6 +61,15 @@ class Retention:
         return self.prune(age, deadline)
 
 
+def forget_ticks(*, older_than: timedelta) -> int:
+    """Delete ticks older than an age, whatever the setting says, and return how many.
+
+    Bundles tell of it as of what goes by itself: it is noted first.
+    """
+    note("market_pricetick", older_than)
+    return prune_ticks(older_than=older_than)
+
+
 def by_age(table: str, setting: str, moment: str, condition: str = "") -> Retention:
     """Return the retention of a table whose rows have a moment."""
 

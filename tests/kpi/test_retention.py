@@ -1,9 +1,11 @@
 """What grows without end is forgotten by its age, a bounded part at a time; the rest stays."""
 
 from datetime import timedelta
+from io import StringIO
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -15,6 +17,7 @@ from kpi.retention import RETENTIONS, forget_old
 from market.models import Instrument, PriceTick
 from market.services import list_instrument
 from tests.console import D
+from tests.each import each
 from tests.market.conftest import mark
 
 
@@ -72,3 +75,16 @@ def test_at_the_deadline_the_rest_is_left_for_the_next_run(
     monkeypatch.setattr(retention, "LONGEST_RUN", 0)
     assert forget_old() == {}
     assert Instrument.objects.get().ticks.count() == 2
+
+
+def test_the_command_says_how_many_ticks_it_deleted(past: None) -> None:
+    output = StringIO()
+    call_command("prune_ticks", "--older-than-days", "29.5", stdout=output)
+    assert output.getvalue() == "Deleted 1 tick(s).\n"
+    assert PriceTick.objects.get().created_at > timezone.now() - timedelta(days=30)
+
+
+@each("days", ["-1", "nan", "1e9", "some"])
+def test_the_command_refuses_an_age_that_is_none(db: None, days: str) -> None:
+    with pytest.raises(CommandError, match="--older-than-days"):
+        call_command("prune_ticks", "--older-than-days", days)

@@ -2,11 +2,9 @@
 
 from datetime import timedelta
 from decimal import Decimal
-from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -123,18 +121,3 @@ def test_a_tick_without_its_candle_stays(btc: Instrument) -> None:
     KeptCandle.objects.filter(seconds=60).earliest("open_time").delete()
     assert prune_ticks(older_than=timedelta(days=30)) == 1
     assert PriceTick.objects.get().price == 100
-
-
-def test_the_command_says_how_many_ticks_it_deleted(btc: Instrument) -> None:
-    mark(btc, "100", timezone.now() - timedelta(days=3))
-    mark(btc, "101")
-    output = StringIO()
-    call_command("prune_ticks", "--older-than-days", "2.5", stdout=output)
-    assert output.getvalue() == "Deleted 1 tick(s).\n"
-    assert PriceTick.objects.get().price == Decimal(101)
-
-
-@each("days", ["-1", "nan", "1e9", "some"])
-def test_the_command_refuses_an_age_that_is_none(db: None, days: str) -> None:
-    with pytest.raises(CommandError, match="--older-than-days"):
-        call_command("prune_ticks", "--older-than-days", days)

@@ -139,6 +139,16 @@ def test_marks_that_were_forgotten_are_told_and_not_missed(
     assert told("pruned.zip") == (False, True)
 
 
+def test_marks_that_the_command_deleted_are_told_too(
+    export: Export, today: Day, settings: Settings
+) -> None:
+    settings.TICK_RETENTION_DAYS = 0
+    with time_machine.travel(today.end + timedelta(days=40)):
+        call_command("prune_ticks", "--older-than-days", "30", verbosity=0)
+    files = manifest_of(export(days=41))["files"]
+    assert [one["name"] for one in files if one.get("whole") is False] == ["ticks.csv"]
+
+
 def test_text_of_any_kind_comes_through(export: Export, trader: User) -> None:
     reason = 'a "quoted",\rbroken\nline; 価格 \x1b'
     adjust_balance(

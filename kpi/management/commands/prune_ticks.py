@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.core.management.base import BaseCommand
 
-from market.services import prune_ticks
+from kpi.retention import forget_ticks
 
 LONGEST_DAYS: Final = 36_500
 
@@ -18,7 +18,7 @@ class Command(BaseCommand):
         parser.add_argument("--older-than-days", type=age, default="30", help="Days to keep (30).")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        deleted = prune_ticks(older_than=options["older_than_days"])
+        deleted = forget_ticks(older_than=options["older_than_days"])
         self.stdout.write(f"Deleted {deleted} tick(s).")
 
 
