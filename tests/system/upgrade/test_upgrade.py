@@ -4,20 +4,25 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from psycopg import sql
 from pytest_django import DjangoDbBlocker
 
 from accounts.models import User
 from kpi.audit.models import AuditRecord
 from kpi.experiments.databases import working_on
+from kpi.models import Forgotten
+from kpi.retention import RETENTIONS, SNAPSHOTS
 from market.kernel.database import disconnect
 from risk.models import LeverageLimit, RiskPolicy
 from tests.conftest import ApiClient
@@ -166,6 +171,18 @@ def test_the_schema_is_that_of_a_new_exchange(transactional_db: None, release: R
     new = schema()
     with working_on(release.database):
         assert schema() ^ new == set()
+
+
+def test_what_may_be_pruned_already_is_noted(upgraded: Release) -> None:
+    """A day in a file tells it from the first one on, whether beat ran or not."""
+    noted = dict(Forgotten.objects.values_list("table", "until"))
+    assert noted.keys() == {one.table for one in RETENTIONS} | {*SNAPSHOTS}
+    age = timezone.now() - noted["market_pricetick"]
+    assert timedelta(0) <= age - timedelta(days=settings.TICK_RETENTION_DAYS) < timedelta(hours=1)
+
+
+def test_a_new_exchange_has_forgotten_nothing(transactional_db: None) -> None:
+    assert not Forgotten.objects.exists()
 
 
 def test_books_and_trail_are_whole_and_trading_goes_on(
