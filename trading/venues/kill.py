@@ -95,8 +95,9 @@ def kill(
 
     A state that is stricter already stays. The act is finished unless the deadline came, an order
     could not be cancelled, or a transaction of before goes on for too long: asking again goes on
-    with it. ``told`` hears of each portion. The audit trail keeps the act with its reason once it
-    is finished, and the state at once. Raises ReasonRequired, ReasonTooLong.
+    with it while the state stands, and ends it for an act of its own where that was loosened since.
+    ``told`` hears of each portion. The audit trail keeps the act with its reason once it has ended,
+    and the state at once. Raises ReasonRequired, ReasonTooLong.
     """
     act = begin(scope, state, checked_reason(reason), by)
     before, found = under_way(), scope.open_orders()
@@ -110,33 +111,38 @@ def kill(
 
 @transaction.atomic
 def begin(scope: Scope, state: TradingState, reason: str, by: User | None) -> Kill:
-    """Set the state and return the act: an unfinished one of the same scope, or a new one."""
-    tighten(scope, state, reason, by)
+    """Set the state and return the act: an unfinished one that set the same, or a new one.
+
+    Where that changes the state, what was unfinished is another act, which ends here.
+    """
+    changes, now = tighten(scope, state, reason, by), timezone.now()
+    if changes:
+        Kill.objects.filter(
+            account=scope.account, instrument=scope.instrument, finished_at=None
+        ).update(finished_at=now)
     act, _ = Kill.objects.get_or_create(
         account=scope.account,
         instrument=scope.instrument,
         state=state.value,
         finished_at=None,
-        defaults={"reason": reason, "started_at": timezone.now(), "started_by": by},
+        defaults={"reason": reason, "started_at": now, "started_by": by},
     )
     return act
 
 
-def tighten(scope: Scope, state: TradingState, reason: str, by: User | None) -> None:
-    """Set the state of a scope, under its row's lock, unless it is stricter already."""
+def tighten(scope: Scope, state: TradingState, reason: str, by: User | None) -> bool:
+    """Set the state of a scope, under its row's lock, unless it is as strict; tell whether."""
+    policy = get_policy()
+    lock_row(scope.account or scope.instrument or policy)
     if scope.account is not None:
-        lock_row(scope.account)
-        if state.is_stricter_than(scope.account.state):
+        if changes := state.is_stricter_than(scope.account.state):
             set_account_state(account=scope.account, state=state, reason=reason, by=by)
     elif scope.instrument is not None:
-        lock_row(scope.instrument)
-        if state.is_stricter_than(state_by_staff(instrument=scope.instrument)):
+        if changes := state.is_stricter_than(state_by_staff(instrument=scope.instrument)):
             set_instrument_state(instrument=scope.instrument, state=state, reason=reason)
-    else:
-        policy = get_policy()
-        lock_row(policy)
-        if state.is_stricter_than(policy.trading_state):
-            set_trading_state(state=state, reason=reason)
+    elif changes := state.is_stricter_than(policy.trading_state):
+        set_trading_state(state=state, reason=reason)
+    return changes
 
 
 def under_way() -> set[str]:

@@ -105,6 +105,31 @@ def test_one_that_was_interrupted_is_gone_on_with(
     assert AuditRecord.objects.filter(kind="kill").count() == Kill.objects.count() == 2
 
 
+def test_one_after_a_resume_is_an_act_of_its_own(trader: Trader, clerk: User) -> None:
+    """It ends the unfinished one, with what that had cancelled; so does one that is stricter."""
+    user = trader()
+    resting(user)
+    scope = Scope(account=user.account)
+    first = kill(scope=scope, state=HALTED, reason="First", deadline=Deadline(0))
+    resume_account(account=user.account, reason="A test")
+    reducing = kill(scope=scope, state=REDUCING, reason="Second", deadline=Deadline(0))
+    last = kill(scope=scope, state=HALTED, reason="Third", by=clerk)
+    assert kept() == {
+        first.pk: ("First", "0"),
+        reducing.pk: ("Second", "0"),
+        last.pk: ("Third", "1"),
+    }
+    assert (last.started_by, last.started_at > reducing.started_at) == (clerk, True)
+
+
+def kept() -> dict[int, tuple[str, str]]:
+    """Return the reason and the count of each kill that the audit trail has, by its id."""
+    return {
+        int(one.reference.split(":")[1]): (one.details["reason"], one.details["canceled"])
+        for one in AuditRecord.objects.filter(kind="kill")
+    }
+
+
 def test_it_leaves_what_reduces_and_came_after_the_state(trader: Trader) -> None:
     """What was resting before ends, even where it could only reduce."""
     user, came = trader(), list[Order]()
