@@ -1,6 +1,7 @@
 """Reads of the trading app."""
 
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -10,7 +11,10 @@ from accounts.models import Account
 from accounts.selectors import account_of
 from market.kernel.endless import IsAnyOf
 from market.kernel.errors import Forbidden
-from market.selectors import listed_as
+from market.kernel.states import TradingState
+from market.models import Instrument
+from market.selectors import listed_as, state_by_staff
+from risk.selectors import get_policy
 from trading.errors import OrderNotFound
 from trading.models import OPEN_STATUSES, Kill, Liquidation, Order, ParkedAnswer, Trade
 
@@ -93,6 +97,23 @@ def parked_answers_since(moment: datetime) -> list[ParkedAnswer]:
     return [*waiting, *settled]
 
 
-def unfinished_kills() -> QuerySet[Kill]:
-    """Return the kills of which orders were left, newest first."""
-    return Kill.objects.filter(finished_at=None).select_related("account__user", "instrument")
+def unfinished_kills(*, most: int) -> list[Kill]:
+    """Return kills of which orders were left and whose state still stands, newest first."""
+    unfinished = Kill.objects.filter(finished_at=None).select_related("account__user", "instrument")
+    standing = (
+        act
+        for act in unfinished
+        if not TradingState(act.state).is_stricter_than(
+            state_held(account=act.account, instrument=act.instrument)
+        )
+    )
+    return list(islice(standing, most))
+
+
+def state_held(*, account: Account | None, instrument: Instrument | None) -> TradingState:
+    """Return the state that staff have set for an account or an instrument, or for everybody."""
+    if account is not None:
+        return account.state
+    if instrument is not None:
+        return state_by_staff(instrument=instrument)
+    return get_policy().trading_state

@@ -63,7 +63,7 @@ def read_signs() -> Signs:
         ledger_differences=last_differences() or 0,
         audit_differences=last_audit_differences() or 0,
         reducing=list(Instrument.objects.filter(reducing=True, halted=False)[:MOST_NAMED]),
-        kills=list(unfinished_kills()[:MOST_NAMED]),
+        kills=unfinished_kills(most=MOST_NAMED),
         tiers=list(LeverageLimit.objects.exclude(tier_state=TradingState.ACTIVE)),
     )
 
@@ -114,7 +114,7 @@ def worker(age: timedelta | None) -> list[Concern]:
 
 
 def kills(unfinished: Sequence[Kill]) -> list[Concern]:
-    """Kills that ended before all was cancelled."""
+    """Kills that left orders open, while what they set still stands."""
     text = "Orders of before are open still: kill again, which goes on with it."
     href, permission = page("trading_kill_changelist"), "trading.view_kill"
     return [Concern(CRITICAL, f"{act} is unfinished", text, href, permission) for act in unfinished]

@@ -26,13 +26,14 @@ from market.kernel.reasons import checked_reason
 from market.kernel.states import TradingState
 from market.kernel.versions import lock_row
 from market.models import Instrument
-from market.selectors import get_instrument, state_by_staff
+from market.selectors import get_instrument
 from market.services import set_instrument_state
 from risk.selectors import get_policy
 from risk.services import set_trading_state
 from trading.booking.isolation import Isolation
 from trading.models import OPEN_STATUSES, Kill, Order, OrderStatus, Venue
 from trading.orders.group import Cancel, Patience, Result, book
+from trading.selectors import state_held
 from trading.venues.orders import CANCEL_WITHIN, cancel_at_venue
 
 #: Orders that end in one transaction; it waits for no locked account, and little for other rows.
@@ -132,17 +133,16 @@ def begin(scope: Scope, state: TradingState, reason: str, by: User | None) -> Ki
 
 def tighten(scope: Scope, state: TradingState, reason: str, by: User | None) -> bool:
     """Set the state of a scope, under its row's lock, unless it is as strict; tell whether."""
-    policy = get_policy()
-    lock_row(scope.account or scope.instrument or policy)
+    lock_row(scope.account or scope.instrument or get_policy())
+    if not state.is_stricter_than(state_held(account=scope.account, instrument=scope.instrument)):
+        return False
     if scope.account is not None:
-        if changes := state.is_stricter_than(scope.account.state):
-            set_account_state(account=scope.account, state=state, reason=reason, by=by)
+        set_account_state(account=scope.account, state=state, reason=reason, by=by)
     elif scope.instrument is not None:
-        if changes := state.is_stricter_than(state_by_staff(instrument=scope.instrument)):
-            set_instrument_state(instrument=scope.instrument, state=state, reason=reason)
-    elif changes := state.is_stricter_than(policy.trading_state):
+        set_instrument_state(instrument=scope.instrument, state=state, reason=reason)
+    else:
         set_trading_state(state=state, reason=reason)
-    return changes
+    return True
 
 
 def under_way() -> set[str]:

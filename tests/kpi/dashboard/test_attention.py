@@ -7,15 +7,19 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.services import resume_account
 from kpi.dashboard.attention import Signs, concerns, read_signs
 from kpi.dashboard.margin_ratios import MarginRatios
 from kpi.models import Heartbeat
+from market.kernel.pruning import Deadline
 from market.kernel.states import TradingState
 from market.models import Instrument
-from market.services import halt_instrument
+from market.services import halt_instrument, resume_instrument
 from risk.models import LeverageLimit
-from risk.services import halt_trading
+from risk.services import halt_trading, resume_trading
 from tests.console import Clerk, D, quoted
+from trading.models import Order
+from trading.venues.kill import Scope, kill
 
 CALM = Signs((), (), 0, timedelta(seconds=1), 0, 0)
 TIERS = [
@@ -76,6 +80,28 @@ def test_what_a_quote_halted_hides_nothing_that_staff_halted(
     assert read_signs().halted_by_staff == [ethereum]
     quoted("ETHUSDT", "1")
     assert read_signs().halted_by_staff == []
+
+
+def test_a_kill_that_left_orders_is_a_sign_until_its_state_is_loosened(
+    staff: Client,
+) -> None:
+    resting = Order.objects.get(client_order_id="grid-7")
+    ether, account = resting.instrument, resting.account
+    scopes = [Scope(), Scope(account=account), Scope(instrument=ether)]
+    acts = [
+        kill(scope=scope, state=TradingState.REDUCING, reason="A test", deadline=Deadline(0))
+        for scope in scopes
+    ]
+    assert read_signs().kills == acts[::-1]
+    halt_instrument(instrument=ether, reason="A test")
+    halt_trading(reason="A test")
+    assert read_signs().kills == acts[::-1], "what they set stands, and more"
+    assert f"{acts[0]} is unfinished" in [one["title"] for one in attention(staff)]
+    resume_account(account=account, reason="A test")
+    assert read_signs().kills == [acts[2], acts[0]]
+    resume_instrument(instrument=ether, reason="A test")
+    resume_trading(reason="A test")
+    assert read_signs().kills == []
 
 
 def attention(client: Client) -> list[dict[str, Any]]:
