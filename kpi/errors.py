@@ -77,6 +77,17 @@ class DayNotBegun(ExchangeError):
     detail = "This day has not begun yet; days are in UTC."
 
 
+class TrailNotSealed(ExchangeError):
+    status = 503
+    code = "trail_not_sealed"
+
+    def __init__(self, sealed: int) -> None:
+        super().__init__(
+            f"More audit records wait for their seals, after {sealed:,} were sealed now. Export "
+            "again, which seals the next."
+        )
+
+
 class PeriodNotClosed(ExchangeError):
     code = "period_not_closed"
     detail = "The last day of this period is not over yet; days are in UTC, and end minutes later."

@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from kpi.audit.chain import moment
-from kpi.audit.sealing import seal_records
+from kpi.audit.sealing import MOST, seal_records, unsealed
 from kpi.bundles.archive import Archive, Written
 from kpi.bundles.day import Day
 from kpi.bundles.files import WRITERS
@@ -21,7 +21,7 @@ from kpi.bundles.policies import policies_of
 from kpi.bundles.shapes import Row, Table, rows_of
 from kpi.bundles.tables import TABLES
 from kpi.bundles.trail import FILE, WHY, Trail
-from kpi.errors import BundleTooSlow, DayNotBegun
+from kpi.errors import BundleTooSlow, DayNotBegun, TrailNotSealed
 from kpi.lab.inputs.sources import commit
 from kpi.models import Forgotten
 from market.kernel.snapshot import consistent_read
@@ -64,18 +64,26 @@ def export_day(
     """Write what happened on a day, all of one moment, and return what was written.
 
     A day that is over gives the same bytes each time. ``progress`` is told now and then how many
-    rows of a table are done. Raises DayNotBegun, BundleTooLarge, BundleTooSlow, LabNotInstalled.
+    rows of a table are done. Raises DayNotBegun, TrailNotSealed, BundleTooLarge, BundleTooSlow,
+    LabNotInstalled.
     """
     now = timezone.now()
     if not day.has_begun(now):
         raise DayNotBegun
     watch = Watch(bounds.seconds)
-    seal_records(between=watch.look)
+    seal_trail(watch)
     with in_time(watch), Archive(to, most_bytes=bounds.most_bytes) as archive:
         manifest = write_files(archive, day, form, watched(watch.look, progress))
         manifest |= {"finished": day.is_over(now), **origin()}
         archive.add(MANIFEST, [as_json(manifest)])
     return Bundle(archive.seal, manifest)
+
+
+def seal_trail(watch: "Watch") -> None:
+    """Seal what waits, since a bundle has sealed records alone. Raises TrailNotSealed."""
+    sealed = seal_records(most=MOST, between=watch.look)
+    if sealed >= MOST and unsealed().exists():
+        raise TrailNotSealed(sealed)
 
 
 Watched = Callable[[Table, Iterable[Row]], Iterator[Row]]

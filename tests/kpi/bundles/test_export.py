@@ -13,7 +13,9 @@ from pytest_django import Settings
 
 from accounts.models import ApiKey, User
 from accounts.services import adjust_balance, change_tier
+from kpi.audit import sealing
 from kpi.audit.models import AuditHead
+from kpi.audit.sealing import unsealed
 from kpi.bundles.day import Day
 from kpi.bundles.tables import TABLES
 from kpi.history.thinning import thin_snapshots
@@ -147,6 +149,20 @@ def test_marks_that_the_command_deleted_are_told_too(
         call_command("prune_ticks", "--older-than-days", "30", verbosity=0)
     files = manifest_of(export(days=41))["files"]
     assert [one["name"] for one in files if one.get("whole") is False] == ["ticks.csv"]
+
+
+def test_a_day_waits_until_its_records_are_sealed(
+    export: Export, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = unsealed().count()
+    assert waiting > 1
+    monkeypatch.setattr(sealing, "CHUNK", 1)
+    monkeypatch.setattr("kpi.bundles.export.MOST", waiting - 1)
+    with pytest.raises(CommandError, match="wait for their seals"):
+        export()
+    path = export()  # the rest is sealed first
+    assert not unsealed().exists()
+    call_command("verify_audit", "--bundle", str(path))
 
 
 def test_text_of_any_kind_comes_through(export: Export, trader: User) -> None:
