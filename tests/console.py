@@ -159,7 +159,7 @@ def filled_in(client: Client, page: str) -> dict[str, Any]:
     """Open a form and return what a browser would submit of it as it is, with a reason."""
     form = client.get(page).context["adminform"].form
     body = {name: form[name].value() for name in form.fields}
-    given = {name: value for name, value in body.items() if value not in (None, False)}
+    given = {name: one for name, one in body.items() if one is not None and one is not False}
     return {**given, "reason": "A test"}
 
 
