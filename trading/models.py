@@ -165,6 +165,11 @@ class Order(models.Model):
                 name="order_sent_by_account",
             ),
             models.Index(
+                fields=["account", "sent_total"],
+                condition=Q(sent_total__isnull=False),
+                name="order_sent_total_by_account",
+            ),
+            models.Index(
                 "account",
                 "symbol",
                 "side",

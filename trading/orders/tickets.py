@@ -65,10 +65,15 @@ class Placement:
 #: What became of a ticket; an error where there is no order of it.
 Outcome = Placement | ExchangeError
 
-# What the account's orders had come to by its last one that counts: an index of those alone knows.
-SENT_BY_THEN: Final = """
+# What the account's orders came to, and what they had by a minute ago: an index of those alone
+# knows either. The former goes by no clock, since those of web processes differ.
+SENT: Final = """
+        SELECT max(own.sent_total) FROM trading_order AS own
+        WHERE own.account_id = account.id AND own.sent_total IS NOT NULL"""
+SENT_BEFORE: Final = """
         SELECT own.sent_total FROM trading_order AS own
-        WHERE own.account_id = account.id AND own.sent_total IS NOT NULL {then}
+        WHERE own.account_id = account.id AND own.sent_total IS NOT NULL
+        AND own.created_at <= %(minute_ago)s
         ORDER BY own.created_at DESC, own.sent_total DESC LIMIT 1"""
 
 # One row per ticket: an id for its order, and the earlier order of the same name if there is one;
@@ -91,10 +96,10 @@ WITH ticket AS MATERIALIZED (
         AND own.status IN ({", ".join(f"'{s}'" for s in OPEN_STATUSES)})
     ) AS open_orders, duplicate_seconds,
     CASE WHEN max_minute_value IS NOT NULL OR duplicate_seconds > 0 THEN coalesce((
-        {SENT_BY_THEN.format(then="")}
+        {SENT}
     ), 0) END AS sent,
     CASE WHEN max_minute_value IS NOT NULL THEN coalesce((
-        {SENT_BY_THEN.format(then="AND own.created_at <= %(minute_ago)s")}
+        {SENT_BEFORE}
     ), 0) END AS sent_before
     FROM accounts_account AS account
     JOIN accounts_user AS owner ON owner.id = account.user_id

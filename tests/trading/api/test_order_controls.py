@@ -131,6 +131,19 @@ def test_the_value_a_minute_is_that_of_any_sixty_seconds(
     assert place(api, "0.1") is None
 
 
+def test_a_clock_that_is_ahead_hides_nothing_that_was_sent(
+    later: Callable[[float], None], api: APIClient
+) -> None:
+    """Web processes have clocks of their own."""
+    of_tier(max_minute_value=13_000)
+    later(5)
+    assert place(api, "0.01") is None
+    later(-5)
+    assert place(api, "0.1") is None
+    assert place(api, "0.09") is None
+    assert place(api, "0.01") == "order_volume_exceeded"
+
+
 def test_what_only_reduces_is_neither_held_to_the_value_a_minute_nor_counted(
     later: Callable[[float], None], api: APIClient
 ) -> None:
