@@ -16,9 +16,8 @@ from market.windows import LONGEST_WINDOW
 from risk.bound_models import AccountBound, BoundGeneration, ReferencePrice, TouchedAccount
 from risk.closing import FULL as WHOLLY
 from risk.closing import LARGEST_LOSS_FIRST as PARTLY
+from risk.state import MOST_DUPLICATE_SECONDS
 
-#: The longest window in which duplicates are refused.
-MOST_DUPLICATE_SECONDS = 60
 #: What Django and all others find here, though it stands in a module of its own.
 __all__ = ["AccountBound", "BoundGeneration", "ReferencePrice", "TouchedAccount"]
 
@@ -72,12 +71,14 @@ class RiskPolicy(models.Model):
     )
     volatility_window_minutes = models.SmallIntegerField(
         default=LONGEST_WINDOW,
+        db_default=LONGEST_WINDOW,
         help_text="Minutes of the market's clock over which an instrument's range is taken, up to "
         "1,440. Another window counts from the next market step on.",
     )
     volatility_bands = models.CharField(
         max_length=250,
         default="",
+        db_default="",
         blank=True,
         help_text="From which range on how much of a tier's highest leverage is left for orders "
         "that open, such as 0.03: 0.75, 0.06: 0.5. Empty: all of it, whatever the range.",

@@ -23,7 +23,7 @@ from market.kernel.errors import ExchangeError
 from market.kernel.states import TradingState
 from market.windows import LONGEST_WINDOW
 from risk.closing import FULL, LARGEST_LOSS_FIRST
-from risk.state import Limits
+from risk.state import MOST_DUPLICATE_SECONDS, Limits
 from risk.volatility import SHAPE, NoBands, bands_text, read_bands
 
 T = TypeVar("T")
@@ -252,7 +252,7 @@ CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "volatility_bands": volatility_bands,
     "price_band": number(ZERO, LARGEST_RATE),
     "max_minute_value": limits_by_tier,
-    "duplicate_seconds": whole_number(0, 60),
+    "duplicate_seconds": whole_number(0, MOST_DUPLICATE_SECONDS),
 }
 
 #: What an exchange starts with.

@@ -16,8 +16,10 @@ from risk.fills import Holding
 from risk.margin import is_in_breach, liquidation_price, margin_ratio, notional
 
 FLAT = Holding()
-#: The window in which the values of an account's orders are added up.
+#: The window in which the values of an account's orders are added up, and duplicates looked for.
 MINUTE: Final = timedelta(seconds=60)
+#: The longest for which duplicates are refused.
+MOST_DUPLICATE_SECONDS: Final = MINUTE // timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
