@@ -180,9 +180,10 @@ def halt_on_quote(
 
 @transaction.atomic
 def resume_instrument(*, instrument: Instrument, reason: str) -> None:
-    """Trade an instrument in full again; where a quote halted it, release it at the old mark.
+    """Trade an instrument in full again.
 
-    Raises ReasonRequired, ReasonTooLong.
+    Where a quote halted it, release it at the old mark instead: it is then as staff have it. Raises
+    ReasonRequired, ReasonTooLong.
     """
     said = checked_reason(reason)
     lock_row(instrument)

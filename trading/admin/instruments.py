@@ -22,6 +22,7 @@ from market.kernel.console.figures import (
 from market.kernel.console.filters import DayFilter
 from market.kernel.console.pages import ConfigurationAdmin, LargeRecordAdmin
 from market.kernel.console.states import but_useless
+from market.kernel.states import TradingState
 from market.models import HaltOutcome, Instrument, PriceHalt
 from market.selectors import open_price_halt
 from market.services import (
@@ -228,7 +229,7 @@ class InstrumentAdmin(ConfigurationAdmin):
     )
     def resume_selected(self, request: HttpRequest, row: Instrument, reason: str) -> None:
         resume_instrument(instrument=row, reason=reason)
-        if row.halted:
+        if row.state != TradingState.ACTIVE:
             messages.warning(request, f"{how_it_goes_on(row)}.")
 
 
