@@ -1,6 +1,7 @@
 """What all pre-trade controls cost an order: each on, at figures that refuse nobody, or all off.
 
-No two orders of a client are equal, so that none is a duplicate.
+Orders are limits that fill at once, so that the price band is asked too. No two of a client are
+equal, so that none is a duplicate.
 """
 
 import itertools
@@ -38,26 +39,26 @@ def measure(stage: Stage) -> list[Figure]:
         with stage.web_server(database) as port:
             tokens = [fetch_token(port, key) for key in population.issue_keys(CLIENTS)]
             orders = [orders_of(token) for token in tokens]
-            ratios = [turn(stage, port, orders) for _ in range(TURNS)]
+            ratios = [turn(stage, port, orders, on_first=n % 2 == 0) for n in range(TURNS)]
         check_ledger()
     return [Figure("POST /orders: on ÷ off", median(ratios), "", at_least(0.9))]
 
 
 def orders_of(token: str) -> Iterator[bytes]:
-    """Return orders to buy, a lot more each time."""
+    """Return limit orders to buy at once, a lot more each time."""
     for lots in itertools.count(1):
-        yield http_request("POST", "/orders", token=token, body=ORDER | {"size": f"{LOT * lots}"})
+        order = ORDER | {"type": "limit", "price": "65001", "size": f"{LOT * lots}"}
+        yield http_request("POST", "/orders", token=token, body=order)
 
 
-def turn(stage: Stage, port: int, orders: list[Iterator[bytes]]) -> float:
+def turn(stage: Stage, port: int, orders: list[Iterator[bytes]], *, on_first: bool) -> float:
     """Return the ratio of one turn."""
-    rates = []
-    for on in (True, False):
+    rates = {}
+    for on in (on_first, not on_first):
         stage.say(f"orders, controls {'on' if on else 'off'}")
         switch(on=on)
-        load = drive(port, orders, seconds=stage.seconds(6), check=is_filled)
-        rates.append(load.rate)
-    return rates[0] / rates[1]
+        rates[on] = drive(port, orders, seconds=stage.seconds(6), check=is_filled).rate
+    return rates[True] / rates[False]
 
 
 def switch(*, on: bool) -> None:
