@@ -54,7 +54,7 @@ class OrderRequestSerializer(BodySerializer):
         required=False,
         allow_null=True,
         min_value=1,
-        help_text="Left out: the highest that your tier allows.",
+        help_text="Left out: the highest that your tier allows, less what volatility takes of it.",
     )
     type = WordField(
         choices=OrderType.choices,
