@@ -16,6 +16,7 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.selectors import insurance_fund_balance, total_bad_debt
+from market.kernel.states import TradingState
 from market.models import Instrument
 from risk.models import GlobalExposure, RiskPolicy
 from tests.each import each
@@ -28,6 +29,7 @@ from trading.models import Order, OrderStatus, Trade, Venue
 from trading.services import cancel_order, close_position
 from trading.venues import orders
 from trading.venues.connection import check_venue, venue_order_id
+from trading.venues.kill import Scope, kill
 from trading.venues.reconciliation import reconcile_pending_orders
 
 pytest_plugins = ["tests.system.binance_standin.fixtures"]
@@ -182,6 +184,31 @@ def test_all_orders_are_canceled_here_and_at_the_venue(
     assert api.post("/orders/cancel-all").json()["not_canceled"][0]["detail"] == orders.NO_TIME
     monkeypatch.undo()
     assert api.post("/orders/cancel-all").json()["canceled"] == [lost.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_kill_leaves_what_breaks_at_the_venue_to_the_next_time(
+    venue: BinanceStandin, trader: Trader
+) -> None:
+    """An order whose end cannot be booked keeps no other open."""
+    user = trader()
+    broken, ended = (order(user, "buy", "0.01", price="60000") for _ in range(2))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION refuse_end() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'broken'; END $$; "
+            "CREATE TRIGGER refuse BEFORE UPDATE ON trading_order FOR EACH ROW "
+            f"WHEN (NEW.id = {broken.pk}) EXECUTE FUNCTION refuse_end()"
+        )
+        try:
+            act = kill(scope=Scope(), state=TradingState.HALTED, reason="A test")
+        finally:
+            cursor.execute("DROP TRIGGER refuse ON trading_order; DROP FUNCTION refuse_end")
+    assert (act.canceled, act.finished_at) == (1, None)
+    ended.refresh_from_db()
+    assert ended.status == OrderStatus.CANCELED
+    act = kill(scope=Scope(), state=TradingState.HALTED, reason="A test")
+    assert (act.canceled, act.finished_at is None) == (2, False)
 
 
 @pytest.mark.parametrize("fault", [Fault.DROP_AFTER, Fault.UNAVAILABLE_AFTER, Fault.DRIP_BODY])
