@@ -1,7 +1,9 @@
 """Traders and staff: created with an account, moved between tiers, given and deprived of rights."""
 
 from collections.abc import Callable
+from copy import copy
 from decimal import Decimal
+from functools import partial
 from typing import Any, ClassVar, cast
 
 from django import forms
@@ -9,6 +11,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -42,6 +45,7 @@ from market.kernel.console.figures import (
     time_column,
 )
 from market.kernel.console.pages import REASON, ConfigurationAdmin, KeptAdmin, ReasonedForm
+from market.kernel.errors import Forbidden
 from market.kernel.versions import version_of
 
 TIER_LABELS = {"beginner": "info", "intermediate": "warning", "advanced": "success"}
@@ -95,10 +99,14 @@ class PasswordForm(AdminPasswordChangeForm):
     reason = ReasonField()
     reason.help_text = "Why this is done. The staff log and the audit trail keep it, for good."
 
+    def __init__(self, *args: Any, by: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.by = by
+
     def save(self, commit: bool = True) -> User:
         asked = self.cleaned_data
         password = asked["password1"] if asked["set_usable_password"] else None
-        change_password(user=self.user, password=password, reason=asked["reason"])
+        change_password(user=self.user, password=password, reason=asked["reason"], by=self.by)
         return cast(User, self.user)
 
 
@@ -226,6 +234,22 @@ class UserAdmin(DjangoUserAdmin, ConfigurationAdmin):  # type: ignore[misc]
         """Groups and permissions are no fields of the row; the form saves them."""
         fields = {name: value for name, value in changes.items() if name not in RIGHTS[2:]}
         change_user(user=row, changes=fields, by=caller(request), **asked)
+
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        """Set a password as who asks, through a page of this request: its form knows them.
+
+        Who was made staff since the page looked is refused as by the page itself.
+        """
+        page = copy(self)
+        page.change_password_form = partial(  # type: ignore[assignment]
+            PasswordForm, by=caller(request)
+        )
+        try:
+            return DjangoUserAdmin.user_change_password(page, request, id, form_url)
+        except Forbidden as error:
+            raise PermissionDenied(error.detail) from error
 
     def has_edit_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         user = self.get_object(request, object_id) if object_id else None

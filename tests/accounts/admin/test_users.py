@@ -1,16 +1,20 @@
 """Users, keys and rights: who creates, who issues, and who may touch whom."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db import connections, transaction
 from django.test import Client
 
 from accounts.errors import InvalidApiKey
 from accounts.keys import identify
 from accounts.models import Account, AccountPolicy, ApiKey, Transfer, User
+from exchange_poc.launcher.processes import wait_while
 from tests.console import Clerk, D, press, save, select
 from tests.each import each
+from tests.waiting import waiting
 
 NEW_TRADER = {
     "username": "carol",
@@ -103,6 +107,27 @@ def test_a_password_is_set(staff: Client, trader: User) -> None:
     assert staff.post(page, body).status_code == 200
     assert staff.post(page, body | {"reason": "Forgotten"}).status_code == 302
     assert User.objects.get(pk=trader.pk).check_password("new-pass-4711")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_is_made_staff_meanwhile_keeps_their_password(clerk: Clerk, trader: User) -> None:
+    """The page was granted while the user was a trader, and waits for who makes them staff."""
+    client, page = clerk("change_user", "view_user"), f"/admin/accounts/user/{trader.pk}/password/"
+    body = {"usable_password": "true", "password1": "taken-over-1", "password2": "taken-over-1"}
+
+    def set_password() -> int:
+        try:
+            return client.post(page, body | {"reason": "Forgotten"}).status_code
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            User.objects.filter(pk=trader.pk).update(is_staff=True)
+            late = pool.submit(set_password)
+            wait_while(lambda: not waiting(), 60)
+        assert late.result() == 403
+    assert User.objects.get(pk=trader.pk).password == trader.password
 
 
 def issue(client: Client, user: User) -> str:

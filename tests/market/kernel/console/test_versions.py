@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -19,6 +19,7 @@ from risk.models import LeverageLimit, RiskPolicy
 from risk.services import change_policy
 from tests.console import D, filled_in, press, shown_version
 from tests.each import each
+from tests.waiting import waiting
 
 #: A page by its model, a field that somebody changes meanwhile, and one that the late form changes.
 FORMS = [
@@ -103,21 +104,6 @@ def test_a_dialog_without_a_version_moves_nobody(staff: Client, trader: User) ->
         assert "Somebody changed this after you opened it." in page
         trader.refresh_from_db()
         assert trader.tier == "beginner"
-
-
-WAITING = """
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND wait_event_type = 'Lock'
-"""
-
-
-def waiting() -> int:
-    """Return how many sessions wait for a lock."""
-    with connection.cursor() as cursor:
-        # A transaction otherwise sees all sessions as they were when it first looked.
-        cursor.execute("SELECT pg_stat_clear_snapshot()")
-        cursor.execute(WAITING)
-        return int(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db(transaction=True)
