@@ -14,7 +14,7 @@ USAGES: Final = {"X-RateLimit": "rate_limit_usage", "X-OrderLimit": "order_limit
 class RateLimitHeadersMiddleware:
     """Sets X-RateLimit-Limit, -Remaining and -Reset on each response that a limit counted.
 
-    X-OrderLimit-* say the same of orders. Reset is the epoch second at which the window ends.
+    X-OrderLimit-* say the same of orders. Reset is the epoch second from which all is left.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

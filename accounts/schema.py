@@ -33,7 +33,7 @@ ORDER_LIMIT_HEADERS: Final = [
     for name, meaning in (
         ("Limit", "Orders that the API key may place in a window."),
         ("Remaining", "Orders that are left of them."),
-        ("Reset", "When the window ends, in seconds since the epoch."),
+        ("Reset", "When all of them are left again, in seconds since the epoch."),
     )
 ]
 
