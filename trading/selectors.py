@@ -20,6 +20,8 @@ from trading.models import OPEN_STATUSES, Kill, Liquidation, Order, ParkedAnswer
 
 #: Of parked answers so many are looked at together.
 MOST_PARKED: Final = 100
+#: Of unfinished kills likewise.
+MOST_UNFINISHED: Final = 100
 
 
 def orders_of(*, user_id: int | None) -> QuerySet[Order]:
@@ -98,11 +100,14 @@ def parked_answers_since(moment: datetime) -> list[ParkedAnswer]:
 
 
 def unfinished_kills(*, most: int) -> list[Kill]:
-    """Return kills of which orders were left and whose state still stands, newest first."""
-    unfinished = Kill.objects.filter(finished_at=None).select_related("account__user", "instrument")
+    """Return kills of which orders were left and whose state still stands, newest first.
+
+    They are looked for among the newest MOST_UNFINISHED.
+    """
+    acts = Kill.objects.filter(finished_at=None).select_related("account__user", "instrument")
     standing = (
         act
-        for act in unfinished
+        for act in acts[:MOST_UNFINISHED]
         if not TradingState(act.state).is_stricter_than(
             state_held(account=act.account, instrument=act.instrument)
         )
