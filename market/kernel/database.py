@@ -1,5 +1,6 @@
 """Which database this process works on: another for a while, for a command alone in its process."""
 
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 
 
@@ -10,6 +11,10 @@ def disconnect() -> None:
 
 
 def use(name: str) -> None:
-    """Let new connections of this process lead to a database."""
+    """Let new connections of this process lead to a database.
+
+    Models have other numbers there, which Django remembers for good.
+    """
     disconnect()
     connection.settings_dict["NAME"] = name
+    ContentType.objects.clear_cache()

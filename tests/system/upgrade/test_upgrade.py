@@ -10,6 +10,7 @@ from typing import Any, Final
 import psycopg
 import pytest
 from django.conf import settings
+from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
@@ -155,6 +156,12 @@ def schema() -> set[tuple[str, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(SCHEMA)
         return {tuple(CASTS.sub("", part) for part in row) for row in cursor.fetchall()}
+
+
+@pytest.mark.django_db
+def test_models_have_the_numbers_of_their_own_database_again(release: Release) -> None:
+    for app, model, number in ContentType.objects.values_list("app_label", "model", "pk"):
+        assert ContentType.objects.get_by_natural_key(app, model).pk == number
 
 
 def test_nothing_is_lost_or_made_up(release: Release) -> None:
