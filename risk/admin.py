@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -14,9 +13,7 @@ from unfold.contrib.filters.admin import (
     ChoicesDropdownFilter,
     RelatedDropdownFilter,
 )
-from unfold.enums import ActionVariant
 
-from market.kernel.console.actions import ReasonForm, row_action
 from market.kernel.console.figures import (
     NOTHING,
     Figure,
@@ -44,7 +41,7 @@ from market.kernel.console.pages import (
 )
 from market.kernel.console.search import FoundByNumberOrOwner
 from market.kernel.console.seeking import KEY
-from market.kernel.console.states import but_useless
+from market.kernel.console.states import but_useless, halts, reduces, resumes, state_actions
 from market.kernel.states import TradingState
 from risk.exposure import ExposureChange
 from risk.models import (
@@ -61,14 +58,18 @@ from risk.selectors import account_states, as_open_position, get_policy, policy_
 from risk.services import (
     change_limits,
     change_policy,
-    halt_trading,
-    resume_trading,
     set_tier_state,
     set_trading_state,
 )
 from risk.statement import entry_price, position_lines
 
 TIER_LABELS = {"ACTIVE": "success", "REDUCING": "warning", "HALTED": "danger"}
+#: What the exchange's state means, as the console says it.
+TRADING: Final = {
+    TradingState.HALTED: "Trading is halted.",
+    TradingState.REDUCING: "Orders may only reduce positions.",
+    TradingState.ACTIVE: "Trading goes on.",
+}
 STATUS_LABELS = {"OPEN": "info", "CLOSED": "default", "LIQUIDATED": "danger"}
 #: django-simple-history takes one word for a column's title and the attribute that it shows.
 DIGEST: Final = "Policy digest"
@@ -78,6 +79,16 @@ STATUS: Final = label_column("status", STATUS_LABELS)
 def as_code(digest: str) -> SafeString:
     """Write the beginning of a digest; the whole of it shows under the pointer."""
     return format_html('<code title="{}">{}…</code>', digest, digest[:12])
+
+
+def set_exchange(request: HttpRequest, policy: RiskPolicy, state: TradingState, reason: str) -> str:
+    set_trading_state(state=state, reason=reason)
+    return TRADING[state]
+
+
+def set_tier(request: HttpRequest, limit: LeverageLimit, state: TradingState, reason: str) -> str:
+    set_tier_state(limit=limit, state=state, reason=reason)
+    return f"{limit}, {state.capitalize()}."
 
 
 class PartOfPolicyAdmin(ConfigurationAdmin):
@@ -150,43 +161,22 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
     def has_halt_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("risk.change_riskpolicy")
 
-    @row_action(
-        title="Halt trading",
-        question="No order is accepted or filled until trading is resumed. Cancels and "
-        "close-outs go on.",
+    halt, reduce, resume = state_actions(
+        set_exchange,
         permission="halt",
-        icon="front_hand",
-        variant=ActionVariant.DANGER,
-        form_class=ReasonForm,
+        buttons=(
+            halts(
+                "No order is accepted or filled until trading is resumed. Cancels and close-outs "
+                "go on.",
+                title="Halt trading",
+            ),
+            reduces(
+                "Orders that open or add to a position are refused until trading is resumed; those "
+                "that reduce one are accepted, and resting orders may only reduce."
+            ),
+            resumes("Orders are accepted and filled again.", title="Resume trading"),
+        ),
     )
-    def halt(self, request: HttpRequest, form: forms.Form, policy: RiskPolicy) -> str:
-        halt_trading(reason=form.cleaned_data["reason"])
-        return "Trading is halted."
-
-    @row_action(
-        title="Only reduce",
-        question="Orders that open or add to a position are refused until trading is resumed; "
-        "those that reduce one are accepted, and resting orders may only reduce.",
-        permission="halt",
-        icon="trending_down",
-        variant=ActionVariant.WARNING,
-        form_class=ReasonForm,
-    )
-    def reduce(self, request: HttpRequest, form: forms.Form, policy: RiskPolicy) -> str:
-        set_trading_state(state=TradingState.REDUCING, reason=form.cleaned_data["reason"])
-        return "Orders may only reduce positions."
-
-    @row_action(
-        title="Resume trading",
-        question="Orders are accepted and filled again.",
-        permission="halt",
-        icon="play_circle",
-        variant=ActionVariant.SUCCESS,
-        form_class=ReasonForm,
-    )
-    def resume(self, request: HttpRequest, form: forms.Form, policy: RiskPolicy) -> str:
-        resume_trading(reason=form.cleaned_data["reason"])
-        return "Trading goes on."
 
 
 @admin.register(LeverageLimit)
@@ -222,45 +212,21 @@ class LeverageLimitAdmin(PartOfPolicyAdmin):
     def has_halt_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("risk.change_leveragelimit")
 
-    @row_action(
-        title="Halt",
-        question="No order of this tier's users is accepted until it is resumed; resting orders "
-        "may only reduce. Cancels and close-outs go on.",
+    halt, reduce, resume = state_actions(
+        set_tier,
         permission="halt",
-        icon="front_hand",
-        variant=ActionVariant.DANGER,
-        form_class=ReasonForm,
+        buttons=(
+            halts(
+                "No order of this tier's users is accepted until it is resumed; resting orders may "
+                "only reduce. Cancels and close-outs go on."
+            ),
+            reduces(
+                "Of this tier's users only orders that reduce a position are accepted until it is "
+                "resumed; resting orders may only reduce."
+            ),
+            resumes("Orders of this tier's users are accepted and filled again."),
+        ),
     )
-    def halt(self, request: HttpRequest, form: forms.Form, limit: LeverageLimit) -> str:
-        return set_tier(limit, TradingState.HALTED, form)
-
-    @row_action(
-        title="Only reduce",
-        question="Of this tier's users only orders that reduce a position are accepted until it is "
-        "resumed; resting orders may only reduce.",
-        permission="halt",
-        icon="trending_down",
-        variant=ActionVariant.WARNING,
-        form_class=ReasonForm,
-    )
-    def reduce(self, request: HttpRequest, form: forms.Form, limit: LeverageLimit) -> str:
-        return set_tier(limit, TradingState.REDUCING, form)
-
-    @row_action(
-        title="Resume",
-        question="Orders of this tier's users are accepted and filled again.",
-        permission="halt",
-        icon="play_circle",
-        variant=ActionVariant.SUCCESS,
-        form_class=ReasonForm,
-    )
-    def resume(self, request: HttpRequest, form: forms.Form, limit: LeverageLimit) -> str:
-        return set_tier(limit, TradingState.ACTIVE, form)
-
-
-def set_tier(limit: LeverageLimit, state: TradingState, form: forms.Form) -> str:
-    set_tier_state(limit=limit, state=state, reason=form.cleaned_data["reason"])
-    return f"{limit}, {TradingState(state).capitalize()}."
 
 
 def unrealized(row: Position) -> str:

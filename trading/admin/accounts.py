@@ -3,14 +3,13 @@
 It stands here, not in ``accounts``, because it shows positions and orders.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
-from unfold.enums import ActionVariant
 
 from accounts.access import caller
 from accounts.admin.users import TIER_QUESTION, AccountTierForm
@@ -27,16 +26,22 @@ from accounts.services import (
 )
 from market.kernel.console.actions import (
     ReasonedAmountForm,
-    ReasonForm,
     bulk_action,
     list_action,
     row_action,
 )
 from market.kernel.console.figures import NOTHING, cents, computed_column, money, time_column
 from market.kernel.console.pages import RecordAdmin
-from market.kernel.console.states import but_useless
+from market.kernel.console.states import but_useless, halts, reduces, resumes, state_actions
 from market.kernel.states import TradingState
 from trading.admin.statement import statement_context
+
+#: What an account's state means, as the console says it.
+TRADING: Final = {
+    TradingState.HALTED: "The account of {} is suspended.",
+    TradingState.REDUCING: "Orders of {} may only reduce positions.",
+    TradingState.ACTIVE: "The account of {} trades again.",
+}
 
 
 def shown_balance(account: Account) -> str:
@@ -45,6 +50,11 @@ def shown_balance(account: Account) -> str:
         return cents(account.balance)
     held = listed_balance(kind=AccountKind(account.kind))
     return "on its page" if held is None else cents(held)
+
+
+def set_account(request: HttpRequest, account: Account, state: TradingState, reason: str) -> str:
+    set_account_state(account=account, state=state, reason=reason, by=caller(request))
+    return TRADING[state].format(account)
 
 
 @admin.register(Account)
@@ -181,49 +191,23 @@ class AccountAdmin(RecordAdmin):
         assert account.user is not None
         return form.change(account.user, caller(request))
 
-    @row_action(
-        title="Suspend",
-        question="No order of this account is accepted. Its owner can still read and cancel.",
+    suspend, reduce, resume = state_actions(
+        set_account,
         permission="suspend",
-        icon="block",
-        variant=ActionVariant.DANGER,
-        form_class=ReasonForm,
+        buttons=(
+            halts(
+                "No order of this account is accepted. Its owner can still read and cancel.",
+                name="suspend",
+                title="Suspend",
+                icon="block",
+            ),
+            reduces(
+                "Orders of this account that open or add to a position are refused; those that "
+                "reduce one are accepted, and resting orders may only reduce."
+            ),
+            resumes("Orders of this account are accepted again."),
+        ),
     )
-    def suspend(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
-        reason = form.cleaned_data["reason"]
-        suspend_account(account=account, reason=reason, by=caller(request))
-        return f"The account of {account} is suspended."
-
-    @row_action(
-        title="Only reduce",
-        question="Orders of this account that open or add to a position are refused; those that "
-        "reduce one are accepted, and resting orders may only reduce.",
-        permission="suspend",
-        icon="trending_down",
-        variant=ActionVariant.WARNING,
-        form_class=ReasonForm,
-    )
-    def reduce(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
-        set_account_state(
-            account=account,
-            state=TradingState.REDUCING,
-            reason=form.cleaned_data["reason"],
-            by=caller(request),
-        )
-        return f"Orders of {account} may only reduce positions."
-
-    @row_action(
-        title="Resume",
-        question="Orders of this account are accepted again.",
-        permission="suspend",
-        icon="play_circle",
-        variant=ActionVariant.SUCCESS,
-        form_class=ReasonForm,
-    )
-    def resume(self, request: HttpRequest, form: forms.Form, account: Account) -> str:
-        reason = form.cleaned_data["reason"]
-        resume_account(account=account, reason=reason, by=caller(request))
-        return f"The account of {account} trades again."
 
     @list_action(
         title="Fund insurance",

@@ -21,7 +21,7 @@ from market.kernel.console.figures import (
 )
 from market.kernel.console.filters import DayFilter
 from market.kernel.console.pages import ConfigurationAdmin, LargeRecordAdmin
-from market.kernel.console.states import but_useless
+from market.kernel.console.states import but_useless, halts, reduces, resumes, state_actions
 from market.kernel.states import TradingState
 from market.models import HaltOutcome, Instrument, PriceHalt
 from market.selectors import open_price_halt
@@ -29,9 +29,9 @@ from market.services import (
     configure_instrument,
     halt_instrument,
     list_instrument,
-    reduce_instrument,
     release_instrument,
     resume_instrument,
+    set_instrument_state,
 )
 from risk.selectors import policy_in_force
 from risk.volatility import highest_leverage
@@ -68,6 +68,26 @@ class ReleaseForm(ReasonForm):
             if request.user.has_perm("market.change_marketclock"):  # as to set a price
                 choices.append((HaltOutcome.TAKEN, f"Take this price: {plain(halt.price)}"))
             self.fields["outcome"].choices = choices
+
+
+def set_instrument(
+    request: HttpRequest, instrument: Instrument, state: TradingState, reason: str
+) -> str:
+    set_instrument_state(instrument=instrument, state=state, reason=reason)
+    if state == TradingState.ACTIVE:
+        return f"{how_it_goes_on(instrument)}."
+    if state == TradingState.REDUCING:
+        return f"Orders of {instrument} may only reduce positions."
+    return f"{instrument} is halted."
+
+
+def how_it_goes_on(instrument: Instrument) -> str:
+    """Tell whether an instrument trades again after a release."""
+    if instrument.halted:
+        return f"{instrument} stays halted, as staff halted it too"
+    if instrument.reducing:
+        return f"Orders of {instrument} may only reduce positions, as staff have it"
+    return f"{instrument} trades again"
 
 
 @admin.register(Instrument)
@@ -151,43 +171,22 @@ class InstrumentAdmin(ConfigurationAdmin):
     def has_halt_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("market.change_instrument")
 
-    @row_action(
-        title="Halt",
-        question="No order of this instrument is accepted or filled until it is resumed. "
-        "Close-outs go on.",
+    halt, reduce, resume = state_actions(
+        set_instrument,
         permission="halt",
-        icon="pause_circle",
-        variant=ActionVariant.DANGER,
-        form_class=ReasonForm,
+        buttons=(
+            halts(
+                "No order of this instrument is accepted or filled until it is resumed. "
+                "Close-outs go on.",
+                icon="pause_circle",
+            ),
+            reduces(
+                "Orders that open or add to a position of this instrument are refused until it is "
+                "resumed; those that reduce one are accepted, and resting orders may only reduce."
+            ),
+            resumes("Orders of this instrument are accepted and filled again."),
+        ),
     )
-    def halt(self, request: HttpRequest, form: forms.Form, instrument: Instrument) -> str:
-        halt_instrument(instrument=instrument, reason=form.cleaned_data["reason"])
-        return f"{instrument} is halted."
-
-    @row_action(
-        title="Only reduce",
-        question="Orders that open or add to a position of this instrument are refused until it is "
-        "resumed; those that reduce one are accepted, and resting orders may only reduce.",
-        permission="halt",
-        icon="trending_down",
-        variant=ActionVariant.WARNING,
-        form_class=ReasonForm,
-    )
-    def reduce(self, request: HttpRequest, form: forms.Form, instrument: Instrument) -> str:
-        reduce_instrument(instrument=instrument, reason=form.cleaned_data["reason"])
-        return f"Orders of {instrument} may only reduce positions."
-
-    @row_action(
-        title="Resume",
-        question="Orders of this instrument are accepted and filled again.",
-        permission="halt",
-        icon="play_circle",
-        variant=ActionVariant.SUCCESS,
-        form_class=ReasonForm,
-    )
-    def resume(self, request: HttpRequest, form: forms.Form, instrument: Instrument) -> str:
-        resume_instrument(instrument=instrument, reason=form.cleaned_data["reason"])
-        return f"{how_it_goes_on(instrument)}."
 
     @row_action(
         title="Release",
@@ -231,15 +230,6 @@ class InstrumentAdmin(ConfigurationAdmin):
         resume_instrument(instrument=row, reason=reason)
         if row.state != TradingState.ACTIVE:
             messages.warning(request, f"{how_it_goes_on(row)}.")
-
-
-def how_it_goes_on(instrument: Instrument) -> str:
-    """Tell whether an instrument trades again after a release."""
-    if instrument.halted:
-        return f"{instrument} stays halted, as staff halted it too"
-    if instrument.reducing:
-        return f"Orders of {instrument} may only reduce positions, as staff have it"
-    return f"{instrument} trades again"
 
 
 @admin.register(PriceHalt)
