@@ -42,7 +42,8 @@ PURE: Final = (
     *(
         Target(f"risk/{name}.py", ARITHMETIC, pure=True)
         for name in (
-            *("margin", "collar", "fills", "leverage", "exposure", "state", "execution", "engine"),
+            *("margin", "collar", "fills", "leverage", "exposure", "state", "execution"),
+            *("candidate", "checks", "engine"),
             *("closing", "what_if"),
         )
     ),
