@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,17 @@ def content(seeded: str, django_db_blocker: DjangoDbBlocker) -> bytes:
 
 
 @pytest.fixture
-def bundle(content: bytes, tmp_path: Path) -> Path:
-    """That bundle as a file, which needs no database."""
+def bundle(
+    db: None, content: bytes, tmp_path: Path, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Path]:
+    """That bundle as a file, which needs no database.
+
+    There is one only where a test of the run asks for it, so this does, and keeps it from the test.
+    """
     path = tmp_path / "day.zip"
     path.write_bytes(content)
-    return path
+    with django_db_blocker.block():
+        yield path
 
 
 def files_of(path: Path) -> Files:
