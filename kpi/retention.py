@@ -6,7 +6,7 @@ docs/deployment.md has the whole list.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -26,7 +26,8 @@ LONGEST_RUN: Final = 20.0
 #: Merged to a minute after a day, and deleted together.
 SNAPSHOTS: Final = ("kpi_kpisnapshot", "kpi_instrumentsnapshot")
 
-Prune = Callable[[timedelta, Deadline], int]
+#: Deletes what is of before a moment, as far as there is time, and returns how many rows.
+Prune = Callable[[datetime, Deadline], int]
 
 
 NOTE: Final = """
@@ -35,10 +36,10 @@ ON CONFLICT ("table") DO UPDATE SET until = greatest(kpi_forgotten.until, exclud
 """
 
 
-def note(table: str, age: timedelta) -> None:
-    """Keep in mind that rows of a table which are older than an age may go."""
+def note(table: str, before: datetime) -> None:
+    """Keep in mind that rows of a table which are of before a moment may go."""
     with connection.cursor() as cursor:
-        cursor.execute(NOTE, [table, timezone.now() - age])
+        cursor.execute(NOTE, [table, before])
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +55,11 @@ class Retention:
         days: float = getattr(settings, self.setting)
         return days
 
-    def forget(self, deadline: Deadline) -> int:
-        """Delete what is too old and return how many rows; first note until when that may be."""
-        age = timedelta(days=self.days)
-        note(self.table, age)
-        return self.prune(age, deadline)
+    def forget(self, now: datetime, deadline: Deadline) -> int:
+        """Delete what is too old by now and return how many rows; first note what may go."""
+        before = now - timedelta(days=self.days)
+        note(self.table, before)
+        return self.prune(before, deadline)
 
 
 def forget_ticks(*, older_than: timedelta) -> int:
@@ -66,15 +67,15 @@ def forget_ticks(*, older_than: timedelta) -> int:
 
     Bundles tell of it as of what goes by itself: it is noted first.
     """
-    note("market_pricetick", older_than)
-    return prune_ticks(older_than=older_than)
+    before = timezone.now() - older_than
+    note("market_pricetick", before)
+    return prune_ticks(before=before)
 
 
 def by_age(table: str, setting: str, moment: str, condition: str = "") -> Retention:
     """Return the retention of a table whose rows have a moment."""
 
-    def prune(age: timedelta, deadline: Deadline) -> int:
-        before = timezone.now() - age
+    def prune(before: datetime, deadline: Deadline) -> int:
         return delete_older(
             table=table, moment=moment, before=before, condition=condition, deadline=deadline
         )
@@ -86,7 +87,7 @@ RETENTIONS: Final = (
     Retention(
         "market_pricetick",
         "TICK_RETENTION_DAYS",
-        lambda age, deadline: prune_ticks(older_than=age, deadline=deadline),
+        lambda before, deadline: prune_ticks(before=before, deadline=deadline),
     ),
     by_age("kpi_heartbeat", "HEARTBEAT_RETENTION_DAYS", "beat_at"),
     by_age("kpi_ledgercheck", "CHECK_RETENTION_DAYS", "checked_at"),
@@ -137,19 +138,19 @@ def kept_for(table: str) -> str:
 
 def forget_old() -> dict[str, int]:
     """Forget what is too old, for LONGEST_RUN seconds at most; return how many rows by table."""
-    deadline = Deadline(LONGEST_RUN)
-    gone = {one.table: one.forget(deadline) for one in RETENTIONS if one.days}
+    now, deadline = timezone.now(), Deadline(LONGEST_RUN)
+    gone = {one.table: one.forget(now, deadline) for one in RETENTIONS if one.days}
     days = settings.KPI_RETENTION_DAYS
-    age = timedelta(days=days) if days else None
-    if age is not None:
+    before = now - timedelta(days=days) if days else None
+    if before is not None:
         for table in SNAPSHOTS:
-            note(table, age)
-    gone["kpi_kpisnapshot"] = thin_snapshots(older_than=age)
+            note(table, before)
+    gone["kpi_kpisnapshot"] = thin_snapshots(before=before)
     gone["django_session"] = delete_older(
         table="django_session",
         key="session_key",
         moment="expire_date",
-        before=timezone.now(),
+        before=now,
         deadline=deadline,
     )
     found = {table: rows for table, rows in gone.items() if rows}

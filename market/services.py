@@ -1,7 +1,7 @@
 """Writes of the market app: instruments, mark prices and the upkeep of their history."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -274,9 +274,8 @@ def record_marks(
     keep_candles(quotes=quotes, now=now)
 
 
-def prune_ticks(*, older_than: timedelta, deadline: Deadline = NEVER) -> int:
-    """Delete ticks older than an age whose candles are kept, in portions; return how many."""
-    before = timezone.now() - older_than
+def prune_ticks(*, before: datetime, deadline: Deadline = NEVER) -> int:
+    """Delete ticks of before a moment whose candles are kept, in portions; return how many."""
     return sum(
         delete_portions(PRUNE_TICKS, {"instrument": key, "before": before}, deadline=deadline)
         for key in Instrument.objects.values_list("pk", flat=True)

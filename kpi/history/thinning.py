@@ -37,14 +37,13 @@ SET_COLUMNS: Final = ", ".join(f"{figure.name} = merged.{figure.name}" for figur
 
 
 @transaction.atomic
-def thin_snapshots(*, older_than: timedelta | None = None) -> int:
-    """Merge a bounded number of old snapshots, delete those that are ``older_than`` an age.
+def thin_snapshots(*, before: datetime | None = None) -> int:
+    """Merge a bounded number of old snapshots, delete as many that are of before a moment.
 
     Returns how many there are less.
     """
-    now = timezone.now()
-    deleted = 0 if older_than is None else delete_old(now - older_than)
-    return deleted + merge_old(now - FINE_FOR)
+    deleted = 0 if before is None else delete_old(before)
+    return deleted + merge_old(timezone.now() - FINE_FOR)
 
 
 def delete_old(before: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from io import StringIO
+from itertools import count
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -12,8 +13,8 @@ from pytest_django import Settings
 from kpi import retention
 from kpi.alerts.rules import apply_rule
 from kpi.audit.models import AuditCheck
-from kpi.models import Alert, AlertDelivery, AlertRule, Heartbeat, LedgerCheck
-from kpi.retention import RETENTIONS, forget_old
+from kpi.models import Alert, AlertDelivery, AlertRule, Forgotten, Heartbeat, LedgerCheck
+from kpi.retention import RETENTIONS, SNAPSHOTS, forget_old
 from market.models import Instrument, PriceTick
 from market.services import list_instrument
 from tests.console import D
@@ -55,6 +56,19 @@ def test_each_is_forgotten_by_its_age(past: None) -> None:
     assert Session.objects.get().session_key == "-1"
     assert Alert.objects.count() == 2
     assert forget_old() == {}
+
+
+def test_nothing_goes_that_is_not_noted(past: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a run takes: here each look at the clock is a day after the one before."""
+    looks = count()
+    began = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: began + timedelta(days=next(looks)))
+    forget_old()
+    assert {one.table: one.until for one in Forgotten.objects.exclude(table__in=SNAPSHOTS)} == {
+        one.table: began - timedelta(days=one.days) for one in RETENTIONS
+    }
+    assert PriceTick.objects.get().created_at > began - timedelta(days=30)
+    assert [model.objects.count() for model in (Heartbeat, LedgerCheck, AuditCheck)] == [1, 1, 1]
 
 
 def test_no_age_means_for_good(past: None, settings: Settings) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from market.candles import INTERVALS, Candle, candles
@@ -124,7 +125,7 @@ def test_between_two_times_no_interval_is_missing(walk: Instrument, interval: st
 
 def test_forgotten_ticks_leave_the_candles(walk: Instrument) -> None:
     before = all_candles()
-    assert prune_ticks(older_than=timedelta(0)) == 400
+    assert prune_ticks(before=timezone.now()) == 400
     assert not PriceTick.objects.exists()
     assert all_candles() == before
     assert walk.marked_at is not None

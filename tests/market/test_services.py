@@ -100,7 +100,7 @@ def test_old_ticks_are_pruned(btc: Instrument) -> None:
     now = timezone.now()
     for days in (0, 5, 40):
         mark(btc, "100", now - timedelta(days=days))
-    assert prune_ticks(older_than=timedelta(days=30)) == 1
+    assert prune_ticks(before=timezone.now() - timedelta(days=30)) == 1
     assert PriceTick.objects.count() == 2
 
 
@@ -111,7 +111,7 @@ def test_many_ticks_are_pruned_chunk_by_chunk(
     long_ago = timezone.now() - timedelta(days=40)
     for _ in range(5):
         mark(btc, "100", long_ago)
-    assert prune_ticks(older_than=timedelta(days=30)) == 5
+    assert prune_ticks(before=timezone.now() - timedelta(days=30)) == 5
 
 
 def test_a_tick_without_its_candle_stays(btc: Instrument) -> None:
@@ -119,5 +119,5 @@ def test_a_tick_without_its_candle_stays(btc: Instrument) -> None:
     mark(btc, "100", long_ago)
     mark(btc, "101", long_ago + timedelta(minutes=1))
     KeptCandle.objects.filter(seconds=60).earliest("open_time").delete()
-    assert prune_ticks(older_than=timedelta(days=30)) == 1
+    assert prune_ticks(before=timezone.now() - timedelta(days=30)) == 1
     assert PriceTick.objects.get().price == 100

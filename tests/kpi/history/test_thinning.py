@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.db.models import Sum
+from django.utils import timezone
 
 from kpi.history.thinning import thin_snapshots
 from kpi.models import InstrumentSnapshot, KpiSnapshot
@@ -75,5 +76,5 @@ def test_after_a_month_snapshots_go_with_their_instruments(db: None) -> None:
         InstrumentSnapshot.objects.create(
             snapshot=snapshot, instrument=instrument, mark_price=1, **amounts
         )
-    assert thin_snapshots(older_than=timedelta(days=30)) == 2
+    assert thin_snapshots(before=timezone.now() - timedelta(days=30)) == 2
     assert not InstrumentSnapshot.objects.exists()
