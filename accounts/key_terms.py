@@ -76,9 +76,14 @@ def must_open(terms: KeyTerms, request: HttpRequest) -> None:
         raise NetworkNotAllowed
 
 
+def needed_by(method: str) -> str:
+    """Return the scope that a call of an HTTP method needs."""
+    return NEEDED.get(method.upper(), TRADE)
+
+
 def must_allow(terms: KeyTerms, request: HttpRequest) -> None:
     """Refuse a call that a key does not open. Raises as ``must_open`` does, and ScopeMissing."""
     must_open(terms, request)
-    needed = NEEDED.get(str(request.method), TRADE)
+    needed = needed_by(str(request.method))
     if needed not in terms.scopes.split():
         raise ScopeMissing(scope=needed)

@@ -1,11 +1,17 @@
-"""How the OpenAPI document describes bearer tokens and the limit of orders."""
+"""How the OpenAPI document describes bearer tokens, their refusals, and the limit of orders."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
+from drf_spectacular.plumbing import build_examples_list
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
-from market.kernel.api.schema import ERROR
+from accounts.errors import KeyExpired, NetworkNotAllowed, ScopeMissing
+from accounts.key_terms import needed_by
+from accounts.models import KeyScopes
+from market.kernel.api.schema import ERROR, REFUSALS
+from market.kernel.errors import ExchangeError
 
 
 class ApiKeyTokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
@@ -20,6 +26,42 @@ class ApiKeyTokenScheme(SimpleJWTScheme):  # type: ignore[no-untyped-call]
             auto_schema
         )
         return {**definition, "description": f"{told}`beginner-key` of the demo data."}
+
+
+def tell_key_refusals(
+    result: dict[str, Any], generator: Any, request: Any, public: bool
+) -> dict[str, Any]:
+    """Complete each call that wants a token by what that and its key may be refused for."""
+    for calls in result["paths"].values():
+        for method, call in calls.items():
+            if "security" in call:
+                for code, detail in REFUSALS[401][1].items():
+                    tell(call["responses"], 401, {"detail": detail, "code": code})
+                for error in refusals_of(method):
+                    tell(call["responses"], error.status, error.body)
+    return result
+
+
+def refusals_of(method: str) -> Iterator[ExchangeError]:
+    """Yield what a key may be refused for at a call of a method, as ``must_allow`` does."""
+    yield from (KeyExpired(), NetworkNotAllowed())
+    needed = needed_by(method)
+    if any(needed not in scopes.split() for scopes in KeyScopes.values):
+        yield ScopeMissing(scope=needed)
+
+
+def tell(responses: dict[str, Any], status: int, body: dict[str, Any]) -> None:
+    """Add a refusal to those that a call tells under a status."""
+    told = build_examples_list([OpenApiExample(body["code"], value=body)])
+    response = responses.setdefault(
+        str(status),
+        {
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+            "description": REFUSALS[status][0],
+        },
+    )
+    content = response["content"]["application/json"]
+    content["examples"] = content.get("examples", {}) | told
 
 
 ORDER_LIMIT_HEADERS: Final = [

@@ -205,6 +205,10 @@ SPECTACULAR_SETTINGS = {
         *({"name": name} for name in ("kpi", "lab", "audit", "operations")),
     ],
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "accounts.schema.tell_key_refusals",
+    ],
     "SCHEMA_PATH_PREFIX": "/",
     "ENUM_NAME_OVERRIDES": {
         "OrderStatusEnum": "trading.models.OrderStatus",

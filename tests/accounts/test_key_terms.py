@@ -28,7 +28,6 @@ from accounts.models import ApiKey, User
 from accounts.networks import MOST_NETWORKS, allow, checked_networks
 from accounts.selectors import count_active_keys
 from kpi.audit.models import AuditRecord
-from market.kernel.api.schema import REFUSALS
 from market.kernel.errors import StaleVersion
 from tests.conftest import ApiClient
 from tests.each import each
@@ -219,9 +218,30 @@ def test_an_address_is_in_its_own_network_whatever_the_prefix(address: Any, bits
 # All of them.
 
 
-def test_the_schema_tells_the_refusals_in_their_own_words() -> None:
-    for error in (KeyExpired, NetworkNotAllowed, ScopeMissing):
-        assert REFUSALS[error.status][1][error.code] == error.detail
+def test_the_schema_tells_each_call_what_its_key_may_be_refused_for(anonymous: ApiClient) -> None:
+    """What is refused is as the test of scopes above finds it: of reads no key lacks the scope."""
+    errors = (KeyExpired(), NetworkNotAllowed(), ScopeMissing(scope="trade"))
+    for path, calls in anonymous.get("/schema?format=json").json()["paths"].items():
+        for method, call in calls.items():
+            told = [
+                (status, example["value"])
+                for status in ("401", "403")
+                for example in examples_of(call["responses"].get(status, {}))
+            ]
+            codes = {error.code for error in errors}
+            found = [body["code"] for _, body in told if body["code"] in codes]
+            assert all((str(one.status), one.body) in told for one in errors if one.code in found)
+            if "security" in call:
+                expected = [error.code for error in errors[: 2 if method == "get" else 3]]
+                assert "token_not_valid" in {body["code"] for _, body in told}, (method, path)
+            else:
+                expected = ["key_expired", "network_not_allowed"] if path == "/auth/token" else []
+            assert sorted(found) == expected, (method, path)
+
+
+def examples_of(response: dict[str, Any]) -> list[dict[str, Any]]:
+    contents = response.get("content", {}).values()
+    return [example for content in contents for example in content["examples"].values()]
 
 
 def test_expiry_is_told_before_the_network_and_that_before_the_scope(user: User) -> None:

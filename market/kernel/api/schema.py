@@ -49,18 +49,11 @@ REFUSALS: Final[dict[int, tuple[str, dict[str, str]]]] = {
     400: ("Not valid", {"validation_error": "The request is not valid; see errors."}),
     401: (
         "No valid token",
-        {
-            "token_not_valid": "Given token not valid for any token type",
-            "key_expired": "This API key has expired; ask staff for another one.",
-        },
+        {"token_not_valid": "Given token not valid for any token type"},
     ),
     403: (
         "Data of another user, a regulator's write, or what the key is not good for",
-        {
-            "permission_denied": "This belongs to another user.",
-            "network_not_allowed": "This API key may not be used from your address.",
-            "scope_missing": "This API key may only read; use one that has the scope trade.",
-        },
+        {"permission_denied": "This belongs to another user."},
     ),
     404: ("Not found", {"not_found": "There is nothing at this address."}),
     409: ("Conflict", {"conflict": "The call contradicts an earlier one."}),
@@ -79,11 +72,9 @@ def errors(*statuses: int, **codes: str) -> dict[int, OpenApiResponse]:
     """Return the responses of an endpoint's refusals, for ``extend_schema(responses=...)``.
 
     ``codes`` name further codes with their sentence; they are listed under the first status:
-    ``errors(404, unknown_symbol="No instrument is listed under this symbol.")``. Where a token is
-    wanted, its key may be for other networks, so that 403 goes with 401.
+    ``errors(404, unknown_symbol="No instrument is listed under this symbol.")``. What a token and
+    its key are refused for is told of each call by ``accounts.schema``.
     """
-    if 401 in statuses and 403 not in statuses:
-        statuses = (*statuses, 403)
     return {
         status: OpenApiResponse(
             ERROR,
