@@ -16,6 +16,9 @@ from market.windows import LONGEST_WINDOW
 from risk.bound_models import AccountBound, BoundGeneration, ReferencePrice, TouchedAccount
 from risk.closing import FULL as WHOLLY
 from risk.closing import LARGEST_LOSS_FIRST as PARTLY
+from risk.maintenance import BRACKETS as BY_BRACKETS
+from risk.maintenance import INITIAL_SHARE as SHARE
+from risk.maintenance import LONGEST_TEXT
 from risk.state import MOST_DUPLICATE_SECONDS
 
 #: What Django and all others find here, though it stands in a module of its own.
@@ -27,6 +30,13 @@ class LiquidationMode(models.TextChoices):
 
     FULL = WHOLLY, "Close every position"
     LARGEST_LOSS_FIRST = PARTLY, "Largest loss first, until the ratio is back"
+
+
+class MarginMode(models.TextChoices):
+    """What an account must hold."""
+
+    INITIAL_SHARE = SHARE, "A share of the initial margin"
+    BRACKETS = BY_BRACKETS, "Maintenance by brackets"
 
 
 class RiskPolicy(models.Model):
@@ -96,6 +106,24 @@ class RiskPolicy(models.Model):
         help_text="For so many seconds, 60 at most, an order that may open is refused where the "
         "account has had an equal one accepted: symbol, side, type, size and price. 0 means never.",
     )
+    margin_mode = models.CharField(
+        max_length=20,
+        choices=MarginMode.choices,
+        default=MarginMode.INITIAL_SHARE,
+        db_default=MarginMode.INITIAL_SHARE,
+        help_text="What equity is held against: the threshold × initial margin, or the maintenance "
+        "of each position by the brackets of its instrument.",
+    )
+    maintenance_brackets = models.CharField(
+        max_length=LONGEST_TEXT,
+        default="",
+        db_default="",
+        blank=True,
+        help_text="By instrument up to which notional which maintenance rate and which largest "
+        "leverage apply, such as BTCUSDT 300000: 0.004 150x, 800000: 0.005 100x; ETHUSDT 50000: "
+        "0.01 50x. Read by the mode of brackets alone, in which orders that open are refused for "
+        "an instrument without.",
+    )
 
     history = History()
 
@@ -116,6 +144,10 @@ class RiskPolicy(models.Model):
             models.CheckConstraint(
                 condition=Q(liquidation_mode__in=LiquidationMode.values),
                 name="risk_policy_mode_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(margin_mode__in=MarginMode.values),
+                name="risk_policy_margin_mode_known",
             ),
             models.CheckConstraint(
                 condition=are_numbers(

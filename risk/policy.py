@@ -23,6 +23,8 @@ from market.kernel.errors import ExchangeError
 from market.kernel.states import TradingState
 from market.windows import LONGEST_WINDOW
 from risk.closing import FULL, LARGEST_LOSS_FIRST
+from risk.maintenance import BRACKETS, INITIAL_SHARE, NoLadders, ladders_text, read_ladders
+from risk.maintenance import SHAPE as LADDERS
 from risk.state import MOST_DUPLICATE_SECONDS, Limits
 from risk.volatility import SHAPE, NoBands, bands_text, read_bands
 
@@ -31,6 +33,7 @@ T = TypeVar("T")
 #: The tiers that a policy has a leverage for, from the least experienced on.
 TIERS: Final = ("beginner", "intermediate", "advanced")
 MODES: Final = (FULL, LARGEST_LOSS_FIRST)
+MARGIN_MODES: Final = (INITIAL_SHARE, BRACKETS)
 #: The largest that the columns of whole numbers hold.
 LARGEST_COUNT: Final = 2**31 - 1
 LARGEST_LEVERAGE: Final = 2**15 - 1
@@ -77,6 +80,8 @@ class Policy:
     price_band: Decimal = ZERO
     max_minute_value: tuple[tuple[str, Decimal], ...] = ()
     duplicate_seconds: int = 0
+    margin_mode: str = INITIAL_SHARE
+    maintenance_brackets: str = ""
 
     def limits(self, tier: str, suspended: bool = False, reducing: bool = False) -> Limits:
         """Return the rules in force for an account of a tier."""
@@ -218,10 +223,15 @@ def yes_or_no(key: str, value: Any) -> bool:
     return value
 
 
-def close_out_mode(key: str, value: Any) -> str:
-    if value not in MODES:
-        raise PolicyError(key, f"one of {', '.join(MODES)}, not {value!r}.")
-    return str(value)
+def one_of(*modes: str) -> Callable[[str, Any], str]:
+    """Return the check of a choice."""
+
+    def check(key: str, value: Any) -> str:
+        if value not in modes:
+            raise PolicyError(key, f"one of {', '.join(modes)}, not {value!r}.")
+        return str(value)
+
+    return check
 
 
 def volatility_bands(key: str, value: Any) -> str:
@@ -230,6 +240,14 @@ def volatility_bands(key: str, value: Any) -> str:
         return bands_text(read_bands(value))
     except (AttributeError, NoBands):
         raise PolicyError(key, f"{SHAPE}; not {value!r}.") from None
+
+
+def maintenance_brackets(key: str, value: Any) -> str:
+    """Return ladders as their text, the same for the same ones."""
+    try:
+        return ladders_text(read_ladders(value))
+    except (TypeError, NoLadders):
+        raise PolicyError(key, f"{LADDERS}; not {value!r}.") from None
 
 
 amount: Final = number(ZERO, LARGEST_AMOUNT)
@@ -242,7 +260,7 @@ CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "max_open_orders": count,
     "global_exposure_threshold": amount,
     "liquidation_threshold": amount,
-    "liquidation_mode": close_out_mode,
+    "liquidation_mode": one_of(*MODES),
     "liquidation_fee_rate": number(ZERO, 1 - UNIT),
     "price_collar": number(UNIT, LARGEST_RATE),
     "max_order_value": limits_by_tier,
@@ -253,6 +271,8 @@ CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "price_band": number(ZERO, LARGEST_RATE),
     "max_minute_value": limits_by_tier,
     "duplicate_seconds": whole_number(0, MOST_DUPLICATE_SECONDS),
+    "margin_mode": one_of(*MARGIN_MODES),
+    "maintenance_brackets": maintenance_brackets,
 }
 
 #: What an exchange starts with.

@@ -10,9 +10,10 @@ from market.kernel.reasons import checked_reason
 from market.kernel.states import TradingState
 from market.kernel.versions import write_configuration
 from risk.models import LeverageLimit, RiskPolicy
-from risk.policy import BY_TIER, COLUMNS, Policy, volatility_bands
+from risk.policy import BY_TIER, CHECKS, COLUMNS, Policy
 
-BANDS: Final = "volatility_bands"
+#: Columns whose text has a canonical form.
+TEXTS: Final = ("volatility_bands", "maintenance_brackets")
 
 # Locks in the order in which every other writer does: instruments by id, then the total.
 SET_MARKS = """
@@ -82,12 +83,10 @@ def change_policy(*, changes: Mapping[str, Any], reason: str, version: str | Non
     """Change fields of the risk policy, with history; what is as asked for already stays as it is.
 
     A limit below what is at stake closes nothing: it holds back what would open more. History and
-    audit trail keep the ``reason``. Raises PolicyError for bands that cannot be, ReasonRequired,
-    ReasonTooLong, and StaleVersion as ``lock_row`` does.
+    audit trail keep the ``reason``. Raises PolicyError for bands or brackets that cannot be,
+    ReasonRequired, ReasonTooLong, and StaleVersion as ``lock_row`` does.
     """
-    asked = dict(changes)
-    if BANDS in asked:
-        asked[BANDS] = volatility_bands(BANDS, asked[BANDS])
+    asked = {key: CHECKS[key](key, one) if key in TEXTS else one for key, one in changes.items()}
     write_configuration(RiskPolicy.objects.get(id=1), asked, checked_reason(reason), version)
 
 

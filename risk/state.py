@@ -13,6 +13,7 @@ from market.kernel.amounts import EXACT, ZERO, round_half_even
 from market.kernel.states import TradingState
 from market.windows import LONGEST_WINDOW
 from risk.fills import Holding
+from risk.maintenance import INITIAL_SHARE, Requirement, requirement_of
 from risk.margin import is_in_breach, liquidation_price, margin_ratio, notional
 
 FLAT = Holding()
@@ -175,6 +176,13 @@ class Limits:
     price_band: Decimal = ZERO
     max_minute_value: Decimal | None = None
     duplicate_seconds: int = 0
+    margin_mode: str = INITIAL_SHARE
+    maintenance_brackets: str = ""
+
+    @property
+    def requirement(self) -> Requirement:
+        """How much equity the account's positions require."""
+        return requirement_of(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
                 "fields": (
                     ("liquidation_threshold", "liquidation_mode"),
                     "liquidation_fee_rate",
+                    "margin_mode",
+                    "maintenance_brackets",
                 )
             },
         ),

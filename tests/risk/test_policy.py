@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from market.kernel.amounts import LARGEST_AMOUNT, UNIT
 from market.kernel.states import TradingState
-from risk.policy import BY_TIER, MODES, PRESETS, TIERS, Policy, PolicyError, policy_from
+from risk.policy import (
+    BY_TIER,
+    MARGIN_MODES,
+    MODES,
+    PRESETS,
+    TIERS,
+    Policy,
+    PolicyError,
+    policy_from,
+)
 from risk.state import Limits
 from tests.each import each
 
@@ -38,6 +47,8 @@ OTHER: dict[str, Any] = {
     "price_band": D("0.05"),
     "max_minute_value": {"beginner": D("0.02")},
     "duplicate_seconds": 5,
+    "margin_mode": "brackets",
+    "maintenance_brackets": "BTCUSDT 300000: 0.004 150x",
 }
 BANDS = ["", "0.03: 0.75", "0.03: 0.75, 0.06: 0.5", "0.00000001: 0.99999999, 4.5: 0.1"]
 
@@ -49,6 +60,26 @@ NO_BANDS = [
     *("0.03: 0.5, 0.06: 0.75", "0.03: 0.75, 0.03: 0.5", "0.03: 0.5, 0.06: 0.5"),
     ", ".join(f"0.0{n}: 0.{10 - n}" for n in range(1, 10)),
     *(None, 1, True, D("0.03"), ["0.03: 0.75"]),
+]
+
+LADDERS = [
+    "",
+    "BTCUSDT 300000: 0.004 150x",
+    "BTCUSDT 300000: 0.004 150x, 800000: 0.005 100x; ETHUSDT 1: 0.00000001 32767x",
+]
+NO_LADDERS = [
+    *("BTCUSDT", "300000: 0.004 150x", "BTCUSDT 300000: 0.004", "btcusdt 300000: 0.004 150x"),
+    *("BTCUSDT 0: 0.004 150x", "BTCUSDT 1.5: 0.004 150x", "BTCUSDT 300000: 0 150x"),
+    *("BTCUSDT 300000: 1 150x", "BTCUSDT 300000: 0.123456789 150x", "BTCUSDT 300000: 0.004 0x"),
+    *("BTCUSDT 300000: 0.004 32768x", "BTCUSDT 1000000000000000: 0.004 150x", "BTCUSDT 3: NaN 2x"),
+    "BTCUSDT 300000: 0.004 150x; BTCUSDT 300000: 0.004 150x",
+    *(f"BTCUSDT 300000: 0.004 150x, {next}" for next in ("", "800000: 0.004 100x")),
+    *(f"BTCUSDT 300000: 0.004 150x, {next}" for next in ("300000: 0.005 100x", "9: 0.005 150x")),
+    *(f"BTCUSDT 300000: 0.004 150x, 800000: 0.005 100x {wrong}" for wrong in ("299", "300.1", "0")),
+    "BTCUSDT 300000: 0.004 150x 1",
+    "BTCUSDT " + ", ".join(f"{n}: 0.0{n + 10} {50 - n}x" for n in range(1, 14)),
+    "; ".join(f"BTCUSDT{n} 300000: 0.004 150x" for n in range(200)),
+    *(None, 1, True, D("0.03"), ["BTCUSDT 300000: 0.004 150x"]),
 ]
 
 amounts = st.decimals(0, 10**12, places=8)
@@ -79,6 +110,8 @@ values = st.fixed_dictionaries(
         ),
         "volatility_window_minutes": st.integers(1, 1_440),
         "volatility_bands": st.sampled_from(BANDS),
+        "margin_mode": st.sampled_from(MARGIN_MODES),
+        "maintenance_brackets": st.sampled_from(LADDERS),
     }
 )
 
@@ -191,6 +224,10 @@ def bounds() -> Iterator[tuple[str, Any, bool]]:
         yield from ((name, value, False) for value in (D(0), D("NaN"), "none"))
     yield from (("liquidation_mode", value, True) for value in MODES)
     yield "liquidation_mode", "half", False
+    yield from (("margin_mode", value, True) for value in MARGIN_MODES)
+    yield "margin_mode", "half", False
+    yield from (("maintenance_brackets", value, True) for value in LADDERS)
+    yield from (("maintenance_brackets", value, False) for value in NO_LADDERS)
     yield from (("tier_state", state, True) for state in ("REDUCING", "HALTED"))
     yield "tier_state", "CLOSED", False
     yield from (("max_leverage", value, True) for value in (1, 32767))

@@ -463,6 +463,30 @@ RISK = [
         )
     ),
     Break(
+        "the mode of margins is known",
+        "UPDATE risk_riskpolicy SET margin_mode = 'never'",
+        "risk_policy_margin_mode_known",
+    ),
+    *(
+        Break(
+            f"{ladders!r} are no brackets of maintenance",
+            f"UPDATE risk_riskpolicy SET maintenance_brackets = '{ladders}'",
+            "risk_policy_brackets_known",
+        )
+        for ladders in (
+            *("AB", "AB 9: 0.1", "AB 0: 0.1 5x", "AB 9: 0.10 5x", "AB 9: 1.1 5x", "ab 9: 0.1 5x"),
+            *("AB 9: 0.1 5x 0", "AB 9: 0.1 5x;", "AB 9: 0.1 32768x", "AB 9: 0.000000001 5x"),
+            *(f"AB 9: 0.1 5x, {next}" for next in ("9: 0.2 4x", "10: 0.1 4x", "10: 0.2 5x")),
+            *(
+                "AB 9: 0.1 5x; AB 9: 0.1 5x",
+                "AC 9: 0.1 5x; AB 9: 0.1 5x",
+                "AB 9: 0.1 5x; 9: 0.2 4x",
+            ),
+            *("AB 1000000000000000: 0.1 5x", "AB 9: 0.1 5x;AC 9: 0.1 5x"),
+            "AB " + ", ".join(f"{n}: 0.{n + 10}1 {50 - n}x" for n in range(1, 14)),
+        )
+    ),
+    Break(
         "a tier's leverage is at least one",
         "UPDATE risk_leveragelimit SET max_leverage = 0",
         "leverage_at_least_one",

@@ -11,6 +11,7 @@ ARITHMETIC: Final = (
     *("tests/risk/test_engine.py", "tests/risk/test_state.py", "tests/risk/test_exposure.py"),
     *("tests/risk/test_execution.py", "tests/risk/test_collar.py", "tests/risk/test_margin.py"),
     *("tests/risk/test_fills.py", "tests/risk/test_closing.py", "tests/risk/test_what_if.py"),
+    "tests/risk/test_maintenance.py",
 )
 #: Those of the same rules over many accounts.
 ARRAYS: Final = "tests/risk/arrays"
@@ -42,7 +43,16 @@ PURE: Final = (
     *(
         Target(f"risk/{name}.py", ARITHMETIC, pure=True)
         for name in (
-            *("margin", "collar", "fills", "leverage", "exposure", "state", "execution"),
+            *(
+                "margin",
+                "maintenance",
+                "collar",
+                "fills",
+                "leverage",
+                "exposure",
+                "state",
+                "execution",
+            ),
             *("candidate", "checks", "engine"),
             *("closing", "what_if"),
         )
