@@ -1,5 +1,6 @@
 // The charts of the leverage page, and its slider: one question at a time, and the latest wins.
 
+import { asked, refusal } from "./answers.js";
 import { byCategory, dotted, draw, overTime } from "./charts.js";
 
 const page = document.getElementById("leverage");
@@ -22,25 +23,23 @@ const answer = document.getElementById("what-if");
 const said = document.getElementById("what-if-said");
 const trouble = document.getElementById("what-if-trouble");
 const range = document.getElementById("move-range");
-// Longest wait for an answer, in ms: the next question waits for it.
-const PATIENCE = 30_000;
-// While somebody else's move is worked out: how many ms to wait, and how often.
-const PAUSE = 300, AGAIN = 100;
+// While somebody else's move is worked out: how many ms to wait, longer each time, and how often.
+const FIRST_PAUSE = 300, LONGER = 1.5, LONGEST_PAUSE = 5_000, AGAIN = 15;
 let wanted = null, isAsking = false;
 
 // What was asked in the end, and its answer: who has to ask again asks what is wanted by then.
-async function fetched(query, again = AGAIN) {
-  const response = await fetch(`${form.dataset.url}?${query}`, {
-    credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE),
-  });
-  if (response.status === 429 && again) {
-    await new Promise((done) => setTimeout(done, PAUSE));
-    const latest = wanted ?? query;
+async function fetched(query) {
+  let pause = FIRST_PAUSE;
+  for (let again = AGAIN; ; again -= 1) {
+    const response = await asked(`${form.dataset.url}?${query}`);
+    if (response.ok) return [query, await response.text()];
+    if (response.status !== 429) throw await refusal(response);
+    if (!again) throw new Error("other moves are being worked out all the time; move the slider to ask again.");
+    await new Promise((done) => setTimeout(done, pause));
+    pause = Math.min(pause * LONGER, LONGEST_PAUSE);
+    query = wanted ?? query;
     wanted = null;
-    return fetched(latest, again - 1);
   }
-  if (!response.ok) throw new Error((await response.json()).detail);
-  return [query, await response.text()];
 }
 
 async function ask() {

@@ -1,6 +1,8 @@
 // What the price charts share: the look of the console, time and prices, marks, tables.
 // Amounts come as exact decimals in strings; they become floats here, as they are drawn.
 
+import { asked, refusal } from "./answers.js";
+
 const L = window.LightweightCharts;
 
 export const KINDS = {
@@ -178,15 +180,11 @@ export function markRows(marks) {
   return marks.map(({ at, text, href }) => [told(at), href ? { text, href } : text]);
 }
 
-// Longest wait for an answer, in ms.
-const PATIENCE = 30_000;
-
 export async function fetchChart(url, query) {
-  const asked = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
-  const answer = await fetch(`${url}?${asked}`, { headers: { Accept: "application/json" }, signal: AbortSignal.timeout(PATIENCE) });
-  const data = await answer.json();
-  if (!answer.ok) throw new Error(data.detail);
-  return data;
+  const wanted = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
+  const answer = await asked(`${url}?${wanted}`, { headers: { Accept: "application/json" } });
+  if (!answer.ok) throw await refusal(answer);
+  return answer.json();
 }
 
 // Buttons of which one is pressed.
