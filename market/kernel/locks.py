@@ -12,6 +12,6 @@ def limit_lock_waits(*, seconds: float) -> None:
         )
 
 
-def is_lock_timeout(error: BaseException) -> bool:
+def is_lock_timeout(error: BaseException | None) -> bool:
     """Tell whether a statement waited for a lock in vain."""
     return isinstance(error, OperationalError) and isinstance(error.__cause__, LockNotAvailable)

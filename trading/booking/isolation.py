@@ -41,7 +41,7 @@ class Isolation:
             else:
                 log.exception(failing, user_id=user_id)
 
-    def note(self, error: Exception) -> None:
+    def note(self, error: BaseException | None) -> None:
         """Wait shorter from now on if the error was a wait in vain."""
         if is_lock_timeout(error):
             self.patience = max(self.patience / 2, LEAST_PATIENCE)

@@ -7,20 +7,20 @@ finished, nothing of its scope is open but what the state lets pass.
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import F, Max, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Account, User
 from accounts.selectors import get_account
 from accounts.services import set_account_state
-from market.kernel.errors import ExchangeError, NotFound
+from market.kernel.errors import DatabaseBusy, ExchangeError, NotFound
+from market.kernel.locks import is_lock_timeout, limit_lock_waits
 from market.kernel.pruning import NEVER, Deadline
 from market.kernel.reasons import checked_reason
 from market.kernel.states import TradingState
@@ -39,7 +39,8 @@ from trading.venues.orders import CANCEL_WITHIN, cancel_at_venue
 #: Orders that end in one transaction; it waits for no locked account, and little for other rows.
 PORTION: Final = 100
 SKIPPING: Final = Patience(accounts=0, others=1)
-#: How long it waits for transactions that were under way, in seconds, and how often it looks.
+#: How long it waits for the row of its scope, and for transactions that were under way, in seconds,
+#: and how often it looks.
 LONGEST_WAIT: Final = 15.0
 PAUSE: Final = 0.02
 #: What the log calls orders of a user that could not be cancelled.
@@ -98,9 +99,15 @@ def kill(
     could not be cancelled, or a transaction of before goes on for too long: asking again goes on
     with it while the state stands, and ends it for an act of its own where that was loosened since.
     ``told`` hears of each portion. The audit trail keeps the act with its reason once it has ended,
-    and the state at once. Raises ReasonRequired, ReasonTooLong.
+    and the state at once. Raises ReasonRequired, ReasonTooLong, and DatabaseBusy where the scope's
+    row is held for longer than LONGEST_WAIT.
     """
-    act = begin(scope, state, checked_reason(reason), by)
+    try:
+        act = begin(scope, state, checked_reason(reason), by)
+    except OperationalError as error:
+        if is_lock_timeout(error):
+            raise DatabaseBusy from error
+        raise
     before, found = under_way(), scope.open_orders()
     orders = held_back(found, state, known=newest_of(found))
     cancel_open(act, orders, deadline, told)
@@ -116,6 +123,7 @@ def begin(scope: Scope, state: TradingState, reason: str, by: User | None) -> Ki
 
     Where that changes the state, what was unfinished is another act, which ends here.
     """
+    limit_lock_waits(seconds=LONGEST_WAIT)
     changes, now = tighten(scope, state, reason, by), timezone.now()
     if changes:
         Kill.objects.filter(
@@ -226,7 +234,10 @@ def cancel_away(orders: Sequence[Order], isolation: Isolation, deadline: Deadlin
         if deadline.is_past or patience.is_past:
             break
         assert order.account.user_id is not None
-        with isolation.of(order.account.user_id, failing=LEFT), suppress(ExchangeError):
-            cancel_at_venue(order=order)
-            canceled += 1
+        with isolation.of(order.account.user_id, failing=LEFT):
+            try:
+                cancel_at_venue(order=order, patience=isolation.patience)
+                canceled += 1
+            except ExchangeError as error:
+                isolation.note(error.__cause__)
     return canceled

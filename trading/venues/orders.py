@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 import structlog
+from django.db import OperationalError
 from django.utils import timezone
 
 from market.binance.answers import Fill, OrderResult
@@ -25,6 +26,7 @@ from market.binance.errors import (
     VenueRejected,
 )
 from market.kernel.errors import ExchangeError
+from market.kernel.locks import is_lock_timeout
 from risk.denials import Denial
 from trading.errors import OrderNotOpen, OrderNotPlaced, OrderPending
 from trading.metrics import count_order, order_latency_seconds
@@ -36,7 +38,7 @@ from trading.venue_denials import VENUE_REJECTED, VENUE_UNAVAILABLE
 from trading.venues.checks import check_for_venue
 from trading.venues.connection import venue_client, venue_order_id
 from trading.venues.parking import is_parked
-from trading.venues.settlement import end_absent, settle
+from trading.venues.settlement import PATIENCE, end_absent, settle
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +57,7 @@ PARKED: Final = (
     "What the venue answered about the order does not fit it; staff look into it and settle it."
 )
 
+LOCKED: Final = "Others hold the account: what the venue said is booked in some seconds."
 NO_TIME: Final = "The venue took too long for the orders before this one; call again."
 
 
@@ -141,11 +144,12 @@ def refuse(order: Order, denial: Denial) -> Placement:
     return answer_first(order.pk)
 
 
-def cancel_at_venue(*, order: Order) -> Order:
+def cancel_at_venue(*, order: Order, patience: float = PATIENCE) -> Order:
     """Cancel an order at the venue and return it.
 
-    Raises OrderNotOpen, OrderPending when its end is not known yet, CredentialsMissing,
-    VenueUnavailable, VenueRateLimited.
+    Raises OrderNotOpen, OrderPending when its end is not known yet, or not booked since others hold
+    its account for longer than ``patience`` seconds; CredentialsMissing, VenueUnavailable,
+    VenueRateLimited.
     """
     if order.status not in OPEN_STATUSES:
         raise OrderNotOpen(order_id=order.pk, status=order.status)
@@ -153,17 +157,28 @@ def cancel_at_venue(*, order: Order) -> Order:
         raise OrderPending(PARKED, order_id=order.pk)
     client = venue_client()
     try:
-        result = client.cancel_order(symbol=order.symbol, client_order_id=venue_order_id(order))
-        order = settle(order=order, result=result, fills=all_fills(client, order, result))
-    except CancelRejected:
-        order = refresh(client, order)
+        order = cancel_and_settle(client, order, patience)
     except OrderFateUnknown:
         raise OrderPending(order_id=order.pk) from None
+    except OperationalError as error:
+        if not is_lock_timeout(error):
+            raise
+        raise OrderPending(LOCKED, order_id=order.pk) from error
     if order.status == OrderStatus.CANCELED:
         return order
     if order.status in OPEN_STATUSES:
         raise OrderPending(order_id=order.pk)
     raise OrderNotOpen(order_id=order.pk, status=order.status)
+
+
+def cancel_and_settle(client: BinanceClient, order: Order, patience: float) -> Order:
+    """Cancel an order at the venue, book what it says, and return the order."""
+    try:
+        result = client.cancel_order(symbol=order.symbol, client_order_id=venue_order_id(order))
+    except CancelRejected:
+        return refresh(client, order, patience=patience)
+    fills = all_fills(client, order, result)
+    return settle(order=order, result=result, fills=fills, patience=patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +208,17 @@ def cancel_all_at_venue(orders: Sequence[Order]) -> Cancellations:
     return done
 
 
-def refresh(client: BinanceClient, order: Order, *, deadline: float | None = None) -> Order:
+def refresh(
+    client: BinanceClient,
+    order: Order,
+    *,
+    deadline: float | None = None,
+    patience: float = PATIENCE,
+) -> Order:
     """Bring an order to where the venue says it is, and return it.
 
     ``deadline`` is one of the client, for all that it asks. Raises VenueUnavailable,
-    VenueRateLimited, VenueRejected.
+    VenueRateLimited, VenueRejected, and as ``settle`` does.
     """
     try:
         result = client.get_order(
@@ -207,9 +228,9 @@ def refresh(client: BinanceClient, order: Order, *, deadline: float | None = Non
         if timezone.now() - order.created_at <= FATE_FINAL_AFTER:
             return order
         absent = Denial(VENUE_REJECTED, "The venue does not know the order.")
-        return end_absent(order=order, status=OrderStatus.EXPIRED, denial=absent)
+        return end_absent(order=order, status=OrderStatus.EXPIRED, denial=absent, patience=patience)
     fills = all_fills(client, order, result, deadline=deadline)
-    return settle(order=order, result=result, fills=fills)
+    return settle(order=order, result=result, fills=fills, patience=patience)
 
 
 def all_fills(

@@ -14,6 +14,8 @@ from django.utils import timezone
 
 from market.binance.client import BinanceClient
 from market.binance.errors import CancelRejected, NoSuchOrder, VenueError
+from market.kernel.locks import is_lock_timeout
+from trading.booking.isolation import Isolation
 from trading.models import MAY_BE_AT_VENUE, OPEN_STATUSES, Order, Venue
 from trading.venues.connection import has_credentials, venue_client, venue_order_id
 from trading.venues.orders import all_fills, refresh
@@ -45,11 +47,11 @@ def reconcile_pending_orders() -> int:
     orders = list(chain(ended_orders(), open_orders()))
     if not orders or not has_credentials():
         return 0
-    client, changed, unanswered = venue_client(), 0, 0
+    client, changed, unanswered, isolation = venue_client(), 0, 0, Isolation()
     deadline = client.deadline_in(RUN_FOR)
     for order in orders:
         try:
-            changed += reconcile(client, order, deadline)
+            changed += reconcile(client, order, deadline, isolation.patience)
             unanswered = 0
         except VenueError as error:
             log.warning("reconciliation_failed", order_id=order.pk, reason=error.code)
@@ -57,8 +59,12 @@ def reconcile_pending_orders() -> int:
             unanswered += error.http_status is None
             if unanswered == MOST_UNANSWERED:
                 break
-        except Exception:
-            log.exception("reconciliation_failed", order_id=order.pk)
+        except Exception as error:
+            isolation.note(error)
+            if is_lock_timeout(error):
+                log.warning("reconciliation_failed", order_id=order.pk, reason="locked")
+            else:
+                log.exception("reconciliation_failed", order_id=order.pk)
     return changed
 
 
@@ -81,17 +87,17 @@ def drawn(orders: QuerySet[Order], most: int, *first: str) -> QuerySet[Order]:
     return orders.order_by(*first, "?" if orders[FEW:].exists() else "id")[:most]
 
 
-def reconcile(client: BinanceClient, order: Order, deadline: float) -> bool:
+def reconcile(client: BinanceClient, order: Order, deadline: float, patience: float) -> bool:
     """Bring one order in step and tell whether that changed it."""
     if order.status not in OPEN_STATUSES:
-        look_for_ended(client, order, deadline)
+        look_for_ended(client, order, deadline, patience)
         return False
     before = (order.status, order.filled_size)
-    after = refresh(client, order, deadline=deadline)
+    after = refresh(client, order, deadline=deadline, patience=patience)
     return (after.status, after.filled_size) != before
 
 
-def look_for_ended(client: BinanceClient, order: Order, deadline: float) -> None:
+def look_for_ended(client: BinanceClient, order: Order, deadline: float, patience: float) -> None:
     """Cancel an order that has ended here where the venue has it, and park what it filled."""
     name, symbol = venue_order_id(order), order.symbol
     try:
@@ -102,4 +108,4 @@ def look_for_ended(client: BinanceClient, order: Order, deadline: float) -> None
     except (NoSuchOrder, CancelRejected):
         return
     fills = all_fills(client, order, result, deadline=deadline)
-    settle(order=order, result=result, fills=fills)
+    settle(order=order, result=result, fills=fills, patience=patience)

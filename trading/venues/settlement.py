@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts.locks import lock_account
 from market.binance.answers import Fill, OrderResult
+from market.kernel.locks import limit_lock_waits
 from risk.denials import Denial
 from risk.execution import execute
 from risk.margin import share
@@ -32,21 +33,29 @@ from trading.venues.verification import ENDINGS, Answer, Asked, complaint_about
 #: What the database or the arithmetic refuses although it fits the order.
 UNBOOKABLE: Final = (ArithmeticError, DataError, IntegrityError, InternalError)
 LONGEST_DETAIL: Final = 200
+#: How long a settlement waits for its account, and for each other locked row, in seconds.
+PATIENCE: Final = 5.0
 
 
-def settle(*, order: Order, result: OrderResult, fills: Sequence[Fill]) -> Order:
-    """Bring an order to where it is at the venue and return it; park what does not fit it."""
+def settle(
+    *, order: Order, result: OrderResult, fills: Sequence[Fill], patience: float = PATIENCE
+) -> Order:
+    """Bring an order to where it is at the venue and return it; park what does not fit it.
+
+    Raises the database's error of a lock that was waited for in vain, so many seconds: then nothing
+    is booked, and whoever asks the venue again books it.
+    """
     answer = Answer(result, fills)
     try:
-        return settle_or_park(order, answer)
+        return settle_or_park(order, answer, patience)
     except UNBOOKABLE as error:
-        return settle_or_park(order, answer, complaint=f"It cannot be booked: {error}")
+        return settle_or_park(order, answer, patience, complaint=f"It cannot be booked: {error}")
 
 
 @until_mark_holds
 @transaction.atomic
-def settle_or_park(order: Order, answer: Answer, *, complaint: str = "") -> Order:
-    order, changes = lock_order(order)
+def settle_or_park(order: Order, answer: Answer, patience: float, *, complaint: str = "") -> Order:
+    order, changes = lock_order(order, patience)
     if order.status not in OPEN_STATUSES:
         park_late_fill(order, answer)
         return order
@@ -101,9 +110,11 @@ def book_answer(changes: AccountChanges, order: Order, answer: Answer) -> None:
 
 @until_mark_holds
 @transaction.atomic
-def end_absent(*, order: Order, status: OrderStatus, denial: Denial) -> Order:
-    """End an order that is not at the venue, and return it."""
-    order, changes = lock_order(order)
+def end_absent(
+    *, order: Order, status: OrderStatus, denial: Denial, patience: float = PATIENCE
+) -> Order:
+    """End an order that is not at the venue, and return it. Raises as ``settle`` does."""
+    order, changes = lock_order(order, patience)
     if order.status not in OPEN_STATUSES or is_parked(order):
         return order
     changes.change_order(order)
@@ -114,9 +125,13 @@ def end_absent(*, order: Order, status: OrderStatus, denial: Denial) -> Order:
     return order
 
 
-def lock_order(order: Order) -> tuple[Order, AccountChanges]:
-    """Lock an order's account and return the order as it is now, with the account's changes."""
+def lock_order(order: Order, patience: float = PATIENCE) -> tuple[Order, AccountChanges]:
+    """Lock an order's account and return the order as it is now, with the account's changes.
+
+    It waits ``patience`` seconds for that, and for any other row until the transaction ends.
+    """
     assert order.account.user_id is not None
+    limit_lock_waits(seconds=patience)
     account_id = lock_account(user_id=order.account.user_id)
     fresh = Order.objects.select_related("account", "instrument").get(pk=order.pk)
     return fresh, AccountChanges(read_risk_state(account_id=account_id).account, timezone.now())
