@@ -15,8 +15,8 @@ class Kill(models.Model):
     """One act: a state that was set, and the orders that were cancelled because of it.
 
     Of an account, of an instrument, or of everybody where it names neither. It is unfinished until
-    nothing of its scope is open that was placed before, or another kill that changes the state ends
-    it; whoever asks for the same while the state stands goes on with it.
+    nothing of its scope is open that was placed before, or its state is loosened or made stricter
+    by another kill; whoever asks for the same before that goes on with it.
     """
 
     account = models.ForeignKey(

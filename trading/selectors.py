@@ -1,7 +1,6 @@
 """Reads of the trading app."""
 
 from datetime import datetime
-from itertools import islice
 from typing import Final
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -20,8 +19,6 @@ from trading.models import OPEN_STATUSES, Kill, Liquidation, Order, ParkedAnswer
 
 #: Of parked answers so many are looked at together.
 MOST_PARKED: Final = 100
-#: Of unfinished kills likewise.
-MOST_UNFINISHED: Final = 100
 
 
 def orders_of(*, user_id: int | None) -> QuerySet[Order]:
@@ -100,19 +97,9 @@ def parked_answers_since(moment: datetime) -> list[ParkedAnswer]:
 
 
 def unfinished_kills(*, most: int) -> list[Kill]:
-    """Return kills of which orders were left and whose state still stands, newest first.
-
-    They are looked for among the newest MOST_UNFINISHED.
-    """
+    """Return kills that left orders, newest first; one whose state was loosened is none of them."""
     acts = Kill.objects.filter(finished_at=None).select_related("account__user", "instrument")
-    standing = (
-        act
-        for act in acts[:MOST_UNFINISHED]
-        if not TradingState(act.state).is_stricter_than(
-            state_held(account=act.account, instrument=act.instrument)
-        )
-    )
-    return list(islice(standing, most))
+    return list(acts[:most])
 
 
 def state_held(*, account: Account | None, instrument: Instrument | None) -> TradingState:

@@ -97,7 +97,7 @@ def kill(
 
     A state that is stricter already stays. The act is finished unless the deadline came, an order
     could not be cancelled, or a transaction of before goes on for too long: asking again goes on
-    with it while the state stands, and ends it for an act of its own where that was loosened since.
+    with it. Once its state is loosened it has ended, with what it had counted, and cancels no more.
     ``told`` hears of each portion. The audit trail keeps the act with its reason once it has ended,
     and the state at once. Raises ReasonRequired, ReasonTooLong, and DatabaseBusy where the scope's
     row is held for longer than LONGEST_WAIT.
@@ -185,14 +185,15 @@ def held_back(orders: QuerySet[Order], state: TradingState, known: int) -> Query
 def cancel_open(act: Kill, orders: QuerySet[Order], deadline: Deadline, told: Told) -> bool:
     """Cancel what of orders is there by now, a portion at a time; tell whether all has ended."""
     found = orders.filter(pk__lte=newest_of(orders)).order_by("account_id", "pk")
+    going_on = Kill.objects.filter(pk=act.pk, finished_at=None)
     beyond, isolation = Q(), Isolation()
     while portion := list(found.filter(beyond).select_related("account")[:PORTION]):
-        if deadline.is_past:
+        if deadline.is_past or not going_on.exists():
             return False
         last = portion[-1]
         beyond = Q(account__gt=last.account_id) | Q(account=last.account_id, pk__gt=last.pk)
         act.canceled += (canceled := cancel_portion(portion, isolation, deadline))
-        Kill.objects.filter(pk=act.pk, finished_at=None).update(canceled=F("canceled") + canceled)
+        going_on.update(canceled=F("canceled") + canceled)
         told(act)
     return not found.exists()
 

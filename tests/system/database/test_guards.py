@@ -1164,6 +1164,9 @@ def test_every_guard_has_its_attempt(db: None) -> None:
         "journal_ticks",
         "journal_trades",
         "transfer_then_journal",
+        "account_ends_kills",
+        "exchange_ends_kills",
+        "instrument_ends_kills",
         # Implied by a stricter one of ours that answers first.
         "risk_leveragelimit_max_leverage_check",
         "risk_position_leverage_check",

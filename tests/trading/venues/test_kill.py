@@ -1,8 +1,10 @@
 """A kill holds a scope back, cancels what is open in it, and is one act of the audit trail."""
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -10,16 +12,19 @@ from django.db import connection, transaction
 
 from accounts.locks import lock_account
 from accounts.models import User
-from accounts.services import resume_account, suspend_account
+from accounts.services import resume_account, set_account_state, suspend_account
 from kpi.audit.models import AuditRecord
 from market.kernel.errors import ReasonRequired
 from market.kernel.pruning import Deadline
 from market.kernel.states import TradingState
-from market.models import Instrument
-from market.services import halt_instrument
+from market.models import HaltOutcome, Instrument, PriceHalt
+from market.services import halt_instrument, release_instrument, set_instrument_state
 from risk.selectors import get_policy
+from risk.services import set_trading_state
+from tests.console import quoted
 from tests.trading.conftest import Trader, order, state_of
 from trading.models import OPEN_STATUSES, Kill, Order, OrderStatus
+from trading.selectors import unfinished_kills
 from trading.venues import kill as kills
 from trading.venues.kill import Scope, kill
 
@@ -120,6 +125,94 @@ def test_one_after_a_resume_is_an_act_of_its_own(trader: Trader, clerk: User) ->
         last.pk: ("Third", "1"),
     }
     assert (last.started_by, last.started_at > reducing.started_at) == (clerk, True)
+
+
+def test_it_ends_with_its_count_where_its_state_is_loosened(
+    trader: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had cancelled is recorded, and nobody goes on with it; what it left stays open."""
+    monkeypatch.setattr(kills, "PORTION", 1)
+    user, listed = trader(), Instrument.objects.get(symbol="BTCUSDT")
+    ways: list[tuple[Scope, Callable[[TradingState], None]]] = [
+        (
+            Scope(account=user.account),
+            lambda state: set_account_state(account=user.account, state=state, reason="A test"),
+        ),
+        (
+            Scope(instrument=listed),
+            lambda state: set_instrument_state(instrument=listed, state=state, reason="A test"),
+        ),
+        (Scope(), lambda state: set_trading_state(state=state, reason="A test")),
+    ]
+    for scope, set_state in ways:
+        for _ in range(3):
+            resting(user)
+        halting = partly(scope, HALTED)
+        assert unfinished_kills(most=10) == [halting]
+        set_state(HALTED)
+        assert unfinished_kills(most=10) == [halting], "its state stands"
+        set_state(REDUCING)
+        assert (unfinished_kills(most=10), kept()[halting.pk]) == ([], ("A test", "1"))
+        reducing = partly(scope, REDUCING)
+        set_state(HALTED)
+        set_state(REDUCING)
+        assert unfinished_kills(most=10) == [reducing], "its state stood all the while"
+        set_state(ACTIVE)
+        assert (unfinished_kills(most=10), kept()[reducing.pk]) == ([], ("A test", "1"))
+        assert kill(scope=scope, state=HALTED, reason="A test").canceled == 1
+        set_state(ACTIVE)
+
+
+def partly(scope: Scope, state: TradingState) -> Kill:
+    """Begin a kill that is interrupted once it has cancelled an order."""
+
+    def interrupt(act: Kill) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kill(scope=scope, state=state, reason="A test", told=interrupt)
+    return Kill.objects.latest("pk")
+
+
+def test_it_cancels_no_more_once_its_state_is_loosened(
+    trader: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kills, "PORTION", 1)
+    user = trader()
+    for _ in range(5):
+        resting(user)
+
+    def resume(act: Kill) -> None:
+        set_trading_state(state=ACTIVE, reason="A test")
+
+    act = kill(scope=Scope(), state=HALTED, reason="A test", told=resume)
+    assert (act.canceled, act.finished_at is None, len(still_open())) == (1, False, 4)
+
+
+def test_a_quote_that_is_released_ends_the_kill_of_no_instrument_that_staff_hold(
+    trader: Trader,
+) -> None:
+    """While a quote halts an instrument, what staff set is what counts."""
+    resting(trader())
+    listed = Instrument.objects.get(symbol="BTCUSDT")
+    quoted("BTCUSDT", "1")
+    act = kill(scope=Scope(instrument=listed), state=HALTED, reason="A test", deadline=Deadline(0))
+    release_instrument(halt=PriceHalt.objects.get(), outcome=HaltOutcome.KEPT, reason="A test")
+    assert unfinished_kills(most=10) == [act]
+    quoted("BTCUSDT", "1")
+    set_instrument_state(instrument=listed, state=REDUCING, reason="A test")
+    assert unfinished_kills(most=10) == []
+
+
+def test_what_is_unfinished_is_told_by_one_statement(
+    trader: Trader, django_assert_num_queries: Any
+) -> None:
+    for user in (trader(), trader(), trader()):
+        resting(user)
+        kill(scope=Scope(account=user.account), state=HALTED, reason="A test", deadline=Deadline(0))
+    with django_assert_num_queries(1):
+        assert len([act.scope for act in unfinished_kills(most=10)]) == 3
+    assert len(unfinished_kills(most=2)) == 2
 
 
 def kept() -> dict[int, tuple[str, str]]:
