@@ -1,22 +1,27 @@
 """How an account in breach is closed out: what closes next, when that ends, who pays a deficit.
 
 The rule is the margin close-out rule of ESMA's product intervention, per account and with all its
-positions: each closes whole at its mark. Decimals only, in USDT.
+positions: each closes at its mark, whole unless reducing some restores the ratio. Decimals only, in
+USDT.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
 from market.kernel.amounts import ZERO
-from risk.margin import fee, is_in_breach, margin_ratio
-from risk.state import AccountState, Limits, OpenPosition
+from risk.fills import Holding, close_part
+from risk.margin import fee, is_in_breach, margin_ratio, margin_slack, notional
+from risk.reducing import size_to_close, target_level
+from risk.state import AccountState, InstrumentState, Limits, OpenPosition
 
 #: The mode in which a close-out closes everything.
 FULL: Final = "full"
 #: The mode in which it ends as soon as the ratio is back.
 LARGEST_LOSS_FIRST: Final = "largest_loss_first"
+#: The mode in which it reduces positions, and closes everything where that does not suffice.
+PARTIAL: Final = "partial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +38,25 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """A position that closes; ``fee`` is what the balance can pay of the liquidation fee."""
+    """What closes of a position, and what is held of it then.
+
+    ``fee`` is what the balance can pay of the liquidation fee.
+    """
 
     position: OpenPosition
+    size: Decimal
+    left: Holding
     realized_pnl: Decimal
     fee: Decimal
+
+    @property
+    def notional(self) -> Decimal:
+        return notional(self.size, self.position.mark_price)
 
 
 @dataclass(frozen=True, slots=True)
 class CloseOut:
-    """What a close-out does, in the order in which it is done.
+    """What a close-out does, in the order in which it is done; a position closes once at most.
 
     A ``balance`` below zero is a deficit; ``after`` is the standing once others have paid it.
     """
@@ -53,42 +67,88 @@ class CloseOut:
     balance: Decimal
 
 
-def close_out(account: AccountState, limits: Limits) -> CloseOut:
+@dataclass(slots=True)
+class Progress:
+    """An account on its way through a close-out: its figures, and what has closed by now."""
+
+    balance: Decimal
+    equity: Decimal
+    margin: Decimal
+    closings: list[Closing] = field(default_factory=list)
+
+    def close(self, position: OpenPosition, size: Decimal, rate: Decimal) -> None:
+        """Close ``size`` of a position at its mark, with a fee as far as the balance reaches."""
+        left, realized_pnl = close_part(position.holding, size, position.mark_price)
+        self.balance += realized_pnl
+        charged = min(fee(size, position.mark_price, rate), max(self.balance, ZERO))
+        self.balance, self.equity = self.balance - charged, self.equity - charged
+        self.margin -= position.holding.margin - left.margin
+        self.closings.append(Closing(position, size, left, realized_pnl, charged))
+
+    def is_restored(self, level: Decimal) -> bool:
+        """Tell whether a close-out may stop, the ratio being back at ``level``.
+
+        Besides the ratio, the realised losses must be paid: while the balance is negative, profits
+        of the remaining positions pay for them before the insurance fund does.
+        """
+        return self.balance >= 0 and not is_in_breach(self.equity, self.margin, level)
+
+
+def close_out(
+    account: AccountState, limits: Limits, instruments: Mapping[str, InstrumentState]
+) -> CloseOut:
     """Close positions, the largest loss first and equal ones by symbol, as far as the mode goes.
 
-    A position that closes whole at its mark realises its unrealised P&L.
+    ``instruments`` are those held, by symbol.
     """
-    valued = [(position.unrealized_pnl, position) for position in account.positions.values()]
-    valued.sort(key=lambda one: (one[0], one[1].symbol))
-    balance, margin = account.balance, account.position_margin
-    equity = sum((pnl for pnl, _ in valued), balance)
-    before, closings = Standing(equity, margin), list[Closing]()
-    partly = limits.liquidation_mode == LARGEST_LOSS_FIRST
-    for pnl, position in valued:
-        if partly and is_restored(balance, equity, margin, limits.liquidation_threshold):
+    before = Standing(account.equity, account.position_margin)
+    done = None
+    if limits.liquidation_mode == PARTIAL:
+        done = reduce(account, limits, instruments)
+    if done is None:
+        done = close_whole(account, limits)
+    covered = done.equity + max(-done.balance, ZERO)
+    return CloseOut(done.closings, before, Standing(covered, done.margin), done.balance)
+
+
+def in_turn(account: AccountState) -> list[OpenPosition]:
+    """Return positions in the order in which they close."""
+    return sorted(account.positions.values(), key=lambda one: (one.unrealized_pnl, one.symbol))
+
+
+def beginning(account: AccountState) -> Progress:
+    return Progress(account.balance, account.equity, account.position_margin)
+
+
+def close_whole(account: AccountState, limits: Limits) -> Progress:
+    """Close positions whole, until the ratio is back at the threshold where the mode says so."""
+    done, partly = beginning(account), limits.liquidation_mode == LARGEST_LOSS_FIRST
+    for position in in_turn(account):
+        if partly and done.is_restored(limits.liquidation_threshold):
             break
-        balance += pnl
-        charged = affordable_fee(balance, position, limits.liquidation_fee_rate)
-        balance, equity = balance - charged, equity - charged
-        margin -= position.holding.margin
-        closings.append(Closing(position, pnl, charged))
-    covered = equity + max(-balance, ZERO)
-    return CloseOut(closings, before, Standing(covered, margin), balance)
+        done.close(position, abs(position.holding.quantity), limits.liquidation_fee_rate)
+    return done
 
 
-def is_restored(balance: Decimal, equity: Decimal, margin: Decimal, threshold: Decimal) -> bool:
-    """Tell whether a partial close-out may stop.
+def reduce(
+    account: AccountState, limits: Limits, instruments: Mapping[str, InstrumentState]
+) -> Progress | None:
+    """Close of each position in turn what brings the ratio back to its target, a share at most.
 
-    Besides the ratio, the realised losses must be paid: while the balance is negative, profits of
-    the remaining positions pay for them before the insurance fund does.
+    None where that does not suffice.
     """
-    return balance >= 0 and not is_in_breach(equity, margin, threshold)
-
-
-def affordable_fee(balance: Decimal, position: OpenPosition, rate: Decimal) -> Decimal:
-    """Return the fee of closing a position, as far as the balance reaches."""
-    whole = fee(position.holding.quantity, position.mark_price, rate)
-    return min(whole, max(balance, ZERO))
+    done, level = beginning(account), target_level(limits)
+    for position in in_turn(account):
+        if done.is_restored(level):
+            break
+        size = size_to_close(
+            position,
+            instruments[position.symbol],
+            limits,
+            slack=margin_slack(done.equity, done.margin, level),
+        )
+        done.close(position, size, limits.liquidation_fee_rate)
+    return done if done.is_restored(level) else None
 
 
 def cover(deficit: Decimal, available: Decimal) -> tuple[Decimal, Decimal]:

@@ -16,10 +16,11 @@ from market.windows import LONGEST_WINDOW
 from risk.bound_models import AccountBound, BoundGeneration, ReferencePrice, TouchedAccount
 from risk.closing import FULL as WHOLLY
 from risk.closing import LARGEST_LOSS_FIRST as PARTLY
+from risk.closing import PARTIAL as IN_PARTS
 from risk.maintenance import BRACKETS as BY_BRACKETS
 from risk.maintenance import INITIAL_SHARE as SHARE
 from risk.maintenance import LONGEST_TEXT
-from risk.state import MOST_DUPLICATE_SECONDS
+from risk.state import CLOSE_OUT_SHARE, CLOSE_OUT_TARGET, MOST_DUPLICATE_SECONDS
 
 #: What Django and all others find here, though it stands in a module of its own.
 __all__ = ["AccountBound", "BoundGeneration", "ReferencePrice", "TouchedAccount"]
@@ -30,6 +31,7 @@ class LiquidationMode(models.TextChoices):
 
     FULL = WHOLLY, "Close every position"
     LARGEST_LOSS_FIRST = PARTLY, "Largest loss first, until the ratio is back"
+    PARTIAL = IN_PARTS, "Reduce positions, close every one where that is not enough"
 
 
 class MarginMode(models.TextChoices):
@@ -124,6 +126,20 @@ class RiskPolicy(models.Model):
         "0.01 50x. Read by the mode of brackets alone, in which orders that open are refused for "
         "an instrument without.",
     )
+    close_out_target = models.DecimalField(
+        **RATE_FIELD,
+        default=CLOSE_OUT_TARGET,
+        db_default=CLOSE_OUT_TARGET,
+        help_text="Where positions are reduced: the ratio that this ends at, as a multiple of the "
+        "liquidation threshold.",
+    )
+    close_out_share = models.DecimalField(
+        **RATE_FIELD,
+        default=CLOSE_OUT_SHARE,
+        db_default=CLOSE_OUT_SHARE,
+        help_text="Where positions are reduced: the largest share of one that a close-out takes; "
+        "where more is needed, it closes every position.",
+    )
 
     history = History()
 
@@ -159,6 +175,16 @@ class RiskPolicy(models.Model):
                 condition=Q(duplicate_seconds__lte=MOST_DUPLICATE_SECONDS),
                 name="risk_policy_duplicates_within_a_minute",
                 violation_error_message="Duplicates are refused for 60 seconds at most.",
+            ),
+            models.CheckConstraint(
+                condition=Q(close_out_target__gte=1) & are_numbers("close_out_target"),
+                name="risk_policy_target_above_threshold",
+                violation_error_message="The target of a close-out is 1 threshold at least.",
+            ),
+            models.CheckConstraint(
+                condition=Q(close_out_share__gt=0, close_out_share__lte=1),
+                name="risk_policy_close_out_is_a_share",
+                violation_error_message="A close-out takes a share above 0 and up to 1.",
             ),
             models.CheckConstraint(
                 condition=Q(price_band__gte=0) & are_numbers("price_band"),

@@ -22,17 +22,17 @@ from market.kernel.amounts import (
 from market.kernel.errors import ExchangeError
 from market.kernel.states import TradingState
 from market.windows import LONGEST_WINDOW
-from risk.closing import FULL, LARGEST_LOSS_FIRST
+from risk.closing import FULL, LARGEST_LOSS_FIRST, PARTIAL
 from risk.maintenance import BRACKETS, INITIAL_SHARE, NoLadders, ladders_text, read_ladders
 from risk.maintenance import SHAPE as LADDERS
-from risk.state import MOST_DUPLICATE_SECONDS, Limits
+from risk.state import CLOSE_OUT_SHARE, CLOSE_OUT_TARGET, MOST_DUPLICATE_SECONDS, Limits
 from risk.volatility import SHAPE, NoBands, bands_text, read_bands
 
 T = TypeVar("T")
 
 #: The tiers that a policy has a leverage for, from the least experienced on.
 TIERS: Final = ("beginner", "intermediate", "advanced")
-MODES: Final = (FULL, LARGEST_LOSS_FIRST)
+MODES: Final = (FULL, LARGEST_LOSS_FIRST, PARTIAL)
 MARGIN_MODES: Final = (INITIAL_SHARE, BRACKETS)
 #: The largest that the columns of whole numbers hold.
 LARGEST_COUNT: Final = 2**31 - 1
@@ -82,6 +82,8 @@ class Policy:
     duplicate_seconds: int = 0
     margin_mode: str = INITIAL_SHARE
     maintenance_brackets: str = ""
+    close_out_target: Decimal = CLOSE_OUT_TARGET
+    close_out_share: Decimal = CLOSE_OUT_SHARE
 
     def limits(self, tier: str, suspended: bool = False, reducing: bool = False) -> Limits:
         """Return the rules in force for an account of a tier."""
@@ -273,6 +275,8 @@ CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "duplicate_seconds": whole_number(0, MOST_DUPLICATE_SECONDS),
     "margin_mode": one_of(*MARGIN_MODES),
     "maintenance_brackets": maintenance_brackets,
+    "close_out_target": number(Decimal(1), LARGEST_RATE),
+    "close_out_share": number(UNIT, Decimal(1)),
 }
 
 #: What an exchange starts with.

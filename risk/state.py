@@ -21,6 +21,9 @@ FLAT = Holding()
 MINUTE: Final = timedelta(seconds=60)
 #: The longest for which duplicates are refused.
 MOST_DUPLICATE_SECONDS: Final = MINUTE // timedelta(seconds=1)
+#: What a partial close-out aims at, in thresholds, and the share of a position that it may close.
+CLOSE_OUT_TARGET: Final = Decimal("1.25")
+CLOSE_OUT_SHARE: Final = Decimal("0.5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +181,8 @@ class Limits:
     duplicate_seconds: int = 0
     margin_mode: str = INITIAL_SHARE
     maintenance_brackets: str = ""
+    close_out_target: Decimal = CLOSE_OUT_TARGET
+    close_out_share: Decimal = CLOSE_OUT_SHARE
 
     @property
     def requirement(self) -> Requirement:

@@ -4,18 +4,18 @@ The rules are those of ``risk.closing``, account after account as in a sweep. De
 USDT; a move is in percent of the mark.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from market.kernel.amounts import EXACT, ZERO, round_to_multiple
 from risk.closing import CloseOut, close_out, cover
-from risk.state import AccountState, Limits
+from risk.state import AccountState, InstrumentState, Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """An account that would be closed out; ``notional`` is that of the positions that close."""
+    """An account that would be closed out; ``notional`` is that of all that closes."""
 
     account_id: int
     out: CloseOut
@@ -43,19 +43,23 @@ def moved(mark_price: Decimal, percent: Decimal, tick_size: Decimal) -> Decimal:
 
 
 def close_out_in_turn(
-    accounts: Iterable[AccountState], limits: Limits, *, fund: Decimal
+    accounts: Iterable[AccountState],
+    limits: Limits,
+    instruments: Mapping[str, InstrumentState],
+    *,
+    fund: Decimal,
 ) -> CloseOuts:
     """Close out accounts in breach, one after the other, as a sweep does.
 
-    ``fund`` is what the insurance fund holds before. The fees of an account reach it before the
-    account's deficit does.
+    ``instruments`` are those held, by symbol; ``fund`` is what the insurance fund holds before. The
+    fees of an account reach it before the account's deficit does.
     """
     done, fees = list[Closed](), ZERO
     for account in accounts:
-        out = close_out(account, limits)
+        out = close_out(account, limits, instruments)
         charged = sum((closing.fee for closing in out.closings), ZERO)
         paid, bad_debt = cover(max(-out.balance, ZERO), fund + charged)
         fund, fees = fund + charged - paid, fees + charged
-        notional = sum((closing.position.notional for closing in out.closings), ZERO)
+        notional = sum((closing.notional for closing in out.closings), ZERO)
         done.append(Closed(account.account_id, out, notional, paid, bad_debt))
     return CloseOuts(done, fees, fund)

@@ -81,13 +81,14 @@ def read_what_if(move: Move) -> WhatIf:
     orders = fills_at(instruments, move, policy)
     own = {key: list(rows) for key, rows in groupby(orders or (), key=attrgetter("account_id"))}
     accounts, found = read_accounts(instruments, policy, filling=own)
-    in_turn = after_fills(found, own, instruments, policy)
+    by_symbol = {one.symbol: one for one in instruments.values()}
+    in_turn = after_fills(found, own, by_symbol, policy)
     return WhatIf(
         move=move,
         accounts=accounts,
         fills=None if orders is None else len(orders),
         fund_before=fund,
-        close_outs=close_out_in_turn(in_turn, policy.limits(tier=""), fund=fund),
+        close_outs=close_out_in_turn(in_turn, policy.limits(tier=""), by_symbol, fund=fund),
     )
 
 
@@ -119,14 +120,14 @@ def mark_of(instrument: InstrumentState) -> Decimal:
 def after_fills(
     found: Iterable[tuple[AccountState, Limits]],
     orders: Mapping[int, Sequence[Order]],
-    instruments: Mapping[int, InstrumentState],
+    by_symbol: Mapping[str, InstrumentState],
     policy: Policy,
 ) -> Iterator[AccountState]:
     """Yield the accounts of ``found`` in breach once their orders have filled, by their limits.
 
     Who has none was found to be in breach.
     """
-    now, by_symbol = timezone.now(), {one.symbol: one for one in instruments.values()}
+    now = timezone.now()
     for account, limits in found:
         own = orders.get(account.account_id)
         if own is None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import connection
+from django.db.models import Q
 
 from accounts.models import Account
 from kpi.paths.spans import WINDOWS, Span, span_of, window_that_holds
@@ -74,7 +75,12 @@ def of_close_out(done: Liquidation, symbol: str) -> Subject:
     closed = list(done.trades.select_related("instrument").order_by("-notional", "id"))
     instruments = list({row.instrument_id: row.instrument for row in closed}.values())
     opened = (
-        Position.objects.filter(account_id=done.account_id, closed_at=done.created_at)
+        Position.objects.filter(
+            Q(closed_at__gte=done.created_at) | Q(closed_at=None),
+            account_id=done.account_id,
+            instrument__in=instruments,
+            opened_at__lte=done.created_at,
+        )
         .order_by("opened_at")
         .values_list("opened_at", flat=True)
         .first()

@@ -87,6 +87,7 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
             {
                 "fields": (
                     ("liquidation_threshold", "liquidation_mode"),
+                    ("close_out_target", "close_out_share"),
                     "liquidation_fee_rate",
                     "margin_mode",
                     "maintenance_brackets",

@@ -1,6 +1,7 @@
 """Close-outs of many accounts at one step's marks, by the rule of ``risk.closing``.
 
-It goes by rounds: in each, of every account that goes on, the position that closes next.
+It goes by rounds: in each, of every account that goes on, the position that closes next. Accounts
+that reducing brings back are looked at one by one before.
 """
 
 from dataclasses import dataclass, fields
@@ -8,6 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from risk.arrays.books import Book, of, refuse_above
+from risk.arrays.reducing import Part, Position, Progress
 from risk.arrays.rules import Rules
 from risk.arrays.units import Flags, Whole, ceil_times_rate, times_rate
 
@@ -17,9 +19,10 @@ NOT_HELD = 2**62
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Legs:
-    """Positions that closed: by close-out, whose index ``close_out`` is, in the order of closing.
+    """What closed: by close-out, whose index ``close_out`` is, in the order of closing.
 
-    ``lots`` are signed as they were held. The account's figures are those before the leg.
+    ``lots`` are those that closed, signed as they were held. The account's figures are those before
+    the leg.
     """
 
     close_out: Whole
@@ -63,6 +66,8 @@ def close_out(book: Book, rules: Rules, rows: Whole, marks: Whole) -> CloseOuts:
     refuse_above(balance, "balance", rows)
     for held in (book.lots, book.cost, book.margin):
         held[legs.instrument, legs.row] = 0
+    if accounts.reduced:
+        accounts.keep_rest(book)
     book.balance[rows] = balance_after = np.maximum(balance, 0)
     book.reserved_margin[rows] = book.reserved_notional[rows] = 0
     return CloseOuts(
@@ -84,22 +89,61 @@ class Closing:
         self.rules, self.rows, self.marks = rules, rows, marks
         self.values = book.lot_values(marks)
         self.lots, self.margin = of(book.lots, rows), of(book.margin, rows)
-        self.gains = self.lots * self.values[:, None] - of(book.cost, rows)
-        self.by_symbol = book.instruments.by_symbol
+        self.cost = of(book.cost, rows)
+        self.gains = self.lots * self.values[:, None] - self.cost
+        self.by_symbol, self.min_notional = (
+            book.instruments.by_symbol,
+            book.instruments.min_notional,
+        )
+        self.reduced: list[tuple[int, Part]] = []
         balance = book.balance[rows]
         equity = balance + self.gains.sum(axis=0)
         self.standing = np.array([balance, equity, self.margin.sum(axis=0)])
 
     def close(self) -> Whole:
         """Close what must close and return the columns of the legs."""
-        going, rounds = np.arange(len(self.rows)), list[Whole]()
-        for instruments in self.in_turn():
+        going, rounds, turns = np.arange(len(self.rows)), list[Whole](), self.in_turn()
+        if self.rules.reduces:
+            legs, going = self.reduce(turns)
+            rounds.append(legs)
+        for instruments in turns:
             going = going[self.goes_on(instruments, going)]
             if len(going) == 0:
                 break
             rounds.append(self.close_next(instruments, going))
         legs = np.concatenate(rounds or [NO_LEGS], axis=1)
         return legs.take(legs[0].argsort(kind="stable"), axis=1)
+
+    def reduce(self, turns: Whole) -> tuple[Whole, Whole]:
+        """Reduce positions of accounts that this brings back; return the legs, and who goes on."""
+        legs, going = list[tuple[int, ...]](), list[int]()
+        for at, turn in enumerate(turns.T.tolist()):
+            held = [self.position(instrument, at) for instrument in turn]
+            balance, equity, margin = self.standing[:, at].tolist()
+            found = Progress(balance, equity, margin).reduce(self.rules, filter(None, held))
+            if found is None:
+                going.append(at)
+                continue
+            for part in found.parts:
+                row, mark = int(self.rows[at]), int(self.marks[part.instrument])
+                done = (part.closed, mark, part.realized, part.fee, *part.before)
+                legs.append((at, row, part.instrument, *done))
+                self.reduced.append((row, part))
+            self.standing[:, at] = found.balance, found.equity, found.margin
+        return np.array(legs, np.int64).reshape(-1, len(NO_LEGS)).T, np.array(going, np.int64)
+
+    def position(self, instrument: int, at: int) -> Position | None:
+        """Return what an account holds of an instrument, if anything."""
+        lots = int(self.lots[instrument, at])
+        figures = (array[instrument, at] for array in (self.cost, self.margin))
+        prices = (self.values[instrument], self.min_notional[instrument])
+        return Position(instrument, lots, *map(int, (*figures, *prices))) if lots else None
+
+    def keep_rest(self, book: Book) -> None:
+        """Write down what is left of positions that were reduced."""
+        for row, part in self.reduced:
+            at = part.instrument, row
+            book.lots[at], book.cost[at], book.margin[at] = part.lots, part.cost, part.margin
 
     def in_turn(self) -> Whole:
         """Return [I, n] the instruments of each account: largest loss first, then by symbol."""

@@ -16,7 +16,7 @@ from risk.arrays.units import (
     limit_units,
     rate_units,
 )
-from risk.closing import LARGEST_LOSS_FIRST
+from risk.closing import LARGEST_LOSS_FIRST, PARTIAL
 from risk.policy import TIERS, Policy
 from risk.state import MINUTE
 from risk.volatility import bands_of, scaled
@@ -47,6 +47,11 @@ class Rules:
     by_band: Whole
     max_minute_value: Whole
     duplicate_seconds: int
+    #: Whether close-outs reduce positions, the ratio that they aim at, in parts of 1e-16, and the
+    #: share of a position that closes at most.
+    reduces: bool
+    target_level: int
+    close_out_share: int
 
     @classmethod
     def of(cls, policy: Policy) -> Self:
@@ -75,6 +80,10 @@ class Rules:
                 [limit_units(policy.limits(tier).max_minute_value, 2 * LARGEST) for tier in TIERS]
             ),
             duplicate_seconds=policy.duplicate_seconds,
+            reduces=policy.liquidation_mode == PARTIAL,
+            target_level=exact_units(policy.close_out_target)
+            * exact_units(policy.liquidation_threshold),
+            close_out_share=rate_units(policy.close_out_share),
         )
 
     @cached_property

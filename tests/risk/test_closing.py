@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk.closing import LARGEST_LOSS_FIRST, CloseOut, Standing, close_out, cover
-from risk.fills import Holding, apply_fill
+from market.kernel.amounts import UNIT
+from risk.closing import LARGEST_LOSS_FIRST, PARTIAL, CloseOut, Standing, close_out, cover
+from risk.fills import Holding, apply_fill, close_part
 from risk.margin import fee
-from risk.state import AccountState, Limits, OpenPosition
+from risk.state import AccountState, InstrumentState, Limits, OpenPosition
 from tests.each import each
 
 D = Decimal
@@ -27,6 +28,19 @@ FULL = Limits(
     liquidation_fee_rate=D(0),
 )
 PARTLY = replace(FULL, liquidation_mode=LARGEST_LOSS_FIRST)
+IN_PARTS = replace(FULL, liquidation_mode=PARTIAL)
+SYMBOLS = ("LOSER", "WINNER", "EQUAL", "GAIN", "BTC", *"ABCDEFGHI")
+
+
+def listed(lot_size: str = "0.00001", min_notional: str = "0") -> dict[str, InstrumentState]:
+    """Return instruments of all symbols with one lot size and one smallest notional."""
+    one = InstrumentState(
+        *(1, "", D("0.01"), D(lot_size), D(min_notional), D(0), D(0), False, None, None)
+    )
+    return {symbol: replace(one, symbol=symbol) for symbol in SYMBOLS}
+
+
+LISTED = listed()
 
 
 def held(symbol: str, quantity: str, entry: str, margin: str, mark: str) -> OpenPosition:
@@ -49,7 +63,7 @@ EQUAL = held("EQUAL", "20", "100", "200", "90")
 
 
 def test_all_positions_close_the_largest_loss_first_and_equal_ones_by_symbol() -> None:
-    out = close_out(account("300", WINNER, LOSER, EQUAL), FULL)
+    out = close_out(account("300", WINNER, LOSER, EQUAL), FULL, LISTED)
     assert closed(out) == ["EQUAL", "LOSER", "WINNER"]
     assert [closing.realized_pnl for closing in out.closings] == [-200, -200, 10]
     assert (out.before, out.before.ratio) == (Standing(D(-90), D(400)), D("-0.225"))
@@ -59,8 +73,8 @@ def test_all_positions_close_the_largest_loss_first_and_equal_ones_by_symbol() -
 def test_a_partial_close_out_stops_at_the_threshold() -> None:
     """200 of equity: 0.5 of margin 400 is enough, and a unit less closes the loser."""
     positions = (LOSER, replace(WINNER, holding=Holding(D(-10), D(-1000), D(300))))
-    assert closed(close_out(account("390", *positions), PARTLY)) == []
-    out = close_out(account("389.99999999", *positions), PARTLY)
+    assert closed(close_out(account("390", *positions), PARTLY, LISTED)) == []
+    out = close_out(account("389.99999999", *positions), PARTLY, LISTED)
     assert (closed(out), out.balance) == (["LOSER"], D("189.99999999"))
     assert out.after == Standing(D("199.99999999"), D(300))
 
@@ -72,19 +86,19 @@ def test_a_partial_close_out_goes_on_until_the_losses_are_paid(
     """The gain is margin enough, but the fund does not pay what a profit can."""
     gain = held("GAIN", "10", "100", "100", "200")
     margin = replace(LOSER, holding=Holding(D(10), D(1000), D(3000)))
-    out = close_out(account(balance, margin, gain), PARTLY)
+    out = close_out(account(balance, margin, gain), PARTLY, LISTED)
     assert (closed(out), out.balance >= 0) == (expected, True)
 
 
 def test_the_fee_is_taken_as_far_as_the_balance_reaches() -> None:
     """Of 800 and 1,800 a hundredth is 8 and 18; the winner's 10 pay what is left of its 9.90."""
     limits = replace(FULL, liquidation_fee_rate=D("0.01"))
-    out = close_out(account("225", LOSER, WINNER), limits)
+    out = close_out(account("225", LOSER, WINNER), limits, LISTED)
     assert [closing.fee for closing in out.closings] == [D(8), D("9.9")]
     assert (out.after.equity, out.balance) == (D("17.1"), D("17.1"))
-    out = close_out(account("205", LOSER, WINNER), limits)
+    out = close_out(account("205", LOSER, WINNER), limits, LISTED)
     assert [closing.fee for closing in out.closings] == [D(5), D("9.9")]
-    out = close_out(account("195", LOSER, WINNER), limits)
+    out = close_out(account("195", LOSER, WINNER), limits, LISTED)
     assert [closing.fee for closing in out.closings] == [D(0), D(5)]
     assert (out.after.equity, out.balance) == (0, 0)
 
@@ -115,7 +129,7 @@ positions = st.builds(
 @given(
     st.lists(positions, min_size=1, max_size=9),
     st.decimals("0", "1000000", places=8),
-    st.sampled_from([FULL.liquidation_mode, LARGEST_LOSS_FIRST]),
+    st.sampled_from([FULL.liquidation_mode, LARGEST_LOSS_FIRST, PARTIAL]),
     st.sampled_from([D(0), D("0.00123")]),
 )
 def test_a_close_out_is_what_its_fills_are(
@@ -124,20 +138,128 @@ def test_a_close_out_is_what_its_fills_are(
     """Every closing is a fill against its position, and the account's figures follow from them."""
     limits = replace(FULL, liquidation_mode=mode, liquidation_fee_rate=rate)
     before = account(balance, *held)
-    out = close_out(before, limits)
+    out = close_out(before, limits, LISTED)
     assert out.before == Standing(before.equity, before.position_margin)
     left = dict(before.positions)
     for closing in out.closings:
         position = left.pop(closing.position.instrument_id)
-        size, price = -position.holding.quantity, position.mark_price
+        size = closing.size if position.holding.quantity < 0 else -closing.size
+        price = position.mark_price
         fill = apply_fill(position.holding, size, price, position.leverage)
-        assert (fill.holding, fill.realized_pnl) == (Holding(), closing.realized_pnl)
+        assert (fill.holding, fill.realized_pnl) == (closing.left, closing.realized_pnl)
         assert 0 <= closing.fee <= fee(size, price, rate)
+        if closing.left != Holding():
+            left[position.instrument_id] = replace(position, holding=closing.left)
         balance += closing.realized_pnl - closing.fee
     after = account(max(balance, D(0)), *left.values())
     assert (out.balance, out.after) == (balance, Standing(after.equity, after.position_margin))
-    if mode == LARGEST_LOSS_FIRST and left:
-        assert balance >= 0
-        assert not after.is_in_breach(limits.liquidation_threshold)
-    else:
+    if mode == FULL.liquidation_mode:
         assert not left
+    elif left:
+        level = limits.liquidation_threshold * (limits.close_out_target if mode == PARTIAL else 1)
+        assert balance >= 0
+        assert not after.is_in_breach(level)
+
+
+#: 10 held at 100 with a margin of 100 a unit, marked at 80.
+DEEP = held("LOSER", "10", "100", "1000", "80")
+
+
+def parts(out: CloseOut) -> list[tuple[str, Decimal]]:
+    return [(closing.position.symbol, closing.size) for closing in out.closings]
+
+
+def test_a_position_is_reduced_to_the_target_and_no_further() -> None:
+    """450 of equity on 1,000: at 1.25 × 0.5 of what is left 720 may stay, so that 2.8 closes."""
+    out = close_out(account("650", DEEP), IN_PARTS, listed("0.1"))
+    assert parts(out) == [("LOSER", D("2.9"))]  # 2.80000001 in steps of 0.1
+    assert out.after == Standing(D(450), D(710))
+    assert out.closings[0].left == Holding(D("7.1"), D(710), D(710))
+    assert (out.closings[0].realized_pnl, out.balance) == (D(-58), D(592))
+
+
+def test_a_fee_closes_more_of_a_position() -> None:
+    """A hundredth of 800 is 8: (625 − 450) ÷ (625 − 8) of 10 is 2.84."""
+    limits = replace(IN_PARTS, liquidation_fee_rate=D("0.01"))
+    out = close_out(account("650", DEEP), limits, listed("0.01"))
+    assert parts(out) == [("LOSER", D("2.84"))]
+    assert out.closings[0].fee == D("2.272")
+    assert out.after.equity >= D("0.625") * out.after.margin
+
+
+@each(("share", "closed"), [("0.28000001", "2.9"), ("0.28", "2.8"), ("0.27", "10")])
+def test_what_the_share_does_not_restore_closes_whole(share: str, closed: str) -> None:
+    """The share is rounded up to lots; where it is too little everything closes."""
+    limits = replace(IN_PARTS, close_out_share=D(share))
+    out = close_out(account("650", DEEP), limits, listed("0.1"))
+    assert parts(out) == [("LOSER", D(closed))]
+
+
+def test_an_account_that_is_taken_over_closes_everything() -> None:
+    """The loser alone, closed whole, would have left enough."""
+    limits = replace(IN_PARTS, close_out_share=D("0.1"))
+    out = close_out(account("640", WINNER, DEEP), limits, listed("1"))
+    assert parts(out) == [("LOSER", D(10)), ("WINNER", D(10))]
+
+
+@each(("least", "closed"), [("568", "2.9"), ("568.00000001", "10")])
+def test_a_rest_too_small_to_trade_closes_with_it(least: str, closed: str) -> None:
+    """7.1 at 80 is 568."""
+    out = close_out(account("650", DEEP), IN_PARTS, listed("0.1", least))
+    assert parts(out) == [("LOSER", D(closed))]
+
+
+def test_each_position_is_reduced_by_its_share_in_turn_of_losses() -> None:
+    """Half of the loser is not enough; of the smaller loss closes what is missing yet."""
+    other = held("EQUAL", "10", "100", "1000", "90")
+    out = close_out(account("1020", other, DEEP), IN_PARTS, listed("1"))
+    assert parts(out) == [("LOSER", D(5)), ("EQUAL", D(4))]
+    assert out.after == Standing(D(720), D(1100))
+
+
+@each(("share", "expected"), [("0.5", [5, 5]), ("0.1", [10, 10])])
+def test_losses_beyond_the_balance_are_paid_before_it_ends(share: str, expected: list[int]) -> None:
+    """Half of the loser is enough, but takes 125 more than the balance, which the gain pays."""
+    gain = held("GAIN", "10", "100", "100", "170")
+    loser = held("LOSER", "10", "100", "800", "55")
+    limits = replace(IN_PARTS, close_out_share=D(share))
+    out = close_out(account("100", loser, gain), limits, listed("1"))
+    assert parts(out) == list(zip(("LOSER", "GAIN"), map(D, expected), strict=True))
+    assert out.balance >= 0
+
+
+def test_without_margin_to_free_everything_closes() -> None:
+    """At a threshold of nothing no size lifts what is below it."""
+    limits = replace(IN_PARTS, liquidation_threshold=D(0))
+    assert parts(close_out(account("100", DEEP), limits, listed("0.1"))) == [("LOSER", D(10))]
+
+
+@given(
+    quantity=st.integers(1, 10**7).map(lambda lots: D(lots) / 10**5),
+    price=prices,
+    margin=st.decimals("0.01", "100000", places=8),
+    balance=st.decimals("0", "100000", places=8),
+    rate=st.sampled_from([D(0), D("0.00123457")]),
+    target=st.decimals("1", "3", places=8),
+)
+def test_a_lot_less_would_not_have_been_enough(
+    quantity: Decimal,
+    price: Decimal,
+    margin: Decimal,
+    balance: Decimal,
+    rate: Decimal,
+    target: Decimal,
+) -> None:
+    """But for the two units that rounding may take; the fee is what the formula counts with."""
+    limits = replace(IN_PARTS, liquidation_fee_rate=rate, close_out_target=target)
+    holding = Holding(quantity, quantity * price, margin)
+    position = OpenPosition(1, 1, "A", holding, 1, D(0), price)
+    before = account(balance, position)
+    out = close_out(before, limits, LISTED)
+    level = target * limits.liquidation_threshold
+    if not before.is_in_breach(level) or out.closings[0].left == Holding():
+        return
+    less = out.closings[0].size - D("0.00001")
+    kept, _ = close_part(holding, less, price)
+    equity = before.equity - fee(less, price, rate)
+    assert equity - (2 + 2 * level) * UNIT < level * kept.margin

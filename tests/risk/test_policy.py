@@ -49,6 +49,8 @@ OTHER: dict[str, Any] = {
     "duplicate_seconds": 5,
     "margin_mode": "brackets",
     "maintenance_brackets": "BTCUSDT 300000: 0.004 150x",
+    "close_out_target": D("1.5"),
+    "close_out_share": D("0.2"),
 }
 BANDS = ["", "0.03: 0.75", "0.03: 0.75, 0.06: 0.5", "0.00000001: 0.99999999, 4.5: 0.1"]
 
@@ -102,6 +104,8 @@ values = st.fixed_dictionaries(
         "price_collar": st.decimals(UNIT, 9999, places=8),
         "price_band": st.decimals(0, 9999, places=8),
         "duplicate_seconds": st.integers(0, 60),
+        "close_out_target": st.decimals(1, 9999, places=8),
+        "close_out_share": st.decimals(UNIT, 1, places=8),
         "max_minute_value": st.dictionaries(
             st.sampled_from(TIERS), st.decimals(UNIT, 10**12, places=8)
         ),
@@ -217,6 +221,10 @@ def bounds() -> Iterator[tuple[str, Any, bool]]:
     yield from (("volatility_bands", value, False) for value in NO_BANDS)
     yield from (("price_band", value, True) for value in (D(0), UNIT, D("9999.99999999")))
     yield from (("price_band", value, False) for value in (-UNIT, D(10_000), D("NaN")))
+    yield from (("close_out_target", value, True) for value in (D(1), D("9999.99999999")))
+    yield from (("close_out_target", value, False) for value in (1 - UNIT, D(10_000), D("NaN")))
+    yield from (("close_out_share", value, True) for value in (UNIT, D(1)))
+    yield from (("close_out_share", value, False) for value in (D(0), 1 + UNIT, D("NaN")))
     yield from (("duplicate_seconds", value, True) for value in (0, 60))
     yield from (("duplicate_seconds", value, False) for value in (-1, 61))
     for name in ("max_order_value", "max_minute_value"):
@@ -251,7 +259,7 @@ def test_its_bounds(name: str, value: Any, taken: bool) -> None:
         (
             {"liquidation_treshold": 1},
             "liquidation_treshold",
-            "unknown; a policy has duplicate_seconds, global",
+            "unknown; a policy has close_out_share, close_out",
         ),
         ({"max_leverage": {"expert": 3}}, "max_leverage.expert", "the tiers are beginner,"),
         ({"max_leverage": {"beginner": 0}}, "max_leverage.beginner", "from 1 to 32767, not 0"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from market.kernel.amounts import is_valid_multiple
 from risk.what_if import close_out_in_turn, moved
-from tests.risk.test_closing import FULL, account, held
+from tests.risk.test_closing import FULL, LISTED, account, held
 
 D = Decimal
 
@@ -43,7 +43,7 @@ def test_a_moved_mark_is_a_price(ticks: int, percent: Decimal, tick: Decimal) ->
 
 def test_the_fund_pays_in_turn_and_the_rest_is_bad_debt() -> None:
     poor = held("BTC", "1", "100", "10", "50")
-    done = close_out_in_turn([account("10", poor), account("20", poor)], FULL, fund=D(50))
+    done = close_out_in_turn([account("10", poor), account("20", poor)], FULL, LISTED, fund=D(50))
     assert [(one.insurance_paid, one.bad_debt) for one in done.closed] == [(40, 0), (10, 20)]
     assert [one.notional for one in done.closed] == [50, 50]
     assert (done.fund, done.fees) == (0, 0)
@@ -52,13 +52,13 @@ def test_the_fund_pays_in_turn_and_the_rest_is_bad_debt() -> None:
 def test_fees_reach_the_fund_before_a_deficit_of_the_same_account_does() -> None:
     costly = replace(FULL, liquidation_fee_rate=D("0.1"))
     winner, loser = held("WIN", "-1", "100", "100", "60"), held("LOSS", "2", "100", "100", "50")
-    done = close_out_in_turn([account("0", winner, loser)] * 2, costly, fund=D(1))
+    done = close_out_in_turn([account("0", winner, loser)] * 2, costly, LISTED, fund=D(1))
     # Each loses 100, and wins 40 after it: the balance never reaches a fee.
     assert (done.fees, done.fund) == (0, 0)
     assert [(one.insurance_paid, one.bad_debt) for one in done.closed] == [(1, 59), (0, 60)]
     thin = account("55", replace(winner, mark_price=D(120)))
     poor = account("0", held("BTC", "1", "100", "10", "50"))
-    done = close_out_in_turn([thin, poor], costly, fund=D(1))
+    done = close_out_in_turn([thin, poor], costly, LISTED, fund=D(1))
     # 35 are left of 55, 12 of which are the fee of 120: it pays for the next account.
     assert (done.fees, done.fund) == (12, 0)
     assert [(one.insurance_paid, one.bad_debt) for one in done.closed] == [(0, 0), (13, 37)]

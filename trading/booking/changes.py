@@ -113,7 +113,7 @@ class AccountChanges:
         ``state`` is left to the caller, who knows it.
         """
         for closing, order_id in closings:
-            position = closing.position
+            position, left = closing.position, closing.left
             self.closings.append(
                 {
                     "order_id": order_id,
@@ -123,8 +123,11 @@ class AccountChanges:
                     "instrument_id": position.instrument_id,
                     "symbol": position.symbol,
                     "side": Side.SELL if position.holding.quantity > 0 else Side.BUY,
-                    "size": abs(position.holding.quantity),
+                    "size": closing.size,
                     "price": position.mark_price,
+                    "quantity": left.quantity,
+                    "cost": left.cost,
+                    "margin": left.margin,
                     "leverage": position.leverage,
                     "realized_pnl": closing.realized_pnl,
                     "closed_at": self.now,
@@ -132,7 +135,7 @@ class AccountChanges:
             )
             self._transfer(TransferKind.REALIZED_PNL, closing.realized_pnl, f"order:{order_id}")
             self._transfer(TransferKind.LIQUIDATION_FEE, -closing.fee, f"order:{order_id}")
-            change = change_of_position(position.holding.quantity, ZERO)
+            change = change_of_position(position.holding.quantity, left.quantity)
             self.exposures.add(position.instrument_id, position.mark_price, change)
 
     def _transfer(self, kind: TransferKind, amount: Decimal, reference: str) -> None:

@@ -1,7 +1,7 @@
 """Stores positions that are closed out, thousands of them in a falling market.
 
-A position that closes whole at its mark says itself what its order and its trade are: the rest is
-the same for all of them and stands in the statement.
+What closes of a position at its mark says itself what its order and its trade are: the rest is the
+same for all of them and stands in the statement.
 """
 
 from typing import Final
@@ -37,18 +37,21 @@ CLOSING_ORDER: Final = {
     "updated_at": "closed_at",
 }
 CLOSING_TRADE: Final = {"notional": "size * price", "fee": "0", "created_at": "closed_at"}
-# What closes a position whole: the order of the exchange, its one trade, and the position's end.
+# What closes of a position: the order of the exchange, its one trade, and what is left of it.
 CLOSINGS: Final = f"""
 WITH closing AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(rows)s::json) AS one(
         order_id bigint, liquidation_id bigint, account_id bigint, position_id bigint,
         instrument_id bigint, symbol text, side text, size numeric, price numeric,
-        leverage int, realized_pnl numeric, closed_at timestamptz
+        leverage int, quantity numeric, cost numeric, margin numeric, realized_pnl numeric,
+        closed_at timestamptz
     )
 ),
 ordered AS ({insert(Order, source="closing", **CLOSING_ORDER)}),
 traded AS ({insert(Trade, source="closing", leave_out=["id"], **CLOSING_TRADE)})
 UPDATE risk_position AS position
-SET quantity = 0, cost = 0, margin = 0, status = 'LIQUIDATED', closed_at = closing.closed_at,
+SET quantity = closing.quantity, cost = closing.cost, margin = closing.margin,
+    status = CASE WHEN closing.quantity = 0 THEN 'LIQUIDATED' ELSE position.status END,
+    closed_at = CASE WHEN closing.quantity = 0 THEN closing.closed_at END,
     realized_pnl = position.realized_pnl + closing.realized_pnl
 FROM closing WHERE position.id = closing.position_id"""

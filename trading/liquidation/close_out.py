@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from market.kernel.amounts import ZERO
 from risk.closing import CloseOut, close_out
-from risk.state import AccountState, Limits, OpenPosition
+from risk.state import AccountState, Limits, OpenPosition, RiskSnapshot
 from trading.booking.changes import AccountChanges
 from trading.liquidation.insurance import InsuranceFund
 from trading.models import Liquidation, Order, OrderStatus
@@ -17,7 +17,7 @@ from trading.models import Liquidation, Order, OrderStatus
 
 def book_close_out(
     changes: AccountChanges,
-    limits: Limits,
+    snapshot: RiskSnapshot,
     *,
     liquidation_id: int,
     order_ids: Iterator[int],
@@ -28,7 +28,8 @@ def book_close_out(
 
     ``open_orders`` are its orders that rest here; every closing order takes one of ``order_ids``.
     """
-    out = close_out(changes.state, limits)
+    limits = snapshot.limits
+    out = close_out(changes.state, limits, snapshot.instruments)
     liquidation = changes.liquidation = new_liquidation(changes, limits, out, liquidation_id)
     for order in open_orders:
         cancel(changes, order)
@@ -69,5 +70,9 @@ def cancel(changes: AccountChanges, order: Order) -> None:
 
 def left(account: AccountState, out: CloseOut) -> dict[int, OpenPosition]:
     """Return the positions that a close-out leaves open."""
-    closed = {closing.position.instrument_id for closing in out.closings}
-    return {key: position for key, position in account.positions.items() if key not in closed}
+    positions = dict(account.positions)
+    for closing in out.closings:
+        position = positions.pop(closing.position.instrument_id)
+        if closing.left.quantity:
+            positions[position.instrument_id] = replace(position, holding=closing.left)
+    return positions

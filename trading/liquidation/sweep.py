@@ -119,7 +119,7 @@ def close_out_all(snapshots: Sequence[RiskSnapshot]) -> list[AccountChanges]:
     for changes, snapshot, liquidation_id in zip(group, snapshots, ids.liquidations, strict=True):
         book_close_out(
             changes,
-            snapshot.limits,
+            snapshot,
             liquidation_id=liquidation_id,
             order_ids=order_ids,
             open_orders=open_orders.get(changes.state.account_id, ()),

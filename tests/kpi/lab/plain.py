@@ -125,7 +125,7 @@ class Plain:
 
     def close_out(self, step: int, row: int) -> None:
         account, limits = self.accounts[row], self.limits(row)
-        out = close_out(account, limits)
+        out = close_out(account, limits, {one.symbol: one for one in self.instruments})
         fees = sum((closing.fee for closing in out.closings), ZERO)
         self.fund += fees
         deficit = max(-out.balance, ZERO)
@@ -133,13 +133,17 @@ class Plain:
         self.fund -= paid
         for one in out.closings:
             position = one.position
-            lots = position.holding.quantity
+            lots = position.holding.quantity - one.left.quantity
             mark = position.mark_price
             self.legs.append((step, row, position.symbol, lots, mark, one.fee))
         before = (account.balance, out.before.equity, out.before.margin)
         self.close_outs.append((step, row, *before, paid, bad_debt))
-        closed = {one.position.instrument_id for one in out.closings}
-        left = {key: p for key, p in account.positions.items() if key not in closed}
+        left = dict(account.positions)
+        for one in out.closings:
+            del left[one.position.instrument_id]
+            if one.left.quantity:
+                kept = replace(one.position, holding=one.left)
+                left[kept.instrument_id] = kept
         self.accounts[row] = replace(account, balance=out.balance + deficit, positions=left)
 
     def react(self, row: int) -> list[tuple[int, Intent]]:

@@ -107,7 +107,7 @@ def hold_to_what_happens(move: Move) -> int:
 
 
 @pytest.mark.usefixtures("book")
-@pytest.mark.parametrize("mode", ["full", "largest_loss_first"])
+@pytest.mark.parametrize("mode", ["full", "largest_loss_first", "partial"])
 def test_what_is_said_happens(mode: str) -> None:
     RiskPolicy.objects.update(liquidation_mode=mode, liquidation_fee_rate=D("0.002"))
     Instrument.objects.update(maker_fee_rate=D("0.0002"))

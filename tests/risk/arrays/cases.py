@@ -14,7 +14,7 @@ from market.kernel.states import TradingState
 from risk.arrays.books import Book, Instruments
 from risk.arrays.units import LARGEST, UNITS, Whole, amount, ceil_div
 from risk.fills import Holding
-from risk.policy import PRESETS, TIERS, Policy, policy_from
+from risk.policy import MODES, PRESETS, TIERS, Policy, policy_from
 from risk.state import AccountState, InstrumentState, OpenPosition
 
 D = Decimal
@@ -127,7 +127,9 @@ def random_policy(rng: Generator, scale: Scale) -> Policy:
         "trading_reducing": bool(rng.random() < 0.04),
         "tier_state": dict(zip(TIERS, drawn_states(rng), strict=True)),
         "liquidation_threshold": D(str(rng.choice(["0", "0.33333333", "0.5", "1", "1.5"]))),
-        "liquidation_mode": str(rng.choice(["full", "largest_loss_first"])),
+        "liquidation_mode": str(rng.choice(MODES)),
+        "close_out_target": D(str(rng.choice(["1", "1.25", "1.33333333", "3"]))),
+        "close_out_share": D(str(rng.choice(["0.1", "0.33333333", "0.5", "1"]))),
         "liquidation_fee_rate": D(str(rng.choice(scale.fee_rates))),
     }
     return policy_from(values, base=PRESETS["none"])

@@ -106,17 +106,22 @@ class Exchange:
     def close_out(self, row: int) -> tuple[closing.CloseOut, Decimal, Decimal]:
         """Close out an account; return what that does, and what fund and nobody pay."""
         state = self.states[row]
-        out = closing.close_out(state, self.limits[row])
+        by_symbol = {one.symbol: one for one in self.listed}
+        out = closing.close_out(state, self.limits[row], by_symbol)
         self.fund += sum((leg.fee for leg in out.closings), ZERO)
         self.house -= sum((leg.realized_pnl for leg in out.closings), ZERO)
         paid, bad_debt = closing.cover(max(-out.balance, ZERO), self.fund)
         self.fund, self.bad_debt = self.fund - paid, self.bad_debt + bad_debt
-        closed = {leg.position.instrument_id for leg in out.closings}
-        self.total -= sum((leg.position.notional for leg in out.closings), state.reserved_notional)
+        positions = dict(state.positions)
+        for leg in out.closings:
+            held = positions.pop(leg.position.instrument_id)
+            if leg.left != Holding():
+                positions[held.instrument_id] = replace(held, holding=leg.left)
+        self.total -= sum((leg.notional for leg in out.closings), state.reserved_notional)
         self.states[row] = AccountState(
             account_id=row,
             user_id=row,
             balance=max(out.balance, ZERO),
-            positions={key: held for key, held in state.positions.items() if key not in closed},
+            positions=positions,
         )
         return out, paid, bad_debt

@@ -17,7 +17,7 @@ from risk.arrays.orders import CODES, Orders, place
 from risk.arrays.rules import Rules
 from risk.arrays.search import may_fall_below
 from risk.arrays.units import UNITS, Whole, amount
-from risk.closing import FULL, LARGEST_LOSS_FIRST
+from risk.closing import FULL, LARGEST_LOSS_FIRST, PARTIAL
 from risk.policy import PRESETS, TIERS, Policy, policy_from
 from tests.risk.arrays.cases import USUAL, account_states, in_usdt
 from tests.risk.arrays.exchange import Exchange
@@ -140,6 +140,12 @@ VARIANTS = [
     (LARGEST_LOSS_FIRST, "0.00123457", "0.5", 0),
     (LARGEST_LOSS_FIRST, "0.005", "0.8", 10**9),
     (LARGEST_LOSS_FIRST, "0.001", "0", 1_000),
+    (PARTIAL, "0", "0.5", 5_000),
+    (PARTIAL, "0.00123457", "0.5", 0),
+    (PARTIAL, "0.005", "0.8", 10**9),
+    (PARTIAL, "0.002", "0.33333333", 1_000),
+    (PARTIAL, "0.01", "0.5", 20_000),
+    (PARTIAL, "0.001", "0", 100),
 ]
 
 

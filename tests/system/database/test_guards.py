@@ -383,6 +383,20 @@ RISK = [
         "risk_policy_mode_known",
     ),
     Break(
+        "a close-out aims at its threshold at least",
+        "UPDATE risk_riskpolicy SET close_out_target = 0.99999999",
+        "risk_policy_target_above_threshold",
+    ),
+    *is_number("risk_riskpolicy", "risk_policy_target_above_threshold", "close_out_target"),
+    *(
+        Break(
+            f"what a close-out reduces by is no {share}",
+            f"UPDATE risk_riskpolicy SET close_out_share = {share}",
+            "risk_policy_close_out_is_a_share",
+        )
+        for share in ("0", "1.00000001", "'NaN'")
+    ),
+    Break(
         "the age of a mark is not negative",
         "UPDATE risk_riskpolicy SET max_mark_age_seconds = -1",
         "risk_riskpolicy_max_mark_age_seconds_check",

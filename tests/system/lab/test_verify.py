@@ -54,6 +54,13 @@ max_leverage = { beginner = 5, intermediate = 25, advanced = 100 }
 max_order_value = { intermediate = 400_000 }
 max_minute_value = { advanced = 600_000 }
 duplicate_seconds = 60
+[[policy]]
+name = "reduced"
+max_leverage = { beginner = 5, intermediate = 25, advanced = 100 }
+liquidation_mode = "partial"
+close_out_share = 0.4
+liquidation_fee_rate = 0.002
+global_exposure_threshold = 9_000_000
 [[instrument]]
 symbol = "BTCUSDT"
 taker_fee_rate = 0.0005
@@ -161,6 +168,12 @@ def test_they_agree_where_the_exchange_looks_rarely(tmp_path: Path) -> None:
 def test_they_agree_where_orders_are_held_to_limits(study: Study) -> None:
     *_, last = verify(study, policy="limited")
     assert counts(last)[4] > 20, last
+    assert counts(last)[-1] == 0
+
+
+def test_they_agree_where_close_outs_reduce_positions(study: Study) -> None:
+    *_, last = verify(study, policy="reduced")
+    assert counts(last)[0] > 10, last
     assert counts(last)[-1] == 0
 
 

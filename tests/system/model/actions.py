@@ -62,6 +62,10 @@ decisions = st.one_of(
         [
             ("policy", "liquidation_mode", "largest_loss_first"),
             ("policy", "liquidation_mode", "full"),
+            ("policy", "liquidation_mode", "partial"),
+            ("policy", "close_out_target", D("1.1")),
+            ("policy", "close_out_share", D("0.2")),
+            ("policy", "close_out_share", D(1)),
             ("policy", "liquidation_threshold", D("0.85")),
             ("policy", "liquidation_threshold", D("0.33333333")),
             ("policy", "liquidation_threshold", D(0)),

@@ -188,6 +188,8 @@ class Policy:
     liquidation_threshold: Decimal = Decimal("0.5")
     liquidation_mode: str = "full"
     liquidation_fee_rate: Decimal = ZERO
+    close_out_target: Decimal = Decimal("1.25")
+    close_out_share: Decimal = Decimal("0.5")
     duplicate_seconds: int = 0
     max_order_value: dict[str, Decimal | None] = field(default_factory=dict)
     volatility_window_minutes: int = 1440

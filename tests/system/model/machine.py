@@ -72,7 +72,7 @@ class ExchangeMachine(RuleBasedStateMachine):
 
     @initialize(
         balances=st.tuples(*[st.sampled_from([1_000, 200, 5_000])] * 3),
-        mode=st.sampled_from(["largest_loss_first", "full"]),
+        mode=st.sampled_from(["largest_loss_first", "full", "partial"]),
         threshold=st.sampled_from([D("0.5"), D("0.5"), D("0.85"), D(0)]),
         fee_rate=st.sampled_from([D(0), D("0.0123")]),
         limits=st.sampled_from([(5_000_000, 10_000_000), (6_000, 10_000_000), (5_000_000, 10_000)]),

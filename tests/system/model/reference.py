@@ -4,6 +4,7 @@ Written from docs/arithmetic.md, with no database, no concurrency and nothing of
 arithmetic. What it says here is what a reader may expect of the exchange, to the last digit.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -11,6 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from tests.system.model.figures import (
+    UNITS,
     ZERO,
     Account,
     Instrument,
@@ -481,10 +483,12 @@ class Reference:
             if order.account == account.name and order.status == "NEW":
                 self.end(order, "CANCELED")
         by_loss = sorted(account.open, key=lambda p: (p.unrealized(self.mark(p.symbol)), p.symbol))
+        reduced = self.reductions(account, by_loss)
         for position in by_loss:
             if self.may_stop(account):
                 break
-            self.close_out(account, position)
+            if position.symbol in reduced:
+                self.close_out(account, position, reduced[position.symbol])
         event.insurance_paid, event.bad_debt = self.cover_deficit(account)
         event.ratio_after = self.margin_ratio(account)
         event.equity_after = self.equity(account)
@@ -495,9 +499,45 @@ class Reference:
         partial = self.policy.liquidation_mode == "largest_loss_first"
         return partial and not self.is_in_breach(account) and account.balance >= 0
 
-    def close_out(self, account: Account, position: Position) -> None:
-        """Close a position at its mark; a fee goes to the fund as far as the balance reaches."""
-        mark, size = self.mark(position.symbol), abs(position.q)
+    def reductions(self, account: Account, by_loss: list[Position]) -> dict[str, Decimal]:
+        """Return what closes of each position: all of it, unless reducing some is enough."""
+        whole = {position.symbol: abs(position.q) for position in by_loss}
+        if self.policy.liquidation_mode != "partial":
+            return whole
+        copy, reduced = deepcopy(account), dict[str, Decimal]()
+        for position in by_loss:
+            if self.is_at_target(copy):
+                break
+            size = reduced[position.symbol] = self.reduction(copy, position)
+            mark = self.mark(position.symbol)
+            copy.balance += copy.close(position.symbol, size, mark, "LIQUIDATED")
+            fee = fee_of(size, mark, self.policy.liquidation_fee_rate)
+            copy.balance -= min(fee, max(copy.balance, ZERO))
+        return reduced if self.is_at_target(copy) else whole
+
+    def is_at_target(self, account: Account) -> bool:
+        target = self.policy.close_out_target * self.required_equity(account)
+        return account.balance >= 0 and self.equity(account) >= target
+
+    def reduction(self, account: Account, position: Position) -> Decimal:
+        """The least lots that reach the target for certain, a share at most, and no small rest."""
+        rule, mark = self.instruments[position.symbol], Fraction(self.mark(position.symbol))
+        size, lot = Fraction(abs(position.q)), Fraction(rule.lot)
+        share = Fraction(self.policy.close_out_share)
+        lots = math.ceil(share * size / lot)
+        level = Fraction(self.policy.close_out_target) * Fraction(self.policy.liquidation_threshold)
+        missing = level * Fraction(self.position_margin(account)) - Fraction(self.equity(account))
+        fee = mark * Fraction(self.policy.liquidation_fee_rate)
+        gain_of_one = level * Fraction(position.m) / size - fee
+        if missing > 0 and gain_of_one > 0:
+            missing += (1 + level) / 2 / UNITS  # half a unit of the fee, and of the margin
+            lots = min(lots, math.ceil(missing / gain_of_one / lot))
+        small = (size - lots * lot) * mark < Fraction(rule.min_notional)
+        return abs(position.q) if small else lots * rule.lot
+
+    def close_out(self, account: Account, position: Position, size: Decimal) -> None:
+        """Close of a position at its mark; a fee goes to the fund as far as the balance reaches."""
+        mark = self.mark(position.symbol)
         order = self.enter(
             Order(
                 account=account.name,

@@ -19,6 +19,8 @@ def count_example(model: Reference, steps: int) -> None:
     for event in model.liquidations:
         TALLY[f"liquidation {event.mode}"] += 1
         TALLY["liquidation that leaves positions"] += event.margin_after > 0
+        reduces = event.mode == "partial" and event.margin_after > 0
+        TALLY["liquidation that reduces positions"] += reduces
         TALLY["insurance payment"] += event.insurance_paid > 0
         TALLY["bad debt"] += event.bad_debt > 0
         TALLY["insurance payment and bad debt"] += min(event.insurance_paid, event.bad_debt) > 0

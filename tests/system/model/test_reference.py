@@ -35,7 +35,8 @@ FEWEST_SEEDS = 3
 OUTCOMES = {
     *("FILLED", "NEW", "CANCELED", *(f"REJECTED {code}" for code in DENIALS)),
     *("EXPIRED insufficient_margin", "EXPIRED account_suspended"),
-    *("liquidation full", "liquidation largest_loss_first", "liquidation that leaves positions"),
+    *("liquidation full", "liquidation largest_loss_first", "liquidation partial"),
+    *("liquidation that leaves positions", "liquidation that reduces positions"),
     *("insurance payment", "bad debt", "insurance payment and bad debt"),
 }
 

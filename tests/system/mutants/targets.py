@@ -54,12 +54,12 @@ PURE: Final = (
                 "execution",
             ),
             *("candidate", "checks", "engine"),
-            *("closing", "what_if"),
+            *("closing", "reducing", "what_if"),
         )
     ),
     *(
         Target(f"risk/arrays/{name}.py", (f"{ARRAYS}/test_{name}.py",), (ARRAYS,), pure=True)
-        for name in ("units", "books", "closing", "search", "orders")
+        for name in ("units", "books", "closing", "reducing", "search", "orders")
     ),
     Target("risk/arrays/rules.py", (f"{ARRAYS}/test_books.py",), pure=True),
 )

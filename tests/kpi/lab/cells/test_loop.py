@@ -32,6 +32,20 @@ VARIANTS = {
         1,
         Decimal("0.00075"),
     ),
+    "in parts": (
+        {"liquidation_mode": "partial", "liquidation_fee_rate": Decimal("0.002")},
+        1,
+        Decimal("0.0004"),
+    ),
+    "in small parts": (
+        {
+            "liquidation_mode": "partial",
+            "close_out_share": Decimal("0.2"),
+            "close_out_target": Decimal("1.1"),
+        },
+        1,
+        Decimal(0),
+    ),
     "seldom": ({"liquidation_mode": "largest_loss_first"}, 7, Decimal(0)),
     "no threshold": ({"liquidation_threshold": Decimal(0), "max_leverage": 125}, 1, Decimal(0)),
     "high threshold": ({"liquidation_threshold": Decimal("0.83333333")}, 3, Decimal("0.001")),

@@ -147,7 +147,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ("[[policy]]\n[[policy]]", r"policy: two are called 'seed'; give each a name"),
         ("[[policy]]\nfixed = 1", r"\[\[policy\]\] 1 fixed: true or false, not 1"),
         ("baseline = 'b'\n[[policy]]\nname = 'a'", r"baseline: one of a, not 'b'"),
-        ("[grid]\nlever = [1]", r"\[grid\] lever: unknown; allowed are cadence, duplicate_seconds"),
+        ("[grid]\nlever = [1]", r"\[grid\] lever: unknown; allowed are cadence, close_out_share"),
         ("[grid]\ncadence = 1", r"\[grid\] cadence: a list of values, not 1"),
         ("[grid]\ncadence = [0]", r"\[grid\] cadence: a whole number from 1 to 100000, not 0"),
         (
