@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from accounts.addresses import client_address
-from accounts.rate_limits import Usage, take
+from accounts.rate_limits import Allowance, Usage, take
 from accounts.rates import Rate
 
 #: The brake lets so many times more failures pass in so many times the period.
@@ -41,7 +41,9 @@ class Limit:
     def take(self, request: HttpRequest, failures: int) -> Usage | None:
         """Count failures, or none, and return the usage; None when Redis did not answer."""
         key = hashlib.sha256("\n".join(self.whose).encode(errors="replace")).hexdigest()
-        return take(request=request, scope=self.scope, key=key, rate=self.rate, units=failures)
+        allowed = [Allowance(self.scope, self.rate)]
+        usages = take(request=request, key=key, allowances=allowed, units=failures)
+        return usages[0] if usages else None
 
 
 def limited_login(request: HttpRequest) -> HttpResponseBase:

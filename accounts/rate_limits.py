@@ -1,9 +1,10 @@
 """Counts requests and orders in Redis against a rate; what Redis cannot count is let through."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar, cast
+from itertools import repeat
+from typing import Final, NamedTuple, TypeVar, cast
 
 import structlog
 from django.core.cache import cache
@@ -11,7 +12,7 @@ from django.http import HttpRequest
 from django_ratelimit.core import get_usage
 from redis.exceptions import RedisError
 
-from accounts.counting import CountingCache
+from accounts.counting import Ask, CountingCache, Told
 from accounts.metrics import cache_outages_total
 from accounts.rates import Rate
 
@@ -26,6 +27,21 @@ PROBE_INTERVAL_SECONDS: Final = 1.0
 #: A count outlives its window by this, since clocks differ between machines.
 EXPIRY_MARGIN_SECONDS: Final = 5
 SECOND: Final = 1_000_000
+
+
+class Allowance(NamedTuple):
+    """How many of a ``scope`` pass, as ``Rate`` reads it.
+
+    Those of a scope that hold beside each other are told apart in Redis by their ``variant``.
+    """
+
+    scope: str
+    rate: str
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.scope + self.variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,110 +105,96 @@ watch = OutageWatch()
 counts = cast(CountingCache, cache)
 
 
-def count_request(*, request: HttpRequest, scope: str, key: str, rate: str) -> Usage | None:
-    """Count a request of ``key`` and return the usage, or None when Redis did not answer.
+def count_request(
+    *,
+    request: HttpRequest,
+    scope: str,
+    key: str,
+    rate: str,
+    slides: bool = False,
+    beside: Sequence[Allowance] = (),
+    units: int = 0,
+) -> tuple[Usage, list[Usage]] | None:
+    """Count a request of ``key`` and, if it fits, ``units`` of what is ``beside`` it.
 
-    ``rate`` is count/period as django-ratelimit reads it. The window is fixed, its edge depends on
-    the key. Redis counts atomically, so that the limit is exact over all processes.
+    Returns the usage of either, of what is beside it of none where the request does not fit; None
+    when Redis did not answer. Redis counts all of it as one step, so that limits are exact over all
+    processes. A window is fixed, its edge depends on the key, or it slides. What is refused is not
+    counted.
     """
-    found = watch.ask(
-        lambda: get_usage(request, group=scope, key=lambda *_: key, rate=rate, increment=True)
-    )
-    if found is None:
+    now = int(time.time() * SECOND)
+    others = [ask_of(one, key=key, units=units, slides=slides, now=now) for one in beside]
+    allowance = Allowance(scope, rate)
+    first = ask_of(allowance, key=key, units=1, slides=slides, now=now)._replace(group=0)
+
+    def ask() -> list[Told]:
+        return counts.ask([first, *others], now=now)
+
+    def ask_for_named() -> list[Told]:
+        """Let django-ratelimit name the window, and count in it."""
+        counts.expected = first, others
+        get_usage(request, group=scope, key=lambda *_: key, rate=rate, increment=True)
+        told: list[Told] = counts.told
+        return told
+
+    told = watch.ask(ask if slides else ask_for_named)
+    if told is None:
         note_uncounted(request)
         return None
-    # The window's last second is part of it.
-    seconds_left = found["time_left"] + 1
-    return Usage(
-        scope=scope,
-        limit=found["limit"],
-        count=found["count"],
-        reset=int(time.time()) + seconds_left,
-        retry_after=seconds_left,
-        is_exceeded=found["count"] > found["limit"],
-    )
+    usage, *rest = map(usage_of, (allowance, *beside), (first, *others), told, repeat(now))
+    return usage, rest
 
 
-#: Adds ARGV[1] to a count that may reach ARGV[2] and lives for ARGV[3] seconds; all or nothing.
-TAKE: Final = """
-local count = tonumber(redis.call('GET', KEYS[1]) or '0')
-if count + ARGV[1] > tonumber(ARGV[2]) then return {count, 1} end
-redis.call('SET', KEYS[1], count + ARGV[1], 'EX', ARGV[3])
-return {count + ARGV[1], 0}
-"""
+def take(
+    *,
+    request: HttpRequest,
+    key: str,
+    allowances: Sequence[Allowance],
+    units: int,
+    slides: bool = False,
+) -> list[Usage] | None:
+    """Count ``units`` of ``key`` at once where all allowances bear all of them, else none.
 
-
-def take(*, request: HttpRequest, scope: str, key: str, rate: str, units: int) -> Usage | None:
-    """Count ``units`` of ``key`` at once where all of them fit, else none; return the usage.
-
-    None when Redis did not answer. Redis runs the script as one step, so that units that others
-    take meanwhile are counted and units that do not fit stand in nobody's way.
+    Otherwise as ``count_request``: units that others take meanwhile are counted, and units that do
+    not fit stand in nobody's way.
     """
-    allowed, now = Rate.read(rate), int(time.time())
-    reset = allowed.window_end(key=key, now=now)
-    name = f"rl:{scope}:{allowed.count}/{allowed.seconds}s:{key}:{reset}"
-    lifetime = reset - now + EXPIRY_MARGIN_SECONDS
-    found = watch.ask(lambda: counts.run(TAKE, name, units, allowed.count, lifetime))
-    if found is None:
+    now = int(time.time() * SECOND)
+    asks = [ask_of(one, key=key, units=units, slides=slides, now=now) for one in allowances]
+    told = watch.ask(lambda: counts.ask(asks, now=now))
+    if told is None:
         note_uncounted(request)
         return None
-    count, exceeded = found
-    return Usage(scope, allowed.count, count, reset, reset - now, is_exceeded=bool(exceeded))
+    return list(map(usage_of, allowances, asks, told, repeat(now)))
 
 
-#: Lets ARGV[4] units pass at ARGV[1] where they and those of the ARGV[2] microseconds before are
-#: ARGV[3] at most; all or nothing. A list keeps when each that passed did, no more than the limit.
-#: A process whose clock is behind counts at the last time that the list knows.
-SLIDE: Final = """
-local newest = tonumber(redis.call('LINDEX', KEYS[1], -1) or '0')
-local now = math.max(tonumber(ARGV[1]), newest)
-local start, limit, units = now - tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local oldest = redis.call('LINDEX', KEYS[1], 0)
-while oldest and tonumber(oldest) < start do
-    redis.call('LPOP', KEYS[1])
-    oldest = redis.call('LINDEX', KEYS[1], 0)
-end
-local count = redis.call('LLEN', KEYS[1])
-if count == 0 then newest = start end
-local over = count + units - limit
-if over > 0 then
-    local leaves = redis.call('LINDEX', KEYS[1], math.min(over, count) - 1)
-    return {count, 1, newest, tonumber(leaves or start)}
-end
-for _ = 1, units do redis.call('RPUSH', KEYS[1], string.format('%.0f', now)) end
-if units > 0 then
-    redis.call('EXPIRE', KEYS[1], ARGV[5])
-    newest = now
-end
-return {count + units, 0, newest, newest}
-"""
+def ask_of(one: Allowance, *, key: str, units: int, slides: bool, now: int) -> Ask:
+    """Return how to ask Redis for units at a time in microseconds since the epoch."""
+    rate = Rate.read(one.rate)
+    if slides:
+        name = f"rl:sliding:{one.name}:{rate.seconds}s:{key}"
+        lifetime = rate.seconds + EXPIRY_MARGIN_SECONDS
+        return Ask(name, 1, rate.count, units, rate.seconds * SECOND, lifetime)
+    reset = rate.window_end(key=key, now=now // SECOND)
+    name = f"rl:{one.name}:{rate.seconds}s:{key}:{reset}"
+    return Ask(name, 1, rate.count, units, 0, reset - now // SECOND + EXPIRY_MARGIN_SECONDS)
 
 
-def slide(*, request: HttpRequest, scope: str, key: str, rate: str, units: int = 1) -> Usage | None:
-    """Count ``units`` of ``key`` at once where any span of the rate's length bears them, else none.
+def usage_of(one: Allowance, ask: Ask, told: Told, now: int) -> Usage:
+    """Return the usage that was told.
 
-    Returns the usage; None when Redis did not answer. What is refused is not counted.
-    ``retry_after`` seconds later at the latest so many units pass, if no others do. More than the
-    limit never pass: of them it says when nothing is counted any more, where nothing is, a second.
+    Of a window that slides, so many units pass ``retry_after`` seconds later at the latest, if no
+    others do. More than the limit never pass: of them it says when nothing is counted any more,
+    where nothing is, a second.
     """
-    allowed, now = Rate.read(rate), int(time.time() * SECOND)
-    span, lifetime = allowed.seconds * SECOND, allowed.seconds + EXPIRY_MARGIN_SECONDS
-    name = f"rl:sliding:{scope}:{allowed.count}/{allowed.seconds}s:{key}"
-    found = watch.ask(lambda: counts.run(SLIDE, name, now, span, allowed.count, units, lifetime))
-    if found is None:
-        note_uncounted(request)
-        return None
-    count, exceeded, newest, leaves = found
-    return Usage(
-        scope=scope,
-        limit=allowed.count,
-        count=count,
+    if ask.span:
         # What passed counts for the whole span, its last microsecond included. A clock that went
         # back may be hours from then, but Redis forgets the list before.
-        reset=min((newest + span) // SECOND, now // SECOND + lifetime) + 1,
-        retry_after=min((leaves + span - now) // SECOND + 1, lifetime),
-        is_exceeded=bool(exceeded),
-    )
+        reset = min((told.newest + ask.span) // SECOND, now // SECOND + ask.lifetime) + 1
+        retry_after = min((told.leaves + ask.span - now) // SECOND + 1, ask.lifetime)
+    else:
+        retry_after = ask.lifetime - EXPIRY_MARGIN_SECONDS
+        reset = now // SECOND + retry_after
+    return Usage(one.scope, ask.limit, told.counted, reset, retry_after, is_exceeded=told.is_over)
 
 
 def note_uncounted(request: HttpRequest) -> None:

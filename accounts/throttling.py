@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.throttling import BaseThrottle
 
 from accounts.addresses import client_address
 from accounts.authentication import KEY_CLAIM
 from accounts.errors import RateLimited
-from accounts.rate_limits import Usage, count_request, slide, take
+from accounts.rate_limits import Allowance, Usage, count_request, take
 
 if TYPE_CHECKING:  # REST framework imports this module while its views are being defined.
     from rest_framework.request import Request
@@ -20,6 +22,8 @@ if TYPE_CHECKING:  # REST framework imports this module while its views are bein
 
 #: The scope of the limit of orders.
 ORDERS: Final = "orders"
+#: What a view asks for that says nothing of orders.
+NOTHING: Final[Mapping[str, int]] = {}
 
 
 class RateLimitThrottle(BaseThrottle):
@@ -36,15 +40,16 @@ class RateLimitThrottle(BaseThrottle):
         if rate is None or key is None:
             return True
         http_request = request._request
-        usage = self.count(request, key=key, rate=rate)
+        usage = self.count(request, view, key=key, rate=rate)
         http_request.rate_limit_usage = usage  # type: ignore[attr-defined]
         if usage is not None and usage.is_exceeded:
             raise RateLimited(usage)
         return True
 
-    def count(self, request: Request, *, key: str, rate: str) -> Usage | None:
+    def count(self, request: Request, view: APIView, *, key: str, rate: str) -> Usage | None:
         """Count the request; None where Redis did not answer."""
-        return count_request(request=request._request, scope=self.scope, key=key, rate=rate)
+        counted = count_request(request=request._request, scope=self.scope, key=key, rate=rate)
+        return counted and counted[0]
 
     def key_of(self, request: Request) -> str | None:
         """Return whom the request counts for; None leaves it uncounted."""
@@ -52,15 +57,30 @@ class RateLimitThrottle(BaseThrottle):
 
 
 class ApiKeyThrottle(RateLimitThrottle):
-    """API_RATE_LIMIT per API key, over all its tokens; stands after authentication."""
+    """API_RATE_LIMIT per API key, over all its tokens; stands after authentication.
+
+    A view that says in ``orders_asked`` how many orders a method asks for has them counted in the
+    same round trip, for ``limit_orders`` or ``usage_of_orders`` to find.
+    """
 
     scope = "api"
     rate_setting = "API_RATE_LIMIT"
 
-    def count(self, request: Request, *, key: str, rate: str) -> Usage | None:
-        if not limits_slide(request):
-            return super().count(request, key=key, rate=rate)
-        return slide(request=request._request, scope=self.scope, key=key, rate=rate)
+    def count(self, request: Request, view: APIView, *, key: str, rate: str) -> Usage | None:
+        http_request = request._request
+        orders = orders_with(http_request, view)
+        counted = count_request(
+            request=http_request,
+            scope=self.scope,
+            key=key,
+            rate=rate,
+            slides=limits_slide(request),
+            beside=() if orders is None else allowances_of_orders(),
+            units=orders or 0,
+        )
+        if orders is not None:
+            http_request.order_usages = counted and counted[1]  # type: ignore[attr-defined]
+        return counted and counted[0]
 
     def key_of(self, request: Request) -> str | None:
         return api_key_of(request)
@@ -88,6 +108,22 @@ def limits_slide(request: Request) -> bool:
     return bool(getattr(key, "limits_slide", False))
 
 
+def orders_with(request: HttpRequest, view: APIView) -> int | None:
+    """Return how many orders to count with a request; None where they are counted later, or none.
+
+    Between both a query may be refused, which counts no order.
+    """
+    asked: Mapping[str, int] = getattr(view, "orders_asked", NOTHING)
+    orders = asked.get(str(request.method))
+    return None if orders and request.META.get("QUERY_STRING") else orders
+
+
+def allowances_of_orders() -> list[Allowance]:
+    """Return what holds orders of a key; nothing does where the limit is lifted."""
+    rate = settings.ORDER_RATE_LIMIT
+    return [] if rate is None else [Allowance(ORDERS, rate)]
+
+
 def limit_orders(request: Request, *, orders: int) -> None:
     """Count orders of the caller's key at ORDER_RATE_LIMIT: all of them, or raise RateLimited."""
     usage = usage_of_orders(request, orders=orders)
@@ -97,15 +133,29 @@ def limit_orders(request: Request, *, orders: int) -> None:
 
 
 def usage_of_orders(request: Request, *, orders: int = 0) -> Usage | None:
-    """Count orders of the caller's key, or none, and return the usage.
+    """Count orders of the caller's key, or none, where that was not done with the request.
 
-    None where nothing limits them, or Redis did not answer.
+    Returns the usage, None where nothing limits them, or Redis did not answer.
     """
-    rate, key = settings.ORDER_RATE_LIMIT, api_key_of(request)
-    if rate is None or key is None:
+    http_request = request._request
+    if hasattr(http_request, "order_usages"):
+        usages: list[Usage] | None = http_request.order_usages
+    else:
+        usages = count_orders(request, orders)
+    return usages[0] if usages else None
+
+
+def count_orders(request: Request, orders: int) -> list[Usage] | None:
+    allowances, key = allowances_of_orders(), api_key_of(request)
+    if not allowances or key is None:
         return None
-    count = slide if limits_slide(request) else take
-    return count(request=request._request, scope=ORDERS, key=key, rate=rate, units=orders)
+    return take(
+        request=request._request,
+        key=key,
+        allowances=allowances,
+        units=orders,
+        slides=limits_slide(request),
+    )
 
 
 def usage_of_requests(request: Request) -> Usage | None:

@@ -1,5 +1,6 @@
 """Settings, every deployment-specific one from an environment variable (docs/settings.md)."""
 
+import hashlib
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -227,6 +228,11 @@ API_RATE_LIMIT = rate("API_RATE_LIMIT", default="100/m")
 ORDER_RATE_LIMIT = rate("ORDER_RATE_LIMIT", default=default_order_rate(API_RATE_LIMIT))
 TOKEN_RATE_LIMIT = rate("TOKEN_RATE_LIMIT", default="10/m")
 RATELIMIT_FAIL_OPEN = True
+# As django-ratelimit would have them: what is not set is looked for at each request.
+RATELIMIT_ENABLE = True
+RATELIMIT_USE_CACHE = "default"
+RATELIMIT_CACHE_PREFIX = "rl:"
+RATELIMIT_HASH_ALGORITHM = hashlib.sha256
 # Whose X-Forwarded-For is believed.
 TRUSTED_PROXIES = networks("TRUSTED_PROXIES")
 

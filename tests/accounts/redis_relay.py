@@ -19,6 +19,7 @@ class RedisRelay:
         self.flowing = threading.Event()
         self.flowing.set()
         self.connections = 0
+        self.questions = 0
         self.sockets: list[socket.socket] = [self.listener]
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -43,11 +44,13 @@ class RedisRelay:
                 server = socket.create_connection(self.target)
                 self.sockets += [client, server]
                 for source, sink in ((client, server), (server, client)):
-                    threading.Thread(target=self.relay, args=(source, sink), daemon=True).start()
+                    ways = (source, sink, source is client)
+                    threading.Thread(target=self.relay, args=ways, daemon=True).start()
 
-    def relay(self, source: socket.socket, sink: socket.socket) -> None:
+    def relay(self, source: socket.socket, sink: socket.socket, asks: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                self.questions += asks
                 self.flowing.wait()
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)

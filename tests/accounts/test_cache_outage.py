@@ -4,13 +4,17 @@ import socket
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import pytest
+from django.core.cache import cache
 from django.http import HttpResponse
 from prometheus_client import REGISTRY
 from pytest_django import Settings
 
 from accounts import rate_limits
+from accounts.counting import CountingCache
+from accounts.models import AccountPolicy
 from tests.accounts.redis_relay import RedisRelay
 from tests.conftest import ApiClient
 
@@ -123,6 +127,33 @@ def test_one_slow_answer_is_no_outage(api: ApiClient, relay: RedisRelay) -> None
     relay.hang()
     assert not is_counted(api.get("/positions"))
     relay.resume()
+    assert is_counted(api.get("/positions"))
+
+
+def test_a_request_and_its_orders_are_counted_in_one_round_trip(
+    api: ApiClient, relay: RedisRelay, anonymous: ApiClient
+) -> None:
+    order = {"symbol": "NOSUCH", "side": "buy", "size": "1"}
+    calls: list[tuple[Callable[[], HttpResponse], int]] = [
+        (lambda: api.get("/positions"), 1),
+        (lambda: api.post("/orders", order), 1),
+        (lambda: api.post("/positions/NOSUCH/close"), 1),
+        (lambda: anonymous.post("/auth/token", {"api_key": "guess"}), 1),
+        # How many orders a batch has is known once its body is read.
+        (lambda: api.post("/orders/batch", {"orders": [order] * 3}), 2),
+    ]
+    assert is_counted(api.get("/positions"))
+    for slides in (False, True):
+        AccountPolicy.objects.update(sliding_limits=slides)
+        for call, expected in calls:
+            before = relay.questions
+            assert is_counted(call())
+            assert relay.questions - before == expected
+
+
+def test_a_server_that_begins_anew_counts_at_once(api: ApiClient, relay: RedisRelay) -> None:
+    assert is_counted(api.get("/positions"))
+    cast(CountingCache, cache).client.get_client().script_flush()
     assert is_counted(api.get("/positions"))
 
 

@@ -18,7 +18,7 @@ from pytest_django import Settings
 from accounts.authentication import issue_token
 from accounts.keys import issue_api_key
 from accounts.models import AccountPolicy, User
-from accounts.rate_limits import slide
+from accounts.rate_limits import Allowance, take
 from accounts.rates import Rate
 from accounts.services import change_account_policy
 from exchange_poc.stream.audience import Entrance, Places
@@ -84,8 +84,12 @@ def test_what_passes_is_what_a_list_of_all_that_passed_says(asked: list[tuple[in
             moment += gap * LEAST
             clock.move_to(moment)
             held = [one for one in passed if one >= moment - 10 * SECOND]
-            usage = slide(request=HttpRequest(), scope="test", key=key, rate="5/10s", units=units)
-            assert usage is not None
+            allowed = [Allowance("test", "5/10s")]
+            told = take(
+                request=HttpRequest(), key=key, allowances=allowed, units=units, slides=True
+            )
+            assert told is not None
+            [usage] = told
             assert usage.is_exceeded is (len(held) + units > 5)
             if usage.is_exceeded:
                 later = [one for one in held if one >= moment + SECOND * (usage.retry_after - 10)]

@@ -38,6 +38,7 @@ class CloseView(Call):
 
     queries = {"post": OwnerQuery()}
     bodies = {"post": CloseRequestSerializer()}
+    orders_asked = {"POST": 1}
 
     @extend_schema(
         operation_id="position_close",

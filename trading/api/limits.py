@@ -87,6 +87,7 @@ class LimitsView(Call):
     """The caller's limits; counts as one request."""
 
     queries = {"get": OwnerQuery()}
+    orders_asked = {"GET": 0}
 
     @extend_schema(
         operation_id="account_limits",

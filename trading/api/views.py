@@ -95,6 +95,7 @@ class OrderListView(ListCall[Order]):
 
     queries = {"get": OrderQuery(), "post": OwnerQuery()}
     bodies = {"post": ORDER_REQUEST}
+    orders_asked = {"POST": 1}
 
     serializer_class = OrderSerializer
 
