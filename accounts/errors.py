@@ -84,6 +84,10 @@ class RateLimited(ExchangeError):
         self.headers = {"Retry-After": str(usage.retry_after)}
 
 
+class InvalidRateLimit(ExchangeError):
+    code = "invalid_rate_limit"
+
+
 class AccountExists(Conflict):
     code = "account_exists"
     detail = "This user has an account already."

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.access import is_regulator, must_change
 from accounts.errors import InvalidApiKey, InvalidOverlap, KeyReplaced, KeyRevoked
+from accounts.key_limits import KeyLimits
 from accounts.key_terms import KeyTerms, checked_terms
 from accounts.models import Account, ApiKey, User
 from accounts.services import open_account
@@ -183,13 +184,17 @@ USER_FIELDS = [
     for name in columns_of(User)
     if name in {"id", "username", "tier", "is_active", "is_staff", "is_superuser"}
 ]
+OF_USER: Final = len(USER_FIELDS)
 KEY_FIELDS = columns_of(ApiKey)
 KEY_OF_CALL = f"""
 SELECT {", ".join(f"owner.{name}" for name in USER_FIELDS)},
        api_key.scopes, api_key.expires_at, nullif(api_key.networks, '{{}}'),
-       (SELECT sliding_limits FROM accounts_accountpolicy)
+       policy.sliding_limits,
+       held.requests_per_minute, held.orders_per_minute, held.orders_per_10_seconds
 FROM accounts_apikey AS api_key
 JOIN accounts_user AS owner ON owner.id = api_key.user_id
+JOIN accounts_ratelimit AS held ON held.tier = owner.tier AND held.scopes = api_key.scopes
+CROSS JOIN accounts_accountpolicy AS policy
 WHERE api_key.id = %s AND api_key.revoked_at IS NULL AND owner.is_active
 """
 KEY_OF_DIGEST = f"""
@@ -202,15 +207,12 @@ WHERE api_key.key_hash = %s AND api_key.revoked_at IS NULL AND owner.is_active
 
 @dataclass(frozen=True, slots=True)
 class CallingKey:
-    """What a call needs to know of its key: a row of it would take as long as all else here.
-
-    ``limits_slide`` is what the account policy says.
-    """
+    """What a call needs to know of its key: a row of it would take as long as all else here."""
 
     pk: int
     user: User
     terms: KeyTerms
-    limits_slide: bool
+    limits: KeyLimits
 
 
 def calling_key(*, key_id: int) -> CallingKey | None:
@@ -224,9 +226,10 @@ def calling_key(*, key_id: int) -> CallingKey | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    *of_user, scopes, expires_at, networks, limits_slide = row
+    of_user, (scopes, expires_at, networks, *limits) = row[:OF_USER], row[OF_USER:]
     user = User.from_db(connection.alias, USER_FIELDS, of_user)
-    key = CallingKey(key_id, user, KeyTerms(scopes, expires_at, networks or ()), limits_slide)
+    terms = KeyTerms(scopes, expires_at, networks or ())
+    key = CallingKey(key_id, user, terms, KeyLimits(*limits))
     user.calling_key = key  # type: ignore[attr-defined]
     return key
 

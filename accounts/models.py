@@ -44,6 +44,10 @@ class KeyScopes(models.TextChoices):
     READ_TRADE = "read trade", "Read and trade"
 
 
+#: A window that slides is a list as long as its limit.
+MOST_PER_WINDOW = 100_000
+
+
 class ApiKey(models.Model):
     """A credential of a user. Only the SHA-256 of the key is kept; the prefix tells keys apart."""
 
@@ -93,6 +97,63 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix}…"
+
+
+def at_most(name: str) -> Q:
+    """Return the condition that a column holds a rate limit, or NULL, which is none of its own."""
+    return Q(**{f"{name}__isnull": True}) | Q(**{f"{name}__range": (1, MOST_PER_WINDOW)})
+
+
+class RateLimit(models.Model):
+    """How often keys of a tier and of scopes may call, and place orders.
+
+    There is a row for each tier and each set of scopes, for good. What is empty in it is as the
+    settings API_RATE_LIMIT and ORDER_RATE_LIMIT say, of orders in ten seconds no limit.
+    """
+
+    id = models.SmallAutoField(primary_key=True)
+    tier = models.CharField(max_length=20, choices=Tier.choices, editable=False)
+    scopes = models.CharField(max_length=20, choices=KeyScopes.choices, editable=False)
+    requests_per_minute = models.IntegerField(
+        null=True, blank=True, help_text="Of a key; empty: as the setting API_RATE_LIMIT says."
+    )
+    orders_per_minute = models.IntegerField(
+        null=True, blank=True, help_text="Of a key; empty: as the setting ORDER_RATE_LIMIT says."
+    )
+    orders_per_10_seconds = models.IntegerField(
+        "orders per 10 seconds",
+        null=True,
+        blank=True,
+        help_text="Of a key, beside those of a minute; empty: no such limit.",
+    )
+
+    history = History()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["tier", "scopes"], name="rate_limit_once"),
+            models.CheckConstraint(condition=Q(tier__in=Tier.values), name="rate_limit_tier_known"),
+            models.CheckConstraint(
+                condition=Q(scopes__in=KeyScopes.values), name="rate_limit_scopes_known"
+            ),
+            models.CheckConstraint(
+                condition=at_most("requests_per_minute")
+                & at_most("orders_per_minute")
+                & at_most("orders_per_10_seconds"),
+                name="rate_limit_in_range",
+                violation_error_message=f"A limit is from 1 to {MOST_PER_WINDOW:,}, or empty.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(scopes=KeyScopes.READ)
+                | Q(orders_per_minute__isnull=True, orders_per_10_seconds__isnull=True),
+                name="rate_limit_readers_place_no_orders",
+                violation_error_message="A key that only reads places no orders.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{Tier(self.tier).label}: {KeyScopes(self.scopes).label.lower()}"
 
 
 class AccountPolicy(models.Model):

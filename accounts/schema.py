@@ -73,7 +73,7 @@ ORDER_LIMIT_HEADERS: Final = [
         response=[200, 400, 403, 409, 429],
     )
     for name, meaning in (
-        ("Limit", "Orders that the API key may place in a window."),
+        ("Limit", "Orders that the API key may place in a window, of the limit that binds."),
         ("Remaining", "Orders that are left of them."),
         ("Reset", "When all of them are left again, in seconds since the epoch."),
     )

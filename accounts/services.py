@@ -2,19 +2,27 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.access import must_change, must_post_transfers
-from accounts.errors import AccountExists, InsufficientBalance, InvalidAmount
+from accounts.errors import (
+    AccountExists,
+    InsufficientBalance,
+    InvalidAmount,
+    InvalidRateLimit,
+)
 from accounts.ledger import Posting, sides, system_account_id
 from accounts.locks import try_lock_insurance_fund
 from accounts.models import (
+    MOST_PER_WINDOW,
     Account,
     AccountKind,
     AccountPolicy,
+    KeyScopes,
+    RateLimit,
     SystemMovement,
     Tier,
     Transfer,
@@ -29,6 +37,8 @@ from market.kernel.versions import lock_row, write_configuration
 
 #: One amount stays below this, in USDT, so that sums of amounts fit their columns.
 AMOUNT_BOUND = Decimal("1000000000000")
+#: What limits the orders of a key.
+ORDER_LIMITS: Final = {"orders_per_minute", "orders_per_10_seconds"}
 
 
 @transaction.atomic
@@ -250,6 +260,26 @@ def change_account_policy(
     if "opening_balance" in changes:
         must_post_transfers(by)
     write_configuration(policy, changes, checked_reason(reason), version)
+
+
+@transaction.atomic
+def change_rate_limit(
+    *, limit: RateLimit, changes: Mapping[str, Any], reason: str, version: str | None = None
+) -> None:
+    """Change how often keys of a tier and of scopes may call, with history; from the next call on.
+
+    None is as the settings say. Raises InvalidRateLimit, ReasonRequired, ReasonTooLong, and
+    StaleVersion as ``lock_row`` does.
+    """
+    said = checked_reason(reason)
+    for name, most in changes.items():
+        if most is None:
+            continue
+        if not 1 <= most <= MOST_PER_WINDOW:
+            raise InvalidRateLimit(f"A limit is from 1 to {MOST_PER_WINDOW:,}, or empty.")
+        if name in ORDER_LIMITS and limit.scopes == KeyScopes.READ:
+            raise InvalidRateLimit("A key that only reads places no orders.")
+    write_configuration(limit, changes, said, version)
 
 
 def suspend_account(*, account: Account, reason: str, by: User | None = None) -> None:

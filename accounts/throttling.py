@@ -1,8 +1,12 @@
-"""Which limit holds for whom: requests and orders per API key, token requests per address."""
+"""Which limit holds for whom: requests and orders per API key, token requests per address.
+
+Of a key the rate limits of its user's tier and its scopes hold, and where they are empty, the
+settings.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from django.conf import settings
@@ -12,6 +16,7 @@ from rest_framework.throttling import BaseThrottle
 from accounts.addresses import client_address
 from accounts.authentication import KEY_CLAIM
 from accounts.errors import RateLimited
+from accounts.key_limits import AS_SET, KeyLimits, rate_of
 from accounts.rate_limits import Allowance, Usage, count_request, take
 
 if TYPE_CHECKING:  # REST framework imports this module while its views are being defined.
@@ -19,24 +24,24 @@ if TYPE_CHECKING:  # REST framework imports this module while its views are bein
     from rest_framework.views import APIView
     from rest_framework_simplejwt.tokens import Token
 
+    from accounts.keys import CallingKey
+
 
 #: The scope of the limit of orders.
 ORDERS: Final = "orders"
+#: Tells those of ten seconds from those of a minute, in Redis.
+BURSTS: Final = "-10s"
 #: What a view asks for that says nothing of orders.
 NOTHING: Final[Mapping[str, int]] = {}
 
 
 class RateLimitThrottle(BaseThrottle):
-    """Counts a request and raises RateLimited past the limit; the usage goes into the headers.
-
-    ``rate_setting`` names the setting with the rate; None there lifts the limit.
-    """
+    """Counts a request and raises RateLimited past the limit; the usage goes into the headers."""
 
     scope: ClassVar[str]
-    rate_setting: ClassVar[str]
 
     def allow_request(self, request: Request, view: APIView) -> bool:
-        rate, key = getattr(settings, self.rate_setting), self.key_of(request)
+        rate, key = self.rate_for(request), self.key_of(request)
         if rate is None or key is None:
             return True
         http_request = request._request
@@ -51,31 +56,37 @@ class RateLimitThrottle(BaseThrottle):
         counted = count_request(request=request._request, scope=self.scope, key=key, rate=rate)
         return counted and counted[0]
 
+    def rate_for(self, request: Request) -> str | None:
+        """Return the rate that holds who asks; None where nothing does."""
+        raise NotImplementedError
+
     def key_of(self, request: Request) -> str | None:
         """Return whom the request counts for; None leaves it uncounted."""
         raise NotImplementedError
 
 
 class ApiKeyThrottle(RateLimitThrottle):
-    """API_RATE_LIMIT per API key, over all its tokens; stands after authentication.
+    """Requests per API key, over all its tokens; stands after authentication.
 
     A view that says in ``orders_asked`` how many orders a method asks for has them counted in the
     same round trip, for ``limit_orders`` or ``usage_of_orders`` to find.
     """
 
     scope = "api"
-    rate_setting = "API_RATE_LIMIT"
+
+    def rate_for(self, request: Request) -> str | None:
+        return rate_of(limits_of(request).requests_per_minute, settings.API_RATE_LIMIT)
 
     def count(self, request: Request, view: APIView, *, key: str, rate: str) -> Usage | None:
         http_request = request._request
-        orders = orders_with(http_request, view)
+        orders, limits = orders_with(http_request, view), limits_of(request)
         counted = count_request(
             request=http_request,
             scope=self.scope,
             key=key,
             rate=rate,
-            slides=limits_slide(request),
-            beside=() if orders is None else allowances_of_orders(),
+            slides=limits.slide,
+            beside=() if orders is None else allowances_of_orders(limits),
             units=orders or 0,
         )
         if orders is not None:
@@ -90,7 +101,10 @@ class TokenThrottle(RateLimitThrottle):
     """TOKEN_RATE_LIMIT per address of the client, which stands before authentication."""
 
     scope = "token"
-    rate_setting = "TOKEN_RATE_LIMIT"
+
+    def rate_for(self, request: Request) -> str | None:
+        rate: str | None = settings.TOKEN_RATE_LIMIT
+        return rate
 
     def key_of(self, request: Request) -> str | None:
         return client_address(request._request)
@@ -102,10 +116,10 @@ def api_key_of(request: Request) -> str | None:
     return str(token[KEY_CLAIM]) if token else None
 
 
-def limits_slide(request: Request) -> bool:
-    """Tell whether the account policy lets limits of keys slide, as it was read with the key."""
-    key = getattr(request.user, "calling_key", None)
-    return bool(getattr(key, "limits_slide", False))
+def limits_of(request: Request) -> KeyLimits:
+    """Return what the account policy says of the caller's key, as it was read with the key."""
+    key: CallingKey | None = getattr(request.user, "calling_key", None)
+    return AS_SET if key is None else key.limits
 
 
 def orders_with(request: HttpRequest, view: APIView) -> int | None:
@@ -118,14 +132,17 @@ def orders_with(request: HttpRequest, view: APIView) -> int | None:
     return None if orders and request.META.get("QUERY_STRING") else orders
 
 
-def allowances_of_orders() -> list[Allowance]:
-    """Return what holds orders of a key; nothing does where the limit is lifted."""
-    rate = settings.ORDER_RATE_LIMIT
-    return [] if rate is None else [Allowance(ORDERS, rate)]
+def allowances_of_orders(limits: KeyLimits) -> list[Allowance]:
+    """Return what holds orders of a key: a minute, ten seconds, both or nothing."""
+    rate = rate_of(limits.orders_per_minute, settings.ORDER_RATE_LIMIT)
+    allowances = [] if rate is None else [Allowance(ORDERS, rate)]
+    if limits.orders_per_10_seconds is not None:
+        allowances.append(Allowance(ORDERS, f"{limits.orders_per_10_seconds}/10s", BURSTS))
+    return allowances
 
 
 def limit_orders(request: Request, *, orders: int) -> None:
-    """Count orders of the caller's key at ORDER_RATE_LIMIT: all of them, or raise RateLimited."""
+    """Count orders of the caller's key, all of them within all limits, or raise RateLimited."""
     usage = usage_of_orders(request, orders=orders)
     request._request.order_limit_usage = usage  # type: ignore[attr-defined]
     if usage is not None and usage.is_exceeded:
@@ -135,18 +152,20 @@ def limit_orders(request: Request, *, orders: int) -> None:
 def usage_of_orders(request: Request, *, orders: int = 0) -> Usage | None:
     """Count orders of the caller's key, or none, where that was not done with the request.
 
-    Returns the usage, None where nothing limits them, or Redis did not answer.
+    Returns the usage of the limit that binds, None where nothing limits them, or Redis did not
+    answer.
     """
     http_request = request._request
     if hasattr(http_request, "order_usages"):
         usages: list[Usage] | None = http_request.order_usages
     else:
         usages = count_orders(request, orders)
-    return usages[0] if usages else None
+    return binding(usages, orders) if usages else None
 
 
 def count_orders(request: Request, orders: int) -> list[Usage] | None:
-    allowances, key = allowances_of_orders(), api_key_of(request)
+    limits, key = limits_of(request), api_key_of(request)
+    allowances = allowances_of_orders(limits)
     if not allowances or key is None:
         return None
     return take(
@@ -154,8 +173,20 @@ def count_orders(request: Request, orders: int) -> list[Usage] | None:
         key=key,
         allowances=allowances,
         units=orders,
-        slides=limits_slide(request),
+        slides=limits.slide,
     )
+
+
+def binding(usages: Sequence[Usage], orders: int) -> Usage:
+    """Return the usage of the limit that binds.
+
+    Of those that refuse so many orders it is one that never lets them pass, else the one to wait
+    for longest; where none does, the one that leaves least.
+    """
+    refusing = [one for one in usages if one.is_exceeded]
+    if refusing:
+        return max(refusing, key=lambda one: (orders > one.limit, one.retry_after))
+    return min(usages, key=lambda one: one.remaining)
 
 
 def usage_of_requests(request: Request) -> Usage | None:

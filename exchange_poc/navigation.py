@@ -84,6 +84,7 @@ UNFOLD: dict[str, Any] = {
                 link("Accounts", "account_balance_wallet", "accounts_account"),
                 link("Ledger", "menu_book", "accounts_transfer"),
                 link("Account policy", "rule", "accounts_accountpolicy"),
+                link("Rate limits", "timer", "accounts_ratelimit"),
             ),
             section(
                 "Risk",

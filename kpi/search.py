@@ -12,7 +12,7 @@ from django.utils.http import urlencode
 from django.utils.text import capfirst
 from django.views.decorators.http import require_GET
 
-from accounts.models import AccountPolicy, User
+from accounts.models import AccountPolicy, RateLimit, User
 from market.kernel.amounts import plain
 from market.kernel.endless import KeysFirst
 from market.models import Instrument
@@ -23,7 +23,12 @@ MOST_FOUND: Final = 8
 LONGEST_TERM: Final = 200
 #: Lists that are searched as their own pages search them.
 LISTS: Final[tuple[type[Model], ...]] = (User, Order, Instrument)
-POLICIES: Final[tuple[type[Model], ...]] = (RiskPolicy, LeverageLimit, AccountPolicy)
+POLICIES: Final[tuple[type[Model], ...]] = (
+    RiskPolicy,
+    LeverageLimit,
+    AccountPolicy,
+    RateLimit,
+)
 
 
 class Found(NamedTuple):

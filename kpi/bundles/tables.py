@@ -8,7 +8,7 @@ from typing import Final
 
 from django.contrib.admin.models import LogEntry
 
-from accounts.models import Account, AccountPolicy, Transfer, User
+from accounts.models import Account, AccountPolicy, RateLimit, Transfer, User
 from kpi.audit.models import AuditCheck
 from kpi.bundles.columns import Column, columns, columns_of, kind_of
 from kpi.bundles.shapes import Table, at_the_end, by_then, changes, facts, of_day, within_day
@@ -311,6 +311,7 @@ TABLES: Final = (
     changes(RiskPolicy, "risk_policy_changes", "The risk policy after each change of the day."),
     changes(LeverageLimit, "leverage_limit_changes", "Leverage limits after each change."),
     changes(AccountPolicy, "account_policy_changes", "The account policy after each change."),
+    changes(RateLimit, "rate_limit_changes", "Rate limits of tiers after each change."),
     changes(Instrument, "instrument_changes", "Rules and halts of instruments after each change."),
     changes(AlertRule, "alert_rule_changes", "Alert rules after each change."),
     changes(User, "user_changes", "Tiers and rights of users after each change."),

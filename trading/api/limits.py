@@ -79,7 +79,9 @@ class LimitsSerializer(serializers.Serializer[Any]):
         "can tell at present.",
     )
     orders = RateSerializer(
-        allow_null=True, help_text="The same of orders, of which this call is none."
+        allow_null=True,
+        help_text="The same of orders, of which this call is none; where several limits hold them, "
+        "of the one that leaves least.",
     )
 
 

@@ -29,6 +29,7 @@ EDITED = {
     "User",
     "Group",
     "AccountPolicy",
+    "RateLimit",
     "RiskPolicy",
     "LeverageLimit",
     "Instrument",

@@ -24,6 +24,7 @@ BY_END = "written with the end"
 BY_SETTLING = "written when staff settle it"
 BY_RELEASE = "written when staff release it"
 BY_TERMS = "staff change the terms; recorded in the audit trail"
+BY_LIMIT = "staff change the limits; recorded in the audit trail"
 BY_CLAIM = "written when a process claims it"
 BY_RESULT = "written with the result, and then final"
 PRIVATE = "a person's own, no right and no limit"
@@ -43,6 +44,11 @@ UNGUARDED: Reasons = {
         "scopes": BY_TERMS,
         "expires_at": BY_TERMS,
         "networks": BY_TERMS,
+    },
+    "accounts_ratelimit": {
+        "requests_per_minute": BY_LIMIT,
+        "orders_per_minute": BY_LIMIT,
+        "orders_per_10_seconds": BY_LIMIT,
     },
     "kpi_audithead": {
         "hash": "written with a later sequence",
@@ -108,6 +114,7 @@ UNGUARDED: Reasons = {
 
 WHOLE = (
     "accounts_accountpolicy",
+    "accounts_ratelimit",
     "accounts_transfer",
     "kpi_alertrule",
     "risk_leveragelimit",

@@ -229,6 +229,42 @@ LEDGER = [
         "opening_balance_not_negative",
     ),
     *is_number("accounts_accountpolicy", "account_policy_is_a_number", "opening_balance"),
+    *kept("accounts_ratelimit", "rate_limit_is_kept"),
+    Break(
+        "rate limits stay those of their tier",
+        "UPDATE accounts_ratelimit SET tier = 'advanced' WHERE tier = 'beginner'",
+        "rate_limit_is_fixed",
+    ),
+    Break(
+        "a tier and scopes have one row of rate limits",
+        "INSERT INTO accounts_ratelimit (tier, scopes) VALUES ('beginner', 'read')",
+        "rate_limit_once",
+    ),
+    Break(
+        "rate limits are of a tier",
+        "INSERT INTO accounts_ratelimit (tier, scopes) VALUES ('whale', 'read')",
+        "rate_limit_tier_known",
+    ),
+    Break(
+        "rate limits are of scopes",
+        "INSERT INTO accounts_ratelimit (tier, scopes) VALUES ('beginner', 'trade')",
+        "rate_limit_scopes_known",
+    ),
+    Break(
+        "a rate limit lets something pass",
+        "UPDATE accounts_ratelimit SET requests_per_minute = 0",
+        "rate_limit_in_range",
+    ),
+    Break(
+        "a rate limit is no longer than Redis keeps",
+        "UPDATE accounts_ratelimit SET orders_per_10_seconds = 100001 WHERE scopes <> 'read'",
+        "rate_limit_in_range",
+    ),
+    Break(
+        "keys that only read have no limit of orders",
+        "UPDATE accounts_ratelimit SET orders_per_minute = 1",
+        "rate_limit_readers_place_no_orders",
+    ),
 ]
 
 CREDENTIALS = [

@@ -38,6 +38,9 @@ GROWS: Final = {
     "auth_group_permissions",
     # What the rows were at the installation, where no history said so.
     "accounts_historicalaccountpolicy",
+    # Which were no table before.
+    "accounts_ratelimit",
+    "accounts_historicalratelimit",
     "kpi_historicalalertrule",
     "risk_historicalleveragelimit",
     "risk_historicalriskpolicy",

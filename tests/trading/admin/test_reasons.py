@@ -23,7 +23,7 @@ from accounts.keys import (
     revoke_api_keys,
     rotate_api_key,
 )
-from accounts.models import Account, AccountPolicy, ApiKey, User
+from accounts.models import Account, AccountPolicy, ApiKey, RateLimit, User
 from accounts.services import (
     adjust_balance,
     change_account_policy,
@@ -86,7 +86,7 @@ BAD_REASONS = {
 }
 #: A market step takes the prices that there are anyway.
 UNGOVERNED = reverse_lazy("admin:market_marketclock_run_step")
-CONFIGURED = (RiskPolicy, LeverageLimit, AccountPolicy, AlertRule)
+CONFIGURED = (RiskPolicy, LeverageLimit, AccountPolicy, RateLimit, AlertRule)
 
 
 def page_of(row: Any, name: str = "change") -> str:
@@ -109,6 +109,7 @@ def test_no_form_dialog_or_bulk_action_goes_without_a_reason(staff: Client, trad
         RiskPolicy: {"price_collar": "0.2"},
         LeverageLimit: {"max_leverage": "3"},
         AccountPolicy: {"opening_balance": "7"},
+        RateLimit: {"requests_per_minute": "7"},
         AlertRule: {"threshold": "7"},
         Instrument: {"min_notional": "7"},
         User: {"username": "renamed", "user_permissions": "1"},

@@ -1,0 +1,26 @@
+"""Rate limits in the console: staff change them, say why, and are told what cannot be."""
+
+from django.db import connection
+from django.test import Client
+
+from accounts.models import KeyScopes, RateLimit
+from kpi.audit.models import AuditRecord
+from tests.console import save
+
+
+def test_limits_stand_in_the_console_and_in_the_audit_trail(staff: Client) -> None:
+    row = RateLimit.objects.get(tier="advanced", scopes=KeyScopes.READ)
+    page = f"/admin/accounts/ratelimit/{row.pk}/change/"
+    assert "A key that only reads places no orders" in save(staff, page, orders_per_minute="5")
+    assert "changed successfully" in save(
+        staff, page, requests_per_minute="5", reason="Too many polls"
+    )
+    row.refresh_from_db()
+    assert (row.requests_per_minute, row.history.latest().history_change_reason) == (
+        5,
+        "Too many polls",
+    )
+    connection.check_constraints()
+    record = AuditRecord.objects.filter(reference=f"accounts.ratelimit:{row.pk}").latest("pk")
+    assert record.details["after"] == {"requests_per_minute": "5"}
+    assert "5" in staff.get("/admin/accounts/ratelimit/").content.decode()
