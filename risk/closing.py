@@ -6,14 +6,15 @@ USDT.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import reduce
 from typing import Final
 
-from market.kernel.amounts import ZERO
+from market.kernel.amounts import EXACT, ZERO
 from risk.fills import Holding, close_part
-from risk.margin import fee, is_in_breach, margin_ratio, margin_slack, notional
-from risk.reducing import size_to_close, target_level
+from risk.margin import fee, margin_ratio, notional
+from risk.reducing import size_to_close
 from risk.state import AccountState, InstrumentState, Limits, OpenPosition
 
 #: The mode in which a close-out closes everything.
@@ -74,24 +75,30 @@ class Progress:
     balance: Decimal
     equity: Decimal
     margin: Decimal
+    required: Decimal
     closings: list[Closing] = field(default_factory=list)
 
-    def close(self, position: OpenPosition, size: Decimal, rate: Decimal) -> None:
+    def close(self, position: OpenPosition, size: Decimal, limits: Limits) -> None:
         """Close ``size`` of a position at its mark, with a fee as far as the balance reaches."""
-        left, realized_pnl = close_part(position.holding, size, position.mark_price)
+        mark_price, rate = position.mark_price, limits.liquidation_fee_rate
+        left, realized_pnl = close_part(position.holding, size, mark_price)
         self.balance += realized_pnl
-        charged = min(fee(size, position.mark_price, rate), max(self.balance, ZERO))
+        charged = min(fee(size, mark_price, rate), max(self.balance, ZERO))
         self.balance, self.equity = self.balance - charged, self.equity - charged
         self.margin -= position.holding.margin - left.margin
+        self.required = EXACT.subtract(self.required, required(position, limits))
+        if left.quantity:
+            rest = replace(position, holding=left)
+            self.required = EXACT.add(self.required, required(rest, limits))
         self.closings.append(Closing(position, size, left, realized_pnl, charged))
 
-    def is_restored(self, level: Decimal) -> bool:
-        """Tell whether a close-out may stop, the ratio being back at ``level``.
+    def is_restored(self, target: Decimal) -> bool:
+        """Tell whether a close-out may stop: equity is ``target`` times what is required.
 
-        Besides the ratio, the realised losses must be paid: while the balance is negative, profits
-        of the remaining positions pay for them before the insurance fund does.
+        Besides, the realised losses must be paid: while the balance is negative, profits of the
+        remaining positions pay for them before the insurance fund does.
         """
-        return self.balance >= 0 and not is_in_breach(self.equity, self.margin, level)
+        return self.balance >= 0 and self.equity >= EXACT.multiply(target, self.required)
 
 
 def close_out(
@@ -104,7 +111,7 @@ def close_out(
     before = Standing(account.equity, account.position_margin)
     done = None
     if limits.liquidation_mode == PARTIAL:
-        done = reduce(account, limits, instruments)
+        done = reduced(account, limits, instruments)
     if done is None:
         done = close_whole(account, limits)
     covered = done.equity + max(-done.balance, ZERO)
@@ -116,39 +123,44 @@ def in_turn(account: AccountState) -> list[OpenPosition]:
     return sorted(account.positions.values(), key=lambda one: (one.unrealized_pnl, one.symbol))
 
 
-def beginning(account: AccountState) -> Progress:
-    return Progress(account.balance, account.equity, account.position_margin)
+def beginning(account: AccountState, limits: Limits) -> Progress:
+    wanted = reduce(EXACT.add, (required(p, limits) for p in account.positions.values()), ZERO)
+    return Progress(account.balance, account.equity, account.position_margin, wanted)
+
+
+def required(position: OpenPosition, limits: Limits) -> Decimal:
+    """Return what equity must reach for a position, unrounded."""
+    margin = position.holding.margin
+    return limits.requirement.of(position.symbol, notional=position.notional, margin=margin)
 
 
 def close_whole(account: AccountState, limits: Limits) -> Progress:
-    """Close positions whole, until the ratio is back at the threshold where the mode says so."""
-    done, partly = beginning(account), limits.liquidation_mode == LARGEST_LOSS_FIRST
+    """Close positions whole, until equity is what is required where the mode says so."""
+    done, partly = beginning(account, limits), limits.liquidation_mode == LARGEST_LOSS_FIRST
     for position in in_turn(account):
-        if partly and done.is_restored(limits.liquidation_threshold):
+        if partly and done.is_restored(Decimal(1)):
             break
-        done.close(position, abs(position.holding.quantity), limits.liquidation_fee_rate)
+        done.close(position, abs(position.holding.quantity), limits)
     return done
 
 
-def reduce(
+def reduced(
     account: AccountState, limits: Limits, instruments: Mapping[str, InstrumentState]
 ) -> Progress | None:
-    """Close of each position in turn what brings the ratio back to its target, a share at most.
+    """Close of each position in turn what brings equity back to its target, a share at most.
 
     None where that does not suffice.
     """
-    done, level = beginning(account), target_level(limits)
+    done, target = beginning(account, limits), limits.close_out_target
     for position in in_turn(account):
-        if done.is_restored(level):
+        if done.is_restored(target):
             break
+        others = EXACT.subtract(done.required, required(position, limits))
         size = size_to_close(
-            position,
-            instruments[position.symbol],
-            limits,
-            slack=margin_slack(done.equity, done.margin, level),
+            position, instruments[position.symbol], limits, equity=done.equity, others=others
         )
-        done.close(position, size, limits.liquidation_fee_rate)
-    return done if done.is_restored(level) else None
+        done.close(position, size, limits)
+    return done if done.is_restored(target) else None
 
 
 def cover(deficit: Decimal, available: Decimal) -> tuple[Decimal, Decimal]:

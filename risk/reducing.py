@@ -4,42 +4,63 @@ As venues liquidate in parts: no more than a share of a position at a time, and 
 trade (dYdX v4: ``max_position_portion_liquidated_ppm``, ``min_position_notional_liquidated``).
 """
 
+from collections.abc import Iterator
 from decimal import ROUND_CEILING, Decimal
 
-from market.kernel.amounts import EXACT, UNIT
+from market.kernel.amounts import EXACT, UNIT, ZERO
 from risk.state import InstrumentState, Limits, OpenPosition
 
 
-def target_level(limits: Limits) -> Decimal:
-    """Return the margin ratio that reducing aims at, unrounded: a multiple of the threshold."""
-    return EXACT.multiply(limits.close_out_target, limits.liquidation_threshold)
-
-
 def size_to_close(
-    position: OpenPosition, instrument: InstrumentState, limits: Limits, *, slack: Decimal
+    position: OpenPosition,
+    instrument: InstrumentState,
+    limits: Limits,
+    *,
+    equity: Decimal,
+    others: Decimal,
 ) -> Decimal:
     """Return how much of a position closes, in whole lots.
 
-    ``slack`` is what the account's equity is above the target, which is negative before it is
-    reached. Closing a part ``z ÷ |q|`` at the mark lifts it by as much of ``T × margin − fee``,
-    ``T`` being the target. What rounding takes, half a unit of the fee and of the margin at most,
-    is closed for as well. No more than the policy's share closes, which does too where no size
-    would reach the target, but that a rest below the smallest notional goes with it.
+    Closing a part ``z ÷ |q|`` at the mark costs its part of the fee, and frees as much of what the
+    position requires along each line that this follows. The least ``z`` that brings equity to the
+    target, a multiple of what is required, does so along all of them; ``others`` is what the other
+    positions require. What rounding takes is closed for as well. No more than the policy's share
+    closes, which does too where no size would reach the target, or that is reached already; but a
+    rest below the smallest notional goes with it.
     """
-    level, whole = target_level(limits), abs(position.holding.quantity)
+    whole, target = abs(position.holding.quantity), limits.close_out_target
     lots = EXACT.divide(whole, instrument.lot_size)
     most = ceil(EXACT.multiply(limits.close_out_share, lots))
-    charged = EXACT.multiply(
-        EXACT.multiply(whole, position.mark_price), limits.liquidation_fee_rate
-    )
-    gain = EXACT.subtract(EXACT.multiply(level, position.holding.margin), charged)
-    rounding = EXACT.multiply(EXACT.add(level, 1), UNIT / 2)
-    missing = EXACT.subtract(rounding, slack)
-    if slack < 0 and EXACT.multiply(missing, lots) < EXACT.multiply(gain, most):
-        most = ceil(EXACT.divide(EXACT.multiply(missing, lots), gain))
-    size = EXACT.multiply(most, instrument.lot_size)
+    worth = EXACT.multiply(whole, position.mark_price)
+    fee = EXACT.multiply(worth, limits.liquidation_fee_rate)
+    missing, closing = list[Decimal](), list[Decimal]()
+    for slope, constant in lines(position, limits):
+        aim = EXACT.multiply(target, EXACT.add(others, EXACT.subtract(slope, constant)))
+        missing.append(EXACT.subtract(aim, equity))
+        wanted = EXACT.multiply(EXACT.add(missing[-1], rounding(limits)), lots)
+        gain = EXACT.subtract(EXACT.multiply(target, slope), fee)
+        if wanted > 0:
+            fits = wanted < EXACT.multiply(gain, most)
+            closing.append(ceil(EXACT.divide(wanted, gain)) if fits else most)
+    size = EXACT.multiply(max(closing) if max(missing) > 0 else most, instrument.lot_size)
     rest = EXACT.multiply(whole - size, position.mark_price)
     return whole if rest < instrument.min_notional else size
+
+
+def lines(position: OpenPosition, limits: Limits) -> Iterator[tuple[Decimal, Decimal]]:
+    """Yield what a position requires as ``slope × part that is held − constant``, the largest."""
+    by = limits.requirement
+    ladder = by.ladder(position.symbol)
+    if ladder is None:
+        yield EXACT.multiply(by.threshold, position.holding.margin), ZERO
+    for bracket in ladder or ():
+        yield EXACT.multiply(position.notional, bracket.rate), bracket.cumulative
+
+
+def rounding(limits: Limits) -> Decimal:
+    """Return what rounding takes at most: half a unit of the fee, and of the margin's share."""
+    level = EXACT.multiply(limits.close_out_target, limits.liquidation_threshold)
+    return EXACT.multiply(EXACT.add(level, 1), UNIT / 2)
 
 
 def ceil(value: Decimal) -> Decimal:

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from market.kernel.amounts import UNIT
-from risk.closing import LARGEST_LOSS_FIRST, PARTIAL, CloseOut, Standing, close_out, cover
+from risk.closing import LARGEST_LOSS_FIRST, PARTIAL, CloseOut, Standing, close_out, cover, required
 from risk.fills import Holding, apply_fill, close_part
 from risk.margin import fee
 from risk.state import AccountState, InstrumentState, Limits, OpenPosition
@@ -29,7 +30,12 @@ FULL = Limits(
 )
 PARTLY = replace(FULL, liquidation_mode=LARGEST_LOSS_FIRST)
 IN_PARTS = replace(FULL, liquidation_mode=PARTIAL)
-SYMBOLS = ("LOSER", "WINNER", "EQUAL", "GAIN", "BTC", *"ABCDEFGHI")
+LADDERS = (
+    "AA 100: 0.004 20x, 20000: 0.01 10x, 500000: 0.05 5x;"
+    "BB 5000: 0.02 10x, 90000: 0.5 1x; DD 1000: 0.1 5x"
+)
+DRAWN = [2 * letter for letter in "ABCDEFGHI"]
+SYMBOLS = ("LOSER", "WINNER", "EQUAL", "GAIN", "BTC", *DRAWN)
 
 
 def listed(lot_size: str = "0.00001", min_notional: str = "0") -> dict[str, InstrumentState]:
@@ -113,7 +119,7 @@ positions = st.builds(
     OpenPosition,
     id=st.just(1),
     instrument_id=st.integers(1, 9),
-    symbol=st.sampled_from("ABCDEFGHI"),
+    symbol=st.sampled_from(DRAWN),
     holding=st.builds(
         lambda size, price, margin: Holding(size, size * price, margin),
         st.decimals("-50", "50", places=5).filter(bool),
@@ -131,12 +137,17 @@ positions = st.builds(
     st.decimals("0", "1000000", places=8),
     st.sampled_from([FULL.liquidation_mode, LARGEST_LOSS_FIRST, PARTIAL]),
     st.sampled_from([D(0), D("0.00123")]),
+    st.sampled_from([{}, {"margin_mode": "brackets", "maintenance_brackets": LADDERS}]),
 )
 def test_a_close_out_is_what_its_fills_are(
-    held: list[OpenPosition], balance: Decimal, mode: str, rate: Decimal
+    held: list[OpenPosition],
+    balance: Decimal,
+    mode: str,
+    rate: Decimal,
+    margin_mode: dict[str, Any],
 ) -> None:
     """Every closing is a fill against its position, and the account's figures follow from them."""
-    limits = replace(FULL, liquidation_mode=mode, liquidation_fee_rate=rate)
+    limits = replace(FULL, liquidation_mode=mode, liquidation_fee_rate=rate, **margin_mode)
     before = account(balance, *held)
     out = close_out(before, limits, LISTED)
     assert out.before == Standing(before.equity, before.position_margin)
@@ -156,9 +167,9 @@ def test_a_close_out_is_what_its_fills_are(
     if mode == FULL.liquidation_mode:
         assert not left
     elif left:
-        level = limits.liquidation_threshold * (limits.close_out_target if mode == PARTIAL else 1)
+        target = limits.close_out_target if mode == PARTIAL else 1
         assert balance >= 0
-        assert not after.is_in_breach(level)
+        assert after.equity >= target * sum(required(one, limits) for one in left.values())
 
 
 #: 10 held at 100 with a margin of 100 a unit, marked at 80.
@@ -234,6 +245,27 @@ def test_without_margin_to_free_everything_closes() -> None:
     assert parts(close_out(account("100", DEEP), limits, listed("0.1"))) == [("LOSER", D(10))]
 
 
+@each(
+    ("balance", "share", "closed"),
+    [
+        ("305", "0.5", "2.3"),
+        ("290", "0.5", "3.1"),
+        ("250", "0.5", "5"),
+        ("249", "0.5", "10"),
+        ("225", "1", "7.6"),
+    ],
+)
+def test_by_brackets_what_is_required_falls_along_them(
+    balance: str, share: str, closed: str
+) -> None:
+    """800 require 0.2 × 800 − 40 = 120, above 400 by a fifth less, below it by a tenth."""
+    ladder = "LOSER 400: 0.1 20x, 5000: 0.2 10x"
+    limits = replace(IN_PARTS, margin_mode="brackets", maintenance_brackets=ladder)
+    limits = replace(limits, close_out_share=D(share))
+    out = close_out(account(balance, DEEP), limits, listed("0.1"))
+    assert parts(out) == [("LOSER", D(closed))]
+
+
 @given(
     quantity=st.integers(1, 10**7).map(lambda lots: D(lots) / 10**5),
     price=prices,
@@ -253,7 +285,7 @@ def test_a_lot_less_would_not_have_been_enough(
     """But for the two units that rounding may take; the fee is what the formula counts with."""
     limits = replace(IN_PARTS, liquidation_fee_rate=rate, close_out_target=target)
     holding = Holding(quantity, quantity * price, margin)
-    position = OpenPosition(1, 1, "A", holding, 1, D(0), price)
+    position = OpenPosition(1, 1, "AA", holding, 1, D(0), price)
     before = account(balance, position)
     out = close_out(before, limits, LISTED)
     level = target * limits.liquidation_threshold
