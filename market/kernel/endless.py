@@ -74,7 +74,8 @@ class KeysFirst:
     Asked for whole rows at once, PostgreSQL may rather go through the table from its newest row
     on, and far, where it expects matches among them that are not there. Of several disjoint sets
     of rows, each with an index of its own, a slice is read as of all of them together, and so it is
-    of rows that belong to one of several others, such as orders of some accounts.
+    of rows that belong to one of several others, such as orders of some accounts, and of rows that
+    one of several conditions is true of, such as transfers that some accounts paid or received.
     """
 
     def __init__(self, *sets: QuerySet[Any]) -> None:
@@ -89,14 +90,37 @@ class KeysFirst:
     def __getitem__(self, part: slice) -> QuerySet[Any]:
         rows = self.sets[0].all()
         rows.query.clear_where()  # the keys alone say which
-        if len(self.sets) == 1 and owners_of(self.sets[0]) is None:
-            return rows.filter(IsAnyOf(F("pk"), ArraySubquery(self.sets[0].values("pk")[part])))
-        keys = reduce(joined, (first_keys(one, part.stop) for one in self.sets))
+        sets = [apart for one in self.sets for apart in alternatives(one)]
+        if len(sets) == 1 and owners_of(sets[0]) is None:
+            return rows.filter(IsAnyOf(F("pk"), ArraySubquery(sets[0].values("pk")[part])))
+        keys = reduce(joined, (first_keys(one, part.stop) for one in sets))
         return rows.filter(IsAnyOf(F("pk"), keys))[part]
 
 
 def joined(first: Any, second: Any) -> Func:
     return Func(first, second, function="array_cat")
+
+
+def alternatives(rows: QuerySet[Any]) -> list[QuerySet[Any]]:
+    """Return rows by each of the conditions of which one is to be true, where there are several.
+
+    Of several owners at least; a row may be in more than one of these sets.
+    """
+    where = rows.query.where
+    for choice in where.children if where.connector == "AND" and not where.negated else ():
+        if isinstance(choice, WhereNode) and choice.connector == "OR" and not choice.negated:
+            apart = [instead_of(rows, choice, one) for one in choice.children]
+            if any(owners_of(one) for one in apart):
+                return apart
+    return [rows]
+
+
+def instead_of(rows: QuerySet[Any], condition: Any, *others: Any) -> QuerySet[Any]:
+    """Return rows with other conditions, or none, in place of one that they are filtered by."""
+    found, conditions = rows.all(), rows.query.where.children
+    kept = [one for one in conditions if one is not condition]
+    found.query.where = WhereNode([*kept, *others])
+    return found
 
 
 def first_keys(rows: QuerySet[Any], most: int | None) -> Any:
@@ -105,11 +129,8 @@ def first_keys(rows: QuerySet[Any], most: int | None) -> Any:
     if found is None:
         return ArraySubquery(rows.values("pk")[:most])
     condition, name = found
-    of_one = rows.all()
-    conditions: list[Any] = of_one.query.where.children
-    of_one.query.where = WhereNode([one for one in conditions if one is not condition])
     owner = RawSQL("owner.key", [], output_field=BigIntegerField())
-    keys = of_one.filter(**{name: owner}).values("pk")[:most]
+    keys = instead_of(rows, condition).filter(**{name: owner}).values("pk")[:most]
     statement, parameters = keys.query.sql_with_params()
     owners = [list(condition.rhs), *parameters]
     return RawSQL(EACH_OWNERS.format(statement), owners, output_field=KEYS)  # noqa: S611

@@ -228,6 +228,21 @@ def test_a_long_history_costs_nothing(
     assert after.pages <= before.pages + 20, json.dumps(after.plans)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("whose", ["other1", "other1&kind__exact=fee", "nobody"])
+def test_transfers_of_several_accounts_are_found_on_either_side_alone(
+    trader: User, client: Client, whose: str, mode: str
+) -> None:
+    """Of rows that these paid or received none of the others is read."""
+    client.force_login(User.objects.create_superuser("head", password=None))
+    costs = []
+    for history in ((1, 2_000), (2_001, 20_000)):
+        add_history(*history)
+        costs.append(cost_of(lambda: client.get(f"/admin/accounts/transfer/?q={whose}"), mode))
+    before, after = costs
+    assert after.rows <= before.rows + 10, json.dumps(after.plans)
+
+
 def test_orders_of_a_name_are_found_however_many_came_since(trader: User, client: Client) -> None:
     for name in ("quiet1", "quiet2"):
         create_user(username=name)
