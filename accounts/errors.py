@@ -88,6 +88,14 @@ class InvalidRateLimit(ExchangeError):
     code = "invalid_rate_limit"
 
 
+class InvalidWeights(ExchangeError):
+    code = "invalid_weights"
+
+
+class WeightAboveLimit(ExchangeError):
+    code = "weight_above_limit"
+
+
 class AccountExists(Conflict):
     code = "account_exists"
     detail = "This user has an account already."

@@ -9,9 +9,11 @@ class KeyLimits:
     """What holds a key. Of None the settings say; of orders in ten seconds it is no limit.
 
     Where limits ``slide``, they hold in any span of their length, not in fixed windows alone.
+    ``weights`` are as ``weights_of`` reads them.
     """
 
     slide: bool = False
+    weights: str = ""
     requests_per_minute: int | None = None
     orders_per_minute: int | None = None
     orders_per_10_seconds: int | None = None

@@ -189,7 +189,7 @@ KEY_FIELDS = columns_of(ApiKey)
 KEY_OF_CALL = f"""
 SELECT {", ".join(f"owner.{name}" for name in USER_FIELDS)},
        api_key.scopes, api_key.expires_at, nullif(api_key.networks, '{{}}'),
-       policy.sliding_limits,
+       policy.sliding_limits, policy.request_weights,
        held.requests_per_minute, held.orders_per_minute, held.orders_per_10_seconds
 FROM accounts_apikey AS api_key
 JOIN accounts_user AS owner ON owner.id = api_key.user_id

@@ -188,6 +188,14 @@ class AccountPolicy(models.Model):
         "fixed windows alone, over whose edge twice as many pass.",
     )
 
+    request_weights = models.TextField(
+        blank=True,
+        default="",
+        db_default="",
+        help_text="How many requests a call counts as for the limits of keys, such as "
+        "GET /kpi/history: 5, POST /orders: 2. Any other counts as one.",
+    )
+
     history = History()
 
     class Meta:

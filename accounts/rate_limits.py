@@ -111,11 +111,12 @@ def count_request(
     scope: str,
     key: str,
     rate: str,
+    weight: int = 1,
     slides: bool = False,
     beside: Sequence[Allowance] = (),
     units: int = 0,
 ) -> tuple[Usage, list[Usage]] | None:
-    """Count a request of ``key`` and, if it fits, ``units`` of what is ``beside`` it.
+    """Count a request of ``key`` as ``weight``, and if it fits, ``units`` of what is ``beside`` it.
 
     Returns the usage of either, of what is beside it of none where the request does not fit; None
     when Redis did not answer. Redis counts all of it as one step, so that limits are exact over all
@@ -125,7 +126,7 @@ def count_request(
     now = int(time.time() * SECOND)
     others = [ask_of(one, key=key, units=units, slides=slides, now=now) for one in beside]
     allowance = Allowance(scope, rate)
-    first = ask_of(allowance, key=key, units=1, slides=slides, now=now)._replace(group=0)
+    first = ask_of(allowance, key=key, units=weight, slides=slides, now=now)._replace(group=0)
 
     def ask() -> list[Told]:
         return counts.ask([first, *others], now=now)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -12,17 +12,13 @@ from accounts.errors import (
     AccountExists,
     InsufficientBalance,
     InvalidAmount,
-    InvalidRateLimit,
 )
 from accounts.ledger import Posting, sides, system_account_id
 from accounts.locks import try_lock_insurance_fund
 from accounts.models import (
-    MOST_PER_WINDOW,
     Account,
     AccountKind,
     AccountPolicy,
-    KeyScopes,
-    RateLimit,
     SystemMovement,
     Tier,
     Transfer,
@@ -37,8 +33,6 @@ from market.kernel.versions import lock_row, write_configuration
 
 #: One amount stays below this, in USDT, so that sums of amounts fit their columns.
 AMOUNT_BOUND = Decimal("1000000000000")
-#: What limits the orders of a key.
-ORDER_LIMITS: Final = {"orders_per_minute", "orders_per_10_seconds"}
 
 
 @transaction.atomic
@@ -242,44 +236,6 @@ def change_password(
     must_change(by, user)
     user.set_password(password)
     user.save(update_fields=["password"])
-
-
-def change_account_policy(
-    *,
-    policy: AccountPolicy,
-    changes: Mapping[str, Any],
-    reason: str,
-    by: User | None = None,
-    version: str | None = None,
-) -> None:
-    """Change what new accounts open with, and which calls staff alone may make, with history.
-
-    The former moves money, so it is for staff who may post transfers. Raises Forbidden,
-    ReasonRequired, ReasonTooLong, and StaleVersion as ``lock_row`` does.
-    """
-    if "opening_balance" in changes:
-        must_post_transfers(by)
-    write_configuration(policy, changes, checked_reason(reason), version)
-
-
-@transaction.atomic
-def change_rate_limit(
-    *, limit: RateLimit, changes: Mapping[str, Any], reason: str, version: str | None = None
-) -> None:
-    """Change how often keys of a tier and of scopes may call, with history; from the next call on.
-
-    None is as the settings say. Raises InvalidRateLimit, ReasonRequired, ReasonTooLong, and
-    StaleVersion as ``lock_row`` does.
-    """
-    said = checked_reason(reason)
-    for name, most in changes.items():
-        if most is None:
-            continue
-        if not 1 <= most <= MOST_PER_WINDOW:
-            raise InvalidRateLimit(f"A limit is from 1 to {MOST_PER_WINDOW:,}, or empty.")
-        if name in ORDER_LIMITS and limit.scopes == KeyScopes.READ:
-            raise InvalidRateLimit("A key that only reads places no orders.")
-    write_configuration(limit, changes, said, version)
 
 
 def suspend_account(*, account: Account, reason: str, by: User | None = None) -> None:

@@ -6,7 +6,7 @@ settings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from django.conf import settings
@@ -18,6 +18,8 @@ from accounts.authentication import KEY_CLAIM
 from accounts.errors import RateLimited
 from accounts.key_limits import AS_SET, KeyLimits, rate_of
 from accounts.rate_limits import Allowance, Usage, count_request, take
+from accounts.weights import weights_of
+from market.kernel.api.endpoints import template_of, views_by_template
 
 if TYPE_CHECKING:  # REST framework imports this module while its views are being defined.
     from rest_framework.request import Request
@@ -31,6 +33,8 @@ if TYPE_CHECKING:  # REST framework imports this module while its views are bein
 ORDERS: Final = "orders"
 #: Tells those of ten seconds from those of a minute, in Redis.
 BURSTS: Final = "-10s"
+#: The methods of calls that weigh; HEAD is GET.
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 #: What a view asks for that says nothing of orders.
 NOTHING: Final[Mapping[str, int]] = {}
 
@@ -48,7 +52,7 @@ class RateLimitThrottle(BaseThrottle):
         usage = self.count(request, view, key=key, rate=rate)
         http_request.rate_limit_usage = usage  # type: ignore[attr-defined]
         if usage is not None and usage.is_exceeded:
-            raise RateLimited(usage)
+            raise RateLimited(usage, refusal_of_weight(usage))
         return True
 
     def count(self, request: Request, view: APIView, *, key: str, rate: str) -> Usage | None:
@@ -85,6 +89,7 @@ class ApiKeyThrottle(RateLimitThrottle):
             scope=self.scope,
             key=key,
             rate=rate,
+            weight=weight_of(http_request, limits.weights),
             slides=limits.slide,
             beside=() if orders is None else allowances_of_orders(limits),
             units=orders or 0,
@@ -120,6 +125,27 @@ def limits_of(request: Request) -> KeyLimits:
     """Return what the account policy says of the caller's key, as it was read with the key."""
     key: CallingKey | None = getattr(request.user, "calling_key", None)
     return AS_SET if key is None else key.limits
+
+
+def weight_of(request: HttpRequest, weights: str) -> int:
+    """Return how many requests a call counts as."""
+    if not weights or request.resolver_match is None:
+        return 1
+    method = "GET" if request.method == "HEAD" else request.method
+    return weights_of(weights).get(f"{method} {template_of(request.resolver_match.route)}", 1)
+
+
+def request_weights(request: Request) -> Mapping[str, int]:
+    """Return the calls that count as several requests of the caller's key."""
+    return weights_of(limits_of(request).weights)
+
+
+def counted_calls() -> Iterator[str]:
+    """Yield the calls that count for the limit of a key, as weights name them."""
+    for template, view in views_by_template():
+        if ApiKeyThrottle in view.throttle_classes:
+            methods = (one for one in METHODS if hasattr(view, one.lower()))
+            yield from (f"{method} {template}" for method in methods)
 
 
 def orders_with(request: HttpRequest, view: APIView) -> int | None:
@@ -193,6 +219,16 @@ def usage_of_requests(request: Request) -> Usage | None:
     """Return the usage that counted this request; None where nothing did."""
     usage: Usage | None = getattr(request._request, "rate_limit_usage", None)
     return usage
+
+
+def refusal_of_weight(usage: Usage) -> str:
+    """Return why a call is too many requests where some are left; else nothing."""
+    if not usage.remaining:
+        return ""
+    return (
+        f"{usage.remaining} of {usage.limit} requests are left, fewer than this call counts as. "
+        f"Expected available in {usage.retry_after} seconds."
+    )
 
 
 def refusal_of_orders(usage: Usage, orders: int) -> str:

@@ -8,7 +8,7 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, ChoicesDropdo
 
 from accounts.access import caller
 from accounts.models import AccountPolicy, Transfer
-from accounts.services import change_account_policy
+from accounts.policy import change_account_policy
 from market.kernel.console.exports import ExportedAdmin, RecordResource, text_field
 from market.kernel.console.figures import money_column, time_column
 from market.kernel.console.filters import DayFilter
@@ -75,7 +75,13 @@ class TransferAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
 
 @admin.register(AccountPolicy)
 class AccountPolicyAdmin(PolicyAdmin):
-    fields = ("opening_balance", "staff_only_kpis", "staff_only_ticks", "sliding_limits")
+    fields = (
+        "opening_balance",
+        "staff_only_kpis",
+        "staff_only_ticks",
+        "sliding_limits",
+        "request_weights",
+    )
 
     def configure(
         self, request: HttpRequest, row: AccountPolicy, changes: dict[str, Any], **asked: str

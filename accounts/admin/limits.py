@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from accounts.models import RateLimit
-from accounts.services import change_rate_limit
+from accounts.policy import change_rate_limit
 from market.kernel.console.figures import count_column
 from market.kernel.console.pages import ConfigurationAdmin
 

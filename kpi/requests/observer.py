@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 import structlog
@@ -23,11 +22,11 @@ from kpi.requests.metrics import (
     latency_of,
     note_start,
 )
+from market.kernel.api.endpoints import template_of
 
 log = structlog.get_logger(__name__)
 
 REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
-ROUTE_PARAMETER: Final = re.compile(r"<(?:[^>:]+:)?([^>]+)>")
 METHODS: Final = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 #: Labels of the methods that routes serve; each pair of method and endpoint is a histogram.
 METHOD_LABELS: Final = {"GET": "GET", "HEAD": "GET", "POST": "POST"}
@@ -104,11 +103,6 @@ def endpoint_of(request: HttpRequest) -> str:
         return template_of(request.resolver_match.route)
     static = request.path_info.startswith(settings.STATIC_URL)
     return f"{settings.STATIC_URL}{{path}}" if static else UNMATCHED
-
-
-@lru_cache
-def template_of(route: str) -> str:
-    return "/" + ROUTE_PARAMETER.sub(r"{\1}", route)
 
 
 def user_id_of(request: HttpRequest) -> int | None:

@@ -18,9 +18,9 @@ from pytest_django import Settings
 from accounts.authentication import issue_token
 from accounts.keys import issue_api_key
 from accounts.models import AccountPolicy, User
+from accounts.policy import change_account_policy
 from accounts.rate_limits import Allowance, take
 from accounts.rates import Rate
-from accounts.services import change_account_policy
 from exchange_poc.stream.audience import Entrance, Places
 from kpi.stream.api import STREAMS, StreamView
 from kpi.stream.tickets import Ticket, signed

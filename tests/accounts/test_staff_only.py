@@ -8,7 +8,7 @@ from django.test import Client
 
 from accounts.access import REGULATORS
 from accounts.models import AccountPolicy, User
-from accounts.services import change_account_policy
+from accounts.policy import change_account_policy
 from tests.conftest import ApiClient, ClientOf
 from tests.console import save
 

@@ -16,8 +16,9 @@ from accounts.errors import InvalidRateLimit
 from accounts.key_terms import KeyTerms
 from accounts.keys import issue_api_key
 from accounts.models import AccountPolicy, KeyScopes, RateLimit, Tier, User
+from accounts.policy import change_rate_limit
 from accounts.rates import Rate
-from accounts.services import change_rate_limit, change_tier, create_user
+from accounts.services import change_tier, create_user
 from tests.conftest import ApiClient
 from tests.each import each
 

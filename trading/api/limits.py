@@ -11,7 +11,7 @@ from accounts.access import caller, must_be_owner
 from accounts.errors import AccountNotFound
 from accounts.models import Tier
 from accounts.rate_limits import Usage
-from accounts.throttling import usage_of_orders, usage_of_requests
+from accounts.throttling import request_weights, usage_of_orders, usage_of_requests
 from market.kernel.api.asked import OwnerQuery
 from market.kernel.api.calls import Call
 from market.kernel.api.fields import AmountField
@@ -63,6 +63,11 @@ class LimitsSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="The highest for orders that open, as the range of each instrument's marks "
         "leaves it now. Only where the policy has bands of volatility.",
+    )
+    request_weights = serializers.DictField(
+        child=serializers.IntegerField(),
+        required=False,
+        help_text="Calls that count as several requests, where there are such.",
     )
     state = serializers.ChoiceField(
         choices=[TradingState.REDUCING],
@@ -124,6 +129,8 @@ class LimitsView(Call):
             "open_orders": limits.open_orders,
             **rates,
         }
+        if weights := request_weights(request):
+            body["request_weights"] = weights
         if limits.leverage_by_symbol is not None:
             body["leverage_by_symbol"] = limits.leverage_by_symbol
         return Response(LimitsSerializer(body).data)

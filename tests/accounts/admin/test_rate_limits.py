@@ -3,7 +3,7 @@
 from django.db import connection
 from django.test import Client
 
-from accounts.models import KeyScopes, RateLimit
+from accounts.models import AccountPolicy, KeyScopes, RateLimit
 from kpi.audit.models import AuditRecord
 from tests.console import save
 
@@ -24,3 +24,20 @@ def test_limits_stand_in_the_console_and_in_the_audit_trail(staff: Client) -> No
     record = AuditRecord.objects.filter(reference=f"accounts.ratelimit:{row.pk}").latest("pk")
     assert record.details["after"] == {"requests_per_minute": "5"}
     assert "5" in staff.get("/admin/accounts/ratelimit/").content.decode()
+
+
+def test_weights_of_calls_stand_in_the_account_policy(staff: Client) -> None:
+    page = "/admin/accounts/accountpolicy/1/change/"
+    for wrong in ("GET /nowhere: 2", "GET /orders: 0", "GET /orders"):
+        shown = save(staff, page, request_weights=wrong)
+        assert "no call that counts" in shown or "Weights are calls" in shown
+    assert "changed successfully" in save(
+        staff, page, request_weights="POST /orders: 2,\nGET /orders: 5"
+    )
+    policy = AccountPolicy.objects.get()
+    assert policy.request_weights == "GET /orders: 5, POST /orders: 2"
+    assert policy.history.latest().request_weights == policy.request_weights
+    row = f"/admin/accounts/ratelimit/{RateLimit.objects.all()[0].pk}/change/"
+    assert "counts as 5 requests, of which a limit allows 4" in save(
+        staff, row, requests_per_minute="4"
+    )

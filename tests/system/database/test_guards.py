@@ -229,6 +229,14 @@ LEDGER = [
         "opening_balance_not_negative",
     ),
     *is_number("accounts_accountpolicy", "account_policy_is_a_number", "opening_balance"),
+    *(
+        Break(
+            f"{written!r} is no weight of a call",
+            f"UPDATE accounts_accountpolicy SET request_weights = '{written}'",
+            "request_weights_known",
+        )
+        for written in ("GET /a: 1", "GET /a: 101", "GET /a: 2,", "GET /a: 2 POST /b: 3", "/a: 2")
+    ),
     *kept("accounts_ratelimit", "rate_limit_is_kept"),
     Break(
         "rate limits stay those of their tier",

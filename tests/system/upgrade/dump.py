@@ -46,7 +46,8 @@ def watch_and_govern() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange_poc.settings")
     django.setup()
     from accounts.models import Account, AccountPolicy, User
-    from accounts.services import change_account_policy, suspend_account
+    from accounts.policy import change_account_policy
+    from accounts.services import suspend_account
     from kpi import tasks as watching
     from kpi.alerts.rules import change_rule
     from kpi.models import AlertRule

@@ -24,9 +24,9 @@ from accounts.keys import (
     rotate_api_key,
 )
 from accounts.models import Account, AccountPolicy, ApiKey, RateLimit, User
+from accounts.policy import change_account_policy
 from accounts.services import (
     adjust_balance,
-    change_account_policy,
     change_password,
     change_tier,
     change_user,
