@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from risk.arrays.books import Book, of, refuse_above
+from risk.arrays.maintenance import Required, requirements
 from risk.arrays.reducing import Part, Position, Progress
 from risk.arrays.rules import Rules
 from risk.arrays.units import Flags, Whole, ceil_times_rate, times_rate
@@ -96,6 +97,12 @@ class Closing:
             book.instruments.min_notional,
         )
         self.reduced: list[tuple[int, Part]] = []
+        self.required = requirements(rules.requirement, book.instruments.symbols)
+        if self.required.follow_marks:
+            notional = np.abs(self.lots) * self.values[:, None]
+            each = self.required.each(notional, self.margin)
+            self.each_required = np.array(each).swapaxes(0, 1)
+            self.all_required = self.each_required.sum(axis=1)
         balance = book.balance[rows]
         equity = balance + self.gains.sum(axis=0)
         self.standing = np.array([balance, equity, self.margin.sum(axis=0)])
@@ -120,7 +127,8 @@ class Closing:
         for at, turn in enumerate(turns.T.tolist()):
             held = [self.position(instrument, at) for instrument in turn]
             balance, equity, margin = self.standing[:, at].tolist()
-            found = Progress(balance, equity, margin).reduce(self.rules, filter(None, held))
+            begun = Progress(self.required, balance, equity, margin)
+            found = begun.reduce(self.rules, [one for one in held if one])
             if found is None:
                 going.append(at)
                 continue
@@ -160,6 +168,8 @@ class Closing:
         fee = np.minimum(whole_fee, np.maximum(balance, 0))
         margin = margin - self.margin[instrument, going]
         self.standing[:, going] = balance - fee, equity - fee, margin
+        if self.required.follow_marks:
+            self.all_required[:, going] -= self.each_required[:, instrument, going]
         marks, rows = self.marks[instrument], self.rows[going]
         return np.array([going, rows, instrument, lots, marks, gain, fee, *before])
 
@@ -169,7 +179,10 @@ class Closing:
         if not self.rules.partly:
             return held
         balance, equity, margin = of(self.standing, going)
-        needed = ceil_times_rate(margin, self.rules.threshold)
+        if self.required.follow_marks:
+            needed = Required(*self.all_required[:, going]).rounded_up
+        else:
+            needed = ceil_times_rate(margin, self.rules.threshold)
         return held & ((balance < 0) | (equity < needed))
 
 

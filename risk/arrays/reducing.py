@@ -3,10 +3,11 @@
 Amounts in units, sizes in lots. The products of what decides do not fit 64 bits.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
+from risk.arrays.maintenance import Requirements
 from risk.arrays.rules import Rules
 from risk.arrays.units import UNITS, share, times_rate
 
@@ -37,40 +38,55 @@ class Part(NamedTuple):
 
 @dataclass(slots=True)
 class Progress:
-    """An account on its way through a close-out that reduces."""
+    """An account on its way through a close-out that reduces.
 
+    ``required`` is what its positions require, in parts of 1e-8 of a unit.
+    """
+
+    by: Requirements
     balance: int
     equity: int
     margin: int
+    required: int = 0
     parts: list[Part] = field(default_factory=list)
 
-    def reduce(self, rules: Rules, positions: Iterable[Position]) -> Self | None:
+    def reduce(self, rules: Rules, positions: Sequence[Position]) -> Self | None:
         """Close parts of positions, in turn, until the target is reached; None where it is not."""
+        self.required = sum(self.requires(one, one.lots, one.margin) for one in positions)
         for position in positions:
             if self.is_restored(rules):
                 break
             self.close(position, self.lots_to_close(position, rules), rules)
         return self if self.is_restored(rules) else None
 
-    def slack(self, rules: Rules) -> int:
-        """Return the equity above the target, in parts of 1e-16 of a unit."""
-        return self.equity * UNITS**2 - rules.target_level * self.margin
+    def requires(self, position: Position, lots: int, margin: int) -> int:
+        """Return what a position requires, or what is left of it."""
+        return self.by.exact(position.instrument, abs(lots) * position.value, margin)
 
     def is_restored(self, rules: Rules) -> bool:
-        return self.balance >= 0 and self.slack(rules) >= 0
+        aim = rules.close_out_target * self.required
+        return self.balance >= 0 and self.equity * UNITS**2 >= aim
 
     def lots_to_close(self, position: Position, rules: Rules) -> int:
         """Return the lots that close of a position, by the formula of ``risk.reducing``.
 
         Both of its sides are taken twice, so that half a unit is whole.
         """
-        lots = abs(position.lots)
-        closing = most = -(-rules.close_out_share * lots // UNITS)
-        slack, charged = self.slack(rules), lots * position.value * rules.fee_rate * UNITS
-        gain = 2 * (rules.target_level * position.margin - charged)
-        missing = UNITS**2 + rules.target_level - 2 * slack
-        if slack < 0 and missing * lots < gain * most:
-            closing = -(-missing * lots // gain)
+        lots, target = abs(position.lots), rules.close_out_target
+        notional, most = lots * position.value, -(-rules.close_out_share * lots // UNITS)
+        others = self.required - self.requires(position, lots, position.margin)
+        fee, is_short, closing = notional * rules.fee_rate * UNITS, False, 0
+        for rate, amount, taken_off in self.by.lines(
+            position.instrument, notional, position.margin
+        ):
+            aim = target * (others + rate * amount - taken_off * UNITS)
+            missing = aim - self.equity * UNITS**2
+            wanted = (2 * missing + UNITS**2 + target * rules.threshold) * lots
+            gain = 2 * (target * rate * amount - fee)
+            if wanted > 0:
+                closing = max(closing, -(-wanted // gain) if wanted < gain * most else most)
+            is_short |= missing > 0
+        closing = closing if is_short else most
         rest = (lots - closing) * position.value
         return lots if rest < position.min_notional else closing
 
@@ -85,5 +101,7 @@ class Progress:
         self.balance, self.equity = self.balance - fee, self.equity - fee
         self.margin -= margin
         left = position.lots - side * size, position.cost - cost, position.margin - margin
+        self.required -= self.requires(position, lots, position.margin)
+        self.required += self.requires(position, left[0], left[2])
         done = side * size, realized, fee
         self.parts.append(Part(position.instrument, *done, before, *left))

@@ -17,6 +17,7 @@ from risk.arrays.units import (
     rate_units,
 )
 from risk.closing import LARGEST_LOSS_FIRST, PARTIAL
+from risk.maintenance import Requirement, requirement_of
 from risk.policy import TIERS, Policy
 from risk.state import MINUTE
 from risk.volatility import bands_of, scaled
@@ -47,11 +48,12 @@ class Rules:
     by_band: Whole
     max_minute_value: Whole
     duplicate_seconds: int
-    #: Whether close-outs reduce positions, the ratio that they aim at, in parts of 1e-16, and the
-    #: share of a position that closes at most.
+    #: Whether close-outs reduce positions, the multiple of what is required that they aim at, and
+    #: the share of a position that closes at most.
     reduces: bool
-    target_level: int
+    close_out_target: int
     close_out_share: int
+    requirement: Requirement
 
     @classmethod
     def of(cls, policy: Policy) -> Self:
@@ -81,9 +83,9 @@ class Rules:
             ),
             duplicate_seconds=policy.duplicate_seconds,
             reduces=policy.liquidation_mode == PARTIAL,
-            target_level=exact_units(policy.close_out_target)
-            * exact_units(policy.liquidation_threshold),
+            close_out_target=exact_units(policy.close_out_target),
             close_out_share=rate_units(policy.close_out_share),
+            requirement=requirement_of(policy),
         )
 
     @cached_property

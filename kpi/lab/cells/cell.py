@@ -20,6 +20,7 @@ from kpi.lab.inputs.accounts import Population
 from kpi.lab.inputs.tape import Tape
 from risk.arrays.books import Book
 from risk.arrays.closing import close_out, cover
+from risk.arrays.maintenance import requirements
 from risk.arrays.orders import Orders, Placed, place
 from risk.arrays.rules import Rules
 from risk.arrays.sent import Sent
@@ -53,7 +54,10 @@ class Cell:
         self.ranges = Ranges(tape, self.rules, policy.volatility_window_minutes)
         self.agents = Agents(population, self.rules, tape, stickiness)
         self.levels = Levels(
-            self.book, self.rules.threshold, self.agents.stop.copy(), self.agents.top_up.copy()
+            self.book,
+            requirements(self.rules.requirement, tape.instruments.symbols),
+            self.agents.stop.copy(),
+            self.agents.top_up.copy(),
         )
         self.watch, self.record = Watch(self.levels), Recorder(self.book, tape)
         self.fund = self.fund_start = self.fund_minimum = fund

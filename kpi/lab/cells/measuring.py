@@ -24,8 +24,10 @@ from kpi.lab.inputs.accounts import Population
 from kpi.lab.inputs.specs import LabPolicy
 from kpi.lab.inputs.tape import Tape
 from market.kernel.amounts import EXACT, plain, round_half_even
-from risk.arrays.units import Whole, amount, ceil_times_rate, rate_units, total
+from risk.arrays.maintenance import requirements
+from risk.arrays.units import Whole, amount, total
 from risk.denials import DENIALS
+from risk.maintenance import requirement_of
 from risk.policy import TIERS
 
 Value = str | int | None
@@ -52,6 +54,8 @@ class _Cell:
     ) -> None:
         self.outcome, self.tape, self.policy = outcome, tape, policy
         self.population, self.unit = population, tape.instruments.unit
+        by = requirement_of(policy.policy)
+        self.required = requirements(by, tape.instruments.symbols)
         self.opens = tape.times[np.searchsorted(tape.bar, np.arange(len(outcome.bars.fund)))]
         bars = outcome.bars
         lots = np.abs(bars.long_lots) + np.abs(bars.short_lots)
@@ -153,19 +157,35 @@ class _Cell:
         return [max(moves) for moves in zip([0] * len(LAR_MOVES), *found, strict=True)]
 
     def _at_risk_at(self, sample: Sample, gross: Whole, net: Whole) -> list[int]:
-        """Return LaR at a sample; a move is taken exactly, though it be no whole tick."""
-        rate = rate_units(self.policy.policy.liquidation_threshold)
-        slack = sample.equity - ceil_times_rate(sample.margin, rate)
-        found = []
+        """Return LaR at a sample; a move is taken exactly, though it be no whole tick.
+
+        Where brackets require by notional, that is taken to a unit below.
+        """
+        by_marks, found = self.required.follow_marks, []
+        slack = self._slack_after(sample, 0)
         for move in LAR_MOVES:
-            fall, rise = (total(gross[slack < -(-way * move // 100)]) for way in (net, -net))
-            found.append(max(fall, rise))
+            sides = []
+            for way, percent in ((net, -move), (-net, move)):
+                spare = self._slack_after(sample, percent) if by_marks else slack
+                sides.append(total(gross[spare < -(-way * move // 100)]))
+            found.append(max(sides))
         return found
+
+    def _slack_after(self, sample: Sample, percent: int) -> Whole:
+        """Return present equity above what is required once all marks have moved."""
+        high, low = np.divmod(self._worth(sample)[:, None] * np.abs(sample.lots), 100)
+        moved = high * (100 + percent) + low * (100 + percent) // 100
+        return sample.equity - self.required.needed(moved, sample.margin)
 
     def _notionals(self, sample: Sample) -> tuple[Whole, Whole]:
         """Return each account's gross and net notional at the end of a sampled bar."""
-        worth = self.unit * self.outcome.bars.marks[:, self.tape.bar[sample.step]]
+        worth = self._worth(sample)
         return worth @ np.abs(sample.lots), worth @ sample.lots
+
+    def _worth(self, sample: Sample) -> Whole:
+        """Return what a lot of each instrument is worth at the end of a sampled bar."""
+        worth: Whole = self.unit * self.outcome.bars.marks[:, self.tape.bar[sample.step]]
+        return worth
 
     def _leverages(self) -> NDArray[np.float64]:
         """Return gross notional ÷ equity of all solvent accounts of all samples."""

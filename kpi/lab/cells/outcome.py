@@ -68,7 +68,7 @@ class Bars:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The accounts that held something at the end of a step: lots [I, n], equity and margin [n]."""
+    """The accounts that held something at the end of a step: lots and margin [I, n], equity [n]."""
 
     step: int
     rows: Whole

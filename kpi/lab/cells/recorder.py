@@ -66,8 +66,8 @@ class Recorder:
     def _sample(self, step: int, marks: Whole) -> Sample:
         book = self.book
         rows = np.flatnonzero(book.lots.any(axis=0))
-        margin = book.position_margin(rows)
-        return Sample(step, rows, book.lots[:, rows], book.equity(marks, rows), margin)
+        held = book.lots[:, rows], book.equity(marks, rows), book.margin[:, rows]
+        return Sample(step, rows, *held)
 
     def close_outs(self) -> CloseOuts:
         names = ("balance_before", "equity_before", "margin_before", "fee")

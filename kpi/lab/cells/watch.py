@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from risk.arrays.books import Book
+from risk.arrays.maintenance import Requirements
 from risk.arrays.search import may_fall_below
 from risk.arrays.units import Flags, Whole
 
@@ -27,18 +28,23 @@ class Reached(NamedTuple):
 
 
 class Levels:
-    """What each account's equity is held against: the close-out's level and those of its agent."""
+    """What each account's equity is held against: the close-out's level and those of its agent.
 
-    def __init__(self, book: Book, threshold: int, stop: Whole, top_up: Whole) -> None:
-        self.book, self.threshold = book, threshold
+    ``by_marks`` is what positions require where that depends on the marks, in place of a level.
+    """
+
+    def __init__(self, book: Book, required: Requirements, stop: Whole, top_up: Whole) -> None:
+        self.book, self.threshold = book, required.threshold
+        self.by_marks = required if required.follow_marks else None
         self.stop, self.top_up = stop, top_up
-        self.need = book.needed(threshold)
+        self.need = np.full_like(stop, NEVER) if self.by_marks else book.needed(self.threshold)
         self.own = np.maximum(stop, top_up)
         self.any = np.maximum(self.need, self.own)
 
     def update(self, rows: Whole) -> None:
         """Follow what changed of accounts: their margin, or the levels of their agents."""
-        self.need[rows] = self.book.needed(self.threshold, rows)
+        if self.by_marks is None:
+            self.need[rows] = self.book.needed(self.threshold, rows)
         self.own[rows] = np.maximum(self.stop[rows], self.top_up[rows])
         self.any[rows] = np.maximum(self.need[rows], self.own[rows])
 
@@ -56,6 +62,8 @@ class Valued:
         self._any = np.where(held, levels.any[rows], NEVER)[:, None]
         self._need = np.where(held, levels.need[rows], NEVER)[:, None]
         self._own = np.where(held, levels.own[rows], NEVER)[:, None]
+        self._by_marks = levels.by_marks
+        self._margin = NOBODY if levels.by_marks is None else book.margin[:, rows, None]
 
     def below(self, marks: Whole, looks: Flags) -> tuple[Flags, Flags] | None:
         """Tell who is in breach and who at an own level at which marks [n, I], if anybody is.
@@ -67,6 +75,11 @@ class Valued:
         equity = self._base + self._value_of_a_tick[0] * marks[:, 0]
         for value, path in zip(self._value_of_a_tick[1:], marks.T[1:], strict=True):
             equity += value * path
+        if self._by_marks is not None:
+            values = zip(self._value_of_a_tick, marks.T, strict=True)
+            notional = [np.abs(value) * path for value, path in values]
+            needed = self._by_marks.needed(notional, self._margin)
+            return (equity < needed) & looks, equity < self._own
         if not (equity < self._any).any():
             return None
         return (equity < self._need) & looks, equity < self._own
@@ -84,7 +97,7 @@ class Watch:
         """Find the accounts to watch while marks [I] stay within a box."""
         self._low, self._high = low, high
         self._is_watched[self.rows] = False
-        self.rows = may_fall_below(self.book, self.levels.any, low, high)
+        self.rows = self._may_fall(low, high)
         self._is_watched[self.rows] = True
         self._valued: Valued | None = None
 
@@ -113,7 +126,11 @@ class Watch:
     def may_fall(self, rows: Whole) -> Whole:
         """Follow the levels of accounts that changed, and return those that may fall below one."""
         self.levels.update(rows)
-        return may_fall_below(self.book, self.levels.any, self._low, self._high, rows)
+        return self._may_fall(self._low, self._high, rows)
+
+    def _may_fall(self, low: Whole, high: Whole, rows: Whole | None = None) -> Whole:
+        levels = self.levels
+        return may_fall_below(self.book, levels.any, low, high, rows, levels.by_marks)
 
     def first(self, marks: Whole, looks: Flags) -> Reached | None:
         """Return what the first of the steps does whose marks [n, I] bring anybody below a level.

@@ -12,6 +12,7 @@ import numpy as np
 
 from kpi.lab.cells.measuring import measure
 from kpi.lab.cells.outcome import Bars, Books, CloseOuts, Legs, Outcome, Sample
+from risk.policy import PRESETS, policy_from
 
 HOURS = 36
 START = 1_760_000_400
@@ -46,19 +47,21 @@ class Made:
     marks: list[int] = field(default_factory=lambda: [MARK] * HOURS)
     long_lots: list[int] = field(default_factory=lambda: [0] * HOURS)
     threshold: str = "0.5"
+    rules: dict[str, Any] = field(default_factory=dict)
     cadence: int = 1
     held_lots: tuple[int, int, int] = (0, 0, 0)
     held_cost: tuple[int, int, int] = (0, 0, 0)
     changes: dict[str, Any] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, Any]:
-        policy = SimpleNamespace(liquidation_threshold=Decimal(self.threshold))
+        rules = {"liquidation_threshold": Decimal(self.threshold), **self.rules}
+        policy = policy_from(rules, PRESETS["seed"])
         lab_policy: Any = SimpleNamespace(cadence=self.cadence, policy=policy)
         return measure(self.outcome(), self.tape(), self.population(), lab_policy)
 
     def tape(self) -> Any:
         bars = np.arange(HOURS)
-        instruments = SimpleNamespace(unit=whole(10))
+        instruments = SimpleNamespace(unit=whole(10), symbols=("BTCUSDT",))
         return SimpleNamespace(
             instruments=instruments,
             marks=np.array(self.marks)[:, None],

@@ -12,8 +12,10 @@ from numpy.random import Generator
 from market.kernel.amounts import ZERO
 from market.kernel.states import TradingState
 from risk.arrays.books import Book, Instruments
-from risk.arrays.units import LARGEST, UNITS, Whole, amount, ceil_div
+from risk.arrays.maintenance import requirements
+from risk.arrays.units import LARGEST, Whole, amount, ceil_div
 from risk.fills import Holding
+from risk.maintenance import INITIAL_SHARE, requirement_of
 from risk.policy import MODES, PRESETS, TIERS, Policy, policy_from
 from risk.state import AccountState, InstrumentState, OpenPosition
 
@@ -42,6 +44,7 @@ class Scale:
     lots: int
     balance: int
     leverage: int
+    ladders: str
     fee_rates: Sequence[str] = ("0", "0.00123457")
 
 
@@ -56,6 +59,7 @@ TINY = Scale(
     lots=1,
     balance=2,
     leverage=7,
+    ladders="ZZZ 1: 0.33333333 7x; AAA 1: 0.1 9x, 2: 0.2 3x",
     fee_rates=("0", "0.1", "0.25"),
 )
 USUAL = Scale(
@@ -68,6 +72,10 @@ USUAL = Scale(
     lots=7,
     balance=13,
     leverage=30,
+    ladders=(
+        "BTCUSDT 300: 0.004 30x, 8000: 0.00512345 20x, 30000: 0.0165 10x, 1200000: 0.05 3x;"
+        "DOGEUSDT 10: 0.02 25x, 20000: 0.33333333 2x"
+    ),
 )
 #: Up to some thousand millions of USDT an account; with largest orders.
 HUGE = Scale(
@@ -79,6 +87,7 @@ HUGE = Scale(
     10,
     17,
     125,
+    "BTCUSDT 300000: 0.004 125x, 90000000: 0.05 20x, 999999999999999: 0.5 1x",
     ("0", "0.01"),
 )
 SCALES = (TINY, USUAL, HUGE)
@@ -101,16 +110,23 @@ class Case:
 STATES = [state.value for state in TradingState]
 
 
-def cases(seed: int, trials: int = TRIALS) -> Iterator[tuple[Generator, Case]]:
+def cases(
+    seed: int, trials: int = TRIALS, margin_modes: Sequence[str] = (INITIAL_SHARE,)
+) -> Iterator[tuple[Generator, Case]]:
     """Yield books of random accounts, ``trials`` accounts in all."""
     for number in range(max(trials // PER_BOOK, len(SCALES))):
         rng = np.random.default_rng([seed, number])
-        yield rng, random_case(rng, SCALES[number % len(SCALES)])
+        yield rng, random_case(rng, SCALES[number % len(SCALES)], margin_modes=margin_modes)
 
 
-def random_case(rng: Generator, scale: Scale, accounts: int = PER_BOOK) -> Case:
+def random_case(
+    rng: Generator,
+    scale: Scale,
+    accounts: int = PER_BOOK,
+    margin_modes: Sequence[str] = (INITIAL_SHARE,),
+) -> Case:
     marks = np.array([rng.integers(low, high + 1) for low, high in scale.prices])
-    policy = random_policy(rng, scale)
+    policy = random_policy(rng, scale, margin_modes)
     return Case(scale, random_book(rng, scale, marks, policy, accounts), marks, policy)
 
 
@@ -119,7 +135,7 @@ def drawn_states(rng: Generator) -> list[str]:
     return [str(state) for state in rng.choice(STATES, len(TIERS), p=[0.92, 0.04, 0.04])]
 
 
-def random_policy(rng: Generator, scale: Scale) -> Policy:
+def random_policy(rng: Generator, scale: Scale, margin_modes: Sequence[str]) -> Policy:
     """Return a policy that seldom holds trading back, with no limit of exposure."""
     values = {
         "max_leverage": {tier: int(rng.integers(1, scale.leverage + 1)) for tier in TIERS},
@@ -128,6 +144,8 @@ def random_policy(rng: Generator, scale: Scale) -> Policy:
         "tier_state": dict(zip(TIERS, drawn_states(rng), strict=True)),
         "liquidation_threshold": D(str(rng.choice(["0", "0.33333333", "0.5", "1", "1.5"]))),
         "liquidation_mode": str(rng.choice(MODES)),
+        "margin_mode": str(rng.choice(margin_modes)),
+        "maintenance_brackets": scale.ladders,
         "close_out_target": D(str(rng.choice(["1", "1.25", "1.33333333", "3"]))),
         "close_out_share": D(str(rng.choice(["0.1", "0.33333333", "0.5", "1"]))),
         "liquidation_fee_rate": D(str(rng.choice(scale.fee_rates))),
@@ -160,11 +178,17 @@ def random_book(rng: Generator, scale: Scale, marks: Whole, policy: Policy, acco
         reserved_notional=sometimes(rng, 0.2, 10**scale.balance, accounts),
         suspended=rng.random(accounts) < 0.03,
     )
-    threshold = int(policy.liquidation_threshold * UNITS)
-    near = book.balance - book.slack(marks, threshold) + rng.integers(-2, 3, accounts)
+    slack = book.equity(marks) - needed(book, marks, policy)
+    near = book.balance - slack + rng.integers(-2, 3, accounts)
     chosen = (rng.random(accounts) < 0.5) & (near >= 0) & (near < LARGEST // 10)
     book.balance[chosen] = near[chosen]
     return book
+
+
+def needed(book: Book, marks: Whole, policy: Policy) -> Whole:
+    """Return the least equity of each account that is not in breach at marks."""
+    by = requirements(requirement_of(policy), book.instruments.symbols)
+    return by.needed(np.abs(book.lots) * book.lot_values(marks)[:, None], book.margin)
 
 
 def sometimes(rng: Generator, chance: float, most: int, accounts: int) -> Whole:

@@ -59,7 +59,7 @@ PURE: Final = (
     ),
     *(
         Target(f"risk/arrays/{name}.py", (f"{ARRAYS}/test_{name}.py",), (ARRAYS,), pure=True)
-        for name in ("units", "books", "closing", "reducing", "search", "orders")
+        for name in ("units", "books", "closing", "maintenance", "reducing", "search", "orders")
     ),
     Target("risk/arrays/rules.py", (f"{ARRAYS}/test_books.py",), pure=True),
 )

@@ -84,7 +84,7 @@ def test_lar_is_the_notional_of_those_a_move_puts_in_breach(
     held: list[tuple[int, int, int]], threshold: str
 ) -> None:
     lots, equity, margin = (np.array([column]) for column in zip(*held, strict=True))
-    sample = Sample(0, np.arange(len(held)), lots, equity[0], margin[0])
+    sample = Sample(0, np.arange(len(held)), lots, equity[0], margin)
     found = Made(samples=(sample,), threshold=threshold).metrics()
     for move in LAR_MOVES:
         sides = []
@@ -97,9 +97,18 @@ def test_lar_is_the_notional_of_those_a_move_puts_in_breach(
         assert Decimal(found[f"lar_{move}"]) * UNITS == max(sides)
 
 
+@pytest.mark.parametrize(("equity", "lar"), [(1_394, "0"), (1_393, "100000")])
+def test_lar_by_brackets_asks_for_what_is_required_after_the_move(equity: int, lar: str) -> None:
+    """A long of 100,000 at 1 % less: 1,000 lost, and 0.005 × 99,000 − 101 = 394 to be held."""
+    ladder = "BTCUSDT 50500: 0.003 20x, 5000000: 0.005 10x"
+    rules = {"margin_mode": "brackets", "maintenance_brackets": ladder}
+    sample = Sample(0, whole(0), whole(BTC)[None], whole(equity * UNITS), whole(0)[None])
+    assert Made(samples=(sample,), rules=rules).metrics()["lar_1"] == lar
+
+
 def test_lar_is_that_of_the_worst_sample() -> None:
     samples = tuple(
-        Sample(step, whole(0), whole(lots)[None], whole(1), whole(0))
+        Sample(step, whole(0), whole(lots)[None], whole(1), whole(0)[None])
         for step, lots in enumerate((BTC, 3 * BTC, 2 * BTC))
     )
     assert Made(samples=samples).metrics()["lar_1"] == "300000"
@@ -107,7 +116,7 @@ def test_lar_is_that_of_the_worst_sample() -> None:
 
 def test_leverage_leaves_out_who_owns_nothing() -> None:
     lots, equity = whole(BTC, -BTC, BTC, BTC)[None], whole(10**13, 10**12, 0, 5 * 10**12)
-    sample = Sample(0, np.arange(4), lots, equity, equity)
+    sample = Sample(0, np.arange(4), lots, equity, equity[None])
     found = Made(samples=(sample,)).metrics()
     assert (found["leverage_p50"], found["leverage_p95"]) == ("2.00000000", "10.00000000")
 
