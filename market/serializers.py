@@ -27,25 +27,12 @@ class TimeSerializer(AnswerSerializer[datetime]):
         return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
-def without_nothing(answer: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """Return an answer without those of some fields that have no value."""
-    for name in names:
-        if answer[name] is None:
-            del answer[name]
-    return answer
-
-
 class ReplayedSerializer(AnswerSerializer[T]):
     """What may come from recorded candles; ``market_time`` is there only where it does."""
-
-    left_out: tuple[str, ...] = ("market_time",)
 
     market_time = serializers.DateTimeField(
         required=False, help_text="Of the recorded candle; only where a replay set the price."
     )
-
-    def to_representation(self, instance: T) -> dict[str, Any]:
-        return without_nothing(super().to_representation(instance), self.left_out)
 
 
 class PriceSerializer(ReplayedSerializer[Instrument]):
@@ -60,19 +47,15 @@ class PriceSerializer(ReplayedSerializer[Instrument]):
 class TickSerializer(ReplayedSerializer[PriceTick]):
     """A mark price as a market step set it, told as the present one is."""
 
-    left_out = ("market_time", "step")
-
     symbol = serializers.CharField(source="instrument.symbol")
     price = AmountField()
     timestamp = serializers.DateTimeField(source="created_at")
     source = serializers.ChoiceField(choices=PriceOrigin.choices)  # type: ignore[assignment]
-    step = serializers.IntegerField()
+    step = serializers.IntegerField(required=False)
 
 
 class InstrumentSerializer(AnswerSerializer[Instrument]):
     """The rules of an instrument; a limit or a state only where there is one."""
-
-    left_out: Final = ("max_order_size", "max_order_value", "state")
 
     symbol = serializers.CharField()
     base_asset = serializers.CharField()
@@ -94,9 +77,6 @@ class InstrumentSerializer(AnswerSerializer[Instrument]):
         source="told_state",
         help_text="Where staff let orders only reduce: REDUCING, or HALTED while a quote halts it.",
     )
-
-    def to_representation(self, instance: Instrument) -> dict[str, Any]:
-        return without_nothing(super().to_representation(instance), self.left_out)
 
 
 class CandleQuery(QuerySerializer):

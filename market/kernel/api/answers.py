@@ -14,19 +14,21 @@ class AnswerSerializer(serializers.Serializer[T]):
     """A serializer of plain attributes, which writes them in half the time of REST framework.
 
     That looks at each field, each time, for what these have not: items of dictionaries, methods
-    that are called, related rows that are missing.
+    that are called, related rows that are missing. A field that is not required is left out where
+    there is no value.
     """
 
     def to_representation(self, instance: T) -> dict[str, Any]:
         return {
-            name: None if (value := read(instance)) is None else write(value)
-            for name, read, write in self._columns
+            name: None if value is None else write(value)
+            for name, read, write, always in self._columns
+            if (value := read(instance)) is not None or always
         }
 
     @cached_property
-    def _columns(self) -> list[tuple[str, Callable[[Any], Any], Callable[[Any], Any]]]:
+    def _columns(self) -> list[tuple[str, Callable[[Any], Any], Callable[[Any], Any], bool]]:
         return [
-            (name, reader_of(field), field.to_representation)
+            (name, reader_of(field), field.to_representation, field.required or field.read_only)
             for name, field in self.fields.items()
             if not field.write_only
         ]
