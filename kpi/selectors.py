@@ -53,17 +53,16 @@ def oldest_mark_age() -> float | None:
 NEAR_LIQUIDATION: Final = """
 SELECT count(*)
 FROM risk_standing
-CROSS JOIN risk_riskpolicy AS policy
-WHERE margin_slack(equity, margin, %s * policy.liquidation_threshold) < 0
+WHERE margin_slack(equity, %s * required) < 0
 """
-#: How far above the threshold a margin ratio counts as near it.
+#: How far above what is required equity counts as near it.
 NEAR: Final = Decimal("1.2")
 #: Beyond so many open positions the look at all of them takes too long.
 MOST_POSITIONS: Final = 50_000
 
 
 def accounts_near_liquidation(*, positions: int) -> int | None:
-    """Return how many accounts have a margin ratio below NEAR × the liquidation threshold.
+    """Return how many accounts have an equity below NEAR × what their positions require.
 
     None with more than MOST_POSITIONS open ``positions``.
     """

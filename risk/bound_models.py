@@ -9,12 +9,17 @@ from django.db.models import Q
 from accounts.models import Account
 from market.kernel.amounts import AMOUNT_FIELD
 from market.models import Instrument
+from risk.maintenance import LONGEST_TEXT
 
 
 class BoundGeneration(models.Model):
-    """A set of reference prices, never changed, and the threshold that its bounds were made for."""
+    """A set of reference prices, never changed, and what its bounds were made for.
+
+    ``brackets`` are the ladders in force then, none by shares of the initial margin.
+    """
 
     threshold = models.DecimalField(**AMOUNT_FIELD)
+    brackets = models.CharField(max_length=LONGEST_TEXT, default="", db_default="", blank=True)
 
     def __str__(self) -> str:
         return f"Generation {self.pk}"

@@ -1,15 +1,17 @@
 """Finds accounts in breach at a cost that follows what changed, not how many positions there are.
 
-A generation fixes a reference price R for each instrument. For an account with threshold θ
+A generation fixes a reference price R for each instrument. With what each position requires at R,
+and h, the highest rate of its instrument's maintenance ladder, 0 where it has none in force:
 
-    b = (balance + Σ(q·R − cost) − θ·Σmargin) ÷ Σ|q|·R
+    b = (balance + Σ(q·R − cost) − Σrequired) ÷ Σ|q|·R·(1 + h)
     D = max |mark ÷ R − 1| over the instruments
 
-Equity − θ·margin at the marks differs from its value at R by Σq·(mark − R), which is at most
-D·Σ|q|·R in size. So an account with b ≥ D is not in breach, and an index on (generation, b) gives
-the others, which are then looked at exactly. Bounds are rounded down, so that division errs on the
-safe side. An account that traded or lost balance since its bound was worked out is in
-``TouchedAccount`` and is looked at exactly, whatever its bound says: what is unknown denies.
+Equity at the marks differs from its value at R by Σq·(mark − R), and what a position requires by
+h·|q|·|mark − R| at most: together by D·Σ|q|·R·(1 + h). So an account with b ≥ D is not in breach,
+and an index on (generation, b) gives the others, which are then looked at exactly. Bounds are
+rounded down, so that division errs on the safe side. An account that traded or lost balance since
+its bound was worked out is in ``TouchedAccount`` and is looked at exactly, whatever its bound says:
+what is unknown denies.
 """
 
 from decimal import Decimal
@@ -28,18 +30,20 @@ STALE_AFTER: Final = "0.0025"
 MOST_GENERATIONS: Final = 64
 RENEW_CHUNK: Final = 5_000
 
-# D per generation; infinite where the threshold has changed since.
+# D per generation; infinite where the threshold or the brackets in force have changed since.
 SPREADS: Final = """
 spread AS (
     SELECT generation.id,
            CASE WHEN generation.threshold = policy.liquidation_threshold
+                    AND generation.brackets
+                        = ladders_in_force(policy.margin_mode, policy.maintenance_brackets)
                 THEN coalesce(max(abs(instrument.mark_price / reference.price - 1)), 0)
                 ELSE 'Infinity' END AS deviation
     FROM risk_boundgeneration AS generation
     CROSS JOIN risk_riskpolicy AS policy
     LEFT JOIN risk_referenceprice AS reference ON reference.generation_id = generation.id
     LEFT JOIN market_instrument AS instrument ON instrument.id = reference.instrument_id
-    GROUP BY generation.id, generation.threshold, policy.liquidation_threshold
+    GROUP BY generation.id, policy.id
 )"""
 FALLEN_BOUNDS: Final = """
 SELECT bounded.account_id
@@ -63,8 +67,7 @@ LIMIT {MOST_DOUBTFUL + 1}
 BREACHES: Final = """
 SELECT user_id
 FROM risk_standing
-CROSS JOIN risk_riskpolicy AS policy
-WHERE margin_slack(equity, margin, policy.liquidation_threshold) < 0 AND {accounts}
+WHERE margin_slack(equity, required) < 0 AND {accounts}
 ORDER BY account_id
 """
 ALL_BREACHES: Final = BREACHES.format(accounts="true")
@@ -74,7 +77,7 @@ DOUBTFUL_BREACHES: Final = BREACHES.format(accounts="account_id = ANY(%(doubtful
 
 
 def users_in_breach(*, shard: int = 0, shards: int = 1) -> list[int]:
-    """Return the ids of users whose margin ratio is below the threshold, by account.
+    """Return the ids of users whose equity is below what is required, by account.
 
     Several callers may share the accounts: each asks for its ``shard`` (from 0) of ``shards``.
     """
@@ -96,7 +99,7 @@ def all_users_in_breach(*, shard: int = 0, shards: int = 1) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-# A price without a reference, a changed threshold or a long way from the last references.
+# A price without a reference, another rule, or a long way from the last references.
 NEEDS_GENERATION: Final = f"""
 WITH {SPREADS}, newest AS (SELECT max(id) AS id FROM risk_boundgeneration)
 SELECT EXISTS (
@@ -113,14 +116,23 @@ SELECT EXISTS (
 """
 NEW_GENERATION: Final = """
 WITH generation AS (
-    INSERT INTO risk_boundgeneration (threshold)
-    SELECT liquidation_threshold FROM risk_riskpolicy RETURNING id
+    INSERT INTO risk_boundgeneration (threshold, brackets)
+    SELECT liquidation_threshold, ladders_in_force(margin_mode, maintenance_brackets)
+    FROM risk_riskpolicy RETURNING id
 )
 INSERT INTO risk_referenceprice (generation_id, instrument_id, price)
 SELECT generation.id, instrument.id, instrument.mark_price
 FROM generation, market_instrument AS instrument
 WHERE instrument.mark_price IS NOT NULL
 """
+# What generations were made for, by symbol.
+LADDERS: Final = """
+ladder AS MATERIALIZED (
+    SELECT generation.id AS generation_id, line.*
+    FROM risk_boundgeneration AS generation
+    CROSS JOIN LATERAL maintenance_lines(generation.brackets) AS line
+    WHERE generation.brackets <> ''
+)"""
 # b of the accounts in {whose}, unrounded and held against the references of {generation}, beside
 # the stored one; true of those accounts alone whose every position has a reference.
 EXACT_BOUNDS: Final = """
@@ -129,9 +141,11 @@ SELECT account.id AS account_id, bounded.bound AS stored,
        margin_slack(
            account.balance
            + sum(unrealized_pnl(position.quantity, reference.price, position.cost)),
-           sum(position.margin),
-           generation.threshold
-       ) / sum(abs(position.quantity) * reference.price) AS bound
+           sum(required_equity(
+               position.margin, generation.threshold,
+               abs(position.quantity) * reference.price, ladder.rates, ladder.cumulatives))
+       ) / sum(abs(position.quantity) * reference.price * (1 + coalesce(ladder.highest_rate, 0)))
+       AS bound
 FROM {whose} AS whose
 JOIN accounts_account AS account ON account.id = whose.account_id
 LEFT JOIN risk_accountbound AS bounded ON bounded.account_id = account.id
@@ -141,11 +155,13 @@ LEFT JOIN risk_position AS position
 LEFT JOIN risk_referenceprice AS reference
     ON reference.generation_id = generation.id
     AND reference.instrument_id = position.instrument_id
-GROUP BY account.id, bounded.bound, generation.threshold
+LEFT JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
+LEFT JOIN ladder ON ladder.generation_id = generation.id AND ladder.symbol = instrument.symbol
+GROUP BY account.id, bounded.bound
 """
 # One statement, one moment: what changes an account after it leaves a new mark behind.
 RENEW: Final = f"""
-WITH {SPREADS},
+WITH {SPREADS}, {LADDERS},
 crowded AS (
     SELECT id FROM spread ORDER BY id DESC OFFSET {MOST_GENERATIONS}
 ),
@@ -181,7 +197,8 @@ SELECT count(*) FROM due
 """
 # Of accounts that nothing has touched since: a bound that is too high, or none beside positions.
 UNSAFE: Final = f"""
-WITH untouched AS (
+WITH {LADDERS},
+untouched AS (
     SELECT account.id AS account_id FROM accounts_account AS account WHERE NOT EXISTS (
         SELECT 1 FROM risk_touchedaccount AS touched WHERE touched.account_id = account.id
     )

@@ -8,12 +8,11 @@ USDT.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import reduce
 from typing import Final
 
 from market.kernel.amounts import EXACT, ZERO
 from risk.fills import Holding, close_part
-from risk.margin import fee, margin_ratio, notional
+from risk.margin import fee, is_in_breach, margin_ratio, notional
 from risk.reducing import size_to_close
 from risk.state import AccountState, InstrumentState, Limits, OpenPosition
 
@@ -27,10 +26,11 @@ PARTIAL: Final = "partial"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What an account is held against its threshold by."""
+    """An account's equity, the margin of its positions, and what they require, unrounded."""
 
     equity: Decimal
     margin: Decimal
+    required: Decimal
 
     @property
     def ratio(self) -> Decimal | None:
@@ -86,10 +86,9 @@ class Progress:
         charged = min(fee(size, mark_price, rate), max(self.balance, ZERO))
         self.balance, self.equity = self.balance - charged, self.equity - charged
         self.margin -= position.holding.margin - left.margin
-        self.required = EXACT.subtract(self.required, required(position, limits))
-        if left.quantity:
-            rest = replace(position, holding=left)
-            self.required = EXACT.add(self.required, required(rest, limits))
+        by, rest = limits.requirement, replace(position, holding=left)
+        freed = EXACT.subtract(position.required(by), rest.required(by))
+        self.required = EXACT.subtract(self.required, freed)
         self.closings.append(Closing(position, size, left, realized_pnl, charged))
 
     def is_restored(self, target: Decimal) -> bool:
@@ -98,7 +97,9 @@ class Progress:
         Besides, the realised losses must be paid: while the balance is negative, profits of the
         remaining positions pay for them before the insurance fund does.
         """
-        return self.balance >= 0 and self.equity >= EXACT.multiply(target, self.required)
+        return self.balance >= 0 and not is_in_breach(
+            self.equity, EXACT.multiply(target, self.required)
+        )
 
 
 def close_out(
@@ -108,14 +109,16 @@ def close_out(
 
     ``instruments`` are those held, by symbol.
     """
-    before = Standing(account.equity, account.position_margin)
+    required = account.required(limits.requirement)
+    before = Standing(account.equity, account.position_margin, required)
     done = None
     if limits.liquidation_mode == PARTIAL:
         done = reduced(account, limits, instruments)
     if done is None:
         done = close_whole(account, limits)
     covered = done.equity + max(-done.balance, ZERO)
-    return CloseOut(done.closings, before, Standing(covered, done.margin), done.balance)
+    after = Standing(covered, done.margin, done.required)
+    return CloseOut(done.closings, before, after, done.balance)
 
 
 def in_turn(account: AccountState) -> list[OpenPosition]:
@@ -124,14 +127,8 @@ def in_turn(account: AccountState) -> list[OpenPosition]:
 
 
 def beginning(account: AccountState, limits: Limits) -> Progress:
-    wanted = reduce(EXACT.add, (required(p, limits) for p in account.positions.values()), ZERO)
-    return Progress(account.balance, account.equity, account.position_margin, wanted)
-
-
-def required(position: OpenPosition, limits: Limits) -> Decimal:
-    """Return what equity must reach for a position, unrounded."""
-    margin = position.holding.margin
-    return limits.requirement.of(position.symbol, notional=position.notional, margin=margin)
+    required = account.required(limits.requirement)
+    return Progress(account.balance, account.equity, account.position_margin, required)
 
 
 def close_whole(account: AccountState, limits: Limits) -> Progress:
@@ -155,7 +152,7 @@ def reduced(
     for position in in_turn(account):
         if done.is_restored(target):
             break
-        others = EXACT.subtract(done.required, required(position, limits))
+        others = EXACT.subtract(done.required, position.required(limits.requirement))
         size = size_to_close(
             position, instruments[position.symbol], limits, equity=done.equity, others=others
         )

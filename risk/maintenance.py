@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from market.kernel.amounts import EXACT, ZERO, plain, round_half_even
+from risk.margin import initial_share
 
 #: How margin is required: a share of the initial margin, or by brackets of maintenance.
 INITIAL_SHARE: Final = "initial_share"
@@ -124,7 +125,7 @@ class Requirement:
         """Return what a position of a notional and an initial margin requires, unrounded."""
         ladder = self.ladder(symbol)
         if ladder is None:
-            return EXACT.multiply(self.threshold, margin)
+            return initial_share(margin, self.threshold)
         return maintenance(notional, ladder)
 
 

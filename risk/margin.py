@@ -1,8 +1,9 @@
-"""Margin arithmetic in USDT: what a position ties up, and when it is closed out.
+"""Margin arithmetic in USDT: what a position ties up, and when its account is closed out.
 
-Sources: required margin = order size × price ÷ leverage; the margin ratio and its close-out level
-follow the margin close-out rule of ESMA's product intervention (50 % of the initial margin).
-Decimals in, Decimals out.
+What equity is held against, ``required``, is what ``risk.maintenance.Requirement`` says of the
+positions. Sources: required margin = order size × price ÷ leverage; the margin ratio and its
+close-out level follow the margin close-out rule of ESMA's product intervention (50 % of the initial
+margin). Decimals in, Decimals out.
 """
 
 from decimal import Decimal
@@ -37,19 +38,25 @@ def margin_ratio(equity: Decimal, position_margin: Decimal) -> Decimal | None:
     return round_half_even(EXACT.divide(equity, position_margin))
 
 
-def margin_slack(equity: Decimal, position_margin: Decimal, threshold: Decimal) -> Decimal:
-    """Return what equity may lose until the ratio is at ``threshold``; below zero in breach."""
-    return EXACT.subtract(equity, EXACT.multiply(threshold, position_margin))
+def initial_share(position_margin: Decimal, threshold: Decimal) -> Decimal:
+    """Return ``threshold × position margin``, unrounded."""
+    return EXACT.multiply(threshold, position_margin)
 
 
-def is_in_breach(equity: Decimal, position_margin: Decimal, threshold: Decimal) -> bool:
-    """Tell whether equity lies below ``threshold × position margin``.
+def margin_slack(equity: Decimal, required: Decimal) -> Decimal:
+    """Return what equity may lose until it is what is required; below zero in breach."""
+    return EXACT.subtract(equity, required)
 
-    The unrounded form of ``margin ratio < threshold``, so that no breach hides in a rounding, nor
-    in what is left of a position once its margin was rounded away. SQL asks the same of its own
-    ``margin_slack``. Without positions equity is the balance, which is never negative.
+
+def is_in_breach(equity: Decimal, required: Decimal) -> bool:
+    """Tell whether equity lies below what is required.
+
+    Of a share of the initial margin, this is the unrounded form of ``margin ratio < threshold``, so
+    that no breach hides in a rounding, nor in what is left of a position once its margin was
+    rounded away. SQL asks the same of its own ``margin_slack``. Without positions equity is the
+    balance, which is never negative.
     """
-    return margin_slack(equity, position_margin, threshold) < 0
+    return margin_slack(equity, required) < 0
 
 
 def liquidation_price(
@@ -57,14 +64,13 @@ def liquidation_price(
     quantity: Decimal,
     mark_price: Decimal,
     equity: Decimal,
-    position_margin: Decimal,
-    threshold: Decimal,
+    required: Decimal,
 ) -> Decimal | None:
-    """Return the mark at which the account's ratio is at ``threshold``, other marks unchanged.
+    """Return the mark at which equity is what is required, other marks and that unchanged.
 
-    Solves ``equity + quantity × (p − mark) = threshold × position margin`` for p. None when no
-    positive price gets there.
+    Solves ``equity + quantity × (p − mark) = required`` for p. None when no positive price gets
+    there.
     """
-    slack = margin_slack(equity, position_margin, threshold)
+    slack = margin_slack(equity, required)
     price = round_half_even(EXACT.subtract(mark_price, EXACT.divide(slack, quantity)))
     return price if price > 0 else None

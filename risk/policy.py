@@ -23,7 +23,15 @@ from market.kernel.errors import ExchangeError
 from market.kernel.states import TradingState
 from market.windows import LONGEST_WINDOW
 from risk.closing import FULL, LARGEST_LOSS_FIRST, PARTIAL
-from risk.maintenance import BRACKETS, INITIAL_SHARE, NoLadders, ladders_text, read_ladders
+from risk.maintenance import (
+    BRACKETS,
+    INITIAL_SHARE,
+    NoLadders,
+    Requirement,
+    ladders_text,
+    read_ladders,
+    requirement_of,
+)
 from risk.maintenance import SHAPE as LADDERS
 from risk.state import CLOSE_OUT_SHARE, CLOSE_OUT_TARGET, MOST_DUPLICATE_SECONDS, Limits
 from risk.volatility import SHAPE, NoBands, bands_text, read_bands
@@ -92,6 +100,11 @@ class Policy:
             name: dict(getattr(self, name)).get(tier, NOT_SAID.get(name)) for name in BY_TIER
         }
         return Limits(suspended=suspended, account_reducing=reducing, **own, **common)
+
+    @property
+    def requirement(self) -> Requirement:
+        """How much equity the positions of an account require."""
+        return requirement_of(self)
 
     @property
     def canonical(self) -> str:

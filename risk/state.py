@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import reduce
 from typing import Any, Final
 
 from market.kernel.amounts import EXACT, ZERO, round_half_even
 from market.kernel.states import TradingState
 from market.windows import LONGEST_WINDOW
+from risk import maintenance
 from risk.fills import Holding
 from risk.maintenance import INITIAL_SHARE, Requirement, requirement_of
 from risk.margin import is_in_breach, liquidation_price, margin_ratio, notional
@@ -70,6 +72,10 @@ class OpenPosition:
         """``quantity × mark − cost``."""
         value = EXACT.multiply(self.holding.quantity, self.mark_price)
         return round_half_even(EXACT.subtract(value, self.holding.cost))
+
+    def required(self, by: Requirement) -> Decimal:
+        """What the account's equity must reach for the position, unrounded."""
+        return by.of(self.symbol, notional=self.notional, margin=self.holding.margin)
 
 
 def open_position(row: Any, symbol: str, mark_price: Decimal) -> OpenPosition:
@@ -142,17 +148,27 @@ class AccountState:
         position = self.positions.get(instrument_id)
         return position.holding if position else FLAT
 
-    def is_in_breach(self, threshold: Decimal) -> bool:
-        return is_in_breach(self.equity, self.position_margin, threshold)
+    def required(self, by: Requirement) -> Decimal:
+        """What equity must reach, unrounded."""
+        return reduce(EXACT.add, (p.required(by) for p in self.positions.values()), ZERO)
 
-    def liquidation_price(self, position: OpenPosition, threshold: Decimal) -> Decimal | None:
-        """Return the mark of ``position`` at which the account would reach the threshold."""
-        return liquidation_price(
-            quantity=position.holding.quantity,
-            mark_price=position.mark_price,
-            equity=self.equity,
-            position_margin=self.position_margin,
-            threshold=threshold,
+    def is_in_breach(self, by: Requirement) -> bool:
+        return is_in_breach(self.equity, self.required(by))
+
+    def liquidation_price(self, position: OpenPosition, by: Requirement) -> Decimal | None:
+        """Return the mark of ``position`` at which equity would be what is required."""
+        quantity, mark_price = position.holding.quantity, position.mark_price
+        required, ladder = self.required(by), by.ladder(position.symbol)
+        if ladder is None:
+            return liquidation_price(
+                quantity=quantity, mark_price=mark_price, equity=self.equity, required=required
+            )
+        others = EXACT.subtract(required, position.required(by))
+        return maintenance.liquidation_price(
+            quantity=quantity,
+            mark_price=mark_price,
+            spare=EXACT.subtract(self.equity, others),
+            ladder=ladder,
         )
 
 

@@ -11,6 +11,7 @@ from django.db import connection
 
 from accounts.errors import AccountNotFound
 from market.kernel.amounts import EXACT, ZERO, round_half_even
+from risk.maintenance import Requirement, requirement_of
 from risk.models import Position, PositionStatus
 from risk.selectors import (
     ACCOUNT,
@@ -72,7 +73,9 @@ OWNER: Final = {
     "username": "owner.username",
     "tier": "owner.tier",
     "suspended": "account.suspended",
-    "threshold": "policy.liquidation_threshold",
+    "liquidation_threshold": "policy.liquidation_threshold",
+    "margin_mode": "policy.margin_mode",
+    "maintenance_brackets": "policy.maintenance_brackets",
 }
 LINE: Final = {
     "instrument_id": "instrument.id",
@@ -117,6 +120,7 @@ def account_statement(*, user_id: int) -> Statement:
         raise AccountNotFound
     own, lines = rows[0], [row for row in rows if row.id is not None]
     state = account_state(own, [row for row in lines if row.status == PositionStatus.OPEN])
+    by = requirement_of(own)
     return Statement(
         user_id=own.user_id,
         username=own.username,
@@ -130,7 +134,7 @@ def account_statement(*, user_id: int) -> Statement:
         exposure=state.exposure,
         suspended=own.suspended,
         positions=[
-            position_line(row, (own.user_id, row.symbol, row.mark_price), state, own.threshold)
+            position_line(row, (own.user_id, row.symbol, row.mark_price), state, by)
             for row in lines
         ],
     )
@@ -140,13 +144,13 @@ def position_lines(positions: Sequence[Position]) -> list[PositionLine]:
     """Return rows, whatever accounts they belong to, with their figures at present marks."""
     open_accounts = {row.account_id for row in positions if row.status == PositionStatus.OPEN}
     states = account_states(sorted(open_accounts)) if open_accounts else {}
-    threshold = get_policy().liquidation_threshold
+    by = requirement_of(get_policy())
     return [
         position_line(
             row,
             (row.account.user_id, row.instrument.symbol, row.instrument.mark_price),
             states.get(row.account_id),
-            threshold,
+            by,
         )
         for row in positions
     ]
@@ -156,7 +160,7 @@ def position_line(
     row: Any,
     known: tuple[int | None, str, Decimal | None],
     account: AccountState | None,
-    threshold: Decimal,
+    by: Requirement,
 ) -> PositionLine:
     """Return one row with its figures; ``account`` is the state that holds it while it is open.
 
@@ -179,7 +183,7 @@ def position_line(
         unrealized_pnl=position.unrealized_pnl if position else ZERO,
         realized_pnl=row.realized_pnl,
         liquidation_price=(
-            account.liquidation_price(position, threshold) if account and position else None
+            account.liquidation_price(position, by) if account and position else None
         ),
         liquidated=row.status == PositionStatus.LIQUIDATED,
         status=row.status,

@@ -1,7 +1,7 @@
 """What was asked and what was done: orders, trades and liquidations."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from django.db import models
 from django.db.models import F, Q, Value
@@ -292,8 +292,20 @@ class Order(models.Model):
         return self.reject_code or None
 
 
+#: Of a close-out: equity was below the maintenance of the positions.
+BY_BRACKETS: Final = Q(
+    maintenance_before__isnull=False,
+    maintenance_before__gt=F("equity_before"),
+    maintenance_after__isnull=False,
+    maintenance_after__gte=0,
+)
+
+
 class Liquidation(models.Model):
-    """One close-out of an account below the margin-ratio threshold; amounts in USDT."""
+    """One close-out of an account in breach; amounts in USDT.
+
+    Maintenance is what was required by brackets, null where it was ``threshold`` × margin.
+    """
 
     account = models.ForeignKey(
         Account, on_delete=models.PROTECT, related_name="liquidations", db_index=False
@@ -306,6 +318,8 @@ class Liquidation(models.Model):
     equity_after = models.DecimalField(**AMOUNT_FIELD)
     margin_before = models.DecimalField(**AMOUNT_FIELD)
     margin_after = models.DecimalField(**AMOUNT_FIELD)
+    maintenance_before = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
+    maintenance_after = models.DecimalField(**AMOUNT_FIELD, null=True, blank=True)
     insurance_paid = models.DecimalField(**AMOUNT_FIELD, default=0)
     bad_debt = models.DecimalField(**AMOUNT_FIELD, default=0)
     created_at = models.DateTimeField()
@@ -322,9 +336,11 @@ class Liquidation(models.Model):
                 condition=Q(margin_after__gte=0)
                 & (
                     Q(margin_before__gt=0, margin_ratio_before__isnull=False)
-                    & Q(margin_ratio_before__lte=F("threshold"))
-                    | Q(margin_before=0, margin_ratio_before=None, equity_before__lt=0)
-                ),
+                    & (Q(margin_ratio_before__lte=F("threshold")) | BY_BRACKETS)
+                    | Q(margin_before=0, margin_ratio_before=None)
+                    & (Q(equity_before__lt=0) | BY_BRACKETS)
+                )
+                & (BY_BRACKETS | Q(maintenance_before=None, maintenance_after=None)),
                 name="liquidation_began_in_breach",
             ),
             models.CheckConstraint(
@@ -339,6 +355,8 @@ class Liquidation(models.Model):
                     "equity_after",
                     "margin_before",
                     "margin_after",
+                    "maintenance_before",
+                    "maintenance_after",
                     "insurance_paid",
                     "bad_debt",
                 ),

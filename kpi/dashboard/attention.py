@@ -181,9 +181,7 @@ def accounts(ratios: MarginRatios) -> list[Concern]:
         found = [Concern(CRITICAL, title, text, href, permission)]
     if near:
         title = f"{counted(near, 'account')} near close-out"
-        text = (
-            f"Their margin ratio is below {grouped(ratios.bounds[1])}; they are closed out below "
-        )
+        text = f"Their {ratios.of} is below {grouped(ratios.bounds[1])}; they are closed out below "
         text += f"{grouped(ratios.bounds[0])}."
         found.append(Concern(WARNING, title, text, href, permission))
     return found

@@ -85,12 +85,12 @@ def exposure_card(dashboard: Dashboard) -> Card:
 
 def accounts_card(dashboard: Dashboard) -> Card:
     ratios = dashboard.ratios
-    limit = grouped(ratios.bounds[0] * NEAR)
+    limit, of = grouped(ratios.bounds[0] * NEAR), ratios.of.removeprefix("margin ")
     return Card(
         title="Accounts near close-out",
         value=f"{ratios.near:,}",
         unit=f"of {ratios.accounts:,}",
-        note=f"ratio below {limit}, {counted(dashboard.open_positions, 'position')} open",
+        note=f"{of} below {limit}, {counted(dashboard.open_positions, 'position')} open",
         href=changelist("risk_position") + "?status__exact=OPEN",
         spark=course(dashboard, "accounts_near_liquidation"),
         alarming=ratios.counts[0] > 0,

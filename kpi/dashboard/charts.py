@@ -114,6 +114,7 @@ def ratios(dashboard: Dashboard) -> Any:
         "ranges": [f"below {bounds[0]}", *between, f"{bounds[-1]} and more"],
         "counts": list(dashboard.ratios.counts),
         "threshold": bounds[0],
+        "of": dashboard.ratios.of,
     }
 
 

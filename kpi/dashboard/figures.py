@@ -26,6 +26,7 @@ from kpi.selectors import OpenInterest, open_interest
 from market.kernel.snapshot import consistent_read
 from market.kernel.states import TradingState
 from market.models import Instrument, MarketClock
+from risk.maintenance import requirement_of
 from risk.selectors import get_policy, global_exposure, open_positions
 
 #: As many price series as a chart has room for: the instruments with the largest exposure.
@@ -127,7 +128,7 @@ def read_dashboard(window: str, span: Span, now: datetime) -> Dashboard:
         insurance_fund=insurance_fund_balance(),
         bad_debt=total_bad_debt(),
         instruments=instrument_figures(slots),
-        ratios=margin_ratios(threshold=policy.liquidation_threshold),
+        ratios=margin_ratios(by=requirement_of(policy)),
         history=history,
         rejections=rejections(span),
         alerts=open_alerts(),

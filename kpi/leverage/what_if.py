@@ -135,7 +135,7 @@ def after_fills(
             continue
         snapshot = RiskSnapshot(account, limits, by_symbol)
         state = changes_of(own, snapshot, now=now).state
-        if state.is_in_breach(policy.liquidation_threshold):
+        if state.is_in_breach(policy.requirement):
             yield state
 
 
@@ -149,16 +149,21 @@ WITH moved AS MATERIALIZED (
 held AS MATERIALIZED (
     SELECT position.account_id,
            sum(unrealized_pnl(position.quantity, moved.mark, position.cost)) AS unrealized_pnl,
-           sum(position.margin) AS margin
+           sum(required_equity(
+               position.margin, %(threshold)s,
+               abs(position.quantity) * moved.mark, ladder.rates, ladder.cumulatives
+           )) AS required
     FROM risk_position AS position
     JOIN moved ON moved.instrument_id = position.instrument_id
+    JOIN market_instrument AS instrument ON instrument.id = position.instrument_id
+    LEFT JOIN risk_ladder AS ladder ON ladder.symbol = instrument.symbol
     WHERE position.status = 'OPEN'
     GROUP BY position.account_id
 ),
 looked_at AS MATERIALIZED (
     SELECT account.id
     FROM held JOIN accounts_account AS account ON account.id = held.account_id
-    WHERE margin_slack(account.balance + held.unrealized_pnl, held.margin, %(threshold)s) < 0
+    WHERE margin_slack(account.balance + held.unrealized_pnl, held.required) < 0
     UNION
     SELECT unnest(%(filling)s::bigint[])
 )

@@ -101,7 +101,7 @@ def point_json(one: Point, instrument_id: int) -> Json:
         "kind": one.kind.value,
         "known": state is not None,
         "recorded": one.recorded,
-        "threshold": plain(one.threshold),
+        "threshold": None if one.threshold is None else plain(one.threshold),
         "ratio": written(one.ratio),
         "equity": written(state.equity if state else None),
         "margin": written(state.position_margin if state else None),

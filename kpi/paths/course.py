@@ -4,7 +4,7 @@ Nothing is worked out here: a moment becomes a state as a decision sees one, whi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -14,6 +14,8 @@ from kpi.paths.moments import Kind, Moment, balances, close_outs_in, marks, mome
 from kpi.paths.spans import Span
 from market.models import Instrument
 from risk.fills import Holding
+from risk.maintenance import Requirement, requirement_of
+from risk.margin import margin_ratio
 from risk.policy_history import policies_after
 from risk.selectors import account_states, get_policy
 from risk.state import AccountState, OpenPosition
@@ -24,15 +26,28 @@ from risk.statement import entry_price
 class Point:
     """An account at one moment, amounts in USDT; ``state`` is None where it is not known.
 
-    ``recorded`` tells that the ratio is the one that a close-out recorded.
+    ``required`` is what its positions were held to. ``recorded`` tells that the ratio is the one
+    that a close-out recorded.
     """
 
     at: datetime
     kind: Kind
-    threshold: Decimal
+    required: Requirement
     state: AccountState | None
     ratio: Decimal | None
     recorded: bool = False
+
+    @property
+    def threshold(self) -> Decimal | None:
+        """Return the margin ratio below which the account would have been closed out.
+
+        By brackets it depends on what is held, and is None where that is not known.
+        """
+        if not self.required.is_by_brackets:
+            return self.required.threshold
+        if self.state is None:
+            return None
+        return margin_ratio(self.state.required(self.required), self.state.position_margin)
 
     def entry(self, instrument_id: int) -> Decimal | None:
         """Return the average price at which what is held was opened."""
@@ -44,7 +59,7 @@ class Point:
         position = self.state.positions.get(instrument_id) if self.state else None
         if self.state is None or position is None:
             return None
-        return self.state.liquidation_price(position, self.threshold)
+        return self.state.liquidation_price(position, self.required)
 
 
 def course_of(account: Account, span: Span, *, now: datetime) -> list[Point]:
@@ -59,11 +74,11 @@ def course_of(account: Account, span: Span, *, now: datetime) -> list[Point]:
     balance = balances(account.pk, moments, present=present.balance, first=first)
     instruments = Instrument.objects.in_bulk({key for each in held for key in each or ()})
     marked = marks(moments, held, {key: row.mark_price for key, row in instruments.items()})
-    thresholds = thresholds_at(moments)
+    required = required_at(moments)
     states = [
         state_of(present, *each, instruments) for each in zip(balance, held, marked, strict=True)
     ]
-    return [point(*each) for each in zip(moments, thresholds, states, strict=True)]
+    return [point(*each) for each in zip(moments, required, states, strict=True)]
 
 
 def is_known(held: Mapping[int, Holding | None] | None) -> bool:
@@ -71,13 +86,12 @@ def is_known(held: Mapping[int, Holding | None] | None) -> bool:
     return held is not None and None not in held.values()
 
 
-def thresholds_at(moments: Sequence[Moment]) -> list[Decimal]:
-    """Return the liquidation threshold in force at each moment."""
+def required_at(moments: Sequence[Moment]) -> list[Requirement]:
+    """Return what positions were held to at each moment."""
     policies = policies_after([moment.at for moment in moments])
-    now = get_policy().liquidation_threshold
+    now = requirement_of(get_policy())
     return [
-        now if moment.kind is Kind.NOW else policies[moment.at].liquidation_threshold
-        for moment in moments
+        now if moment.kind is Kind.NOW else policies[moment.at].requirement for moment in moments
     ]
 
 
@@ -108,15 +122,15 @@ def state_of(
     return AccountState(present.account_id, present.user_id, balance, positions)
 
 
-def point(moment: Moment, threshold: Decimal, state: AccountState | None) -> Point:
+def point(moment: Moment, required: Requirement, state: AccountState | None) -> Point:
     """Return a point; a close-out whose marks are forgotten has recorded its ratios."""
     done = moment.close_out
     if done is not None:
-        threshold = done.threshold
+        required = replace(required, threshold=done.threshold)
         if state is None:
             before = moment.kind is Kind.BEFORE
             ratio = done.margin_ratio_before if before else done.margin_ratio_after
-            return Point(moment.at, moment.kind, threshold, None, ratio, recorded=True)
+            return Point(moment.at, moment.kind, required, None, ratio, recorded=True)
     return Point(
-        moment.at, moment.kind, threshold, state, None if state is None else state.margin_ratio
+        moment.at, moment.kind, required, state, None if state is None else state.margin_ratio
     )

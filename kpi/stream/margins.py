@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from django.db import connection
 
 from market.kernel.rows import as_array
-from risk.margin import is_in_breach, margin_ratio
+from risk.margin import initial_share, is_in_breach, margin_ratio
 
 #: Ratios below which a level begins, from the most urgent on.
 LEVELS: Final = (Decimal("0.6"), Decimal("0.75"), Decimal("1.0"))
@@ -53,5 +53,5 @@ def standing(user_id: int, equity: Decimal | None, margin: Decimal | None) -> St
         return Standing(user_id, None, None)
     ratio = margin_ratio(equity, margin)
     # The unrounded comparison, as close-outs make it, and of dust that ties up no margin.
-    level = next((one for one in LEVELS if is_in_breach(equity, margin, one)), None)
+    level = next((one for one in LEVELS if is_in_breach(equity, initial_share(margin, one))), None)
     return Standing(user_id, ratio, level)

@@ -24,6 +24,7 @@ from risk.bounds import (
     users_in_breach,
 )
 from risk.models import Position
+from risk.policy import MARGIN_MODES
 from risk.services import change_policy
 from tests.trading.conftest import Marks, Trader, order
 from trading.history.ledger_check import ledger_differences
@@ -32,6 +33,12 @@ from trading.steps.by_hand import fixed_quotes
 from trading.steps.step import apply_marks
 
 D = Decimal
+#: By which a few percent may end the positions of 0.5 BTCUSDT, in the brackets above 30,000 USDT.
+LADDERS = (
+    "BTCUSDT 20000: 0.01 20x, 30000: 0.05 10x, 90000: 0.1 5x; ETHUSDT 500: 0.02 20x, 9000: 0.2 5x",
+    "BTCUSDT 30000: 0.02 20x, 90000: 0.12 5x",
+    "",
+)
 
 
 def move_marks(factors: dict[str, Decimal]) -> None:
@@ -66,6 +73,8 @@ steps = st.lists(
         st.tuples(st.just("move"), moves),
         st.tuples(st.just("balance"), st.tuples(st.integers(0, 3), st.integers(-1500, 1500))),
         st.tuples(st.just("threshold"), st.decimals("0.1", "0.9", places=1)),
+        st.tuples(st.just("mode"), st.sampled_from(MARGIN_MODES)),
+        st.tuples(st.just("brackets"), st.sampled_from(LADDERS)),
         st.tuples(st.just("renew"), st.none()),
         st.tuples(st.just("sweep"), st.none()),
     ),
@@ -84,6 +93,10 @@ def act(users: list[User], name: str, with_what: Any) -> None:
         change_balance(users[who], D(amount))
     elif name == "threshold":
         change_policy(reason="A test", changes={"liquidation_threshold": with_what})
+    elif name == "mode":
+        change_policy(reason="A test", changes={"margin_mode": with_what})
+    elif name == "brackets":
+        change_policy(reason="A test", changes={"maintenance_brackets": with_what})
     elif name == "renew":
         renew_bounds()
     else:
@@ -100,11 +113,13 @@ def change_balance(user: User, amount: Decimal) -> None:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(steps=steps)
+@given(mode=st.sampled_from(MARGIN_MODES), steps=steps)
 def test_the_shortcut_finds_whom_a_full_look_finds(
-    users: list[User], steps: list[tuple[str, Any]]
+    users: list[User], mode: str, steps: list[tuple[str, Any]]
 ) -> None:
     with transaction.atomic():
+        changes = {"margin_mode": mode, "maintenance_brackets": LADDERS[0]}
+        change_policy(reason="A test", changes=changes)
         renew_bounds()
         for name, with_what in steps:
             act(users, name, with_what)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market.kernel.amounts import UNIT
-from risk.closing import LARGEST_LOSS_FIRST, PARTIAL, CloseOut, Standing, close_out, cover, required
+from risk.closing import LARGEST_LOSS_FIRST, PARTIAL, CloseOut, Standing, close_out, cover
 from risk.fills import Holding, apply_fill, close_part
 from risk.margin import fee
 from risk.state import AccountState, InstrumentState, Limits, OpenPosition
@@ -72,8 +72,8 @@ def test_all_positions_close_the_largest_loss_first_and_equal_ones_by_symbol() -
     out = close_out(account("300", WINNER, LOSER, EQUAL), FULL, LISTED)
     assert closed(out) == ["EQUAL", "LOSER", "WINNER"]
     assert [closing.realized_pnl for closing in out.closings] == [-200, -200, 10]
-    assert (out.before, out.before.ratio) == (Standing(D(-90), D(400)), D("-0.225"))
-    assert (out.after, out.after.ratio, out.balance) == (Standing(D(0), D(0)), None, -90)
+    assert (out.before, out.before.ratio) == (Standing(D(-90), D(400), D(200)), D("-0.225"))
+    assert (out.after, out.after.ratio, out.balance) == (Standing(D(0), D(0), D(0)), None, -90)
 
 
 def test_a_partial_close_out_stops_at_the_threshold() -> None:
@@ -82,7 +82,7 @@ def test_a_partial_close_out_stops_at_the_threshold() -> None:
     assert closed(close_out(account("390", *positions), PARTLY, LISTED)) == []
     out = close_out(account("389.99999999", *positions), PARTLY, LISTED)
     assert (closed(out), out.balance) == (["LOSER"], D("189.99999999"))
-    assert out.after == Standing(D("199.99999999"), D(300))
+    assert out.after == Standing(D("199.99999999"), D(300), D(150))
 
 
 @pytest.mark.parametrize(("balance", "expected"), [("200", ["LOSER"]), ("199", ["LOSER", "GAIN"])])
@@ -150,7 +150,8 @@ def test_a_close_out_is_what_its_fills_are(
     limits = replace(FULL, liquidation_mode=mode, liquidation_fee_rate=rate, **margin_mode)
     before = account(balance, *held)
     out = close_out(before, limits, LISTED)
-    assert out.before == Standing(before.equity, before.position_margin)
+    by = limits.requirement
+    assert out.before == Standing(before.equity, before.position_margin, before.required(by))
     left = dict(before.positions)
     for closing in out.closings:
         position = left.pop(closing.position.instrument_id)
@@ -163,13 +164,14 @@ def test_a_close_out_is_what_its_fills_are(
             left[position.instrument_id] = replace(position, holding=closing.left)
         balance += closing.realized_pnl - closing.fee
     after = account(max(balance, D(0)), *left.values())
-    assert (out.balance, out.after) == (balance, Standing(after.equity, after.position_margin))
+    standing = Standing(after.equity, after.position_margin, after.required(by))
+    assert (out.balance, out.after) == (balance, standing)
     if mode == FULL.liquidation_mode:
         assert not left
     elif left:
         target = limits.close_out_target if mode == PARTIAL else 1
         assert balance >= 0
-        assert after.equity >= target * sum(required(one, limits) for one in left.values())
+        assert after.equity >= target * after.required(by)
 
 
 #: 10 held at 100 with a margin of 100 a unit, marked at 80.
@@ -184,7 +186,7 @@ def test_a_position_is_reduced_to_the_target_and_no_further() -> None:
     """450 of equity on 1,000: at 1.25 × 0.5 of what is left 720 may stay, so that 2.8 closes."""
     out = close_out(account("650", DEEP), IN_PARTS, listed("0.1"))
     assert parts(out) == [("LOSER", D("2.9"))]  # 2.80000001 in steps of 0.1
-    assert out.after == Standing(D(450), D(710))
+    assert out.after == Standing(D(450), D(710), D(355))
     assert out.closings[0].left == Holding(D("7.1"), D(710), D(710))
     assert (out.closings[0].realized_pnl, out.balance) == (D(-58), D(592))
 
@@ -225,7 +227,7 @@ def test_each_position_is_reduced_by_its_share_in_turn_of_losses() -> None:
     other = held("EQUAL", "10", "100", "1000", "90")
     out = close_out(account("1020", other, DEEP), IN_PARTS, listed("1"))
     assert parts(out) == [("LOSER", D(5)), ("EQUAL", D(4))]
-    assert out.after == Standing(D(720), D(1100))
+    assert out.after == Standing(D(720), D(1100), D(550))
 
 
 @each(("share", "expected"), [("0.5", [5, 5]), ("0.1", [10, 10])])
@@ -289,7 +291,7 @@ def test_a_lot_less_would_not_have_been_enough(
     before = account(balance, position)
     out = close_out(before, limits, LISTED)
     level = target * limits.liquidation_threshold
-    if not before.is_in_breach(level) or out.closings[0].left == Holding():
+    if before.equity >= level * before.position_margin or out.closings[0].left == Holding():
         return
     less = out.closings[0].size - D("0.00001")
     kept, _ = close_part(holding, less, price)

@@ -10,6 +10,7 @@ from market.kernel.amounts import UNIT
 from risk.leverage import resolve_leverage
 from risk.margin import (
     fee,
+    initial_share,
     is_in_breach,
     liquidation_price,
     margin_ratio,
@@ -71,7 +72,7 @@ def test_the_whole_share_is_the_whole_amount(amount: Decimal, whole: Decimal) ->
 )
 def test_ratio_and_breach(equity: str, margin: str, ratio: str | None, breach: bool) -> None:
     assert margin_ratio(D(equity), D(margin)) == (None if ratio is None else D(ratio))
-    assert is_in_breach(D(equity), D(margin), D("0.5")) is breach
+    assert is_in_breach(D(equity), initial_share(D(margin), D("0.5"))) is breach
 
 
 @given(
@@ -83,7 +84,7 @@ def test_the_breach_is_exact_also_where_no_ratio_is(
     equity: Decimal, margin: Decimal, threshold: Decimal
 ) -> None:
     exact = Fraction(equity) < Fraction(threshold) * Fraction(margin)
-    assert is_in_breach(equity, margin, threshold) is exact
+    assert is_in_breach(equity, initial_share(margin, threshold)) is exact
     ratio = margin_ratio(equity, margin)
     assert (ratio is None) is (margin == 0)
     if ratio is not None and abs(ratio - threshold) > UNIT:
@@ -101,8 +102,7 @@ def test_liquidation_price_of_the_worked_example() -> None:
         quantity=D(1),
         mark_price=D(60000),
         equity=D(5000),
-        position_margin=D(6500),
-        threshold=D("0.5"),
+        required=D(3250),
     )
     assert price == D("58250")
 
@@ -113,8 +113,7 @@ def test_a_liquidation_price_is_positive(equity: str, price: str | None) -> None
         quantity=D(1),
         mark_price=D(100),
         equity=D(equity),
-        position_margin=D(0),
-        threshold=D("0.5"),
+        required=D(0),
     )
     assert found == (None if price is None else D(price))
 
@@ -134,8 +133,7 @@ def test_liquidation_price_is_where_the_breach_begins(
         quantity=signed,
         mark_price=mark,
         equity=equity,
-        position_margin=margin,
-        threshold=D("0.5"),
+        required=initial_share(margin, D("0.5")),
     )
     if price is None:
         return

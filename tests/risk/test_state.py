@@ -11,6 +11,7 @@ from risk.engine import Approval, Candidate, Intent
 from risk.execution import execute
 from risk.exposure import ExposureChange
 from risk.fills import Holding, apply_fill
+from risk.maintenance import BRACKETS, Requirement
 from risk.state import (
     FLAT,
     AccountState,
@@ -22,6 +23,7 @@ from risk.state import (
 )
 
 D = Decimal
+HALF = Requirement(D("0.5"))
 LONG = OpenPosition(
     id=1,
     instrument_id=1,
@@ -74,12 +76,25 @@ def test_the_holding_is_that_of_the_instrument() -> None:
 
 
 def test_breach_and_liquidation_price_are_those_of_the_whole_account() -> None:
-    assert not ACCOUNT.is_in_breach(D("0.5"))
+    assert not ACCOUNT.is_in_breach(HALF)
     # 90 − 16 = 74 may be lost: 37 by each of the two held long, 74 ÷ 3 by each of the three sold.
-    assert ACCOUNT.liquidation_price(LONG, D("0.5")) == D(73)
-    assert ACCOUNT.liquidation_price(SHORT, D("0.5")) == D("54.66666667")
+    assert ACCOUNT.liquidation_price(LONG, HALF) == D(73)
+    assert ACCOUNT.liquidation_price(SHORT, HALF) == D("54.66666667")
     fallen = replace(ACCOUNT, positions={1: replace(LONG, mark_price=D("72.99")), 2: SHORT})
-    assert fallen.is_in_breach(D("0.5"))
+    assert fallen.is_in_breach(HALF)
+
+
+def test_by_brackets_breach_and_liquidation_price_follow_the_notional() -> None:
+    """BTCUSDT at 110 is worth 220 and requires 100 × 0.1 + 120 × 0.3; ETHUSDT has no ladder."""
+    by = Requirement(D("0.5"), BRACKETS, "BTCUSDT 100: 0.1 5x, 900: 0.3 2x")
+    assert ACCOUNT.required(by) == D(46) + D(6)
+    # 90 at 110, and 2 × (110 − p) less: 46 − 2 × 0.3 × (110 − p) are required as long as 2p > 100.
+    assert ACCOUNT.liquidation_price(LONG, by) == D("82.85714286")
+    # 38 may be lost by the three sold, whose share stays what it is.
+    assert ACCOUNT.liquidation_price(SHORT, by) == D("42.66666667")
+    for mark, breach in (("82.85", True), ("82.86", False)):
+        fallen = replace(ACCOUNT, positions={1: replace(LONG, mark_price=D(mark)), 2: SHORT})
+        assert fallen.is_in_breach(by) is breach
 
 
 def test_a_snapshot_faces_an_order_with_the_account_as_it_is_by_now(limits: Limits) -> None:

@@ -83,4 +83,6 @@ class LiquidationResource(OwnedResource):
             "margin_after",
             "insurance_paid",
             "bad_debt",
+            "maintenance_before",
+            "maintenance_after",
         )

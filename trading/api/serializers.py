@@ -183,6 +183,12 @@ class LiquidationSerializer(AnswerSerializer[Liquidation]):
     equity_after = AmountField()
     margin_before = AmountField()
     margin_after = AmountField()
+    maintenance_before = AmountField(
+        required=False,
+        help_text="What the brackets required, which equity was below; left out where it was a "
+        "share of the margin.",
+    )
+    maintenance_after = AmountField(required=False, help_text="The same of what is left.")
     insurance_paid = AmountField()
     bad_debt = AmountField()
     trades = TradeSerializer(many=True)

@@ -6,9 +6,10 @@ the insurance fund pays as far as it reaches; the rest is recorded as bad debt.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from decimal import Decimal
 
-from market.kernel.amounts import ZERO
-from risk.closing import CloseOut, close_out
+from market.kernel.amounts import ZERO, round_up
+from risk.closing import CloseOut, Standing, close_out
 from risk.state import AccountState, Limits, OpenPosition, RiskSnapshot
 from trading.booking.changes import AccountChanges
 from trading.liquidation.insurance import InsuranceFund
@@ -55,10 +56,17 @@ def new_liquidation(
         margin_ratio_after=out.after.ratio,
         equity_after=out.after.equity,
         margin_after=out.after.margin,
+        maintenance_before=maintenance(limits, out.before),
+        maintenance_after=maintenance(limits, out.after),
         insurance_paid=ZERO,
         bad_debt=ZERO,
         created_at=changes.now,
     )
+
+
+def maintenance(limits: Limits, standing: Standing) -> Decimal | None:
+    """Return what positions required by brackets, rounded up; None by shares of the margin."""
+    return round_up(standing.required) if limits.requirement.is_by_brackets else None
 
 
 def cancel(changes: AccountChanges, order: Order) -> None:

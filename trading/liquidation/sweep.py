@@ -129,7 +129,7 @@ def close_out_all(snapshots: Sequence[RiskSnapshot]) -> list[AccountChanges]:
 
 
 def is_in_breach(snapshot: RiskSnapshot) -> bool:
-    return snapshot.account.is_in_breach(snapshot.limits.liquidation_threshold)
+    return snapshot.account.is_in_breach(snapshot.limits.requirement)
 
 
 DRAW_IDS: Final = """

@@ -108,7 +108,7 @@ function showCharts({ charts, since, at, interval, replayed }) {
   showChart("ratios", ratios.from.length, () =>
     byCategory(ratios.from, [
       { label: "Accounts", values: ratios.counts, colors: ratios.counts.map((_, n) => (n ? "series-1" : "alarm")) },
-    ], { title: "margin ratio from", tips: ratios.ranges, mark: { before: 1, text: `close-out below ${ratios.threshold}` } }));
+    ], { title: `${ratios.of} from`, tips: ratios.ranges, mark: { before: 1, text: `close-out below ${ratios.threshold}` } }));
   showChart("liquidations", liquidations.some(([, count]) => count), () =>
     overTime([{ label: "Closed out", color: "series-2", points: binned(liquidations, span) }], { ...span, bars: true, whole: true, floor: 1 }));
   showChart("rejections", rejections.length, () =>

@@ -19,6 +19,7 @@ from kpi.dashboard.page import SHOWN_WINDOWS
 from kpi.history.snapshots import take_snapshot
 from kpi.models import AlertRule
 from risk.engine import Intent
+from risk.maintenance import Requirement
 from risk.statement import account_statement
 from tests.console import Clerk, D
 from trading.services import place_order
@@ -97,7 +98,7 @@ def test_margin_ratios_are_those_of_the_statements(read: Read) -> None:
     user = User.objects.get(username="advanced")
     place_order(user_id=user.pk, intent=Intent("ETHUSDT", True, D(25)))
     set_price(symbol="ETHUSDT", price=D(3_100))
-    found = margin_ratios(threshold=D("0.5"))
+    found = margin_ratios(by=Requirement(D("0.5")))
     assert [row.ratio for row in found.nearest] == sorted(row.ratio for row in found.nearest)
     for row in found.nearest:
         account = Account.objects.get(pk=row.account_id)
@@ -112,7 +113,8 @@ def test_margin_ratios_are_those_of_the_statements(read: Read) -> None:
 def test_a_cushion_is_what_the_price_may_fall() -> None:
     user = User.objects.get(username="advanced")
     place_order(user_id=user.pk, intent=Intent("ETHUSDT", True, D(100), leverage=10))
-    [row] = [row for row in margin_ratios(threshold=D("0.5")).nearest if row.username == str(user)]
+    nearest = margin_ratios(by=Requirement(D("0.5"))).nearest
+    [row] = [row for row in nearest if row.username == str(user)]
     [position] = account_statement(user_id=user.pk).positions
     assert position.liquidation_price is not None
     fall = 1 - position.liquidation_price / D(3_200)

@@ -74,7 +74,7 @@ class Plain:
         below = [row for row in range(len(self.accounts)) if self.is_below_own(row)]
         if step % self.policy.cadence == 0:
             for row, account in enumerate(self.accounts):
-                if account.is_in_breach(self.limits(row).liquidation_threshold):
+                if account.is_in_breach(self.limits(row).requirement):
                     self.close_out(step, row)
         self.fund_least = min(self.fund_least, self.fund)
         closings = [order for row in below for order in self.react(row)]

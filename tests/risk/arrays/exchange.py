@@ -99,9 +99,7 @@ class Exchange:
 
     def in_breach(self) -> list[int]:
         both = enumerate(zip(self.states, self.limits, strict=True))
-        return [
-            row for row, (one, limits) in both if one.is_in_breach(limits.liquidation_threshold)
-        ]
+        return [row for row, (one, limits) in both if one.is_in_breach(limits.requirement)]
 
     def close_out(self, row: int) -> tuple[closing.CloseOut, Decimal, Decimal]:
         """Close out an account; return what that does, and what fund and nobody pay."""

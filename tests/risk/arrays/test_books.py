@@ -25,7 +25,7 @@ def test_accounts_are_worth_what_the_exchange_says() -> None:
         assert in_usdt(book.equity(marks)) == [state.equity for state in states]
         assert in_usdt(book.exposure(marks)) == [state.exposure for state in states]
         assert in_usdt(book.position_margin()) == [state.position_margin for state in states]
-        breach = [state.is_in_breach(case.policy.liquidation_threshold) for state in states]
+        breach = [state.is_in_breach(case.policy.requirement) for state in states]
         slack = book.slack(marks, threshold)
         assert (slack < 0).tolist() == breach
         breaches, near = breaches + sum(breach), near + int((np.abs(slack) < 2).sum())

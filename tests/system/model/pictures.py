@@ -108,10 +108,10 @@ def actual_picture(exchange: Exchange) -> Picture:
     picture: Picture = {"global exposure": global_exposure()}
     for account_id, name in names.items():
         snapshot = read_risk_state(account_id=account_id)
-        state, threshold = snapshot.account, snapshot.limits.liquidation_threshold
+        state, required = snapshot.account, snapshot.limits.requirement
         picture[f"account {name}"] = figures_of(state)
         picture[f"liquidation prices of {name}"] = {
-            position.symbol: state.liquidation_price(position, threshold)
+            position.symbol: state.liquidation_price(position, required)
             for position in state.positions.values()
         }
     picture.update(position_rows())

@@ -11,6 +11,7 @@ from accounts.selectors import insurance_fund_balance, total_bad_debt
 from accounts.services import withdraw
 from market.services import list_instrument
 from risk.bounds import users_in_breach
+from risk.maintenance import Requirement
 from risk.models import LiquidationMode, Position, RiskPolicy
 from tests.each import each
 from tests.trading.conftest import Marks, Trader, order, state_of
@@ -155,7 +156,7 @@ def test_a_short_is_liquidated_when_the_price_rises(trader: Trader, marks: Marks
     user = trader("10000")
     order(user, "sell", "1")
     [line] = state_of(user).positions.values()
-    price = state_of(user).liquidation_price(line, D("0.5"))
+    price = state_of(user).liquidation_price(line, Requirement(D("0.5")))
     assert price == D("71750")
     marks(BTCUSDT="71750")
     assert not Liquidation.objects.exists()
