@@ -10,11 +10,12 @@ from accounts.selectors import ledger_line
 from accounts.serializers import LEDGER_LINE
 from kpi.stream.frames import NAMES, frame
 from kpi.stream.journal import Event
+from market.kernel.rows import ById
 from market.models import PriceTick
 from market.serializers import TickSerializer
 from trading.api.serializers import LiquidationSerializer, OrderSerializer, TradeSerializer
 from trading.models import Liquidation, Order, Trade
-from trading.selectors import liquidations_of, orders_of, trades_of
+from trading.selectors import liquidations_of
 
 ORDER, TRADE, LIQUIDATION = OrderSerializer(), TradeSerializer(), LiquidationSerializer()
 TICK = TickSerializer()
@@ -52,26 +53,16 @@ def mark_data(event: Event, tick: PriceTick) -> dict[str, Any]:
     return TICK.to_representation(tick)
 
 
-def read_orders(ids: Collection[int]) -> Rows:
-    return orders_of(user_id=None).in_bulk(ids)
-
-
-def read_trades(ids: Collection[int]) -> Rows:
-    return trades_of(user_id=None).in_bulk(ids)
-
-
 def read_liquidations(ids: Collection[int]) -> Rows:
     return liquidations_of(user_id=None).in_bulk(ids)
 
 
-def read_transfers(ids: Collection[int]) -> Rows:
-    accounts = ("debit_account", "credit_account")
-    return Transfer.objects.select_related(*accounts).in_bulk(ids)
-
-
-def read_ticks(ids: Collection[int]) -> Rows:
-    return PriceTick.objects.select_related("instrument").in_bulk(ids)
-
+#: With so much of other rows as events tell.
+OWNER: Final = ["id", "user_id"]
+read_orders: Final = ById(Order, account=OWNER)
+read_trades: Final = ById(Trade, account=OWNER, instrument=["id", "symbol"])
+read_transfers: Final = ById(Transfer, debit_account=OWNER, credit_account=OWNER)
+read_ticks: Final = ById(PriceTick, instrument=["id", "symbol"])
 
 #: Of each channel with rows: how they are read, and what an event says of one.
 CHANNEL: Final[Mapping[str, tuple[Callable[[Collection[int]], Rows], Callable[..., Any]]]] = {
