@@ -32,7 +32,7 @@ from kpi.stream.frames import (
     id_line,
 )
 from kpi.stream.holders import farewells
-from kpi.stream.journal import head, read_page
+from kpi.stream.journal import head
 from kpi.stream.kpis import kpis_for
 from kpi.stream.margins import standings_of
 from kpi.stream.rendering import render
@@ -110,7 +110,7 @@ class Hub:
         async with self._turn:  # nobody joins in the middle of a pass
             since = await self.current_head()
             while not is_last:
-                page = await self.reading.for_all(read_page, since, until, after)
+                page = await self.reading.pass_for_all(since, until, after)
                 if page.is_forgotten:
                     await self.begin_anew()
                     return

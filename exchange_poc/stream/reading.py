@@ -7,6 +7,9 @@ from typing import Any, Final, TypeVar
 
 from django.db import connection, transaction
 
+from kpi.stream.cursors import Cursor
+from kpi.stream.journal import Page, read_page
+
 T = TypeVar("T")
 
 #: In which the database answers a statement; what is then read, a later pass reads again.
@@ -22,32 +25,47 @@ class Reading:
         self._all = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._one = ThreadPoolExecutor(CATCHING_UP, thread_name_prefix="catching-up")
 
+    async def pass_for_all(self, since: Cursor, until: Cursor | None, after: int) -> Page:
+        """Read a page of a pass, which is most of what there is to read, in one round trip."""
+        return await self.read(self._all, page_within, since, until, after)
+
     async def for_all(self, work: Callable[..., T], *args: Any) -> T:
-        return await self.read(self._all, work, *args)
+        return await self.read(self._all, in_database, work, *args)
 
     async def for_one(self, work: Callable[..., T], *args: Any) -> T:
-        return await self.read(self._one, work, *args)
+        return await self.read(self._one, in_database, work, *args)
 
     async def read(self, threads: ThreadPoolExecutor, work: Callable[..., T], *args: Any) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(threads, in_database, work, *args)
+        return await loop.run_in_executor(threads, lost_if_failed, work, *args)
 
     def close(self) -> None:
         for threads in (self._all, self._one):
             threads.shutdown(cancel_futures=True)
 
 
-def in_database(work: Callable[..., T], *args: Any) -> T:
-    """Run what reads the database, each statement within READ_SECONDS.
-
-    A thread whose connection failed opens another next time. The limit ends with the transaction:
-    a connection is another's afterwards.
-    """
+def lost_if_failed(work: Callable[..., T], *args: Any) -> T:
+    """Run what reads the database; a thread whose connection failed opens another next time."""
     try:
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET LOCAL statement_timeout = '{READ_SECONDS}s'")
-            return work(*args)
+        return work(*args)
     except Exception:
         connection.close()
         raise
+
+
+def limit() -> str:
+    """Return what limits statements until the transaction ends: a connection is then another's."""
+    return f"SET LOCAL statement_timeout = '{READ_SECONDS}s'"
+
+
+def in_database(work: Callable[..., T], *args: Any) -> T:
+    """Run what reads the database, each statement within READ_SECONDS."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(limit())
+        return work(*args)
+
+
+def page_within(since: Cursor, until: Cursor | None, after: int) -> Page:
+    """Return a page of a pass, within READ_SECONDS."""
+    return read_page(since, until, after, limit=limit())

@@ -142,15 +142,24 @@ def head() -> Cursor:
 
 
 def read_page(
-    since: Cursor, until: Cursor | None = None, after: int = 0, scope: Scope | None = None
+    since: Cursor,
+    until: Cursor | None = None,
+    after: int = 0,
+    scope: Scope | None = None,
+    *,
+    limit: str = "",
 ) -> Page:
     """Return events behind a cursor, up to another or to now, those of a scope or all.
 
     Of a pass in several pages each gives the cursor that the next is read ``until``, and its last
-    number, ``after`` which that begins.
+    number, ``after`` which that begins. ``limit`` is a statement to go before in one message, which
+    is one transaction: four round trips less than one of its own.
     """
+    statement = statement_for(since, until, after, scope)
     with connection.cursor() as cursor:
-        cursor.execute(statement_for(since, until, after, scope))
+        cursor.execute(f"{limit}; {statement}" if limit else statement)
+        if limit:
+            cursor.nextset()
         rows = cursor.fetchall()
     database, horizon, snapshot = rows[0][:3]
     events = [event_of(row[3:]) for row in rows if row[3] is not None]
