@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from threading import Lock
 from typing import Final
 
@@ -89,9 +90,12 @@ class Audience:
             if not self._of_account[account_id]:
                 del self._of_account[account_id]
 
-    def listeners(self, event: Event) -> list[Stream]:
-        """Return the streams that an event is for."""
-        near: Iterable[Stream] = self._all
-        if event.account_id is not None:
-            near = self._everybody | self._of_account.get(event.account_id, set())
-        return [stream for stream in near if event.channel in stream.scope.channels]
+    def of(self, account_ids: Iterable[int]) -> Iterator[Stream]:
+        """Return the streams that hear of some accounts, or of all."""
+        own = (self._of_account.get(account_id, ()) for account_id in account_ids)
+        return chain(self._everybody, *own)
+
+    def hears(self, event: Event) -> bool:
+        """Tell whether an event is for anybody."""
+        near = self._all if event.account_id is None else self.of([event.account_id])
+        return any(event.channel in stream.scope.channels for stream in near)

@@ -19,6 +19,7 @@ from exchange_poc.stream.audience import Audience, Places
 from exchange_poc.stream.catching_up import AGAIN_SECONDS, catch_up, hold_out
 from exchange_poc.stream.pieces import pieces_for
 from exchange_poc.stream.reading import Reading
+from exchange_poc.stream.standings import Standings
 from exchange_poc.stream.stream import Chunk, Stream
 from kpi.stream import metrics
 from kpi.stream.cursors import Cursor
@@ -34,7 +35,6 @@ from kpi.stream.frames import (
 from kpi.stream.holders import farewells
 from kpi.stream.journal import head
 from kpi.stream.kpis import kpis_for
-from kpi.stream.margins import standings_of
 from kpi.stream.rendering import render
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ log = structlog.get_logger(__name__)
 #: Between two passes.
 PAUSE_SECONDS: Final = 0.05
 GUARD_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 0.5
 KPI_SECONDS: Final = 5.0
 STOP_SECONDS: Final = 3.0
 
@@ -59,6 +60,7 @@ class Hub:
         self.places = Places()
         self.reading = Reading()
         self.audience = Audience()
+        self.standings = Standings(self.audience, self.reading)
         self.opened: set[Stream] = set()
         self.head: Cursor | None = None
         self.is_stopping = False
@@ -70,6 +72,7 @@ class Hub:
         self._tasks = [
             asyncio.ensure_future(self.repeat(self.tell_all, PAUSE_SECONDS)),
             asyncio.ensure_future(self.repeat(self.guard_all, GUARD_SECONDS)),
+            asyncio.ensure_future(self.repeat(self.look_after_all, LOOK_SECONDS)),
             asyncio.ensure_future(self.repeat(self.tell_kpis, KPI_SECONDS)),
         ]
 
@@ -115,16 +118,20 @@ class Hub:
                     await self.begin_anew()
                     return
                 until, is_last = page.cursor, page.is_last
-                heard = [event for event in page.events if self.audience.listeners(event)]
+                heard = [event for event in page.events if self.audience.hears(event)]
                 contents = await self.reading.for_all(render, heard) if heard else []
                 cursor = until if is_last else None
-                for stream, chunk in pieces_for(self.audience, heard, contents, cursor):
-                    stream.put(chunk)
+                pieces = [*pieces_for(self.audience, heard, contents, cursor)]
+                for chunk, streams in pieces:
+                    for stream in streams:
+                        stream.put(chunk)
                 after = page.events[-1].event_id if page.events else after
                 marks_moved = marks_moved or any(e.channel == "marks" for e in page.events)
                 await asyncio.sleep(0)  # let the streams send
+                for chunk, _ in pieces:
+                    metrics.lag_seconds.observe(max(now() - chunk.written_at, 0.0))
             self.head = until if self.opened else None
-        await self.warn(only_new=not marks_moved)
+        await self.standings.tell(marks_moved=marks_moved)
 
     async def current_head(self) -> Cursor:
         if self.head is None:
@@ -138,26 +145,6 @@ class Hub:
         for stream in self.audience:
             stream.put(Chunk(content, 1, stream.opened_at))
 
-    async def warn(self, *, only_new: bool) -> None:
-        """Tell whose margin ratio passed a level, or has not been told of yet."""
-        concerned = [
-            stream
-            for stream in self.audience
-            if "account" in stream.scope.channels
-            and stream.scope.account_id is not None
-            and not (only_new and stream.standing)
-        ]
-        if not concerned:
-            return
-        account_ids = {stream.scope.account_id for stream in concerned}
-        standings = await self.reading.for_all(standings_of, account_ids)
-        for stream in concerned:
-            standing = standings.get(stream.scope.account_id or 0)
-            before, stream.standing = stream.standing, standing
-            if standing and (before is None or before.level != standing.level):
-                content = frame("account", standing.data)
-                stream.put(Chunk(content, 1, now()))
-
     async def tell_kpis(self) -> None:
         """Tell the KPIs to those who listen to them, each what they may view."""
         concerned = [stream for stream in self.audience if KPI in stream.scope.channels]
@@ -169,6 +156,12 @@ class Hub:
             content = contents.get(stream.subscription.holder.user_id)
             if content is not None:  # of who is gone meanwhile there is none
                 stream.put(Chunk(content, 1, now()))
+
+    async def look_after_all(self) -> None:
+        """Keep quiet streams open, cut off who takes nothing, and count what was sent."""
+        for stream in self.opened:
+            stream.look_after(self.head)
+        metrics.events_sent_total.inc(sum(stream.uncounted() for stream in self.opened))
 
     async def guard_all(self) -> None:
         """Close the streams whose holders may listen no longer."""
@@ -197,7 +190,7 @@ class Hub:
             stream.close(SERVER_STOPPING)
         try:
             await self.bring_up(stream)
-            await stream.send_all(lambda: self.head)
+            await stream.send_all()
             await stream.say_farewell()
         finally:
             gone.cancel()
@@ -206,11 +199,13 @@ class Hub:
     def forget(self, stream: Stream) -> None:
         self.opened.discard(stream)
         self.audience.remove(stream)
+        self.standings.untold.discard(stream)
         if not self.opened:
             self._somebody.clear()
             self.head = None
         reason = stream.closing.code if stream.closing else metrics.CLIENT_LEFT
         metrics.open_streams.dec()
+        metrics.events_sent_total.inc(stream.uncounted())
         metrics.closed_total.labels(reason=reason).inc()
         log.info(
             "stream_closed",
@@ -231,6 +226,7 @@ class Hub:
                     target = await self.current_head()
                     if joins:
                         self.audience.add(stream)
+                        self.standings.untold.add(stream)
             except Exception as error:
                 await hold_out(stream, error)
                 continue

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from exchange_poc.web.gateway import CLIENT_LEFT
 from kpi.stream.frames import ALIVE, SLOW_READER, Closing, id_line
 from kpi.stream.margins import Standing
-from kpi.stream.metrics import events_sent_total, lag_seconds
 from kpi.stream.subscriptions import Subscription
 
 if TYPE_CHECKING:
@@ -47,7 +45,9 @@ class Stream:
         self.opened_at = time.time()
         self.standing: Standing | None = None
         self._waiting: deque[Chunk] = deque()
-        self._size = 0
+        self._size = self._counted = 0
+        self._deadline: asyncio.Timeout | None = None
+        self._is_sending, self._sent_at = False, time.monotonic()
         self._wake = asyncio.Event()
 
     @property
@@ -76,28 +76,55 @@ class Stream:
         self.has_left = True
         self._wake.set()
 
-    async def send_all(self, cursor: Callable[[], object]) -> None:
-        """Send what comes until the stream is over; in quiet times where to go on (``cursor``)."""
-        while not self.is_over:
-            if self._waiting:
-                chunk = self._waiting.popleft()
-                self._size -= len(chunk.content)
-                await self.send(chunk)
-                lag_seconds.observe(max(time.time() - chunk.written_at, 0.0))
-                continue
-            self._wake.clear()
-            try:
-                async with asyncio.timeout(ALIVE_SECONDS):
-                    await self._wake.wait()
-            except TimeoutError:
-                if not self._waiting:  # else the cursor may be behind what came just now
-                    await self.say(id_line(cursor()) + ALIVE + b"\n")
+    async def send_all(self) -> None:
+        """Send what comes until the stream is over.
+
+        One deadline, which ``look_after`` sets, serves all that is sent: a timer for each piece
+        costs more than sending it.
+        """
+        try:
+            async with asyncio.timeout(None) as self._deadline:
+                while not self.is_over:
+                    if self._waiting:
+                        await self._send(self._waiting.popleft())
+                    else:
+                        self._wake.clear()
+                        await self._wake.wait()
+        except TimeoutError:
+            self.close(SLOW_READER)
+        except CLIENT_LEFT:
+            self.leave()
+        finally:
+            self._deadline = None
+
+    async def _send(self, chunk: Chunk) -> None:
+        self._size -= len(chunk.content)
+        self._is_sending, self._sent_at = True, time.monotonic()
+        await self.transport.send_bytes(chunk.content)
+        self._is_sending = False
+        self.events += chunk.events
+
+    def look_after(self, cursor: object) -> None:
+        """Cut off a reader that takes nothing; say in quiet times where to go on (``cursor``)."""
+        if self._deadline is None or self.is_over:
+            return
+        silence = time.monotonic() - self._sent_at
+        if self._is_sending:
+            if silence > SEND_SECONDS:
+                self.close(SLOW_READER)
+                self._deadline.reschedule(0)
+        elif silence > ALIVE_SECONDS and not self._waiting:
+            self.put(Chunk(id_line(cursor) + ALIVE + b"\n", 0, time.time()))
+
+    def uncounted(self) -> int:
+        """Return how many events were sent since this was asked last."""
+        self._counted, before = self.events, self._counted
+        return self.events - before
 
     async def send(self, chunk: Chunk) -> None:
-        """Send events; a reader that does not take them in time is cut off."""
+        """Send events at once; a reader that does not take them in time is cut off."""
         await self.say(chunk.content)
         self.events += chunk.events
-        events_sent_total.inc(chunk.events)
 
     async def say(self, content: bytes) -> None:
         try:

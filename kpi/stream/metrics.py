@@ -8,7 +8,7 @@ open_streams = Gauge("stream_open_streams", "Streams that are open.", multiproce
 events_sent_total = Counter("stream_events_sent_total", "Events sent, each to each stream.")
 lag_seconds = Histogram(
     "stream_lag_seconds",
-    "Time from the writing of an event, which its commit follows, until it was sent.",
+    "Time from the writing of events, which their commit follows, until all who keep up have them.",
     buckets=(0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
 )
 closed_total = Counter("stream_closed_total", "Streams that ended, by why.", ["reason"])

@@ -130,6 +130,46 @@ def test_who_reads_nothing_is_cut_off_and_nobody_else(
     asyncio.run(scene())
 
 
+def test_who_takes_nothing_for_too_long_is_cut_off(
+    subscription: Callable[..., Subscription], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "SEND_SECONDS", 0.5)
+    monkeypatch.setattr(streams, "FAREWELL_SECONDS", 0.1)
+
+    async def scene() -> None:
+        async with running() as hub:
+            slow, quick = Wire(takes=2), Wire()
+            ended = serve(hub, slow, subscription())
+            lasting = serve(hub, quick, subscription())
+            await until(lambda: b"id: " in quick.sent and b"id: " in slow.sent)
+            [stream] = [one for one in hub.opened if one.transport is slow]  # type: ignore[comparison-overlap]
+            halts(1, 1)
+            async with asyncio.timeout(PATIENCE):
+                await ended
+            assert stream.closing is streams.SLOW_READER
+            halts(2, 2)
+            await until(lambda: quick.numbers == [1, 2])
+            lasting.cancel()
+
+    asyncio.run(scene())
+
+
+def test_a_quiet_stream_is_told_where_to_go_on(
+    subscription: Callable[..., Subscription], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "ALIVE_SECONDS", 0.1)
+
+    async def scene() -> None:
+        async with running() as hub:
+            wire = Wire()
+            stream = serve(hub, wire, subscription())
+            await until(lambda: wire.sent.count(b"\n: .\n\n") >= 2)
+            assert re.search(rb"id: \S+\n: \.\n\n", wire.sent)
+            stream.cancel()
+
+    asyncio.run(scene())
+
+
 def test_a_stream_ends_with_its_token(subscription: Callable[..., Subscription]) -> None:
     async def scene() -> bytes:
         async with running() as hub:
