@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 import time_machine
+from django.core.cache import cache
 from django.db import connection
 from django.http import HttpRequest
 from django.test import RequestFactory
@@ -128,6 +129,47 @@ def test_headers_say_when_what_is_left_comes_back(
     assert told(100 * SECOND) == (200, 0, 166, 0)
     assert told(110 * SECOND) == (429, 0, 176, 65)
     assert told(-60 * MINUTE) == (429, 0, 66 - 3600, 65)
+
+
+def test_a_refused_request_passes_when_it_was_told_to_come_back_and_no_second_sooner(
+    clock: time_machine.Traveller, api: ApiClient, settings: Settings
+) -> None:
+    settings.API_RATE_LIMIT = "3/m"
+    let_limits_slide()
+    moment = START
+    for pause in (0, 0.3, 17.9, 1, 24.7, 0.1, 0, 59.9):
+        moment += pause * SECOND
+        clock.move_to(moment)
+        while (answer := api.get(CALL)).status_code == 200:
+            moment += 0.4 * SECOND
+            clock.move_to(moment)
+        moment += int(answer["Retry-After"]) * SECOND
+        clock.move_to(moment - SECOND)
+        assert api.get(CALL).status_code == 429
+        clock.move_to(moment)
+        assert api.get(CALL).status_code == 200
+
+
+def test_redis_keeps_no_more_than_what_counts_and_not_for_longer(
+    clock: time_machine.Traveller, api: ApiClient, settings: Settings
+) -> None:
+    settings.API_RATE_LIMIT = "5/m"
+    let_limits_slide()
+
+    def kept(since_start: timedelta, requests: int) -> int:
+        clock.move_to(START + since_start)
+        for _ in range(requests):
+            api.get(CALL)
+        [name] = cache.iter_keys("rl:sliding:*")
+        assert MINUTE.total_seconds() <= cache.ttl(name) <= MINUTE.total_seconds() + 5
+        return int(cache.client.get_client().llen(cache.client.make_key(name)))
+
+    assert kept(timedelta(0), 3) == 3
+    # What is refused is not kept, however much of it there is.
+    assert kept(30 * SECOND, 12) == 5
+    # The first three have left, the others not yet; then those too.
+    assert kept(61 * SECOND, 1) == 3
+    assert kept(10 * MINUTE, 1) == 1
 
 
 def test_stream_and_other_calls_share_what_a_key_has(
