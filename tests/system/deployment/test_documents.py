@@ -16,6 +16,8 @@ DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
 NAMED = re.compile(
     rf"`((?:{'|'.join([*APPS, 'docs', 'tests', r'[*]'])})/(?:[\w*./-]*(?:\.\w+|/))?)`"
 )
+#: A test, named with its file.
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
 
 
@@ -47,3 +49,28 @@ def test_the_documents_name_files_that_there_are(document: Path) -> None:
     named = [name for name in NAMED.findall(text) if not list(ROOT.glob(name.rstrip("/")))]
     linked = [name for name in LINK.findall(text) if not (document.parent / name).exists()]
     assert named + linked == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_the_documents_name_tests_that_there_are(document: Path) -> None:
+    named = TEST.findall(document.read_text())
+    assert [(file, name) for file, name in named if name not in names_in(file)] == []
+
+
+def test_each_control_names_its_test() -> None:
+    controls = [
+        line
+        for line in (ROOT / "docs/controls.md").read_text().splitlines()
+        if line.startswith("| ") and not line.startswith("| rule ")
+    ]
+    assert [line for line in controls if not TEST.search(line)] == []
+
+
+def names_in(file: str) -> set[str]:
+    """Return the names of the tests of a file, none where there is no such file."""
+    path = ROOT / file
+    return (
+        {*re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)}
+        if path.exists()
+        else set()
+    )
