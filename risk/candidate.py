@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
+from market.kernel.amounts import ZERO
+from risk.brackets import highest_by_brackets
 from risk.execution import Execution, reducible_size
 from risk.exposure import ExposureChange
 from risk.fills import Holding
@@ -128,8 +130,29 @@ class Candidate:
         return self.goes_out or not self.crosses
 
     @property
-    def highest_leverage(self) -> int:
+    def leverage_left(self) -> int:
         """The tier's highest leverage, of an order that may open what the range leaves of it."""
         highest, bands = self.limits.max_leverage, self.limits.volatility_bands
         left = highest_leverage(highest, bands, self.instrument.realized_range)
         return highest if left < highest and self.only_reduces else left
+
+    @property
+    def highest_leverage(self) -> int:
+        """The same, of an order that may open no more than the bracket of its position allows."""
+        left, by = self.leverage_left, self.limits.requirement
+        if not by.is_by_brackets or self.only_reduces:
+            return left
+        most = highest_by_brackets(by, self.instrument.symbol, self.notional_after)
+        return left if most is None else min(left, most)
+
+    @property
+    def notional_after(self) -> Decimal:
+        """What the position is worth once the order has filled; one that rests fills on its side.
+
+        There it is added to what is held, since what is held on the other may be gone by then.
+        """
+        held, size = self.state.holding.quantity, self.intent.signed(self.intent.size)
+        if not self.rests:
+            return notional(held + size, self.mark_price)
+        beside = held if (held > 0) == (size > 0) else ZERO
+        return notional(beside, self.mark_price) + self.value

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from market.kernel.amounts import ZERO, is_valid_multiple, percent, plain
 from market.kernel.states import TradingState
+from risk.brackets import beyond_brackets
 from risk.candidate import Candidate
 from risk.collar import is_within_collar
 from risk.denials import Denial, deny
@@ -141,7 +142,7 @@ def leverage_exceeds_tier(order: Candidate) -> Denial | None:
 
 
 def leverage_exceeds_volatility(order: Candidate) -> Denial | None:
-    highest = order.highest_leverage
+    highest = order.leverage_left
     if resolve_leverage(order.intent.leverage, highest) is not None:
         return None
     return deny(
@@ -152,6 +153,14 @@ def leverage_exceeds_volatility(order: Candidate) -> Denial | None:
         realized_range=percent(order.instrument.realized_range or ZERO),
         highest=highest,
     )
+
+
+def beyond_its_brackets(order: Candidate) -> Denial | None:
+    """A position may always be reduced: what only reduces is not asked."""
+    by, intent = order.limits.requirement, order.intent
+    if not by.is_by_brackets or order.only_reduces:
+        return None
+    return beyond_brackets(by, intent.symbol, order.notional_after, intent.leverage)
 
 
 def reduce_only_rejected(order: Candidate) -> Denial | None:
@@ -189,6 +198,7 @@ CHECKS: tuple[Callable[[Candidate], Denial | None], ...] = (
     order_volume_exceeded,
     leverage_exceeds_tier,
     leverage_exceeds_volatility,
+    beyond_its_brackets,
     reduce_only_rejected,
     too_many_open_orders,
 )

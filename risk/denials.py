@@ -23,6 +23,12 @@ DENIALS: Final = {
     "leverage_exceeds_tier": "Your tier allows a leverage of up to {max_leverage}.",
     "leverage_exceeds_volatility": "Your tier allows a leverage of up to {max_leverage}; while the "
     "marks of {symbol} of the last {minutes} minutes range over {realized_range}, it is {highest}.",
+    "brackets_missing": "There are no maintenance brackets for {symbol}, without which a position "
+    "may only be reduced.",
+    "position_exceeds_brackets": "A position in {symbol} may be worth {cap} USDT at most, the cap "
+    "of its last bracket.",
+    "leverage_exceeds_bracket": "A position in {symbol} that is worth {notional} USDT may have a "
+    "leverage of up to {highest}, not {asked}.",
     "reduce_only_rejected": "There is no position that this order would reduce.",
     "too_many_open_orders": "An account may have {max_open_orders} open orders; cancel some first.",
     "insufficient_margin": "The available margin is too low for this order.",

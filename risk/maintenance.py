@@ -117,9 +117,14 @@ class Requirement:
     def is_by_brackets(self) -> bool:
         return self.mode == BRACKETS
 
+    @property
+    def ladders(self) -> Mapping[str, Ladder]:
+        """The ladders that positions are held to, by symbol."""
+        return ladders_of(self.brackets if self.is_by_brackets else "")
+
     def ladder(self, symbol: str) -> Ladder | None:
-        """Return the ladder that an instrument's positions are held to; None for the share."""
-        return ladders_of(self.brackets).get(symbol) if self.is_by_brackets else None
+        """Return that of an instrument; None where its positions are held to the share."""
+        return self.ladders.get(symbol)
 
     def of(self, symbol: str, *, notional: Decimal, margin: Decimal) -> Decimal:
         """Return what a position of a notional and an initial margin requires, unrounded."""

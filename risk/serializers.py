@@ -22,10 +22,17 @@ class PositionSerializer(AnswerSerializer[PositionLine]):
     leverage = serializers.IntegerField(help_text="Leverage of the last opening fill.")
     unrealized_pnl = AmountField()
     realized_pnl = AmountField()
+    maintenance_margin = AmountField(
+        required=False,
+        help_text="What it requires of equity, rounded up: by the bracket of its notional, or the "
+        "liquidation threshold × margin where its instrument has none. Only of an open position, "
+        "and where the policy holds positions to brackets.",
+    )
     liquidation_price = AmountField(
         allow_null=True,
-        help_text="Mark price at which the account reaches the liquidation threshold, other "
-        "marks unchanged; null when no positive price does.",
+        help_text="Mark price at which the account's equity is what its positions require, the "
+        "liquidation threshold × margin or maintenance by brackets, other marks unchanged; null "
+        "when no positive price does.",
     )
     liquidated = serializers.BooleanField()
     status = serializers.ChoiceField(choices=PositionStatus.choices)
@@ -46,6 +53,11 @@ class StatementSerializer(AnswerSerializer[Statement]):
     available_margin = AmountField(help_text="Equity − margin used.")
     margin_ratio = AmountField(
         allow_null=True, help_text="Equity ÷ margin of positions; null without positions."
+    )
+    maintenance_margin = AmountField(
+        required=False,
+        help_text="What positions require of equity, which is closed out below it. Only where the "
+        "policy holds them to brackets.",
     )
     exposure = AmountField(help_text="Notional of positions + notional of opening open orders.")
     suspended = serializers.BooleanField()

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import connection
 
 from accounts.errors import AccountNotFound
-from market.kernel.amounts import EXACT, ZERO, round_half_even
+from market.kernel.amounts import EXACT, ZERO, round_half_even, round_up
 from risk.maintenance import Requirement, requirement_of
 from risk.models import Position, PositionStatus
 from risk.selectors import (
@@ -29,7 +29,8 @@ class PositionLine:
     """A position as its owner sees it; amounts in USDT.
 
     A closed position has no quantity, margin or unrealised P&L; ``entry_price`` and
-    ``liquidation_price`` are then None.
+    ``liquidation_price`` are then None. ``maintenance_margin`` is what an open one requires by
+    brackets, rounded up; None where margin is required as a share.
     """
 
     position_id: int
@@ -43,6 +44,7 @@ class PositionLine:
     leverage: int
     unrealized_pnl: Decimal
     realized_pnl: Decimal
+    maintenance_margin: Decimal | None
     liquidation_price: Decimal | None
     liquidated: bool
     status: str
@@ -52,7 +54,10 @@ class PositionLine:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """An account's figures in USDT; ``margin_ratio`` is None without positions."""
+    """An account's figures in USDT; ``margin_ratio`` is None without positions.
+
+    ``maintenance_margin`` is what the positions require by brackets, None by shares of the margin.
+    """
 
     user_id: int
     username: str
@@ -63,6 +68,7 @@ class Statement:
     margin_used: Decimal
     available_margin: Decimal
     margin_ratio: Decimal | None
+    maintenance_margin: Decimal | None
     exposure: Decimal
     suspended: bool
     positions: list[PositionLine]
@@ -131,6 +137,7 @@ def account_statement(*, user_id: int) -> Statement:
         margin_used=state.margin_used,
         available_margin=state.available_margin,
         margin_ratio=state.margin_ratio,
+        maintenance_margin=round_up(state.required(by)) if by.is_by_brackets else None,
         exposure=state.exposure,
         suspended=own.suspended,
         positions=[
@@ -182,6 +189,9 @@ def position_line(
         leverage=row.leverage,
         unrealized_pnl=position.unrealized_pnl if position else ZERO,
         realized_pnl=row.realized_pnl,
+        maintenance_margin=(
+            round_up(position.required(by)) if position and by.is_by_brackets else None
+        ),
         liquidation_price=(
             account.liquidation_price(position, by) if account and position else None
         ),

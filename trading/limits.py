@@ -10,6 +10,7 @@ from market.kernel.amounts import ZERO
 from market.kernel.snapshot import consistent_read
 from market.kernel.states import TradingState
 from market.selectors import current_prices
+from risk.maintenance import Ladder
 from risk.restraint import strictest
 from risk.selectors import global_exposure, read_risk_state
 from risk.state import Limits
@@ -45,7 +46,8 @@ class Count:
 class AccountLimits:
     """What an order of the account would be held to; exposure in USDT at present marks.
 
-    ``leverage_by_symbol`` is None where leverage does not depend on volatility.
+    ``leverage_by_symbol`` is None where leverage does not depend on volatility, and ``ladders`` by
+    symbol where positions are not held to brackets.
     """
 
     state: TradingState
@@ -55,6 +57,7 @@ class AccountLimits:
     global_exposure: Room
     open_orders: Count
     leverage_by_symbol: Mapping[str, int] | None
+    ladders: Mapping[str, Ladder] | None
 
 
 def account_limits(*, user_id: int) -> AccountLimits:
@@ -74,6 +77,7 @@ def limits_of(account: Account, user_id: int) -> AccountLimits:
         global_exposure=Room(limits.global_exposure_threshold, global_exposure()),
         open_orders=Count(limits.max_open_orders, open_orders_of(user_id=user_id).count()),
         leverage_by_symbol=leverage_by_symbol(limits) if limits.volatility_bands else None,
+        ladders=limits.requirement.ladders if limits.requirement.is_by_brackets else None,
     )
 
 

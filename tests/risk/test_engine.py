@@ -108,6 +108,16 @@ def moving(share: str, **rest: Any) -> Case:
     return Case(limits=BANDS, instrument={"realized_range": D(share)}, **rest)
 
 
+def by_brackets(ladder: str = "5000: 0.01 8x, 9000: 0.02 4x", **rest: Any) -> Case:
+    """A case by brackets, in which a leverage of 4 is asked for unless another is named."""
+    limits = {"margin_mode": "brackets", "maintenance_brackets": f"BTCUSDT {ladder}"}
+    return Case(limits=limits, **{"leverage": 4, **rest})
+
+
+#: A ladder whose first bracket ends just below what a case is worth.
+LESS = "4999: 0.01 8x, 9000: 0.02 4x"
+
+
 def marked(seconds_ago: float) -> dict[str, Any]:
     return {"marked_at": NOW - timedelta(seconds=seconds_ago)}
 
@@ -194,6 +204,31 @@ def marked(seconds_ago: float) -> dict[str, Any]:
             moving("0.06", leverage=7, price="40000"),
         ),
         ("leverage_exceeds_volatility", moving("9", leverage=5), moving("9", leverage=6)),
+        # 0.1 × 50,000 is the cap of the first bracket; 0.08 more, of 4,000, is that of the last one
+        ("leverage_exceeds_bracket", by_brackets(leverage=8), by_brackets(leverage=9)),
+        (
+            "leverage_exceeds_bracket",
+            by_brackets(leverage=8),
+            by_brackets(LESS, leverage=8),
+        ),
+        ("position_exceeds_brackets", by_brackets(held="0.08"), by_brackets(held="0.08001")),
+        ("position_exceeds_brackets", by_brackets(held="-0.28"), by_brackets(held="0.28")),
+        # 0.1 × 40,000 rest, beside what is held on that side at the mark
+        (
+            "leverage_exceeds_bracket",
+            by_brackets(price="40000", held="0.02", leverage=8),
+            by_brackets(price="40000", held="0.02001", leverage=8),
+        ),
+        (
+            "leverage_exceeds_bracket",
+            by_brackets(price="40000", held="-0.3", leverage=8),
+            by_brackets("3999: 0.01 8x, 9000: 0.02 4x", price="40000", held="-0.3", leverage=8),
+        ),
+        (
+            "position_exceeds_brackets",
+            by_brackets(price="40000", held="0.1"),
+            by_brackets(price="40000", held="0.1", size="0.10001"),
+        ),
         # 0.1 × 50,000 ÷ 10 and a fee of 0.1 × 50,000 × 0.002
         ("insufficient_margin", Case(balance="510"), Case(balance="509.99999999")),
         # 0.1 × 40,000 ÷ 10 and a fee of 0.1 × 40,000 × 0.001
@@ -235,6 +270,14 @@ def test_a_limit_belongs_to_what_it_allows(code: str, at_the_limit: Case, beyond
         ("leverage_exceeds_tier", moving("0.06", leverage=11)),
         ("leverage_exceeds_volatility", moving("0.06", leverage=6, held="-0.05")),
         ("leverage_exceeds_volatility", moving("0.06", leverage=6, open_orders=3, price="40000")),
+        (
+            "leverage_exceeds_volatility",
+            replace(moving("0.06", leverage=6), limits={**BANDS, "margin_mode": "brackets"}),
+        ),
+        ("brackets_missing", Case(limits={"margin_mode": "brackets"})),
+        ("brackets_missing", Case(limits={"margin_mode": "brackets"}, open_orders=3, price="400")),
+        ("leverage_exceeds_tier", by_brackets("5000: 0.01 20x", leverage=11)),
+        ("reduce_only_rejected", by_brackets("1: 0.01 1x", reduce_only=True)),
         ("reduce_only_rejected", Case(reduce_only=True)),
         ("reduce_only_rejected", Case(reduce_only=True, held="0.1")),
         ("reduce_only_rejected", Case(reduce_only=True, held="-0.1", is_buy=False)),
@@ -315,6 +358,24 @@ def test_what_volatility_leaves_of_leverage_binds_what_opens_alone() -> None:
     assert moving("0.06", **less, price="40000").approved().leverage == 10
     unknown = Case(limits=BANDS, leverage=10)
     assert unknown.approved().leverage == 10
+
+
+def test_brackets_bind_what_opens_alone() -> None:
+    """They are also what an order gets that asks for none; what only reduces has the tier's."""
+    ladder = "5000: 0.01 8x, 9000: 0.02 4x"
+    assert by_brackets(leverage=None).approved().leverage == 8
+    assert by_brackets(leverage=None, held="0.01").approved().leverage == 4
+    assert by_brackets(leverage=None, price="40000").approved().leverage == 8
+    assert by_brackets("5000: 0.01 20x", leverage=None).approved().leverage == 10
+    nothing = {"limits": {"margin_mode": "brackets"}}
+    for opens_nothing in (by_brackets("1: 0.01 1x").limits, nothing["limits"]):
+        case = Case(held="-0.1", leverage=10, limits=opens_nothing)
+        assert case.approved().leverage == 10
+        assert replace(case, reduce_only=True, price="40000").approved()
+    other = by_brackets(ladder, leverage=9)
+    assert other.denied().detail == (
+        "A position in BTCUSDT that is worth 5000 USDT may have a leverage of up to 8, not 9."
+    )
 
 
 def test_the_refusal_names_both_limits() -> None:

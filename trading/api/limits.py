@@ -12,11 +12,13 @@ from accounts.errors import AccountNotFound
 from accounts.models import Tier
 from accounts.rate_limits import Usage
 from accounts.throttling import request_weights, usage_of_orders, usage_of_requests
+from market.kernel.api.answers import AnswerSerializer
 from market.kernel.api.asked import OwnerQuery
 from market.kernel.api.calls import Call
 from market.kernel.api.fields import AmountField
 from market.kernel.api.schema import errors
 from market.kernel.states import TradingState
+from risk.maintenance import Bracket
 from trading.api.examples import LIMITS_BY_VOLATILITY, LIMITS_EXAMPLE
 from trading.limits import account_limits
 
@@ -47,6 +49,15 @@ class RateSerializer(serializers.Serializer[Any]):
     )
 
 
+class BracketSerializer(AnswerSerializer[Bracket]):
+    """A maintenance bracket: up to a notional, notional × rate − cumulative is required."""
+
+    cap = AmountField(help_text="Largest notional of a position, in USDT.")
+    rate = AmountField(help_text="Maintenance, as a share of the notional.")
+    max_leverage = serializers.IntegerField(help_text="Of an order that comes to such a notional.")
+    cumulative = AmountField(help_text="USDT, which make it go on where the one below it ends.")
+
+
 class LimitsSerializer(serializers.Serializer[Any]):
     """What an order of yours is held to."""
 
@@ -68,6 +79,12 @@ class LimitsSerializer(serializers.Serializer[Any]):
         child=serializers.IntegerField(),
         required=False,
         help_text="Calls that count as several requests, where there are such.",
+    )
+    maintenance_brackets = serializers.DictField(
+        child=BracketSerializer(many=True),
+        required=False,
+        help_text="By symbol, the lowest first. Only where the policy holds positions to brackets; "
+        "in an instrument that is not among them nothing may open.",
     )
     state = serializers.ChoiceField(
         choices=[TradingState.REDUCING],
@@ -133,4 +150,6 @@ class LimitsView(Call):
             body["request_weights"] = weights
         if limits.leverage_by_symbol is not None:
             body["leverage_by_symbol"] = limits.leverage_by_symbol
+        if limits.ladders is not None:
+            body["maintenance_brackets"] = limits.ladders
         return Response(LimitsSerializer(body).data)

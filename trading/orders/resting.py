@@ -17,11 +17,13 @@ from django.utils import timezone
 
 from accounts.locks import lock_account
 from market.kernel.locks import limit_lock_waits
+from risk.brackets import beyond_brackets
 from risk.denials import Denial, deny
 from risk.execution import Execution, execute, is_affordable, reducible_size
+from risk.margin import notional
 from risk.restraint import restraint
 from risk.selectors import read_risk_state
-from risk.state import AccountState, InstrumentState, RiskSnapshot
+from risk.state import AccountState, InstrumentState, Limits, RiskSnapshot
 from trading.booking.changes import AccountChanges
 from trading.booking.isolation import Isolation
 from trading.booking.retrying import until_mark_holds
@@ -146,11 +148,25 @@ def fill_or_end(changes: AccountChanges, order: Order, snapshot: RiskSnapshot) -
     changes.release(order)
     held_back = restraint(snapshot.limits, instrument)
     outcome = execution_of(order, instrument, changes.state, held_back)
+    if isinstance(outcome, Execution):
+        outcome = beyond_its_brackets(outcome, instrument, snapshot.limits) or outcome
     if isinstance(outcome, Denial):
         order.status = OrderStatus.EXPIRED
         order.reject_code, order.reject_detail = outcome.code, outcome.detail
     else:
         changes.fill(order, outcome, instrument.mark_price)
+
+
+def beyond_its_brackets(
+    execution: Execution, instrument: InstrumentState, limits: Limits
+) -> Denial | None:
+    """Return why a fill may not open what it opens, other orders having filled since it rests."""
+    assert instrument.mark_price is not None
+    fill = execution.fill
+    if not fill.opened_size:
+        return None
+    worth = notional(fill.holding.quantity, instrument.mark_price)
+    return beyond_brackets(limits.requirement, instrument.symbol, worth, execution.leverage)
 
 
 def execution_of(

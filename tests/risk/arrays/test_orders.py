@@ -35,6 +35,7 @@ NEVER = {
     "duplicate_order",
     *("stale_price", "unknown_symbol", "instrument_halted", "invalid_price"),
     *("too_many_open_orders", "price_out_of_band"),
+    *("brackets_missing", "position_exceeds_brackets", "leverage_exceeds_bracket"),
 }
 
 

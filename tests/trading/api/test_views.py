@@ -164,6 +164,10 @@ def ranging(share: str) -> Callable[[User], object]:
     return let_range
 
 
+def by_brackets(ladders: str) -> Callable[[User], object]:
+    return policy(margin_mode="brackets", maintenance_brackets=ladders)
+
+
 def sent_before(user: User) -> None:
     RiskPolicy.objects.update(duplicate_seconds=60)
     order(user, "buy", "0.1")
@@ -190,6 +194,9 @@ REFUSALS: dict[str, tuple[Callable[[User], object], dict[str, object]]] = {
     "order_volume_exceeded": (tier(max_minute_value="6499.99999999"), {}),
     "leverage_exceeds_tier": (policy(), {"leverage": 6}),
     "leverage_exceeds_volatility": (ranging("0.03"), {"leverage": 4}),
+    "brackets_missing": (by_brackets("ETHUSDT 9000: 0.01 20x"), {}),
+    "position_exceeds_brackets": (by_brackets("BTCUSDT 6499: 0.01 20x"), {}),
+    "leverage_exceeds_bracket": (by_brackets("BTCUSDT 6500: 0.01 4x"), {"leverage": 5}),
     "reduce_only_rejected": (policy(), {"reduce_only": True}),
     "too_many_open_orders": (policy(max_open_orders=0), {"type": "limit", "price": "60000"}),
     "insufficient_margin": (policy(), {"size": "1"}),

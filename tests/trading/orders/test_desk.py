@@ -186,7 +186,10 @@ REFUSED: dict[str, Callable[[User], Instruction]] = {
 }
 
 #: What its own tests hold to, and what would refuse the whole group.
-OTHERS = {"trading_halted", "reducing_only", "tier_halted", "leverage_exceeds_volatility"}
+OTHERS = {
+    *("trading_halted", "reducing_only", "tier_halted", "leverage_exceeds_volatility"),
+    *("brackets_missing", "position_exceeds_brackets", "leverage_exceeds_bracket"),
+}
 
 
 def of_tier(user: User, tier: str, **limits: int) -> User:
