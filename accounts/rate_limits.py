@@ -3,11 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Final, NamedTuple, TypeVar, cast
 
 import structlog
-from django.core.cache import cache
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.http import HttpRequest
 from django_ratelimit.core import get_usage
 from redis.exceptions import RedisError
@@ -102,7 +101,11 @@ class OutageWatch:
 
 
 watch = OutageWatch()
-counts = cast(CountingCache, cache)
+
+
+def own_counts() -> CountingCache:
+    """Return the counts as this thread reaches them."""
+    return cast(CountingCache, caches[DEFAULT_CACHE_ALIAS])
 
 
 def count_request(
@@ -124,26 +127,28 @@ def count_request(
     counted.
     """
     now = int(time.time() * SECOND)
-    others = [ask_of(one, key=key, units=units, slides=slides, now=now) for one in beside]
-    allowance = Allowance(scope, rate)
-    first = ask_of(allowance, key=key, units=weight, slides=slides, now=now)._replace(group=0)
+    first = ask_of(scope, rate, key=key, units=weight, slides=slides, now=now)
+    others = [
+        ask_of(one.name, one.rate, key=key, units=units, slides=slides, now=now) for one in beside
+    ]
 
-    def ask() -> list[Told]:
-        return counts.ask([first, *others], now=now)
-
-    def ask_for_named() -> list[Told]:
-        """Let django-ratelimit name the window, and count in it."""
+    def count() -> list[Told]:
+        counts = own_counts()
+        if slides:
+            return counts.ask_sliding([first, *others], first=1, now=now)
+        # django-ratelimit names the window, and counts in it what is expected.
         counts.expected = first, others
         get_usage(request, group=scope, key=lambda *_: key, rate=rate, increment=True)
-        told: list[Told] = counts.told
-        return told
+        return counts.told
 
-    told = watch.ask(ask if slides else ask_for_named)
+    told = watch.ask(count)
     if told is None:
         note_uncounted(request)
         return None
-    usage, *rest = map(usage_of, (allowance, *beside), (first, *others), told, repeat(now))
-    return usage, rest
+    usage = usage_of(scope, first, told[0], now)
+    # Of what is beside a request that did not fit nothing was told.
+    rest = zip(beside, others, told[1:], strict=False)
+    return usage, [usage_of(one.scope, ask, said, now) for one, ask, said in rest]
 
 
 def take(
@@ -160,27 +165,39 @@ def take(
     not fit stand in nobody's way.
     """
     now = int(time.time() * SECOND)
-    asks = [ask_of(one, key=key, units=units, slides=slides, now=now) for one in allowances]
-    told = watch.ask(lambda: counts.ask(asks, now=now))
+    asks = [
+        ask_of(one.name, one.rate, key=key, units=units, slides=slides, now=now)
+        for one in allowances
+    ]
+
+    def count() -> list[Told]:
+        counts = own_counts()
+        if slides:
+            return counts.ask_sliding(asks, first=len(asks), now=now)
+        return counts.ask_fixed(asks, first=len(asks))
+
+    told = watch.ask(count)
     if told is None:
         note_uncounted(request)
         return None
-    return list(map(usage_of, allowances, asks, told, repeat(now)))
+    answered = zip(allowances, asks, told, strict=True)
+    return [usage_of(one.scope, ask, said, now) for one, ask, said in answered]
 
 
-def ask_of(one: Allowance, *, key: str, units: int, slides: bool, now: int) -> Ask:
-    """Return how to ask Redis for units at a time in microseconds since the epoch."""
-    rate = Rate.read(one.rate)
+def ask_of(name: str, written: str, *, key: str, units: int, slides: bool, now: int) -> Ask:
+    """Return how to ask Redis for units at a rate, at a time in microseconds since the epoch."""
+    rate = Rate.read(written)
     if slides:
-        name = f"rl:sliding:{one.name}:{rate.seconds}s:{key}"
         lifetime = rate.seconds + EXPIRY_MARGIN_SECONDS
-        return Ask(name, 1, rate.count, units, rate.seconds * SECOND, lifetime)
-    reset = rate.window_end(key=key, now=now // SECOND)
-    name = f"rl:{one.name}:{rate.seconds}s:{key}:{reset}"
-    return Ask(name, 1, rate.count, units, 0, reset - now // SECOND + EXPIRY_MARGIN_SECONDS)
+        window = f"rl:sliding:{name}:{rate.seconds}s:{key}"
+        return Ask(window, rate.count, units, lifetime, rate.seconds * SECOND)
+    second = now // SECOND
+    reset = rate.window_end(key=key, now=second)
+    window = f"rl:{name}:{rate.seconds}s:{key}:{reset}"
+    return Ask(window, rate.count, units, reset - second + EXPIRY_MARGIN_SECONDS, 0)
 
 
-def usage_of(one: Allowance, ask: Ask, told: Told, now: int) -> Usage:
+def usage_of(scope: str, ask: Ask, told: Told, now: int) -> Usage:
     """Return the usage that was told.
 
     Of a window that slides, so many units pass ``retry_after`` seconds later at the latest, if no
@@ -195,7 +212,7 @@ def usage_of(one: Allowance, ask: Ask, told: Told, now: int) -> Usage:
     else:
         retry_after = ask.lifetime - EXPIRY_MARGIN_SECONDS
         reset = now // SECOND + retry_after
-    return Usage(one.scope, ask.limit, told.counted, reset, retry_after, is_exceeded=told.is_over)
+    return Usage(scope, ask.limit, told.counted, reset, retry_after, is_exceeded=told.is_over)
 
 
 def note_uncounted(request: HttpRequest) -> None:
@@ -207,4 +224,4 @@ def note_uncounted(request: HttpRequest) -> None:
 
 def forget_counts() -> None:
     """Begin all counts of requests and orders anew. Raises RedisError."""
-    counts.delete_pattern("rl:*")
+    own_counts().delete_pattern("rl:*")
