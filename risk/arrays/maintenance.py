@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from risk import maintenance
-from risk.arrays.units import LARGEST, UNITS, Whole, exact_units, rate_units
+from risk.arrays.units import LARGEST, UNITS, Flags, Whole, exact_units, rate_units
 from risk.maintenance import Requirement
 
 
@@ -73,6 +73,7 @@ class Requirements:
 
     threshold: int
     ladders: tuple[Ladder | None, ...]
+    by_brackets: bool
 
     @property
     def follow_marks(self) -> bool:
@@ -99,6 +100,19 @@ class Requirements:
         """Return the least equity that is not in breach, of accounts with these positions."""
         return total(self.each(notional, margin)).rounded_up
 
+    def allowed(self, instrument: Whole, notional: Whole) -> "Allowed":
+        """Return what positions of notionals in instruments, one each, may be."""
+        most, beyond = np.full_like(notional, LARGEST), np.zeros(len(notional), np.bool_)
+        missing = beyond.copy()
+        for number, ladder in enumerate(self.ladders):
+            (chosen,) = (instrument == number).nonzero()
+            if ladder is None:
+                missing[chosen] = True
+                continue
+            most[chosen] = ladder.max_leverage[ladder.bracket(notional[chosen])]
+            beyond[chosen] = notional[chosen] > ladder.cap
+        return Allowed(most, missing, beyond)
+
     def exact(self, number: int, notional: int, margin: int) -> int:
         """Return what one position requires, in parts of 1e-8 of a unit."""
         return max(
@@ -117,6 +131,16 @@ class Requirements:
         return [(rate, notional, cumulative) for rate, cumulative in ladder.lines]
 
 
+class Allowed(NamedTuple):
+    """By order the highest leverage of its position's bracket, and whether it has none or is beyond
+    the last.
+    """
+
+    leverage: Whole
+    missing: Flags
+    beyond: Flags
+
+
 def total(required: Iterable[Required]) -> Required:
     """Return what positions require together."""
     whole, below = zip(*required, strict=True)
@@ -130,4 +154,5 @@ def requirements(by: Requirement, symbols: tuple[str, ...]) -> Requirements:
     return Requirements(
         threshold=rate_units(by.threshold),
         ladders=tuple(None if one is None else Ladder.of(one) for one in ladders),
+        by_brackets=by.is_by_brackets,
     )

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk.arrays.books import Book, of, refuse_above
+from risk.arrays.maintenance import requirements
 from risk.arrays.rules import Rules
 from risk.arrays.sent import Sent
 from risk.arrays.units import (
@@ -146,6 +147,11 @@ class Facing:
         self.balance, self.held = book.balance[rows], book.lots[instrument, rows]
         self.cost, self.margin = book.cost[instrument, rows], book.margin[instrument, rows]
         self.reducible = np.maximum(-self.side * self.held, 0)
+        self.allowed = None
+        by = requirements(rules.requirement, book.instruments.symbols)
+        if by.by_brackets:
+            after = np.abs(self.held + orders.lots)
+            self.allowed = by.allowed(instrument, after * self.value)
 
     @cached_property
     def margins(self) -> Whole:
@@ -154,6 +160,13 @@ class Facing:
     @cached_property
     def exposure(self) -> Whole:
         return self.book.exposure_at(self.values, self.orders.rows)
+
+    @property
+    def default_leverage(self) -> Whole:
+        """The leverage of an order that asks for none: the highest, within its bracket."""
+        if self.allowed is None:
+            return self.highest
+        return np.minimum(self.highest, self.allowed.leverage)
 
     @property
     def available(self) -> Whole:
@@ -169,7 +182,7 @@ def fill(facing: Facing) -> Fills:
     closed = np.minimum(facing.asked, facing.reducible)
     opened = np.where(orders.reduce_only, 0, facing.asked - closed)
     cost_part, margin_part = closed_parts(facing, closed)
-    leverage = np.where(orders.leverage == 0, facing.highest, orders.leverage)
+    leverage = np.where(orders.leverage == 0, facing.default_leverage, orders.leverage)
     fee_rate = facing.book.instruments.taker_fee[facing.instrument]
     closed_notional, opened_notional = closed * value, opened * value
     notional = closed_notional + opened_notional
@@ -216,6 +229,11 @@ def refusals(facing: Facing, fills: Fills) -> dict[str, Flags | bool]:
         "insufficient_margin": facing.balance + fills.realized < fills.fee,
     }
     if opens.any():
+        if facing.allowed is not None:
+            most, missing, beyond = facing.allowed
+            refused["brackets_missing"] = opens & missing
+            refused["position_exceeds_brackets"] = opens & beyond
+            refused["leverage_exceeds_bracket"] = opens & (orders.leverage > most)
         if facing.rules.limit_orders or book.instruments.limit_orders:
             refused["order_value_exceeded"] = opens & above_value(facing)
         if facing.rules.window:

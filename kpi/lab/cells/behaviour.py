@@ -14,6 +14,7 @@ from kpi.lab.cells.watch import NEVER
 from kpi.lab.inputs.accounts import Population
 from kpi.lab.inputs.tape import Tape
 from risk.arrays.books import Book
+from risk.arrays.maintenance import Requirements, requirements
 from risk.arrays.orders import Orders
 from risk.arrays.rules import Rules
 from risk.arrays.units import UNITS, Whole
@@ -46,7 +47,10 @@ class Agents:
         self._is_exit = order < len(entries.row)
         self._is_sized = ~self._is_exit & (entries.lots[number] == 0)
         # Each by band of volatility, in the order of the schedule: [bands, entries].
-        asked = [wishes(population, rules, stickiness, band) for band in range(len(rules.by_band))]
+        by = requirements(rules.requirement, tape.instruments.symbols)
+        asked = [
+            wishes(population, rules, by, stickiness, band) for band in range(len(rules.by_band))
+        ]
         used, self._wanted = (np.stack(columns)[:, number] for columns in zip(*asked, strict=True))
         self._most = MOST_TIED_UP * used
         self._lots = np.where(
@@ -106,14 +110,34 @@ class Agents:
 
 
 def wishes(
-    population: Population, rules: Rules, stickiness: float, band: int = 0
+    population: Population, rules: Rules, by: Requirements, stickiness: float, band: int = 0
 ) -> tuple[Whole, Whole]:
     """Return what each entry sized by its budget asks for: leverage, and notional in units.
 
-    In a band of volatility agents want what its leverage leaves them, as of any cap.
+    In a band of volatility agents want what its leverage leaves them, as of any cap; by maintenance
+    brackets the most that the bracket of what they want by it allows.
     """
     entries, highest = population.entries, rules.by_band[band]
-    tier, wanted = population.tier[entries.row], entries.leverage
+    leverage, notional = capped(population, highest, stickiness)
+    for number, ladder in enumerate(by.ladders):
+        if ladder is None:
+            continue
+        own = entries.instrument == number
+        for most in ladder.max_leverage.tolist():
+            allowed = ladder.max_leverage[ladder.bracket(notional)]
+            too_high = own & (leverage > allowed)
+            if not too_high.any():
+                break
+            less = capped(population, np.minimum(highest, most), stickiness)
+            leverage = np.where(too_high, less[0], leverage)
+            notional = np.where(too_high, less[1], notional)
+    return leverage, notional
+
+
+def capped(population: Population, highest: Whole, stickiness: float) -> tuple[Whole, Whole]:
+    """Return leverage and notional of each entry where tiers have a highest leverage."""
+    entries, wanted = population.entries, population.entries.leverage
+    tier = population.tier[entries.row]
     multiple = multiples(highest, stickiness)[tier, np.minimum(wanted, MOST_WANTED)]
     return np.minimum(wanted, highest[tier]), entries.budget // CUT * multiple
 

@@ -13,7 +13,6 @@ from kpi.lab.inputs.keys import Choice, Text, Whole, keys_of, shown
 from kpi.lab.inputs.specs import LabPolicy
 from kpi.lab.inputs.tables import Table
 from market.kernel.amounts import plain
-from risk.maintenance import INITIAL_SHARE
 from risk.policy import NAMES, PRESETS, PolicyError, policy_from
 
 CADENCE: Final = keys_of(LabPolicy)["cadence"]
@@ -108,8 +107,6 @@ def changed(policy: LabPolicy, to: Many) -> LabPolicy:
         raise to.table.error(error.key, error.message) from None
     if value.liquidation_threshold > HIGHEST_THRESHOLD:
         raise to.table.error("liquidation_threshold", f"the lab goes up to {HIGHEST_THRESHOLD}.")
-    if value.margin_mode != INITIAL_SHARE:
-        raise to.table.error("margin_mode", f"the lab knows {INITIAL_SHARE} alone.")
     return LabPolicy(policy.name, value, cadence)
 
 

@@ -15,6 +15,7 @@ from kpi.lab.errors import LabError
 from kpi.lab.inputs.population import Entries, Population, make_population
 from kpi.lab.inputs.specs import LabPolicy, Study
 from kpi.lab.inputs.tape import Tape, read_tape
+from risk.arrays.maintenance import requirements
 from risk.arrays.rules import Rules
 
 
@@ -77,7 +78,8 @@ def of_fixed_orders(
     entries = population.entries
     entries = picked(entries, tape.step_at(entries.time) < len(tape.marks))
     marks = tape.marks[tape.step_at(entries.time), entries.instrument]
-    used, wanted = wishes(replace(population, entries=entries), rules, stickiness)
+    by = requirements(rules.requirement, tape.instruments.symbols)
+    used, wanted = wishes(replace(population, entries=entries), rules, by, stickiness)
     sized = wanted // (tape.instruments.unit[entries.instrument] * marks)
     fixed = entries.lots != 0
     lots = np.where(fixed, entries.lots, np.where(entries.long, sized, -sized))

@@ -55,6 +55,20 @@ max_order_value = { intermediate = 400_000 }
 max_minute_value = { advanced = 600_000 }
 duplicate_seconds = 60
 [[policy]]
+name = "brackets"
+max_leverage = { beginner = 5, intermediate = 25, advanced = 100 }
+margin_mode = "brackets"
+maintenance_brackets = '''
+BTCUSDT 300000: 0.01 100x, 600000: 0.02 50x, 1500000: 0.05 20x
+ETHUSDT 200000: 0.02 100x, 2000000: 0.1 25x'''
+[[policy]]
+name = "reduced by brackets"
+max_leverage = { beginner = 5, intermediate = 25, advanced = 100 }
+margin_mode = "brackets"
+maintenance_brackets = "BTCUSDT 50000: 0.02 100x, 300000: 0.05 80x, 1500000: 0.1 40x"
+liquidation_mode = "partial"
+liquidation_fee_rate = 0.001
+[[policy]]
 name = "reduced"
 max_leverage = { beginner = 5, intermediate = 25, advanced = 100 }
 liquidation_mode = "partial"
@@ -174,6 +188,14 @@ def test_they_agree_where_orders_are_held_to_limits(study: Study) -> None:
 def test_they_agree_where_close_outs_reduce_positions(study: Study) -> None:
     *_, last = verify(study, policy="reduced")
     assert counts(last)[0] > 10, last
+    assert counts(last)[-1] == 0
+
+
+@pytest.mark.parametrize("policy", ["brackets", "reduced by brackets"])
+def test_they_agree_where_brackets_say_what_is_required(study: Study, policy: str) -> None:
+    *_, last = verify(study, policy=policy)
+    assert counts(last)[0] > 5, last
+    assert counts(last)[4] > 0, last
     assert counts(last)[-1] == 0
 
 

@@ -102,6 +102,6 @@ def _said(one: LabPolicy) -> dict[str, str]:
     return {
         "limits": "/".join(str(highest[tier]) for tier in TIERS),
         "mode": one.policy.liquidation_mode.replace("_", " "),
-        "threshold": percent(threshold),
+        "threshold": "brackets" if one.policy.requirement.is_by_brackets else percent(threshold),
         "cadence": f"looks every {one.cadence}",
     }

@@ -10,7 +10,7 @@ from kpi.lab.cells.metrics import ASKED_FIRST, METRICS
 from kpi.lab.inputs.keys import ASSUMPTION, keys_of
 from kpi.lab.inputs.specs import FundSpec, Study
 from market.kernel.amounts import plain
-from risk.policy import TIERS
+from risk.policy import TIERS, Policy
 
 RANGED: Final = ("shortfall", "bad_debt")
 
@@ -59,7 +59,7 @@ def policies(study: Study) -> Table:
             (
                 one.name + (" (baseline)" if one.name == study.baseline else ""),
                 " / ".join(f"{leverage[tier]}x" for tier in TIERS),
-                f"{plain(100 * rule.liquidation_threshold)} % of margin",
+                required_by(rule),
                 rule.liquidation_mode.replace("_", " "),
                 f"{plain(100 * rule.liquidation_fee_rate)} %",
                 "step" if one.cadence == 1 else f"{one.cadence} steps",
@@ -67,6 +67,13 @@ def policies(study: Study) -> Table:
             )
         )
     return rows
+
+
+def required_by(rule: Policy) -> str:
+    """Say below what an account is closed out."""
+    if rule.requirement.is_by_brackets:
+        return "maintenance by brackets"
+    return f"{plain(100 * rule.liquidation_threshold)} % of margin"
 
 
 def resolutions(study: Study) -> Table:

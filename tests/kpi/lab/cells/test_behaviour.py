@@ -12,9 +12,10 @@ from kpi.lab.cells.loop import run
 from kpi.lab.cells.series import series_of
 from kpi.lab.inputs.accounts import Population
 from kpi.lab.inputs.specs import ImpactSpec, LabPolicy
+from risk.arrays.maintenance import requirements
 from risk.arrays.rules import Rules
 from risk.arrays.units import UNITS
-from risk.policy import PRESETS, policy_from
+from risk.policy import PRESETS, Policy, policy_from
 from tests.kpi.lab.made_up import make_population, make_tape
 
 BUDGET = 1_000 * UNITS
@@ -62,9 +63,39 @@ def wanting(leverage: int, *, balance: int = 100_000) -> Population:
 def test_a_cap_of_five_leaves_what_stickiness_says(
     wanted: int, stickiness: float, used: int, notional: int
 ) -> None:
-    leverage, asked = wishes(wanting(wanted), Rules.of(PRESETS["seed"]), stickiness)
-    assert set(leverage.tolist()) == {used}
-    assert set(asked.tolist()) == {notional * UNITS}
+    assert wishes_of(PRESETS["seed"], wanted, stickiness) == ({used}, {notional * UNITS})
+
+
+def wishes_of(policy: Policy, wanted: int, stickiness: float = 0.0) -> tuple[set[int], set[int]]:
+    """Return leverage and notional that agents with a budget of 1,000 USDT ask for."""
+    by = requirements(policy.requirement, TAPE.instruments.symbols)
+    leverage, asked = wishes(wanting(wanted), Rules.of(policy), by, stickiness)
+    return set(leverage.tolist()), set(asked.tolist())
+
+
+@pytest.mark.parametrize(
+    ("cap", "wanted", "used"),
+    [
+        (7_000, 4, 4),
+        (7_000, 7, 7),
+        (7_000, 8, 6),
+        (7_000, 20, 6),
+        (12_000, 10, 10),
+        (12_000, 20, 10),
+    ],
+)
+def test_by_brackets_agents_have_the_most_that_their_own_bracket_allows(
+    cap: int, wanted: int, used: int
+) -> None:
+    """Up to a cap in USDT 10x, and 6x beyond."""
+    ladder = f"{cap}: 0.01 10x, 50000: 0.02 6x"
+    rules = {
+        "margin_mode": "brackets",
+        "maintenance_brackets": f"BTCUSDT {ladder}; ETHUSDT {ladder}",
+        "max_leverage": 15,
+    }
+    policy = policy_from(rules, PRESETS["seed"])
+    assert wishes_of(policy, wanted) == ({used}, {used * 1_000 * UNITS})
 
 
 def volume_of(people: Population, policy: LabPolicy, stickiness: float = 0.0) -> int:

@@ -22,6 +22,10 @@ from tests.kpi.lab.plain import Plain
 FUND = Decimal(3_000)
 NO_IMPACT = ImpactSpec()
 
+LADDERS = (
+    "BTCUSDT 30000: 0.01 30x, 60000: 0.02 25x, 200000: 0.04 20x, 900000: 0.15 6x;"
+    "ETHUSDT 9000: 0.02 30x, 300000: 0.1234567 8x"
+)
 #: Policies that differ in everything that decides, and the instruments' fee rate.
 VARIANTS = {
     "full": ({}, 1, Decimal(0)),
@@ -42,6 +46,44 @@ VARIANTS = {
             "liquidation_mode": "partial",
             "close_out_share": Decimal("0.2"),
             "close_out_target": Decimal("1.1"),
+        },
+        1,
+        Decimal(0),
+    ),
+    "by brackets": (
+        {"margin_mode": "brackets", "maintenance_brackets": LADDERS, "max_leverage": 30},
+        1,
+        Decimal("0.0004"),
+    ),
+    "by brackets partly": (
+        {
+            "margin_mode": "brackets",
+            "maintenance_brackets": LADDERS,
+            "liquidation_mode": "largest_loss_first",
+            "liquidation_fee_rate": Decimal("0.003"),
+            "max_leverage": 30,
+        },
+        1,
+        Decimal(0),
+    ),
+    "by brackets in parts": (
+        {
+            "margin_mode": "brackets",
+            "maintenance_brackets": LADDERS,
+            "liquidation_mode": "partial",
+            "liquidation_fee_rate": Decimal("0.001"),
+            "volatility_bands": "0.02: 0.75",
+            "max_leverage": 30,
+        },
+        3,
+        Decimal("0.0004"),
+    ),
+    "by brackets of one": (
+        {
+            "margin_mode": "brackets",
+            "maintenance_brackets": "BTCUSDT 900000: 0.02 20x",
+            "liquidation_mode": "partial",
+            "close_out_share": Decimal("0.3"),
         },
         1,
         Decimal(0),

@@ -142,7 +142,6 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ("[[policy]]\nname = ''", r"\[\[policy\]\] 1 name: a text of one line that is not empty"),
         ("[[policy]]\nmax_leverage = 0", r"\[\[policy\]\] 1 max_leverage: a whole number from 1"),
         ("[[policy]]\nliquidation_threshold = 6", r"liquidation_threshold: the lab goes up to 5"),
-        ("[[policy]]\nmargin_mode = 'brackets'", r"margin_mode: the lab knows initial_share alone"),
         ("[[policy]]\ncadence = 0", r"\[\[policy\]\] 1 cadence: a whole number from 1 to 100000"),
         ("[[policy]]\n[[policy]]", r"policy: two are called 'seed'; give each a name"),
         ("[[policy]]\nfixed = 1", r"\[\[policy\]\] 1 fixed: true or false, not 1"),
