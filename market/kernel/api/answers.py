@@ -1,6 +1,7 @@
 """Writes answers: what each field reads of an object, and how it writes that, is found out once."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ class AnswerSerializer(serializers.Serializer[T]):
     @cached_property
     def _columns(self) -> list[tuple[str, Callable[[Any], Any], Callable[[Any], Any], bool]]:
         return [
-            (name, reader_of(field), field.to_representation, field.required or field.read_only)
+            (name, reader_of(field), writer_of(field), field.required or field.read_only)
             for name, field in self.fields.items()
             if not field.write_only
         ]
@@ -37,3 +38,18 @@ class AnswerSerializer(serializers.Serializer[T]):
 def reader_of(field: serializers.Field[Any, Any, Any, Any]) -> Callable[[Any], Any]:
     """Return what reads a field's value of an object; a source of ``*`` is the object itself."""
     return attrgetter(str(field.source)) if field.source != "*" else lambda instance: instance
+
+
+def writer_of(field: serializers.Field[Any, Any, Any, Any]) -> Callable[[Any], Any]:
+    """Return what writes a field's value.
+
+    For each moment REST framework looks for a time zone and a format: here both are in UTC.
+    """
+    write: Callable[[Any], Any] = field.to_representation
+    if type(field) is not serializers.DateTimeField or hasattr(field, "format"):
+        return write
+
+    def write_moment(moment: datetime) -> Any:
+        return f"{moment.isoformat()[:-6]}Z" if moment.tzinfo is UTC else write(moment)
+
+    return write_moment
