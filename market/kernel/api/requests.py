@@ -7,15 +7,19 @@ middleware refuses it, observed like every other request.
 
 import codecs
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import ResolverMatch, resolve
 from django.utils.http import parse_header_parameters
 
 from market.kernel.errors import ExchangeError, LengthRequired, NullCharacter, UnknownCharset
 
 UTF_8: Final = {"utf-8", "ascii"}
+#: Of longer paths none is remembered, whatever clients make up.
+LONGEST_REMEMBERED: Final = 128
 
 
 class PatientRequest(WSGIRequest):
@@ -30,9 +34,21 @@ class PatientRequest(WSGIRequest):
 
 
 class Handler(WSGIHandler):
-    """Django's own, but for the request."""
+    """Django's own, but for the request, and the view of a path, which is looked for once."""
 
     request_class = PatientRequest
+
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        """Return what answers a path. Raises Resolver404, which is not remembered."""
+        path = request.path_info
+        found = remembered(path) if len(path) <= LONGEST_REMEMBERED else resolve(path)
+        request.resolver_match = found
+        return found
+
+
+@lru_cache(maxsize=1024)
+def remembered(path: str) -> ResolverMatch:
+    return resolve(path)
 
 
 class ReadableRequestMiddleware:

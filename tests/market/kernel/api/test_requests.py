@@ -139,3 +139,11 @@ def test_the_schema_is_read_without_a_header_in_either_format(call: Call) -> Non
 def test_the_docs_are_only_read(call: Call, path: str, method: str) -> None:
     answer = call(method, path)
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+
+
+def test_a_path_that_was_asked_for_leads_where_it_did(call: Call) -> None:
+    long = f"/orders/{'1' * 200}"
+    for _ in range(2):
+        seen = [call("GET", path) for path in ("/health", "/orders/1", "/orders/2", long, "/no")]
+        assert [answer.status_code for answer in seen] == [200, 401, 401, 401, 404]
+        assert seen[0].json()["status"]
