@@ -240,10 +240,29 @@ class Account(models.Model):
     balance = models.DecimalField(**AMOUNT_FIELD, default=0, editable=False)
     suspended = models.BooleanField(default=False, help_text="No order is accepted while set.")
     reducing = models.BooleanField(**REDUCING_FIELD)
+    throttled = models.CharField(
+        max_length=40,
+        default="",
+        db_default="",
+        blank=True,
+        editable=False,
+        help_text="What the throttle of repeated execution counted when it set reducing, such as "
+        "5 fills in 60 s; staff end that with the state.",
+    )
+    fills_before = models.BigIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="The number of the fill that it counted last by then: those up to it count no "
+        "more.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         ordering = ["id"]
+        indexes = [
+            models.Index(fields=["id"], condition=~Q(throttled=""), name="account_throttled")
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(kind=AccountKind.USER, user__isnull=False)
@@ -255,6 +274,12 @@ class Account(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(balance__gte=0), name="account_balance_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(throttled="") | Q(reducing=True), name="account_throttled_reduces"
+            ),
+            models.CheckConstraint(
+                condition=Q(fills_before__gte=0), name="account_fills_not_negative"
             ),
             models.UniqueConstraint(
                 fields=["kind"],

@@ -102,6 +102,12 @@ def get_account(*, user_id: int) -> Account:
     return account
 
 
+def throttled_accounts(*, most: int) -> list[Account]:
+    """Return accounts that the throttle of repeated execution holds back, so many at most."""
+    held = Account.objects.exclude(throttled="").select_related("user").order_by("id")
+    return list(held[:most])
+
+
 def transfers_of(*, user_id: int) -> tuple[QuerySet[Transfer], QuerySet[Transfer]]:
     """Return what the account of a user paid and what it received; none is in both."""
     return (

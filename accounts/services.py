@@ -258,11 +258,16 @@ def set_account_state(
     """Say what orders of an account may do; its owner can always read and cancel.
 
     HALTED accepts none, and resting ones may only reduce; REDUCING accepts what reduces a position.
-    The audit trail keeps who did it and why. Raises ReasonRequired, ReasonTooLong, and Forbidden
-    for a system account.
+    What the throttle of repeated execution held back is so by staff from then on. The audit trail
+    keeps who did it and why. Raises ReasonRequired, ReasonTooLong, and Forbidden for a system
+    account.
     """
     if account.kind != AccountKind.USER:
         raise Forbidden("A system account places no orders.")
     with stated(reason, by=by):
         rows = Account.objects.filter(pk=account.pk, kind=AccountKind.USER)
-        rows.update(suspended=state == TradingState.HALTED, reducing=state == TradingState.REDUCING)
+        rows.update(
+            suspended=state == TradingState.HALTED,
+            reducing=state == TradingState.REDUCING,
+            throttled="",
+        )

@@ -12,7 +12,7 @@ from risk.denials import Denial, deny
 from risk.execution import reducible_size
 from risk.leverage import resolve_leverage
 from risk.margin import notional
-from risk.restraint import ACCOUNT, EXCHANGE, INSTRUMENT, TIER, reducing_only
+from risk.restraint import EXCHANGE, INSTRUMENT, TIER, account_named, reducing_only
 
 
 def trading_halted(order: Candidate) -> Denial | None:
@@ -47,7 +47,8 @@ def account_suspended(order: Candidate) -> Denial | None:
 
 
 def account_reducing(order: Candidate) -> Denial | None:
-    return held_back(order, ACCOUNT) if order.limits.account_reducing else None
+    whose = account_named(order.limits)
+    return held_back(order, whose) if order.limits.account_reducing else None
 
 
 def tier_halted(order: Candidate) -> Denial | None:

@@ -21,6 +21,7 @@ from risk.maintenance import BRACKETS as BY_BRACKETS
 from risk.maintenance import INITIAL_SHARE as SHARE
 from risk.maintenance import LONGEST_TEXT
 from risk.state import CLOSE_OUT_SHARE, CLOSE_OUT_TARGET, MOST_DUPLICATE_SECONDS
+from risk.throttle import FEWEST_FILLS, LONGEST_FILLS_WINDOW, MOST_FILLS
 
 #: What Django and all others find here, though it stands in a module of its own.
 __all__ = ["AccountBound", "BoundGeneration", "ReferencePrice", "TouchedAccount"]
@@ -108,6 +109,15 @@ class RiskPolicy(models.Model):
         help_text="For so many seconds, 60 at most, an order that may open is refused where the "
         "account has had an equal one accepted: symbol, side, type, size and price. 0 means never.",
     )
+    max_fills = models.SmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="An account with so many fills in the window below may only reduce from then on, "
+        "until staff resume it: 2 to 10,000. 0 means never.",
+    )
+    fills_window_seconds = models.SmallIntegerField(
+        default=60, db_default=60, help_text="Seconds in which fills are counted, 3,600 at most."
+    )
     margin_mode = models.CharField(
         max_length=20,
         choices=MarginMode.choices,
@@ -185,6 +195,16 @@ class RiskPolicy(models.Model):
                 condition=Q(close_out_share__gt=0, close_out_share__lte=1),
                 name="risk_policy_close_out_is_a_share",
                 violation_error_message="A close-out takes a share above 0 and up to 1.",
+            ),
+            models.CheckConstraint(
+                condition=Q(max_fills=0) | Q(max_fills__range=(FEWEST_FILLS, MOST_FILLS)),
+                name="risk_policy_fills_repeat",
+                violation_error_message="Fills are counted up to 2 to 10,000, or 0 for never.",
+            ),
+            models.CheckConstraint(
+                condition=Q(fills_window_seconds__range=(1, LONGEST_FILLS_WINDOW)),
+                name="risk_policy_fills_within_an_hour",
+                violation_error_message="Fills are counted in 1 to 3,600 seconds.",
             ),
             models.CheckConstraint(
                 condition=Q(price_band__gte=0) & are_numbers("price_band"),

@@ -34,6 +34,7 @@ from risk.maintenance import (
 )
 from risk.maintenance import SHAPE as LADDERS
 from risk.state import CLOSE_OUT_SHARE, CLOSE_OUT_TARGET, MOST_DUPLICATE_SECONDS, Limits
+from risk.throttle import FEWEST_FILLS, LONGEST_FILLS_WINDOW, MOST_FILLS
 from risk.volatility import SHAPE, NoBands, bands_text, read_bands
 
 T = TypeVar("T")
@@ -92,6 +93,8 @@ class Policy:
     maintenance_brackets: str = ""
     close_out_target: Decimal = CLOSE_OUT_TARGET
     close_out_share: Decimal = CLOSE_OUT_SHARE
+    max_fills: int = 0
+    fills_window_seconds: int = 60
 
     def limits(self, tier: str, suspended: bool = False, reducing: bool = False) -> Limits:
         """Return the rules in force for an account of a tier."""
@@ -265,6 +268,11 @@ def maintenance_brackets(key: str, value: Any) -> str:
         raise PolicyError(key, f"{LADDERS}; not {value!r}.") from None
 
 
+def most_fills(key: str, value: Any) -> int:
+    """Return how many fills hold an account back, 0 for none; one fill repeats nothing."""
+    return whole_number(FEWEST_FILLS if value else 0, MOST_FILLS)(key, value)
+
+
 amount: Final = number(ZERO, LARGEST_AMOUNT)
 count: Final = whole_number(0, LARGEST_COUNT)
 CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
@@ -290,6 +298,8 @@ CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "maintenance_brackets": maintenance_brackets,
     "close_out_target": number(Decimal(1), LARGEST_RATE),
     "close_out_share": number(UNIT, Decimal(1)),
+    "max_fills": most_fills,
+    "fills_window_seconds": whole_number(1, LONGEST_FILLS_WINDOW),
 }
 
 #: What an exchange starts with.

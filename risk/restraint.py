@@ -21,6 +21,11 @@ def reducing_only(whose: str) -> Denial:
     return deny("reducing_only", whose=whose)
 
 
+def account_named(limits: Limits) -> str:
+    """Name an account that may only reduce, with what the throttle counted where that did it."""
+    return f"{ACCOUNT}, after {limits.throttled}," if limits.throttled else ACCOUNT
+
+
 def strictest(limits: Limits) -> TradingState:
     """Return what orders of an account may do, whatever the instrument."""
     states = (
@@ -41,7 +46,7 @@ def restraint(limits: Limits, instrument: InstrumentState) -> Denial | None:
     if limits.suspended:
         return deny("account_suspended")
     if limits.account_reducing:
-        return reducing_only(ACCOUNT)
+        return reducing_only(account_named(limits))
     if limits.tier_state == TradingState.HALTED:
         return deny("tier_halted")
     if limits.tier_state == TradingState.REDUCING:

@@ -44,6 +44,7 @@ LIMITS: Final = {
     **{field.name: f"policy.{field.name}" for field in fields(Limits)},
     "suspended": "account.suspended",
     "account_reducing": "account.reducing",
+    "throttled": "account.throttled",
     "tier_state": f"coalesce(leverage.tier_state, '{TradingState.ACTIVE}')",
     "max_leverage": "coalesce(leverage.max_leverage, 1)",
     "max_order_value": "leverage.max_order_value",

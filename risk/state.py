@@ -199,6 +199,9 @@ class Limits:
     maintenance_brackets: str = ""
     close_out_target: Decimal = CLOSE_OUT_TARGET
     close_out_share: Decimal = CLOSE_OUT_SHARE
+    max_fills: int = 0
+    fills_window_seconds: int = 60
+    throttled: str = ""
 
     @property
     def requirement(self) -> Requirement:

@@ -396,12 +396,23 @@ class Trade(models.Model):
         related_name="trades",
         db_index=False,
     )
+    fill_number = models.BigIntegerField(
+        null=True,
+        blank=True,
+        help_text="How many fills of the account count for the throttle, up to this one; empty "
+        "where none counts.",
+    )
     created_at = models.DateTimeField()
 
     class Meta:
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["account", "-id"], name="trade_by_account"),
+            models.Index(
+                fields=["account", "created_at", "fill_number"],
+                condition=Q(fill_number__isnull=False),
+                name="trade_counted_by_account",
+            ),
             models.Index(
                 fields=["account", "instrument", "-id"], name="trade_by_account_instrument"
             ),
@@ -423,6 +434,16 @@ class Trade(models.Model):
                 name="trade_amounts_positive",
             ),
             models.CheckConstraint(condition=Q(side__in=Side.values), name="trade_side_known"),
+            models.UniqueConstraint(
+                fields=["account", "fill_number"],
+                condition=Q(fill_number__isnull=False),
+                name="trade_fill_number_once_per_account",
+            ),
+            models.CheckConstraint(
+                condition=Q(fill_number__isnull=True)
+                | Q(fill_number__gte=1, liquidation__isnull=True),
+                name="trade_counted_is_no_close_out",
+            ),
             models.CheckConstraint(
                 condition=Q(leverage__gte=1), name="trade_leverage_at_least_one"
             ),

@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple
 
 from django.urls import reverse
 
+from accounts.models import Account
+from accounts.selectors import throttled_accounts
 from kpi.audit.checks import last_audit_differences
 from kpi.checks.ledger import last_differences
 from kpi.dashboard.margin_ratios import MarginRatios
@@ -49,6 +51,7 @@ class Signs:
     reducing: Sequence[Instrument] = ()
     tiers: Sequence[LeverageLimit] = ()
     kills: Sequence[Kill] = ()
+    throttled: Sequence[Account] = ()
 
 
 def read_signs() -> Signs:
@@ -64,6 +67,7 @@ def read_signs() -> Signs:
         audit_differences=last_audit_differences() or 0,
         reducing=list(Instrument.objects.filter(reducing=True, halted=False)[:MOST_NAMED]),
         kills=unfinished_kills(most=MOST_NAMED),
+        throttled=throttled_accounts(most=MOST_NAMED),
         tiers=list(LeverageLimit.objects.exclude(tier_state=TradingState.ACTIVE)),
     )
 
@@ -78,6 +82,7 @@ def concerns(
         *kills(signs.kills),
         *halts(signs, state),
         *reducing(signs, state),
+        *throttled(signs.throttled),
         *accounts(ratios),
         *exposure(exposure_share),
         *parked(signs.parked),
@@ -147,6 +152,21 @@ def reducing(signs: Signs, state: TradingState) -> list[Concern]:
         for one in signs.reducing
     ]
     return found + [tier_concern(limit) for limit in signs.tiers]
+
+
+def throttled(held: Sequence[Account]) -> list[Concern]:
+    """Accounts that traded too often, until staff have looked into it."""
+    text = "By the throttle of repeated execution: resume it on its page."
+    return [
+        Concern(
+            WARNING,
+            f"{account} may only reduce after {account.throttled}",
+            text,
+            page("accounts_account_change", account.pk),
+            "accounts.view_account",
+        )
+        for account in held
+    ]
 
 
 def tier_concern(limit: LeverageLimit) -> Concern:

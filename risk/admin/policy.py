@@ -77,6 +77,7 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
             },
         ),
         ("Orders", {"fields": (("price_band", "duplicate_seconds"),)}),
+        ("Throttle of repeated execution", {"fields": (("max_fills", "fills_window_seconds"),)}),
         ("Exposure", {"fields": (("user_exposure_limit", "global_exposure_threshold"),)}),
         (
             "Leverage by volatility",

@@ -17,6 +17,7 @@ from risk.arrays.books import Book, of, refuse_above
 from risk.arrays.maintenance import requirements
 from risk.arrays.rules import Rules
 from risk.arrays.sent import Sent
+from risk.arrays.throttle import Throttle
 from risk.arrays.units import (
     LARGEST,
     UNITS,
@@ -89,6 +90,7 @@ def place(
     total_exposure: int | Sequence[int],
     bands: Whole | None = None,
     sent: Sent | None = None,
+    throttle: Throttle | None = None,
 ) -> Placed:
     """Hold orders against the rules at marks [I], and fill and book those that pass.
 
@@ -96,10 +98,10 @@ def place(
     ``total_exposure`` is that of all accounts before the orders, at each order's marks where these
     differ. ``bands``, in the shape of marks, are those of volatility, none unless given. ``sent``
     is what the accounts have sent lately, and takes in these orders; None where that is nothing and
-    nobody will ask. Fees leave the balances. Raises OutOfRange, with the book as it was, where an
-    order is too large, or an account would be.
+    nobody will ask. ``throttle`` counts their fills, where they count. Fees leave the balances.
+    Raises OutOfRange, with the book as it was, where an order is too large, or an account would be.
     """
-    facing = Facing(book, rules, orders, marks, bands, sent)
+    facing = Facing(book, rules, orders, marks, bands, sent, throttle)
     fills = fill(facing)
     code, refused = np.zeros(len(orders.rows), np.int8), refusals(facing, fills)
     for denial in sorted(refused, key=NUMBERS.__getitem__, reverse=True):
@@ -107,6 +109,8 @@ def place(
     hold_to_threshold(code, facing, fills, total_exposure)
     if sent is not None:
         note_sent(sent, facing, fills, code == 0)
+    if throttle is not None:
+        throttle.note(orders.rows[code == 0])
     if code.any():
         passed = (code == 0).astype(np.int64)
         fills = Fills(*(column * passed for column in fills))
@@ -130,8 +134,10 @@ class Facing:
         marks: Whole,
         bands: Whole | None,
         sent: Sent | None,
+        throttle: Throttle | None,
     ) -> None:
         self.book, self.rules, self.orders, self.sent = book, rules, orders, sent
+        self.throttle = throttle
         rows, each = orders.rows, np.arange(len(orders.rows))
         values = book.lot_values(marks).reshape(len(marks), -1)
         self.values = np.broadcast_to(values, (len(marks), len(rows)))
@@ -215,7 +221,10 @@ def refusals(facing: Facing, fills: Fills) -> dict[str, Flags | bool]:
     too_large = book.instruments.first_too_large[instrument]
     rules, tier, opens = facing.rules, book.tier[orders.rows], fills.opened > 0
     suspended, halted = book.suspended[orders.rows], rules.halted_tiers[tier]
-    reducing = rules.reducing | (rules.reducing_tiers[tier] & ~suspended)
+    held_back = rules.reducing_tiers[tier]
+    if facing.throttle is not None:
+        held_back |= facing.throttle.held[orders.rows]
+    reducing = rules.reducing | (held_back & ~suspended)
     refused = {
         "trading_halted": rules.halted,
         "reducing_only": reducing & opens,

@@ -54,6 +54,8 @@ class Rules:
     close_out_target: int
     close_out_share: int
     requirement: Requirement
+    max_fills: int
+    fills_window_seconds: int
 
     @classmethod
     def of(cls, policy: Policy) -> Self:
@@ -86,6 +88,8 @@ class Rules:
             close_out_target=exact_units(policy.close_out_target),
             close_out_share=rate_units(policy.close_out_share),
             requirement=requirement_of(policy),
+            max_fills=policy.max_fills,
+            fills_window_seconds=policy.fills_window_seconds,
         )
 
     @cached_property
@@ -105,3 +109,8 @@ class Rules:
         """For how many seconds it matters what an account sent; 0 where nobody asks."""
         adds_up = self.max_minute_value.min() < 2 * LARGEST
         return max(int(MINUTE.total_seconds()) * bool(adds_up), self.duplicate_seconds)
+
+    @cached_property
+    def looks_back(self) -> int:
+        """For how many seconds it matters what an account sent or filled; 0 where nobody asks."""
+        return max(self.window, self.fills_window_seconds if self.max_fills else 0)

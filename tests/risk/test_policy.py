@@ -47,6 +47,8 @@ OTHER: dict[str, Any] = {
     "price_band": D("0.05"),
     "max_minute_value": {"beginner": D("0.02")},
     "duplicate_seconds": 5,
+    "max_fills": 5,
+    "fills_window_seconds": 61,
     "margin_mode": "brackets",
     "maintenance_brackets": "BTCUSDT 300000: 0.004 150x",
     "close_out_target": D("1.5"),
@@ -106,6 +108,8 @@ values = st.fixed_dictionaries(
         "duplicate_seconds": st.integers(0, 60),
         "close_out_target": st.decimals(1, 9999, places=8),
         "close_out_share": st.decimals(UNIT, 1, places=8),
+        "max_fills": st.sampled_from([0, 2, 3, 10_000]),
+        "fills_window_seconds": st.integers(1, 3_600),
         "max_minute_value": st.dictionaries(
             st.sampled_from(TIERS), st.decimals(UNIT, 10**12, places=8)
         ),
@@ -227,6 +231,10 @@ def bounds() -> Iterator[tuple[str, Any, bool]]:
     yield from (("close_out_share", value, False) for value in (D(0), 1 + UNIT, D("NaN")))
     yield from (("duplicate_seconds", value, True) for value in (0, 60))
     yield from (("duplicate_seconds", value, False) for value in (-1, 61))
+    yield from (("max_fills", value, True) for value in (0, 2, 10_000))
+    yield from (("max_fills", value, False) for value in (-1, 1, 10_001))
+    yield from (("fills_window_seconds", value, True) for value in (1, 3_600))
+    yield from (("fills_window_seconds", value, False) for value in (0, 3_601))
     for name in ("max_order_value", "max_minute_value"):
         yield from ((name, value, True) for value in (UNIT, LARGEST_AMOUNT))
         yield from ((name, value, False) for value in (D(0), D("NaN"), "none"))

@@ -68,6 +68,7 @@ class AccountAdmin(RecordAdmin):
         computed_column("Balance, USDT", shown_balance, "balance"),
         "suspended",
         "reducing",
+        "throttled",
         time_column("created_at"),
     )
     list_filter = (
@@ -80,7 +81,12 @@ class AccountAdmin(RecordAdmin):
     search_fields = ("user__username",)
     search_help_text = "Username, or the name of a system account"
     filled_by = "Each trader has one account: add a user under Users."
-    fieldsets = ((None, {"fields": (("user", "kind"), ("suspended", "reducing"), "created_at")}),)
+    fieldsets = (
+        (
+            None,
+            {"fields": (("user", "kind"), ("suspended", "reducing", "throttled"), "created_at")},
+        ),
+    )
     change_form_after_template = "admin/account_statement.html"
     actions = ("suspend_selected", "resume_selected")
     actions_list = ("fund_insurance",)

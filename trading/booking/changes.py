@@ -18,7 +18,8 @@ from risk.closing import Closing
 from risk.execution import Execution
 from risk.exposure import ExposureChange, ExposureChanges, change_of_position
 from risk.models import PositionStatus
-from risk.state import AccountState, OpenPosition, open_position
+from risk.state import AccountState, Limits, OpenPosition, open_position
+from trading.booking.throttle import Throttle
 from trading.models import Liquidation, Order, OrderStatus, Side
 
 #: A row to be stored, by column name.
@@ -47,15 +48,20 @@ class AccountChanges:
 
     ``state`` is the account as it will be; the caller decides on it and reports here what it
     decided. Nothing is checked again but by the database. Accounts that are written together share
-    their exposure ``exposures``.
+    their exposure ``exposures``. ``throttle`` counts the fills, where they count.
     """
 
     def __init__(
-        self, state: AccountState, now: datetime, exposures: ExposureChanges | None = None
+        self,
+        state: AccountState,
+        now: datetime,
+        exposures: ExposureChanges | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
         self.state = state
         self.now = now
         self.exposures = exposures or ExposureChanges()
+        self.throttle = throttle
         self.new_orders: list[Order] = []
         self.changed_orders: list[Order] = []
         self.trades: list[Row] = []
@@ -66,6 +72,10 @@ class AccountChanges:
         self.liquidation: Liquidation | None = None
         self.reservation_changed = False
         self._open: dict[int, PositionRow] = {}
+
+    def held(self, limits: Limits) -> Limits:
+        """Return the account's limits as they are after its fills."""
+        return self.throttle.held(limits) if self.throttle else limits
 
     @property
     def is_to_be_written(self) -> bool:
@@ -187,6 +197,7 @@ class AccountChanges:
                 "fee": execution.fee,
                 "realized_pnl": execution.fill.realized_pnl,
                 "liquidation_id": self.liquidation.pk if self.liquidation else None,
+                "fill_number": self.throttle.count() if self.throttle else None,
                 "created_at": self.now,
             }
         )

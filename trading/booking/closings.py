@@ -36,7 +36,12 @@ CLOSING_ORDER: Final = {
     "created_at": "closed_at",
     "updated_at": "closed_at",
 }
-CLOSING_TRADE: Final = {"notional": "size * price", "fee": "0", "created_at": "closed_at"}
+CLOSING_TRADE: Final = {
+    "notional": "size * price",
+    "fee": "0",
+    "fill_number": "NULL",
+    "created_at": "closed_at",
+}
 # What closes of a position: the order of the exchange, its one trade, and what is left of it.
 CLOSINGS: Final = f"""
 WITH closing AS MATERIALIZED (

@@ -61,6 +61,7 @@ FROM json_populate_recordset(NULL::risk_reservation, %(rows)s::json)
 ON CONFLICT (account_id) DO UPDATE
     SET reserved_margin = excluded.reserved_margin,
         reserved_notional = excluded.reserved_notional"""
+THROTTLED: Final = "SELECT throttle_accounts(%(rows)s::json)"
 MOVE_EXPOSURE: Final = (
     "SELECT move_exposure(%(moves)s, %(added)s, %(peak)s, %(threshold)s) AS total"
 )
@@ -162,6 +163,7 @@ def own_rows(
         (NEW_POSITIONS, [vars(p) for one in group for p in one.new_positions]),
         (CLOSINGS, [closing for one in group for closing in one.closings]),
         (NEW_TRANSFERS, [transfer for one in group for transfer in one.transfers]),
+        (THROTTLED, [throttled(one) for one in group if one.throttle and one.throttle.why]),
         (RESERVATIONS, [reservation(one) for one in group if one.reservation_changed]),
     ]
 
@@ -206,6 +208,16 @@ def reservation(changes: AccountChanges) -> Row:
         "account_id": changes.state.account_id,
         "reserved_margin": changes.state.reserved_margin,
         "reserved_notional": changes.state.reserved_notional,
+    }
+
+
+def throttled(changes: AccountChanges) -> Row:
+    """Return why the account may only reduce from now on, and which fills count no more."""
+    assert changes.throttle is not None
+    return {
+        "account_id": changes.state.account_id,
+        "throttled": changes.throttle.why,
+        "fills_before": changes.throttle.filled.total,
     }
 
 

@@ -1,7 +1,7 @@
 """What becomes of tickets and cancels under their account's lock, before it is written."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -111,6 +111,7 @@ class Decisions:
             order.sent_total = self.sent.total
             self.twins[twin_of(intent)] = self.changes.now
         book_approved(self.changes, order, decision, state.instrument)
+        self.snapshot = replace(self.snapshot, limits=self.changes.held(self.snapshot.limits))
         self.open_orders += order.status in OPEN_STATUSES
         return Placement(order)
 

@@ -25,6 +25,7 @@ from risk.selectors import ask_for_states, snapshots_in
 from risk.state import RiskSnapshot
 from trading.booking.changes import AccountChanges
 from trading.booking.pipeline import GlobalExposureExceeded, MarkMoved, pipelined
+from trading.booking.throttle import read_throttles
 from trading.booking.writing import ask_for_shared_rows, booking
 from trading.errors import OrderNotOpen
 from trading.models import Order
@@ -202,11 +203,17 @@ def look(group: Sequence[Instruction], patience: Patience, *, shared_first: bool
 def decisions_of(seen: Seen, intake: Intake) -> dict[int, Decisions]:
     """Return where the decisions on each locked account are made, by user id."""
     now, exposures = timezone.now(), ExposureChanges()
+    throttles = read_throttles(seen.snapshots.values(), now=now)
     return {
         user_id: Decisions(
             intake,
             snapshot,
-            AccountChanges(snapshot.account, now, exposures),
+            AccountChanges(
+                snapshot.account,
+                now,
+                exposures,
+                throttles.get(snapshot.account.account_id),
+            ),
             open_orders=seen.opened.open_orders.get(user_id, 0),
             earlier=seen.opened.earlier[user_id],
             sent=seen.opened.sent.get(user_id),

@@ -27,6 +27,7 @@ from risk.state import AccountState, InstrumentState, Limits, RiskSnapshot
 from trading.booking.changes import AccountChanges
 from trading.booking.isolation import Isolation
 from trading.booking.retrying import until_mark_holds
+from trading.booking.throttle import Throttle, read_throttles
 from trading.booking.writing import write
 from trading.models import OPEN_STATUSES, Order, OrderStatus, Side
 
@@ -123,14 +124,22 @@ def fill_orders_of(*, user_id: int, order_ids: Collection[int], patience: float)
     if not orders:
         return []
     snapshot = read_risk_state(account_id=account_id, symbols={order.symbol for order in orders})
-    changes = changes_of(orders, snapshot, now=timezone.now())
+    now = timezone.now()
+    throttle = read_throttles([snapshot], now=now).get(account_id)
+    changes = changes_of(orders, snapshot, now=now, throttle=throttle)
     write(changes)
     return [order for order in orders if order.status not in OPEN_STATUSES]
 
 
-def changes_of(orders: Iterable[Order], snapshot: RiskSnapshot, *, now: datetime) -> AccountChanges:
+def changes_of(
+    orders: Iterable[Order],
+    snapshot: RiskSnapshot,
+    *,
+    now: datetime,
+    throttle: Throttle | None = None,
+) -> AccountChanges:
     """Return what filling reached orders of one account changes of it; nothing is stored."""
-    changes = AccountChanges(snapshot.account, now)
+    changes = AccountChanges(snapshot.account, now, throttle=throttle)
     for order in orders:
         changes.change_order(order)
         fill_or_end(changes, order, snapshot)
@@ -146,7 +155,7 @@ def fill_or_end(changes: AccountChanges, order: Order, snapshot: RiskSnapshot) -
         order.triggered_at = None
         return
     changes.release(order)
-    held_back = restraint(snapshot.limits, instrument)
+    held_back = restraint(changes.held(snapshot.limits), instrument)
     outcome = execution_of(order, instrument, changes.state, held_back)
     if isinstance(outcome, Execution):
         outcome = beyond_its_brackets(outcome, instrument, snapshot.limits) or outcome

@@ -20,6 +20,7 @@ from risk.engine import Intent
 from risk.state import MINUTE, Sent
 from trading.errors import ClientOrderIdConflict
 from trading.models import OPEN_STATUSES, Order, OrderStatus, Side
+from trading.orders.sent import SENT, SENT_BEFORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +65,6 @@ class Placement:
 
 #: What became of a ticket; an error where there is no order of it.
 Outcome = Placement | ExchangeError
-
-# What the account's orders came to, and what they had by a minute ago: an index of those alone
-# knows either. The former goes by no clock, since those of web processes differ.
-SENT: Final = """
-        SELECT max(own.sent_total) FROM trading_order AS own
-        WHERE own.account_id = account.id AND own.sent_total IS NOT NULL"""
-SENT_BEFORE: Final = """
-        SELECT own.sent_total FROM trading_order AS own
-        WHERE own.account_id = account.id AND own.sent_total IS NOT NULL
-        AND own.created_at <= %(minute_ago)s
-        ORDER BY own.created_at DESC, own.sent_total DESC LIMIT 1"""
 
 # One row per ticket: an id for its order, and the earlier order of the same name if there is one;
 # and in each row how many orders the account has open. Where a control asks, also what the account

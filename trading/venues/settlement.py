@@ -22,6 +22,7 @@ from risk.margin import share
 from risk.selectors import price_collar, read_risk_state
 from trading.booking.changes import AccountChanges
 from trading.booking.retrying import until_mark_holds
+from trading.booking.throttle import read_throttles
 from trading.booking.writing import write
 from trading.liquidation.insurance import InsuranceFund
 from trading.models import OPEN_STATUSES, Order, OrderStatus, OrderType, Side
@@ -134,7 +135,9 @@ def lock_order(order: Order, patience: float = PATIENCE) -> tuple[Order, Account
     limit_lock_waits(seconds=patience)
     account_id = lock_account(user_id=order.account.user_id)
     fresh = Order.objects.select_related("account", "instrument").get(pk=order.pk)
-    return fresh, AccountChanges(read_risk_state(account_id=account_id).account, timezone.now())
+    snapshot, now = read_risk_state(account_id=account_id), timezone.now()
+    throttle = read_throttles([snapshot], now=now).get(account_id)
+    return fresh, AccountChanges(snapshot.account, now, throttle=throttle)
 
 
 def book_fill(changes: AccountChanges, order: Order, price: Decimal, size: Decimal) -> None:

@@ -27,7 +27,11 @@ class Batch:
         totals = [exposures[bar] for bar in self.at.tolist()]
         bands = None if self.bands is None else self.bands[self.at].T
         marks = self.marks[self.at].T
-        self._placed = place(cell.book, cell.rules, self.orders, marks, totals, bands)
+        if cell.throttle is not None:
+            cell.throttle.begin()  # one fill of an account, in whichever bar, holds nobody back
+        self._placed = place(
+            cell.book, cell.rules, self.orders, marks, totals, bands, throttle=cell.throttle
+        )
 
     def keep(self, bar: int, bars: int, ends: Whole) -> None:
         """Write down what the first so many bars did, which end at marks [b, I]; undo the rest."""

@@ -24,14 +24,15 @@ from risk.arrays.maintenance import requirements
 from risk.arrays.orders import Orders, Placed, place
 from risk.arrays.rules import Rules
 from risk.arrays.sent import Sent
+from risk.arrays.throttle import Throttle
 from risk.arrays.units import UNITS, OutOfRange, Whole, total
 from risk.policy import Policy
 
 #: What the totals of all accounts are held to, in units.
 MOST_TOGETHER: Final = 9e18
 TOO_SHORT: Final = (
-    "bars of {} s are too short for max_minute_value or duplicate_seconds, which look back {} s: "
-    "the lab adds up what an account orders in one bar; merge bars by aggregate."
+    "bars of {} s are too short for max_minute_value, duplicate_seconds or max_fills, which look "
+    "back {} s: the lab adds up what an account orders in one bar; merge bars by aggregate."
 )
 
 
@@ -67,8 +68,10 @@ class Cell:
         self.gross, self.net = np.abs(self.book.lots).sum(axis=1), self.book.lots.sum(axis=1)
         self.touched: list[Whole] = []
         self.sent: Sent | None = None
-        if self.rules.window > bar_seconds(tape):
-            raise StudyError("", "[tape]", TOO_SHORT.format(bar_seconds(tape), self.rules.window))
+        self.throttle = throttle_of(self.rules, len(population.balance))
+        looks_back = self.rules.looks_back
+        if looks_back > bar_seconds(tape):
+            raise StudyError("", "[tape]", TOO_SHORT.format(bar_seconds(tape), looks_back))
 
     def act(self, step: int, marks: Whole, reached: Reached | None, bar: int | None) -> None:
         """Do what one step does: close-outs, then agents; those due where a bar begins too."""
@@ -79,6 +82,8 @@ class Cell:
             stopped = self._react(marks, reached.at_own_level)
         if bar is not None and self.rules.window:
             self.sent = Sent(len(self.book.balance))
+        if bar is not None and self.throttle is not None:
+            self.throttle.begin()
         if bar is not None or len(stopped):
             bands = None if bar is None else self.ranges.bands(bar, marks[None])
             for orders in self.agents.orders(bar, self.book, marks, stopped, bands):
@@ -126,7 +131,9 @@ class Cell:
         self, step: int, marks: Whole, orders: Orders, stopped: Whole, bands: Whole | None
     ) -> None:
         [exposure] = self.exposures(marks[None])
-        placed = place(self.book, self.rules, orders, marks, exposure, bands, self.sent)
+        placed = place(
+            self.book, self.rules, orders, marks, exposure, bands, self.sent, self.throttle
+        )
         self.booked(placed)
         of_each = np.arange(len(marks))[:, None] == orders.instrument
         self.gross += (of_each * (placed.opened - placed.closed)).sum(axis=1)
@@ -190,6 +197,11 @@ class Cell:
             house=self.house,
             bad_debt=self.bad_debt,
         )
+
+
+def throttle_of(rules: Rules, accounts: int) -> Throttle | None:
+    """Return the throttle of so many accounts, where it is on."""
+    return Throttle(accounts, rules.max_fills) if rules.max_fills else None
 
 
 def distinct(parts: list[Whole]) -> Whole:

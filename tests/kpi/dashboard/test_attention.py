@@ -15,10 +15,12 @@ from market.kernel.pruning import Deadline
 from market.kernel.states import TradingState
 from market.models import Instrument
 from market.services import halt_instrument, resume_instrument
+from risk.engine import Intent
 from risk.models import LeverageLimit
-from risk.services import halt_trading, resume_trading
+from risk.services import change_policy, halt_trading, resume_trading
 from tests.console import Clerk, D, quoted
 from trading.models import Order
+from trading.services import place_order
 from trading.venues.kill import Scope, kill
 
 CALM = Signs((), (), 0, timedelta(seconds=1), 0, 0)
@@ -102,6 +104,23 @@ def test_a_kill_that_left_orders_is_a_sign_until_its_state_is_loosened(
     resume_instrument(instrument=ether, reason="A test")
     resume_trading(reason="A test")
     assert read_signs().kills == []
+
+
+def test_an_account_that_the_throttle_holds_back_is_a_sign_until_staff_resume_it(
+    staff: Client,
+) -> None:
+    change_policy(changes={"max_fills": 2}, reason="A test")
+    account = Order.objects.get(client_order_id="grid-7").account
+    orders = [Intent("ETHUSDT", is_buy=True, size=D("0.01")) for _ in range(2)]
+    for intent in orders:
+        assert place_order(user_id=account.user_id, intent=intent).denial is None
+    told = f"{account} may only reduce after 2 fills in 60 s"
+    [shown] = [one for one in attention(staff) if one["title"] == told]
+    page = staff.get(shown["href"])
+    assert "2 fills in 60 s" in page.content.decode()
+    assert "2 fills in 60 s" in staff.get("/admin/accounts/account/").content.decode()
+    resume_account(account=account, reason="A test")
+    assert told not in [one["title"] for one in attention(staff)]
 
 
 def attention(client: Client) -> list[dict[str, Any]]:

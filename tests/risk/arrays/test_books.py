@@ -154,6 +154,7 @@ def test_every_field_of_a_policy_is_a_rule_or_named_as_without_effect_on_market_
     read |= {"liquidation_threshold", "liquidation_mode", "liquidation_fee_rate"}
     read |= {"max_order_value", "max_minute_value", "duplicate_seconds"}
     read |= {"volatility_bands", "close_out_target", "close_out_share"}
+    read |= {"max_fills", "fills_window_seconds"}
     by_the_lab = {"volatility_window_minutes"}
     without_effect = {"max_mark_age_seconds", "max_open_orders", "price_collar", "price_band"}
     refused = {"margin_mode", "maintenance_brackets"}

@@ -35,6 +35,8 @@ UNGUARDED: Reasons = {
     "accounts_account": {
         "suspended": "staff suspend and resume; recorded in the audit trail",
         "reducing": "staff set and end it; recorded in the audit trail",
+        "throttled": "written with reducing, by the throttle alone",
+        "fills_before": "written with reducing, by the throttle alone",
         "created_at": "only shown, in no rule",
     },
     "accounts_apikey": {
@@ -128,6 +130,8 @@ UNRECORDED: Reasons = {
     "accounts_account": {
         "kind": "never changes",
         "balance": "its transfers are recorded",
+        "throttled": "the reason of the record that reducing is set by",
+        "fills_before": "where the throttle's count begins; it is told by the record of reducing",
         "created_at": "never changes",
     },
     "accounts_apikey": {

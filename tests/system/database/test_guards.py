@@ -167,6 +167,16 @@ LEDGER = [
         "account_balance_not_negative",
     ),
     Break(
+        "what the throttle holds back only reduces",
+        "UPDATE accounts_account SET throttled = '5 fills in 60 s' WHERE kind = 'user'",
+        "account_throttled_reduces",
+    ),
+    Break(
+        "no fill has a number below zero",
+        "UPDATE accounts_account SET fills_before = -1 WHERE kind = 'user'",
+        "account_fills_not_negative",
+    ),
+    Break(
         "a balance changes only by a transfer",
         "UPDATE accounts_account SET balance = balance + 1 WHERE kind = 'user'",
         "account_balance_only_by_transfer",
@@ -486,6 +496,22 @@ RISK = [
         "UPDATE risk_riskpolicy SET duplicate_seconds = 61",
         "risk_policy_duplicates_within_a_minute",
     ),
+    *(
+        Break(
+            f"{fills} fills hold nobody back",
+            f"UPDATE risk_riskpolicy SET max_fills = {fills}",
+            "risk_policy_fills_repeat",
+        )
+        for fills in (-1, 1, 10_001)
+    ),
+    *(
+        Break(
+            f"fills are not counted in {seconds} seconds",
+            f"UPDATE risk_riskpolicy SET fills_window_seconds = {seconds}",
+            "risk_policy_fills_within_an_hour",
+        )
+        for seconds in (0, 3_601)
+    ),
     Break(
         "duplicates are not refused for less than no time",
         "UPDATE risk_riskpolicy SET duplicate_seconds = -1",
@@ -804,6 +830,22 @@ HISTORY = [
             "trade_amounts_positive",
         )
         for column, value in {"size": "0", "price": "-1", "notional": "1", "fee": "-1"}.items()
+    ),
+    Break(
+        "a trade that is counted has a number from 1 on",
+        copied("trading_trade", fill_number="0") + "WHERE liquidation_id IS NULL LIMIT 1",
+        "trade_counted_is_no_close_out",
+    ),
+    Break(
+        "no close-out is counted",
+        copied("trading_trade", fill_number="1") + "WHERE liquidation_id IS NOT NULL LIMIT 1",
+        "trade_counted_is_no_close_out",
+    ),
+    Break(
+        "two fills of an account have no number in common",
+        f"{copied('trading_trade', fill_number='1')} WHERE liquidation_id IS NULL LIMIT 1; "
+        f"{copied('trading_trade')} WHERE fill_number IS NOT NULL LIMIT 1",
+        "trade_fill_number_once_per_account",
     ),
     Break(
         "a trade's side is known",

@@ -17,9 +17,12 @@ from django.db import connection
 
 from accounts.models import User
 from accounts.services import create_user
+from kpi.lab.cells.loop import run
 from kpi.lab.errors import LabError
 from kpi.lab.inputs.config import Study, read_study
+from kpi.lab.inputs.specs import ImpactSpec
 from kpi.lab.verification.scratch import NoScratchDatabase
+from kpi.lab.verification.trial import trial_of
 from kpi.lab.verification.verify import verify
 from tests.kpi.lab.files import START, candle_file, write_rows
 from tests.system.lab.conftest import Lab, said
@@ -75,6 +78,11 @@ liquidation_mode = "partial"
 close_out_share = 0.4
 liquidation_fee_rate = 0.002
 global_exposure_threshold = 9_000_000
+[[policy]]
+name = "throttled"
+max_leverage = { beginner = 5, intermediate = 25, advanced = 100 }
+max_fills = 2
+fills_window_seconds = 300
 [[instrument]]
 symbol = "BTCUSDT"
 taker_fee_rate = 0.0005
@@ -196,6 +204,29 @@ def test_they_agree_where_brackets_say_what_is_required(study: Study, policy: st
     *_, last = verify(study, policy=policy)
     assert counts(last)[0] > 5, last
     assert counts(last)[4] > 0, last
+    assert counts(last)[-1] == 0
+
+
+def repeating() -> Iterator[str]:
+    """Entries of accounts that come in one bar, and in the next ones; some too often."""
+    for number in range(12):
+        for bar, often in enumerate((1, number % 4, 1, 2)):
+            for turn in range(often):
+                symbol, price = sorted(PRICES.items())[turn % 2]
+                side, size = ("long", "short")[turn // 2], f"{D(2_000) / price:.4f}"
+                at = START + (bar + 1) * BAR
+                yield (
+                    f"trader-{number:02},intermediate,5000,{symbol},{side},{size},2,"
+                    f"{at:%Y-%m-%dT%H:%M:%SZ}"
+                )
+
+
+def test_they_agree_where_fills_hold_accounts_back(study: Study, tmp_path: Path) -> None:
+    write_rows(tmp_path / "accounts.csv", list(repeating()), HEADER)
+    trial = trial_of(study, ACCOUNTS, (None, None), ("throttled", None))
+    outcome = run(trial.tape, trial.population, trial.policy, impact=ImpactSpec(), fund=0)
+    assert 5 < outcome.refused["reducing_only"] < outcome.orders / 2
+    *_, last = verify(study, policy="throttled")
     assert counts(last)[-1] == 0
 
 

@@ -79,6 +79,8 @@ decisions = st.one_of(
             ("policy", "volatility_window_minutes", 61),
             ("policy", "duplicate_seconds", 10),
             ("policy", "duplicate_seconds", 0),
+            ("policy", "max_fills", 3),
+            ("policy", "max_fills", 0),
             ("policy", "price_band", D("0.03")),
             ("policy", "price_band", D(0)),
             ("policy", "user_exposure_limit", D(15_000)),

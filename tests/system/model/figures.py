@@ -83,6 +83,9 @@ class Account:
     tier: str
     balance: Decimal = ZERO
     state: str = "ACTIVE"
+    #: What the throttle counted when it set the state; the moments of the fills that count.
+    throttled: str = ""
+    fills: list[int] = field(default_factory=list)
     positions: list[Position] = field(default_factory=list)
     reserved_margin: Decimal = ZERO
     reserved_notional: Decimal = ZERO
@@ -191,6 +194,8 @@ class Policy:
     close_out_target: Decimal = Decimal("1.25")
     close_out_share: Decimal = Decimal("0.5")
     duplicate_seconds: int = 0
+    max_fills: int = 0
+    fills_window_seconds: int = 60
     max_order_value: dict[str, Decimal | None] = field(default_factory=dict)
     volatility_window_minutes: int = 1440
     volatility_bands: str = ""

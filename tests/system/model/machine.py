@@ -81,6 +81,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         band=st.sampled_from([*[D(0)] * 5, D("0.03")]),
         sending=st.sampled_from([*[(None, 0)] * 5, (4_000, 10)]),
         bands=st.sampled_from(["", "", "0.04: 0.7, 0.12: 0.33"]),
+        fills=st.sampled_from([0, 0, 0, 4]),
         fund=st.sampled_from([0, 50, 10_000]),
         orders=st.lists(st.tuples(names, sketches), max_size=6),
     )
@@ -96,6 +97,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         bands: str,
         band: Decimal,
         sending: tuple[int | None, int],
+        fills: int,
         fund: int,
         orders: list[tuple[str, Sketch]],
     ) -> None:
@@ -113,6 +115,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.decide(("policy", "user_exposure_limit", D(limits[0])))
         self.decide(("policy", "global_exposure_threshold", D(limits[1])))
         self.decide(("policy", "price_band", band))
+        self.decide(("policy", "max_fills", fills))
         self.decide(("policy", "duplicate_seconds", sending[1]))
         for name, value in (("max_order_value", largest), ("max_minute_value", sending[0])):
             for tier in TIERS.values() if value else ():
@@ -306,6 +309,12 @@ class ExchangeMachine(RuleBasedStateMachine):
             del self.held_back[what]
             self.set_state(what, "ACTIVE")
 
+    @precondition(lambda self: self.steps % 4 == 0)
+    @invariant()
+    def staff_release_who_is_throttled(self) -> None:
+        for name in [name for name, one in self.model.accounts.items() if one.throttled]:
+            self.set_state(name, "ACTIVE")
+
     # What the rules share
 
     def request(self, name: str, sketch: Sketch) -> Order:
@@ -405,7 +414,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         elif what in self.model.instruments:
             self.model.instruments[what].state = state
         elif what in self.model.accounts:
-            self.model.accounts[what].state = state
+            self.model.accounts[what].state, self.model.accounts[what].throttled = state, ""
         else:
             self.model.policy.tier_state[what] = state
 

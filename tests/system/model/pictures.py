@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.db import connection
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
+from market.kernel.states import state_of
 from risk.selectors import global_exposure, read_risk_state
 from risk.state import AccountState
 from tests.system.model import figures
@@ -78,6 +79,7 @@ def expected_picture(model: Reference) -> Picture:
             model.margin_ratio(account),
             model.exposure(account),
         )
+        picture[f"state of {name}"] = (account.state, account.throttled)
         picture[f"liquidation prices of {name}"] = {
             position.symbol: model.liquidation_price(account, position) for position in account.open
         }
@@ -110,6 +112,9 @@ def actual_picture(exchange: Exchange) -> Picture:
         snapshot = read_risk_state(account_id=account_id)
         state, required = snapshot.account, snapshot.limits.requirement
         picture[f"account {name}"] = figures_of(state)
+        own = snapshot.limits
+        held = state_of(halted=own.suspended, reducing=own.account_reducing)
+        picture[f"state of {name}"] = (held, own.throttled)
         picture[f"liquidation prices of {name}"] = {
             position.symbol: state.liquidation_price(position, required)
             for position in state.positions.values()

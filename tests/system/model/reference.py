@@ -78,6 +78,7 @@ class Reference:
     liquidations: list[Liquidation] = field(default_factory=list)
     insurance_fund: Decimal = ZERO
     bad_debt: Decimal = ZERO
+    throttles: int = 0
     first_answers: dict[tuple[str, str], tuple[Order, Order]] = field(default_factory=dict)
 
     # Figures of an account
@@ -359,6 +360,19 @@ class Reference:
     def book(self, order: Order, trade: Trade) -> None:
         self.trades.append(trade)
         order.filled, order.average_price, order.status = trade.size, trade.price, "FILLED"
+        if not order.liquidation:
+            self.count_fill(self.accounts[order.account])
+
+    def count_fill(self, account: Account) -> None:
+        """With so many fills in the window an account may only reduce; then none counts more."""
+        most, window = self.policy.max_fills, self.policy.fills_window_seconds
+        if not most or account.state != "ACTIVE":
+            return
+        account.fills.append(self.now)
+        if sum(self.now - at < window for at in account.fills) >= most:
+            account.state, account.throttled = "REDUCING", f"{most} fills in {window} s"
+            account.fills.clear()
+            self.throttles += 1
 
     def note_exposures(self, order: Order) -> None:
         order.user_exposure_after = self.exposure(self.accounts[order.account])

@@ -16,6 +16,7 @@ def count_example(model: Reference, steps: int) -> None:
     for order in model.orders:
         kind = "close-outs" if order.liquidation else order.status
         TALLY[" ".join(filter(None, (kind, order.code)))] += 1
+    TALLY["throttled account"] += model.throttles
     for event in model.liquidations:
         TALLY[f"liquidation {event.mode}"] += 1
         TALLY["liquidation that leaves positions"] += event.margin_after > 0

@@ -38,6 +38,7 @@ OUTCOMES = {
     *("liquidation full", "liquidation largest_loss_first", "liquidation partial"),
     *("liquidation that leaves positions", "liquidation that reduces positions"),
     *("insurance payment", "bad debt", "insurance payment and bad debt"),
+    "throttled account",
 }
 
 
