@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.utils import timezone
+
 from accounts.models import Account
 from accounts.selectors import get_account
 from market.kernel.amounts import ZERO
@@ -15,6 +17,8 @@ from risk.restraint import strictest
 from risk.selectors import global_exposure, read_risk_state
 from risk.state import Limits
 from risk.volatility import highest_leverage
+from trading.booking.throttle import read_filled
+from trading.orders.sent import sent_in_minute
 from trading.selectors import open_orders_of
 
 
@@ -43,11 +47,19 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class Fills(Count):
+    """How many fills in a window the throttle lets pass; with the last of them it acts."""
+
+    window_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class AccountLimits:
     """What an order of the account would be held to; exposure in USDT at present marks.
 
     ``leverage_by_symbol`` is None where leverage does not depend on volatility, and ``ladders`` by
-    symbol where positions are not held to brackets.
+    symbol where positions are not held to brackets, as is whatever else a control says that is off.
+    ``throttled`` is what the throttle counted when it held the account back.
     """
 
     state: TradingState
@@ -58,6 +70,11 @@ class AccountLimits:
     open_orders: Count
     leverage_by_symbol: Mapping[str, int] | None
     ladders: Mapping[str, Ladder] | None
+    minute_value: Room | None
+    price_band: Decimal | None
+    duplicate_seconds: int | None
+    fills: Fills | None
+    throttled: str
 
 
 def account_limits(*, user_id: int) -> AccountLimits:
@@ -78,7 +95,27 @@ def limits_of(account: Account, user_id: int) -> AccountLimits:
         open_orders=Count(limits.max_open_orders, open_orders_of(user_id=user_id).count()),
         leverage_by_symbol=leverage_by_symbol(limits) if limits.volatility_bands else None,
         ladders=limits.requirement.ladders if limits.requirement.is_by_brackets else None,
+        minute_value=minute_value(account, limits),
+        price_band=limits.price_band or None,
+        duplicate_seconds=limits.duplicate_seconds or None,
+        fills=fills(account, limits),
+        throttled=limits.throttled,
     )
+
+
+def minute_value(account: Account, limits: Limits) -> Room | None:
+    """Return the value a minute, and what of it the last minute has used, in USDT."""
+    if limits.max_minute_value is None:
+        return None
+    return Room(limits.max_minute_value, sent_in_minute(account_id=account.pk))
+
+
+def fills(account: Account, limits: Limits) -> Fills | None:
+    """Return how many fills the throttle has counted in its window by now."""
+    if not limits.max_fills:
+        return None
+    filled = read_filled(account_ids=[account.pk], now=timezone.now())[account.pk]
+    return Fills(limits.max_fills, filled.in_window, limits.fills_window_seconds)
 
 
 def leverage_by_symbol(limits: Limits) -> dict[str, int]:

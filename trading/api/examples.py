@@ -65,6 +65,20 @@ LIMITS: Final[dict[str, Any]] = {
     "orders": {"limit": 600, "left": 598, "reset": 1767614430},
 }
 LIMITS_EXAMPLE: Final = answer("limits", LIMITS)
+LIMITS_BY_CONTROLS: Final = answer(
+    "limits while controls of orders are on",
+    {
+        **LIMITS,
+        "price_band": "0.05000000",
+        "duplicate_seconds": 2,
+        "minute_value": {
+            "limit": "100000.00000000",
+            "used": "6500.00000000",
+            "left": "93500.00000000",
+        },
+        "fills": {"limit": 50, "used": 1, "left": 49, "window_seconds": 60},
+    },
+)
 LIMITS_BY_VOLATILITY: Final = answer(
     "limits while BTCUSDT ranges widely",
     {**LIMITS, "leverage_by_symbol": {"BTCUSDT": 3, "ETHUSDT": 5}},

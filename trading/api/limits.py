@@ -1,6 +1,6 @@
 """The limits that the caller is held to, and how far they are used up."""
 
-from typing import Any
+from typing import Any, Final
 
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
@@ -19,8 +19,18 @@ from market.kernel.api.fields import AmountField
 from market.kernel.api.schema import errors
 from market.kernel.states import TradingState
 from risk.maintenance import Bracket
-from trading.api.examples import LIMITS_BY_VOLATILITY, LIMITS_EXAMPLE
+from trading.api.examples import LIMITS_BY_CONTROLS, LIMITS_BY_VOLATILITY, LIMITS_EXAMPLE
 from trading.limits import account_limits
+
+#: What is told of a control only where it is on.
+CONTROLS: Final = (
+    "max_order_value",
+    "price_band",
+    "duplicate_seconds",
+    "minute_value",
+    "fills",
+    "throttled",
+)
 
 
 class RoomSerializer(serializers.Serializer[Any]):
@@ -37,6 +47,12 @@ class CountSerializer(serializers.Serializer[Any]):
     limit = serializers.IntegerField()
     used = serializers.IntegerField()
     left = serializers.IntegerField()
+
+
+class FillsSerializer(CountSerializer):
+    """The same of fills in a window."""
+
+    window_seconds = serializers.IntegerField()
 
 
 class RateSerializer(serializers.Serializer[Any]):
@@ -68,6 +84,30 @@ class LimitsSerializer(serializers.Serializer[Any]):
         required=False,
         help_text="Largest size × price of an order that may open, where your tier has one; an "
         "instrument may have less.",
+    )
+    price_band = AmountField(
+        required=False,
+        help_text="Furthest that the price of a limit order may be from the mark, as a share of "
+        "it, where there is a limit.",
+    )
+    duplicate_seconds = serializers.IntegerField(
+        required=False,
+        help_text="For so many seconds an equal order that may open is refused, where one is.",
+    )
+    minute_value = RoomSerializer(
+        required=False,
+        help_text="Size × price of your accepted orders that may open, in the last 60 s; where "
+        "your tier has a limit.",
+    )
+    fills = FillsSerializer(
+        required=False,
+        help_text="Your fills that the throttle of repeated execution counts, where it is on: with "
+        "the last that is left your account may only reduce, until staff resume it.",
+    )
+    throttled = serializers.CharField(
+        required=False,
+        help_text="What the throttle counted when it let your account only reduce, such as "
+        "`5 fills in 60 s`.",
     )
     leverage_by_symbol = serializers.DictField(
         child=serializers.IntegerField(),
@@ -121,15 +161,15 @@ class LimitsView(Call):
             **errors(400, 401, 403, 429, 503),
             **errors(404, account_not_found=AccountNotFound.detail),
         },
-        examples=[LIMITS_EXAMPLE, LIMITS_BY_VOLATILITY],
+        examples=[LIMITS_EXAMPLE, LIMITS_BY_CONTROLS, LIMITS_BY_VOLATILITY],
     )
     def get(self, request: Request) -> Response:
         must_be_owner(request, self.query.get("user_id"))
         user = caller(request)
         limits = account_limits(user_id=user.pk)
-        own: dict[str, Any] = {}
-        if limits.max_order_value:
-            own["max_order_value"] = limits.max_order_value
+        own: dict[str, Any] = {
+            name: value for name in CONTROLS if (value := getattr(limits, name)) not in (None, "")
+        }
         if limits.state == TradingState.REDUCING:
             own["state"] = limits.state
         rates: dict[str, Usage | None] = {

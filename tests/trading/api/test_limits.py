@@ -14,7 +14,7 @@ from accounts.services import set_account_state
 from market.kernel.states import TradingState
 from market.models import Instrument
 from market.services import set_instrument_state
-from risk.models import RiskPolicy
+from risk.models import LeverageLimit, RiskPolicy
 from risk.services import set_trading_state
 from tests.conftest import ClientOf
 from tests.trading.conftest import Marks, Trader, order
@@ -82,6 +82,40 @@ def test_what_is_left_of_requests_and_orders_is_told(api: APIClient, settings: A
         assert [api.get("/time").status_code, api.get("/orders").status_code] == [200, 200]
         assert api.get("/account/limits").json()["requests"]["left"] == 1
         assert [api.get("/orders").status_code for _ in range(2)] == [200, 429]
+
+
+def test_controls_that_are_on_are_told_with_what_is_left(
+    market: object, client_of: ClientOf, trader: Trader, marks: Marks
+) -> None:
+    """As each order is held to them: what only reduces fills, and sends nothing."""
+    with time_machine.travel(datetime.now(UTC), tick=False) as clock:
+        api = client_of(trader("10000", "beginner"))
+        RiskPolicy.objects.update(
+            price_band="0.05", duplicate_seconds=3, max_fills=3, fills_window_seconds=30
+        )
+        LeverageLimit.objects.filter(tier="beginner").update(max_minute_value=200)
+        fills = {"limit": 3, "used": 0, "left": 3, "window_seconds": 30}
+        value = {"limit": "200.00000000", "used": "0.00000000", "left": "200.00000000"}
+        told = api.get("/account/limits").json()
+        assert (told["price_band"], told["duplicate_seconds"]) == ("0.05000000", 3)
+        assert (told["minute_value"], told["fills"]) == (value, fills)
+        api.post("/orders", ORDER, format="json")
+        api.post("/orders", {**ORDER, "side": "sell"}, format="json")
+        told = api.get("/account/limits").json()
+        assert told["minute_value"] == {**value, "used": "65.00000000", "left": "135.00000000"}
+        assert told["fills"] == {**fills, "used": 2, "left": 1}
+        clock.shift(30)
+        told = api.get("/account/limits").json()
+        assert (told["minute_value"]["used"], told["fills"]) == ("65.00000000", fills)
+        clock.shift(30)
+        assert api.get("/account/limits").json()["minute_value"] == value
+        marks(BTCUSDT="65000")
+        for symbol_side in ("buy", "sell", "buy"):
+            api.post("/orders", {**ORDER, "side": symbol_side}, format="json")
+            clock.shift(4)
+        told = api.get("/account/limits").json()
+        assert (told["state"], told["throttled"]) == ("REDUCING", "3 fills in 30 s")
+        assert told["fills"] == fills
 
 
 def test_who_has_no_account_is_told_so(client_of: ClientOf, db: None) -> None:
