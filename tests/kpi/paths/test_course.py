@@ -17,6 +17,7 @@ from accounts.services import withdraw
 from kpi.paths.course import Point, course_of
 from kpi.paths.moments import Kind
 from kpi.paths.spans import WINDOWS, span_of
+from kpi.paths.subjects import of_close_out
 from market.candles import opens
 from market.models import Instrument, KeptCandle, PriceTick
 from risk.models import RiskPolicy
@@ -28,7 +29,7 @@ from tests.trading.conftest import marks as marks
 from tests.trading.conftest import trader as trader
 from trading.models import Liquidation
 
-MINUTE = timedelta(minutes=1)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 MOVES = st.lists(
     st.tuples(
         st.sampled_from(["BTCUSDT", "ETHUSDT"]),
@@ -96,6 +97,27 @@ def test_the_ratio_crosses_the_threshold_at_the_step_of_the_close_out(
     PriceTick.objects.all().delete()
     before, _ = [one for one in course(user) if one.kind in (Kind.BEFORE, Kind.AFTER)]
     assert (before.recorded, before.state, before.ratio) == (True, None, done.margin_ratio_before)
+
+
+def test_what_a_partial_close_out_leaves_goes_on(trader: Trader, marks: Marks) -> None:
+    """Its page begins with the window that holds the position since it was opened."""
+    change_policy(reason="A test", changes={"liquidation_mode": "partial"})
+    start = minute() - 2 * DAY
+    with time_machine.travel(start, tick=False):
+        user = trader()
+        order(user, "buy", "1", leverage=10)
+    with time_machine.travel(start + 2 * DAY, tick=False):
+        marks(BTCUSDT="58000")
+        done, statement = Liquidation.objects.get(), account_statement(user_id=user.pk)
+        points = course(user)
+    before, after = [one for one in points if one.kind in (Kind.BEFORE, Kind.AFTER)]
+    assert (before.ratio, after.ratio) == (done.margin_ratio_before, done.margin_ratio_after)
+    assert after.ratio is not None
+    assert after.ratio > Decimal("0.625")
+    [line] = statement.positions
+    key = Instrument.objects.get(symbol="BTCUSDT").pk
+    assert (points[-1].entry(key), points[-1].ratio) == (line.entry_price, statement.margin_ratio)
+    assert of_close_out(done, "").window == "7d"
 
 
 def test_before_the_step_of_a_close_out_the_ratio_was_not_below_the_threshold(

@@ -7,6 +7,7 @@ figures. Compared are who is in breach, every leg, deficit and payment, and all 
 import os
 from collections import Counter
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -18,8 +19,9 @@ from risk.arrays.rules import Rules
 from risk.arrays.search import may_fall_below
 from risk.arrays.units import UNITS, Whole, amount
 from risk.closing import FULL, LARGEST_LOSS_FIRST, PARTIAL
+from risk.maintenance import BRACKETS, INITIAL_SHARE
 from risk.policy import PRESETS, TIERS, Policy, policy_from
-from tests.risk.arrays.cases import USUAL, account_states, in_usdt
+from tests.risk.arrays.cases import USUAL, account_states, in_usdt, needed
 from tests.risk.arrays.exchange import Exchange
 
 #: A thousand in `make lab-trials`, fewer in the suite.
@@ -27,8 +29,10 @@ ACCOUNTS = 1_000 if "LAB_TRIALS" in os.environ else 100
 STEPS = 40
 
 
-def policy(mode: str, fee: str, threshold: str) -> Policy:
+def policy(mode: str, fee: str, threshold: str, ladders: str = "") -> Policy:
     values = {
+        "margin_mode": BRACKETS if ladders else INITIAL_SHARE,
+        "maintenance_brackets": ladders,
         "max_leverage": {"beginner": 10, "intermediate": 25, "advanced": 60},
         "liquidation_mode": mode,
         "liquidation_fee_rate": Decimal(fee),
@@ -67,7 +71,7 @@ class History:
 
     def __init__(self, seed: int, policy: Policy, fund: int) -> None:
         self.rng = np.random.default_rng(seed)
-        self.path, self.rules = crash(self.rng), Rules.of(policy)
+        self.path, self.policy, self.rules = crash(self.rng), policy, Rules.of(policy)
         self.book = opening(self.rng)
         self.exchange = Exchange(self.book, USUAL.listed, self.path[0], policy, amount(fund))
         self.fund, self.house, self.bad_debt, self.total = fund, 0, 0, 0
@@ -80,9 +84,9 @@ class History:
     def step(self, marks: Whole) -> None:
         self.exchange.mark(marks)
         self.total = int(self.book.exposure(marks).sum())
-        breach = np.flatnonzero(self.book.slack(marks, self.rules.threshold) < 0)
-        needed = self.book.needed(self.rules.threshold)
-        assert breach.tolist() == may_fall_below(self.book, needed, marks, marks).tolist()
+        wanted = needed(self.book, marks, self.policy)
+        breach = np.flatnonzero(self.book.equity(marks) < wanted)
+        assert breach.tolist() == may_fall_below(self.book, wanted, marks, marks).tolist()
         assert breach.tolist() == self.exchange.in_breach()
         self.close_out(breach, marks)
         orders = orders_of(self.rng, self.book, marks)
@@ -131,7 +135,11 @@ def opening(rng: Generator) -> Book:
     return book
 
 
-VARIANTS = [
+LADDERS = (
+    "BTCUSDT 20000: 0.004 60x, 90000: 0.01 40x, 900000: 0.05 10x;"
+    "DOGEUSDT 9000: 0.05 50x, 90000: 0.2 9x; ETHUSDT 50000: 0.02 60x, 1000000: 0.1 20x"
+)
+VARIANTS: list[Any] = [
     (FULL, "0", "0.5", 0),
     (FULL, "0.00123457", "0.5", 5_000),
     (FULL, "0.005", "0.33333333", 10**9),
@@ -146,13 +154,17 @@ VARIANTS = [
     (PARTIAL, "0.002", "0.33333333", 1_000),
     (PARTIAL, "0.01", "0.5", 20_000),
     (PARTIAL, "0.001", "0", 100),
+    (FULL, "0.001", "0.5", 5_000, LADDERS),
+    (LARGEST_LOSS_FIRST, "0", "0.5", 1_000, LADDERS),
+    (PARTIAL, "0.002", "0.5", 5_000, LADDERS),
+    (PARTIAL, "0", "0.8", 0, LADDERS.partition(";")[0] + "; ETHUSDT 9000000: 0.03 40x"),
 ]
 
 
 def test_a_crash_is_that_of_the_exchange_in_every_variant() -> None:
     seen = Counter[str]()
-    for seed, (mode, fee, threshold, fund) in enumerate(VARIANTS):
-        history = History(seed, policy(mode, fee, threshold), fund * UNITS)
+    for seed, (mode, fee, threshold, fund, *ladders) in enumerate(VARIANTS):
+        history = History(seed, policy(mode, fee, threshold, *ladders), fund * UNITS)
         money = history.money
         for marks in history.path:
             history.step(marks)
