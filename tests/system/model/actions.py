@@ -38,6 +38,9 @@ class Sketch:
     reduce_only: bool = False
 
 
+#: None for CCC.
+LADDERS = "AAA 1500: 0.02 12x, 9000: 0.06 6x, 20000: 0.12 3x; BBB 1000: 0.01 20x, 15000: 0.08 4x"
+
 names = st.sampled_from(list(TIERS))
 symbols = st.sampled_from(["AAA", "AAA", "BBB", "BBB", "CCC"])
 amounts = st.integers(1, 10**11).map(lambda units: D(units) / 10**7)
@@ -63,6 +66,10 @@ decisions = st.one_of(
             ("policy", "liquidation_mode", "largest_loss_first"),
             ("policy", "liquidation_mode", "full"),
             ("policy", "liquidation_mode", "partial"),
+            ("policy", "margin_mode", "brackets"),
+            ("policy", "margin_mode", "initial_share"),
+            ("policy", "maintenance_brackets", LADDERS),
+            ("policy", "maintenance_brackets", "AAA 900: 0.1 9x, 4000: 0.25 3x"),
             ("policy", "close_out_target", D("1.1")),
             ("policy", "close_out_share", D("0.2")),
             ("policy", "close_out_share", D(1)),

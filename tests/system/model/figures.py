@@ -193,6 +193,8 @@ class Policy:
     liquidation_fee_rate: Decimal = ZERO
     close_out_target: Decimal = Decimal("1.25")
     close_out_share: Decimal = Decimal("0.5")
+    margin_mode: str = "initial_share"
+    maintenance_brackets: str = ""
     duplicate_seconds: int = 0
     max_fills: int = 0
     fills_window_seconds: int = 60

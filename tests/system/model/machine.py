@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from market.kernel.errors import ExchangeError
 from market.kernel.states import TradingState
 from risk.bounds import renew_bounds
-from tests.system.model.actions import Action, Decision, Sketch, actions, names, sketches
+from tests.system.model.actions import LADDERS, Action, Decision, Sketch, actions, names, sketches
 from tests.system.model.exchange import TIERS, Exchange, open_reference
 from tests.system.model.figures import Account, Order, Position
 from tests.system.model.pictures import (
@@ -73,6 +73,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     @initialize(
         balances=st.tuples(*[st.sampled_from([1_000, 200, 5_000])] * 3),
         mode=st.sampled_from(["largest_loss_first", "full", "partial"]),
+        margin_mode=st.sampled_from(["initial_share", "initial_share", "brackets"]),
         threshold=st.sampled_from([D("0.5"), D("0.5"), D("0.85"), D(0)]),
         fee_rate=st.sampled_from([D(0), D("0.0123")]),
         limits=st.sampled_from([(5_000_000, 10_000_000), (6_000, 10_000_000), (5_000_000, 10_000)]),
@@ -89,6 +90,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         self,
         balances: tuple[int, ...],
         mode: str,
+        margin_mode: str,
         threshold: Decimal,
         fee_rate: Decimal,
         limits: tuple[int, int],
@@ -108,6 +110,8 @@ class ExchangeMachine(RuleBasedStateMachine):
             self.fund_insurance(D(fund))
         self.set_marks(FIRST_MARKS)
         self.decide(("policy", "liquidation_mode", mode))
+        self.decide(("policy", "margin_mode", margin_mode))
+        self.decide(("policy", "maintenance_brackets", LADDERS))
         self.decide(("policy", "liquidation_threshold", threshold))
         self.decide(("policy", "liquidation_fee_rate", fee_rate))
         self.decide(("policy", "max_open_orders", most_open))

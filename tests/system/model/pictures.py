@@ -44,7 +44,8 @@ ORDER BY trade.id
 """  # noqa: S608
 LIQUIDATIONS = f"""
 SELECT event.id, owner.username, mode, margin_ratio_before, equity_before, margin_before,
-    margin_ratio_after, equity_after, margin_after, insurance_paid, bad_debt
+    margin_ratio_after, equity_after, margin_after, insurance_paid, bad_debt,
+    maintenance_before, maintenance_after
 FROM trading_liquidation AS event {OWNER}
 ORDER BY event.id
 """  # noqa: S608

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 
+from tests.system.model import brackets
+from tests.system.model.brackets import Bracket
 from tests.system.model.figures import (
     UNITS,
     ZERO,
@@ -24,6 +26,8 @@ from tests.system.model.figures import (
     is_multiple,
     required_margin,
 )
+
+BRACKET_CODES = ("brackets_missing", "position_exceeds_brackets", "leverage_exceeds_bracket")
 
 
 @dataclass
@@ -51,6 +55,8 @@ class Liquidation:
     margin_after: Decimal = ZERO
     insurance_paid: Decimal = ZERO
     bad_debt: Decimal = ZERO
+    maintenance_before: Decimal | None = None
+    maintenance_after: Decimal | None = None
 
 
 class Conflict(Exception):
@@ -111,19 +117,44 @@ class Reference:
         return sum((self.exposure(account) for account in self.accounts.values()), ZERO)
 
     def liquidation_price(self, account: Account, position: Position) -> Decimal | None:
-        """The mark at which the ratio is at the threshold, other marks unchanged."""
-        missing = self.required_equity(account) - self.equity(account)
-        price = half_even(
-            Fraction(self.mark(position.symbol)) + Fraction(missing) / Fraction(position.q)
-        )
+        """The mark at which equity is what is required, other marks unchanged."""
+        quantity, mark = Fraction(position.q), Fraction(self.mark(position.symbol))
+        slack, rungs = self.slack(account), self.rungs(position.symbol)
+        if rungs is None:
+            price = half_even(mark - slack / quantity)
+        else:
+            spare = slack + self.required(position)
+            price = half_even(brackets.price_at(rungs, quantity=quantity, mark=mark, spare=spare))
         return price if price > 0 else None
 
-    def required_equity(self, account: Account) -> Decimal:
-        return self.policy.liquidation_threshold * self.position_margin(account)
+    def rungs(self, symbol: str) -> list[Bracket] | None:
+        """The brackets that positions in an instrument are held to, if it has any."""
+        if self.policy.margin_mode != "brackets":
+            return None
+        return brackets.ladders(self.policy.maintenance_brackets).get(symbol)
+
+    def required(self, position: Position) -> Fraction:
+        """What equity must reach for a position, without rounding."""
+        rungs, mark = self.rungs(position.symbol), Fraction(self.mark(position.symbol))
+        if rungs is None:
+            return Fraction(self.policy.liquidation_threshold) * Fraction(position.m)
+        return brackets.required(rungs, abs(Fraction(position.q)) * mark)
+
+    def required_equity(self, account: Account) -> Fraction:
+        return sum((self.required(position) for position in account.open), Fraction())
+
+    def maintenance(self, account: Account) -> Decimal | None:
+        """What is required by brackets, rounded up."""
+        if self.policy.margin_mode != "brackets":
+            return None
+        return Decimal(math.ceil(self.required_equity(account) * UNITS)) / UNITS
+
+    def slack(self, account: Account) -> Fraction:
+        return Fraction(self.equity(account)) - self.required_equity(account)
 
     def is_in_breach(self, account: Account) -> bool:
-        """Margin ratio < threshold, without rounding, and without dividing by no margin."""
-        return self.equity(account) < self.required_equity(account)
+        """Without rounding, and without dividing by no margin."""
+        return self.slack(account) < 0
 
     # Orders
 
@@ -207,6 +238,10 @@ class Reference:
                 "leverage_exceeds_volatility",
                 lambda: (order.leverage or 1) > self.highest_leverage(order),
             ),
+            *(
+                (code, lambda code=code: self.beyond_brackets(account, order) == code)
+                for code in BRACKET_CODES
+            ),
             ("reduce_only_rejected", lambda: self.has_nothing_to_reduce(account, order)),
             ("too_many_open_orders", lambda: self.is_one_too_many(order)),
         )
@@ -274,6 +309,42 @@ class Reference:
                 share = left
         return max(int(highest * share), 1)
 
+    def beyond_brackets(self, account: Account, order: Order) -> str:
+        """Why the position may not become what an order makes of it."""
+        if self.only_reduces(account, order):
+            return ""
+        return self.bracket_code(order.symbol, self.notional_after(account, order), order.leverage)
+
+    def bracket_code(self, symbol: str, notional: Decimal, leverage: int | None) -> str:
+        if self.policy.margin_mode != "brackets":
+            return ""
+        rungs = self.rungs(symbol)
+        if rungs is None:
+            return "brackets_missing"
+        rung = brackets.rung_at(rungs, notional)
+        if rung is None:
+            return "position_exceeds_brackets"
+        return "leverage_exceeds_bracket" if (leverage or 1) > rung.highest else ""
+
+    def notional_after(self, account: Account, order: Order) -> Decimal:
+        """Of the whole position, or what rests with what is held on the same side."""
+        position = account.position(order.symbol)
+        held, mark = (position.q if position else ZERO), self.mark(order.symbol)
+        if self.crosses(order):
+            return abs(held + order.sign * order.size) * mark
+        assert order.price is not None
+        return max(held * order.sign, ZERO) * mark + order.size * order.price
+
+    def default_leverage(self, order: Order) -> int:
+        """What tier, volatility and bracket leave."""
+        highest, rungs = self.highest_leverage(order), self.rungs(order.symbol)
+        account = self.accounts[order.account]
+        if rungs is None or self.only_reduces(account, order):
+            return highest
+        rung = brackets.rung_at(rungs, self.notional_after(account, order))
+        assert rung is not None
+        return min(highest, rung.highest)
+
     def has_nothing_to_reduce(self, account: Account, order: Order) -> bool:
         return order.reduce_only and not account.reducible(order.symbol, order.sign)
 
@@ -291,7 +362,7 @@ class Reference:
     def try_to_execute(self, order: Order) -> str:
         """Fill an order at the mark or let it rest; return why it can't be."""
         asked = order.leverage
-        order.leverage = asked or self.highest_leverage(order)
+        order.leverage = asked or self.default_leverage(order)
         mark = self.mark(order.symbol)
         code = self.take(order, mark) if self.crosses(order) else self.rest(order)
         if code:
@@ -451,6 +522,11 @@ class Reference:
         if after.balance < 0 or (opened and not self.can_open(account, trade, opened, order)):
             order.code = "insufficient_margin"
             return
+        position = after.position(order.symbol)
+        worth = abs(position.q) * self.mark(order.symbol) if position else ZERO
+        order.code = self.bracket_code(order.symbol, worth, order.leverage) if opened else ""
+        if order.code:
+            return
         self.accounts[order.account] = after
         self.book(order, trade)
 
@@ -491,6 +567,7 @@ class Reference:
             ratio_before=self.margin_ratio(account),
             equity_before=self.equity(account),
             margin_before=self.position_margin(account),
+            maintenance_before=self.maintenance(account),
         )
         self.liquidations.append(event)
         for order in self.orders:
@@ -507,6 +584,7 @@ class Reference:
         event.ratio_after = self.margin_ratio(account)
         event.equity_after = self.equity(account)
         event.margin_after = self.position_margin(account)
+        event.maintenance_after = self.maintenance(account)
 
     def may_stop(self, account: Account) -> bool:
         """Whether a partial close-out is done: the ratio is back and the losses are paid."""
@@ -530,22 +608,37 @@ class Reference:
         return reduced if self.is_at_target(copy) else whole
 
     def is_at_target(self, account: Account) -> bool:
-        target = self.policy.close_out_target * self.required_equity(account)
-        return account.balance >= 0 and self.equity(account) >= target
+        target = Fraction(self.policy.close_out_target) * self.required_equity(account)
+        return account.balance >= 0 and Fraction(self.equity(account)) >= target
 
     def reduction(self, account: Account, position: Position) -> Decimal:
         """The least lots that reach the target for certain, a share at most, and no small rest."""
         rule, mark = self.instruments[position.symbol], Fraction(self.mark(position.symbol))
         size, lot = Fraction(abs(position.q)), Fraction(rule.lot)
-        share = Fraction(self.policy.close_out_share)
-        lots = math.ceil(share * size / lot)
-        level = Fraction(self.policy.close_out_target) * Fraction(self.policy.liquidation_threshold)
-        missing = level * Fraction(self.position_margin(account)) - Fraction(self.equity(account))
+        share, target = (
+            Fraction(self.policy.close_out_share),
+            Fraction(self.policy.close_out_target),
+        )
+        most = lots = math.ceil(share * size / lot)
+        level = target * Fraction(self.policy.liquidation_threshold)
+        rounding = (1 + level) / 2 / UNITS  # half a unit of the fee, and of the margin
         fee = mark * Fraction(self.policy.liquidation_fee_rate)
-        gain_of_one = level * Fraction(position.m) / size - fee
-        if missing > 0 and gain_of_one > 0:
-            missing += (1 + level) / 2 / UNITS  # half a unit of the fee, and of the margin
-            lots = min(lots, math.ceil(missing / gain_of_one / lot))
+        rungs, others = self.rungs(position.symbol), self.required_equity(account)
+        others -= self.required(position)
+        lines = [(Fraction(self.policy.liquidation_threshold) * Fraction(position.m), Fraction())]
+        if rungs is not None:
+            lines = [(size * mark * rung.rate, rung.taken) for rung in rungs]
+        missing = [
+            target * (others + slope - taken) - Fraction(self.equity(account))
+            for slope, taken in lines
+        ]
+        if max(missing) > 0:
+            lots = 0
+            for (slope, _), short in zip(lines, missing, strict=True):
+                gain_of_one = target * slope / size - fee
+                if short + rounding > 0:
+                    enough = gain_of_one > 0 and math.ceil((short + rounding) / gain_of_one / lot)
+                    lots = max(lots, min(most, enough or most))
         small = (size - lots * lot) * mark < Fraction(rule.min_notional)
         return abs(position.q) if small else lots * rule.lot
 
