@@ -18,8 +18,11 @@ from kpi.dashboard.margin_ratios import margin_ratios
 from kpi.dashboard.page import SHOWN_WINDOWS
 from kpi.history.snapshots import take_snapshot
 from kpi.models import AlertRule
+from kpi.selectors import accounts_near_liquidation
 from risk.engine import Intent
-from risk.maintenance import Requirement
+from risk.maintenance import Requirement, requirement_of
+from risk.selectors import get_policy
+from risk.services import change_policy
 from risk.statement import account_statement
 from tests.console import Clerk, D
 from trading.services import place_order
@@ -107,6 +110,25 @@ def test_margin_ratios_are_those_of_the_statements(read: Read) -> None:
     assert (found.accounts, sum(found.counts)) == (2, 2)
     assert [row["name"] for row in read()["accounts"]] == [row.username for row in found.nearest]
     assert sum(read()["charts"]["ratios"]["counts"]) == 2
+
+
+def test_by_brackets_accounts_are_told_by_what_they_require(read: Read) -> None:
+    """7.7 % of 3,200 × 100 is required of one; of the other, without a ladder, its share."""
+    user = User.objects.get(username="advanced")
+    place_order(user_id=user.pk, intent=Intent("ETHUSDT", True, D(100), leverage=10))
+    rules = {"margin_mode": "brackets", "maintenance_brackets": "ETHUSDT 900000: 0.25 10x"}
+    change_policy(reason="A test", changes=rules)
+    charts = read()["charts"]
+    assert (charts["ratios"]["of"], charts["ratios"]["threshold"]) == ("equity ÷ maintenance", "1")
+    first = read()["accounts"][0]
+    statement = account_statement(user_id=user.pk)
+    assert first["name"] == "advanced"
+    assert statement.maintenance_margin == D(80_000)
+    found = margin_ratios(by=requirement_of(get_policy()))
+    multiple = statement.equity / D(80_000)
+    bucket = sum(bound <= multiple for bound in found.bounds)
+    assert found.counts[bucket] >= 1
+    assert accounts_near_liquidation(positions=2) == sum(found.counts[:2]) == (multiple < D("1.2"))
 
 
 @pytest.mark.usefixtures("exchange")

@@ -122,6 +122,21 @@ def test_what_is_said_happens(mode: str) -> None:
 
 
 @pytest.mark.usefixtures("book")
+@pytest.mark.parametrize("mode", ["full", "largest_loss_first", "partial"])
+def test_what_is_said_by_brackets_happens(mode: str) -> None:
+    """Of one instrument; the other one's positions are held to their share."""
+    ladder = "BTCUSDT 2000: 0.01 50x, 20000: 0.05 20x, 90000: 0.1 10x"
+    rules = {"margin_mode": "brackets", "maintenance_brackets": ladder}
+    RiskPolicy.objects.update(liquidation_mode=mode, **rules)
+    counts = []
+    for move in (Move(D(0)), Move(D("-9")), Move(D("-15")), Move(D(40))):
+        with undone():
+            counts.append(hold_to_what_happens(move))
+    assert counts[0] == 0
+    assert all(counts[2:])
+
+
+@pytest.mark.usefixtures("book")
 def test_at_no_move_only_those_close_whom_a_sweep_finds() -> None:
     user = Order.objects.filter(status="FILLED").latest("id").account.user
     assert user is not None

@@ -120,6 +120,20 @@ def test_what_a_partial_close_out_leaves_goes_on(trader: Trader, marks: Marks) -
     assert of_close_out(done, "").window == "7d"
 
 
+def test_by_brackets_the_threshold_is_what_was_required(trader: Trader, marks: Marks) -> None:
+    """1 at 62,000 requires 0.1 × 62,000 of a margin of 6,500."""
+    changes = {"margin_mode": "brackets", "maintenance_brackets": "BTCUSDT 90000: 0.1 10x"}
+    change_policy(reason="A test", changes=changes)
+    user = trader()
+    order(user, "buy", "1", leverage=10)
+    marks(BTCUSDT="62000")
+    now, key = course(user)[-1], Instrument.objects.get(symbol="BTCUSDT").pk
+    assert (now.threshold, now.liquidation_price(key)) == (
+        Decimal("0.95384615"),
+        Decimal("61111.11111111"),
+    )
+
+
 def test_before_the_step_of_a_close_out_the_ratio_was_not_below_the_threshold(
     trader: Trader, marks: Marks
 ) -> None:

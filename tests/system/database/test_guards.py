@@ -883,8 +883,26 @@ HISTORY = [
             ("margin_after", "-1", "liquidation_began_in_breach"),
             ("margin_ratio_before", "threshold + 1", "liquidation_began_in_breach"),
             ("margin_ratio_before", "NULL", "liquidation_began_in_breach"),
+            ("maintenance_before", "equity_before + 1", "liquidation_began_in_breach"),
+            ("maintenance_after", "1", "liquidation_began_in_breach"),
             ("mode", "'gently'", "liquidation_mode_known"),
         )
+    ),
+    *(
+        Break(
+            f"a liquidation by brackets, {what}",
+            copied("trading_liquidation", maintenance_before=before, maintenance_after=after),
+            "liquidation_began_in_breach",
+        )
+        for what, before, after in (
+            ("of an account that had its maintenance", "equity_before", "0"),
+            ("with less than no maintenance", "equity_before + 1", "-1"),
+        )
+    ),
+    Break(
+        "a liquidation's ratio above its threshold is one by brackets",
+        copied("trading_liquidation", margin_ratio_before="2 * threshold + 9"),
+        "liquidation_began_in_breach",
     ),
     *inserted_number(
         "trading_liquidation", "liquidation_amounts_are_numbers", "equity_before", "bad_debt"
