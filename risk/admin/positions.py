@@ -70,6 +70,8 @@ def position_figures(row: Position) -> list[Figure]:
     if row.status != PositionStatus.OPEN:
         return figures
     account = account_states([row.account_id])[row.account_id]
+    if line.maintenance_margin is not None:
+        figures.append(amount("Maintenance margin", line.maintenance_margin))
     return [
         *figures,
         Figure("Liquidation price", stepped(line.liquidation_price, tick), unit=""),

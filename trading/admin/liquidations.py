@@ -47,8 +47,8 @@ class LiquidationAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
     )
     list_select_related = ("account__user",)
     filled_by = (
-        "Each close-out of an account below the liquidation threshold adds one; a market step or a "
-        "sweep looks for such accounts."
+        "Each close-out of an account with less equity than its positions require adds one; a "
+        "market step or a sweep looks for such accounts."
     )
     inlines = (TradeInline,)
     change_form_after_template = "paths/close-out.html"
@@ -60,7 +60,8 @@ class LiquidationAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
 
     @list_action(
         title="Run a liquidation sweep",
-        question="Every account below the liquidation threshold is closed out at present marks.",
+        question="Every account with less equity than its positions require is closed out at "
+        "present marks.",
         permission="sweep",
         icon="cleaning_services",
         variant=ActionVariant.WARNING,

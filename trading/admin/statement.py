@@ -97,6 +97,7 @@ def milliseconds(moment: datetime) -> int:
 
 
 def figures(statement: Statement) -> list[Figure]:
+    maintenance = statement.maintenance_margin
     return [
         amount("Balance", statement.balance),
         amount("Equity", statement.equity),
@@ -105,6 +106,7 @@ def figures(statement: Statement) -> list[Figure]:
         amount("Margin used", statement.margin_used),
         amount("Available margin", statement.available_margin),
         ratio("Margin ratio", statement.margin_ratio),
+        *([] if maintenance is None else [amount("Maintenance margin", maintenance)]),
         Figure("Tier", statement.tier.capitalize(), unit=""),
     ]
 

@@ -1,0 +1,27 @@
+"""The console takes maintenance brackets as staff write them, and shows what they come to."""
+
+from django.test import Client
+
+from accounts.models import User
+from risk.models import Position, RiskPolicy
+from tests.console import save
+from tests.trading.conftest import order
+
+LINES = "ETHUSDT 9: 0.1 5x\r\nBTCUSDT 90000: 0.05 10x"
+
+
+def test_the_console_takes_them_line_by_line_and_shows_what_holds(
+    trader: User, staff: Client
+) -> None:
+    page = "/admin/risk/riskpolicy/1/change/"
+    save(staff, page, margin_mode="brackets", maintenance_brackets=LINES)
+    policy = RiskPolicy.objects.get()
+    assert policy.maintenance_brackets == "BTCUSDT 90000: 0.05 10x; ETHUSDT 9: 0.1 5x"
+    refused = save(staff, page, maintenance_brackets="BTCUSDT 90000: 5 % 10x")
+    assert "not &#x27;BTCUSDT 90000: 5 % 10x&#x27;" in refused
+    order(trader, "buy", "0.1")
+    position = Position.objects.get(
+        account__user=trader, status="OPEN", instrument__symbol="BTCUSDT"
+    )
+    for shown in (f"accounts/account/{trader.account.pk}", f"risk/position/{position.pk}"):
+        assert "Maintenance margin" in staff.get(f"/admin/{shown}/change/").content.decode()
