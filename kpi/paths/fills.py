@@ -252,7 +252,11 @@ def replayed(
 
 
 def ends_well(run: Run, before: Holding, after: Holding, now: Holding | None, moments: int) -> bool:
-    """Tell whether the last fill of a position leads to what is on record of it."""
+    """Tell whether the last fill of a position leads to what is on record of it.
+
+    One that was closed is flat after it, or turned round.
+    """
     if now is not None:
         return after == now
-    return run.last == moments or before.quantity * after.quantity <= ZERO
+    is_closed = after.quantity == ZERO or before.quantity * after.quantity < ZERO
+    return run.last == moments or is_closed

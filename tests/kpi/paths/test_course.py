@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -13,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import User
-from accounts.services import withdraw
+from accounts.services import deposit, withdraw
+from kpi.paths import moments
 from kpi.paths.course import Point, course_of
 from kpi.paths.moments import Kind
 from kpi.paths.spans import WINDOWS, span_of
@@ -23,6 +25,7 @@ from market.models import Instrument, KeptCandle, PriceTick
 from risk.models import RiskPolicy
 from risk.services import change_policy
 from risk.statement import account_statement
+from tests.each import each
 from tests.trading.conftest import Marks, Trader, order
 from tests.trading.conftest import market as market
 from tests.trading.conftest import marks as marks
@@ -180,6 +183,56 @@ def test_a_forgotten_mark_leaves_a_gap(
         drawn = course(user)
     assert [one.state for one in drawn if one.kind is Kind.BAR][1:] == [None] * 2
     assert drawn[-1].ratio == account_statement(user_id=user.pk).margin_ratio
+
+
+@each(
+    ("side", "damage"),
+    [
+        ("buy", "UPDATE trading_trade SET leverage = 1 WHERE id = (SELECT min(id) {})"),
+        ("sell", "DELETE FROM trading_trade WHERE id = (SELECT max(id) {})"),
+    ],
+)
+def test_fills_that_do_not_lead_to_the_record_leave_a_gap(
+    trader: Trader, side: str, damage: str
+) -> None:
+    """As where a history was altered past all guards: nothing is drawn that was not so."""
+    start = minute() + MINUTE
+    with time_machine.travel(start, tick=False):
+        user = trader()
+        order(user, "buy", "0.1")
+    with time_machine.travel(start + MINUTE + MINUTE / 2, tick=False):
+        order(user, side, "0.1")
+    with time_machine.travel(start + 3 * MINUTE, tick=False):
+        known = [one.state is not None for one in course(user) if one.at > start]
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL session_replication_role = replica")
+            cursor.execute(damage.format("FROM trading_trade"))
+            cursor.execute("SET LOCAL session_replication_role = origin")
+        drawn = [one for one in course(user) if one.at > start]
+    assert known == [True, True, True]
+    assert [one.state is not None for one in drawn] == [False, True, True]
+    assert drawn[-1].ratio == account_statement(user_id=user.pk).margin_ratio
+
+
+@each("way", ["in", "out"])
+def test_a_balance_behind_more_transfers_than_are_looked_at_is_not_known(
+    trader: Trader, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Of either direction the newest ones alone are; what they do not reach is a gap, not wrong."""
+    monkeypatch.setattr(moments, "MOST_TRANSFERS", 3)
+    start = minute() + MINUTE
+    with time_machine.travel(start, tick=False):
+        user = trader()
+        order(user, "buy", "0.1")
+    for number in range(1, 5):
+        with time_machine.travel(start + number * MINUTE - MINUTE / 2, tick=False):
+            move = deposit if way == "in" else withdraw
+            move(account=user.account, amount=Decimal(number), reason="A test")
+    with time_machine.travel(start + 4 * MINUTE, tick=False):
+        drawn = [one for one in course(user) if one.at > start]
+    found = [one.state and one.state.balance for one in drawn]
+    sign = 1 if way == "in" else -1
+    assert found == [None, *(Decimal(10_000 + sign * moved) for moved in (3, 6, 10))]
 
 
 @pytest.mark.parametrize("window", WINDOWS)
