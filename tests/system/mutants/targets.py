@@ -11,7 +11,8 @@ ARITHMETIC: Final = (
     *("tests/risk/test_engine.py", "tests/risk/test_state.py", "tests/risk/test_exposure.py"),
     *("tests/risk/test_execution.py", "tests/risk/test_collar.py", "tests/risk/test_margin.py"),
     *("tests/risk/test_fills.py", "tests/risk/test_closing.py", "tests/risk/test_what_if.py"),
-    "tests/risk/test_maintenance.py",
+    *("tests/risk/test_maintenance.py", "tests/risk/test_restraint.py"),
+    "tests/risk/test_volatility.py",
 )
 #: Those of the same rules over many accounts.
 ARRAYS: Final = "tests/risk/arrays"
@@ -55,6 +56,7 @@ PURE: Final = (
             ),
             *("candidate", "checks", "engine"),
             *("closing", "reducing", "what_if"),
+            *("restraint", "volatility"),
         )
     ),
     *(
@@ -62,6 +64,7 @@ PURE: Final = (
         for name in ("units", "books", "closing", "maintenance", "reducing", "search", "orders")
     ),
     Target("risk/arrays/rules.py", (f"{ARRAYS}/test_books.py",), pure=True),
+    Target("risk/arrays/sent.py", (f"{ARRAYS}/test_sent.py",), (ARRAYS,), pure=True),
 )
 SAMPLED: Final = (
     *(
