@@ -45,8 +45,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Between two passes.
+#: Between two passes, and after one that told something: where events come all the time, those of
+#: twice the time share what a pass costs.
 PAUSE_SECONDS: Final = 0.05
+BUSY_PAUSE_SECONDS: Final = 0.1
 GUARD_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 0.5
 KPI_SECONDS: Final = 5.0
@@ -92,22 +94,26 @@ class Hub:
                     await asyncio.sleep(0.02)
 
     async def repeat(self, work: Callable[[], Any], pause: float) -> None:
-        """Do some work again and again while somebody listens, also after it failed."""
+        """Do some work again and again while somebody listens, also after it failed.
+
+        The work may say that it pauses for longer than else.
+        """
         failed = False
         while True:
             await self._somebody.wait()
+            longer = None
             try:
-                await work()
+                longer = await work()
                 failed = False
             except Exception as error:
                 if not failed:
                     log.warning("stream_reading_failed", error=repr(error)[:500])
                 failed = True
-            await asyncio.sleep(AGAIN_SECONDS if failed else pause)
+            await asyncio.sleep(AGAIN_SECONDS if failed else longer or pause)
 
     # What all are told.
 
-    async def tell_all(self) -> None:
+    async def tell_all(self) -> float | None:
         """Tell what was committed since the last time, and whose margin ratio passed a level."""
         marks_moved, after, until, is_last = False, 0, None, False
         async with self._turn:  # nobody joins in the middle of a pass
@@ -116,7 +122,7 @@ class Hub:
                 page = await self.reading.pass_for_all(since, until, after)
                 if page.is_forgotten:
                     await self.begin_anew()
-                    return
+                    return None
                 until, is_last = page.cursor, page.is_last
                 heard = [event for event in page.events if self.audience.hears(event)]
                 contents = await self.reading.for_all(render, heard) if heard else []
@@ -132,6 +138,7 @@ class Hub:
                     metrics.lag_seconds.observe(max(now() - chunk.written_at, 0.0))
             self.head = until if self.opened else None
         await self.standings.tell(marks_moved=marks_moved)
+        return BUSY_PAUSE_SECONDS if after else None
 
     async def current_head(self) -> Cursor:
         if self.head is None:

@@ -1,6 +1,5 @@
 """How an event looks on the wire: a few lines of text, as Server-Sent Events have it."""
 
-import json
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -50,10 +49,12 @@ FORGOTTEN: Final = {
 }
 
 
+ENCODER: Final = JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def frame(name: str, data: Any) -> bytes:
     """Return an event of a name; JSON holds no line break."""
-    text = json.dumps(data, cls=JSONEncoder, ensure_ascii=False, separators=(",", ":"))
-    return f"event: {name}\ndata: {text}\n\n".encode()
+    return f"event: {name}\ndata: {ENCODER.encode(data)}\n\n".encode()
 
 
 def id_line(cursor: object) -> bytes:
