@@ -129,6 +129,16 @@ def test_orders_of_ten_seconds_are_held_beside_those_of_a_minute(
     assert refused["Retry-After"] == str(minute + 60 - ten)
 
 
+def test_two_limits_of_ten_seconds_count_each_order_once(
+    clock: time_machine.Traveller, user: User, settings: Settings
+) -> None:
+    settings.ORDER_RATE_LIMIT = "5/10s"
+    limit(user.tier, orders_per_10_seconds=4)
+    caller = client(user)
+    assert told(batch(caller, 3), "OrderLimit") == (200, "4", "1")
+    assert told(batch(caller, 1), "OrderLimit") == (200, "4", "0")
+
+
 def test_a_batch_that_never_fits_is_told_the_limit_that_it_is_above(
     clock: time_machine.Traveller, user: User
 ) -> None:

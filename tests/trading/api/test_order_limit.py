@@ -25,11 +25,18 @@ def user(trader: Trader) -> User:
     return trader("10000")
 
 
-@pytest.fixture
-def api(user: User, client_of: Callable[[User], APIClient], settings: Any) -> APIClient:
-    """A client that may place 100 orders in a window that no test outlives."""
+@pytest.fixture(params=[None, "10000/d"], ids=["alone", "with_requests"])
+def api(
+    user: User, client_of: Callable[[User], APIClient], settings: Any, request: Any
+) -> APIClient:
+    """A client that may place 100 orders in a window that no test outlives.
+
+    They are counted alone where requests have no limit, else with the request.
+    """
     settings.ORDER_RATE_LIMIT = "100/d"
-    return client_of(user)
+    client = client_of(user)
+    settings.API_RATE_LIMIT = request.param
+    return client
 
 
 def place(api: APIClient, **changes: Any) -> Any:
@@ -135,6 +142,16 @@ def test_only_orders_count(api: APIClient, user: User) -> None:
     assert [answer.status_code for answer in others] == [200, 200, 200, 400]
     assert not any("X-OrderLimit-Limit" in answer for answer in others)
     assert remaining(place(api)) == 98
+
+
+def test_a_refused_query_counts_no_order_and_another_counts_it_once(
+    api: APIClient, user: User
+) -> None:
+    assert "X-OrderLimit-Limit" not in api.post("/orders?nothing=1", ORDER, format="json")
+    named = f"?user_id={user.pk}"
+    assert remaining(api.post(f"/orders{named}", ORDER, format="json")) == 99
+    assert remaining(api.post(f"/positions/BTCUSDT/close{named}")) == 98
+    assert remaining(place(api)) == 97
 
 
 def test_a_request_over_the_limit_of_requests_counts_no_order(
