@@ -17,6 +17,7 @@ from kpi.audit.sealing import MOST, seal_records, unsealed
 from kpi.bundles.archive import Archive, Written
 from kpi.bundles.day import Day
 from kpi.bundles.files import WRITERS
+from kpi.bundles.opening import MANIFEST
 from kpi.bundles.policies import policies_of
 from kpi.bundles.shapes import Row, Table, rows_of
 from kpi.bundles.tables import TABLES
@@ -29,7 +30,6 @@ from market.kernel.snapshot import consistent_read
 #: Names the kind of file, and the version of what is in it: tables, columns, manifest.
 KIND: Final = "exchange_poc_day"
 SCHEMA: Final = 1
-MANIFEST: Final = "manifest.json"
 POLICIES: Final = "policy.json"
 #: Rows between two calls of the progress.
 STEP: Final = 50_000

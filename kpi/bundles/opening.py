@@ -17,6 +17,8 @@ from typing import IO, Any, Final
 
 from kpi.errors import BundleRefused
 
+#: What a bundle says of itself and its files.
+MANIFEST: Final = "manifest.json"
 #: Files of a bundle stand beside each other and have plain names.
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,60}\.(csv|parquet|jsonl|json)")
 SEAL: Final = re.compile(rb"[0-9a-f]{64}")
