@@ -33,10 +33,10 @@ from trading.steps.by_hand import fixed_quotes
 from trading.steps.step import apply_marks
 
 D = Decimal
-#: By which a few percent may end the positions of 0.5 BTCUSDT, in the brackets above 30,000 USDT.
+#: A few percent may end positions of 0.5 BTCUSDT by the first ones, and the second ones at once.
 LADDERS = (
     "BTCUSDT 20000: 0.01 20x, 30000: 0.05 10x, 90000: 0.1 5x; ETHUSDT 500: 0.02 20x, 9000: 0.2 5x",
-    "BTCUSDT 30000: 0.02 20x, 90000: 0.12 5x",
+    "BTCUSDT 20000: 0.05 20x, 90000: 0.12 5x",
     "",
 )
 
@@ -135,6 +135,36 @@ def users(market: Any, trader: Trader) -> list[User]:
     for number, user in enumerate(created):
         order(user, "buy" if number % 2 else "sell", "0.5", "BTCUSDT")
     return created
+
+
+def hold_to(ladders: str) -> None:
+    rules = {"margin_mode": "brackets", "maintenance_brackets": ladders}
+    change_policy(reason="A test", changes=rules)
+
+
+def test_a_bound_knows_that_what_is_required_rises_with_the_mark(
+    market: Any, trader: Trader
+) -> None:
+    """5,000 less 32,500 × 0.2 − 3,000: a rise of 3.85 % takes that, of which 0.64 % more is due."""
+    user = trader("5000")
+    order(user, "sell", "0.5")
+    hold_to("BTCUSDT 20000: 0.05 20x, 90000: 0.2 5x")
+    renew_bounds()
+    move_marks({"BTCUSDT": D("1.038"), "ETHUSDT": D(1)})
+    assert users_in_breach() == []
+    move_marks({"BTCUSDT": D("1.042") / D("1.038"), "ETHUSDT": D(1)})
+    assert users_in_breach() == [user.pk]
+
+
+def test_other_brackets_call_for_a_look_at_everybody(users: list[User]) -> None:
+    renew_bounds()
+    hold_to(LADDERS[0])
+    assert users_in_breach() == []
+    renew_bounds()
+    hold_to(LADDERS[1])
+    assert users_in_breach() == [user.pk for user in users]
+    change_policy(reason="A test", changes={"margin_mode": "initial_share"})
+    assert users_in_breach() == []
 
 
 def test_an_account_far_from_breach_needs_no_look(users: list[User], marks: Marks) -> None:
