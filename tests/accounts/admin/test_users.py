@@ -11,10 +11,9 @@ from django.test import Client
 from accounts.errors import InvalidApiKey
 from accounts.keys import identify
 from accounts.models import Account, AccountPolicy, ApiKey, Transfer, User
-from exchange_poc.launcher.processes import wait_while
 from tests.console import Clerk, D, press, save, select
 from tests.each import each
-from tests.waiting import waiting
+from tests.waiting import wait_for, waiting
 
 NEW_TRADER = {
     "username": "carol",
@@ -125,7 +124,7 @@ def test_who_is_made_staff_meanwhile_keeps_their_password(clerk: Clerk, trader: 
         with transaction.atomic():
             User.objects.filter(pk=trader.pk).update(is_staff=True)
             late = pool.submit(set_password)
-            wait_while(lambda: not waiting(), 60)
+            wait_for(waiting, what="a session that waits for a lock", seconds=60)
         assert late.result() == 403
     assert User.objects.get(pk=trader.pk).password == trader.password
 

@@ -12,7 +12,7 @@ from kpi.history.snapshots import take_snapshot
 from kpi.history.totals import count_ever, counted
 from kpi.models import KpiReading
 from tests.kpi.conftest import Order
-from tests.system.deployment.processes import wait_for
+from tests.waiting import wait_for
 from trading.models import Order as PlacedOrder
 from trading.models import OrderStatus, Trade, Venue
 

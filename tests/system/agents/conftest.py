@@ -21,9 +21,10 @@ from exchange_poc.launcher.local_dir import PROJECT_ROOT
 from tests.conftest import Restore
 from tests.console import D
 from tests.system.agents.front import Front
-from tests.system.deployment.processes import end_group, free_port, wait_for
+from tests.system.deployment.processes import end_group, free_port
 from tests.system.trials.conftest import environment_of_processes
 from tests.system.web.conftest import accepts
+from tests.waiting import wait_for
 
 T = TypeVar("T")
 EXAMPLES = PROJECT_ROOT / "docs/examples"

@@ -17,7 +17,7 @@ from accounts.models import User
 from tests.console import D
 from tests.system.agents.conftest import PATIENCE, ClientOf, Exchange, committed
 from tests.system.agents.front import LOST, RETRY_AFTER, Front
-from tests.system.deployment.processes import wait_for
+from tests.waiting import wait_for
 from trading.history.ledger_check import ledger_differences
 from trading.steps.by_hand import set_price
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.system.agents.conftest import load_example
-from tests.system.deployment.processes import wait_for
 from tests.system.faults.stack import Stack
+from tests.waiting import wait_for
 
 AGENTS, SECONDS = 50, 120
 #: Limits as they are by default, but for tokens: all agents have one address.

@@ -24,9 +24,10 @@ from kpi.services import record_heartbeat
 from risk.engine import Intent
 from tests.conftest import Restore
 from tests.console import D
-from tests.system.deployment.processes import end_group, free_port, wait_for
+from tests.system.deployment.processes import end_group, free_port
 from tests.system.trials.conftest import environment_of_processes
 from tests.system.web.conftest import accepts
+from tests.waiting import wait_for
 from trading.services import place_order
 from trading.steps.by_hand import set_price
 

@@ -6,15 +6,9 @@ import os
 import random
 import signal
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable
-from typing import TypeVar
 
 from exchange_poc.launcher.ports import is_free
-
-T = TypeVar("T")
-
 
 #: Which process of a parallel run this is.
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
@@ -39,16 +33,6 @@ def get(url: str) -> str | None:
             return str(response.read().decode())
     except OSError:
         return None
-
-
-def wait_for(condition: Callable[[], T | None], *, what: str, seconds: float = 30) -> T:
-    """Return the condition's first result that holds; fail when none comes in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if result := condition():
-            return result
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not come within {seconds} s")
 
 
 def end_group(process: subprocess.Popen[str]) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.system.deployment.files import DOCKER
-from tests.system.deployment.processes import end_group, free_port, get, wait_for
+from tests.system.deployment.processes import end_group, free_port, get
+from tests.waiting import wait_for
 
 Start = Callable[..., subprocess.Popen[str]]
 

@@ -15,7 +15,8 @@ import redis
 from django.db import connection
 
 from tests.system.deployment.files import DOCKER, ROOT, SERVICES, image_command, service_command
-from tests.system.deployment.processes import end_group, free_port, get, wait_for
+from tests.system.deployment.processes import end_group, free_port, get
+from tests.waiting import wait_for
 from trading.demo.data import seed_demo
 
 pytestmark = pytest.mark.django_db(transaction=True)

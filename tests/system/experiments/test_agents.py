@@ -5,7 +5,6 @@ import random
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from django.db import connection
 
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
 from kpi.experiments import services
-from tests.system.deployment.processes import end_group, free_port, get, wait_for
+from tests.system.deployment.processes import end_group, free_port, get
+from tests.waiting import wait_for
 
 STEPS = 20
 TIERS = ("beginner", "intermediate", "advanced")
@@ -96,13 +96,12 @@ class Agent(threading.Thread):
             self.failed = repr(error)
 
     def await_turn(self, last: int) -> int:
-        deadline = time.monotonic() + 120
-        while True:
+        def step() -> int | None:
             roll = self.call("GET", "/market/ready")
-            if roll["step"] > last and roll["ready"] == self.turn:
-                return int(roll["step"])
-            assert time.monotonic() < deadline, f"turn {self.turn} after step {last}: {roll}"
-            time.sleep(0.05)
+            is_next = roll["step"] > last and roll["ready"] == self.turn
+            return int(roll["step"]) if is_next else None
+
+        return wait_for(step, what=f"turn {self.turn} after step {last}", seconds=120)
 
     def trade(self) -> None:
         price = float(self.call("GET", "/market/price/BTCUSDT")["price"])

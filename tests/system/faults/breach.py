@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 
-from tests.system.deployment.processes import wait_for
 from tests.system.faults.stack import Stack
+from tests.waiting import wait_for
 
 NORMAL_THRESHOLD = Decimal("0.5")
 #: The first waits for the obstacle, those behind it wait for the first.

@@ -21,7 +21,8 @@ from exchange_poc.launcher.server import EmbeddedServer
 from exchange_poc.launcher.signals import StopSignals
 from exchange_poc.launcher.valkey import Valkey
 from tests.system.binance_standin.server import API_KEY, API_SECRET
-from tests.system.deployment.processes import free_port, get, wait_for
+from tests.system.deployment.processes import free_port, get
+from tests.waiting import wait_for
 
 #: A step and a sweep often enough that a trial meets some of them; a limit that is counted in
 #: Valkey at every request, but never reached.

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
-from tests.system.deployment.processes import wait_for
 from tests.system.faults.audit import audit
 from tests.system.faults.load import Load
 from tests.system.faults.stack import Stack
+from tests.waiting import wait_for
 
 #: Orders acknowledged before the fault, and again after the way back.
 WARM_UP, COOL_DOWN = 60, 120

@@ -10,10 +10,10 @@ from functools import partial
 import psutil
 import requests
 
-from tests.system.deployment.processes import wait_for
 from tests.system.faults.conftest import Trials
 from tests.system.faults.stack import Stack
 from tests.system.faults.trial import Trial
+from tests.waiting import wait_for
 
 RECOVERED_WITHIN = 5.0  # seconds after PostgreSQL accepts connections
 GIVEN_UP_WITHIN = 20.0  # seconds for a request while PostgreSQL stands still

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.system.agents.conftest import load_example
-from tests.system.deployment.processes import wait_for
 from tests.system.faults.conftest import Population, Trials
 from tests.system.faults.stack import Stack
 from tests.system.faults.trial import Trial
 from tests.system.faults.trial_postgres import strike
 from tests.system.faults.trial_valkey import answers, end_valkey
 from tests.system.faults.trial_web import kill_web_process
+from tests.waiting import wait_for
 
 CHANNELS = ("marks", "orders", "trades", "account")
 NUMBER = re.compile(rb'data: \{"event_id": ?(\d+)')

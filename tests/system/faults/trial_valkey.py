@@ -6,9 +6,9 @@ import time
 import psutil
 import redis
 
-from tests.system.deployment.processes import wait_for
 from tests.system.faults.conftest import Trials
 from tests.system.faults.stack import Stack
+from tests.waiting import wait_for
 
 AWAY_SECONDS = 20.0
 

@@ -11,10 +11,11 @@ import psutil
 
 from tests.system.binance_standin.faults import Fault
 from tests.system.binance_standin.server import BinanceStandin
-from tests.system.deployment.processes import free_port, get, wait_for
+from tests.system.deployment.processes import free_port, get
 from tests.system.faults.conftest import Population, Trials
 from tests.system.faults.load import Client
 from tests.system.faults.stack import Stack
+from tests.waiting import wait_for
 
 ORDER = {
     "client_order_id": "between-two-transactions",

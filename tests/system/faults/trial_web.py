@@ -2,10 +2,10 @@
 
 import time
 
-from tests.system.deployment.processes import wait_for
 from tests.system.faults.conftest import Trials
 from tests.system.faults.stack import Stack
 from tests.system.web.client import ask, opened, until_closed
+from tests.waiting import wait_for
 
 HEAD = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"
 BODY = b"POST /auth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 50\r\n\r\n{"

@@ -7,10 +7,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.system.deployment.processes import wait_for
 from tests.system.faults.breach import breach, close_outs, closed_out_once, obstacle
 from tests.system.faults.conftest import Population, Trials
 from tests.system.faults.stack import Stack
+from tests.waiting import wait_for
 
 SWEEP = "trading.tasks.sweep_liquidations"
 

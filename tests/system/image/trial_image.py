@@ -17,8 +17,9 @@ import redis
 import requests
 
 from tests.system.deployment.files import ROOT, SERVICES, image_command, service_command
-from tests.system.deployment.processes import end_group, free_port, get, wait_for
+from tests.system.deployment.processes import end_group, free_port, get
 from tests.system.image.container import Image, missing, opened, stop
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=f"no image can be tried: {missing()}")
 

@@ -18,8 +18,9 @@ from kpi.lab.models import CellState, LabCell, LabStudy
 from kpi.lab.queue import compute_cell
 from kpi.lab.selectors import find_study, progress_of
 from tests.kpi.lab.test_command import digests, forget
-from tests.system.deployment.processes import end_group, wait_for
+from tests.system.deployment.processes import end_group
 from tests.system.lab.conftest import Lab, Written, said
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,8 +12,8 @@ import psutil
 from kpi.lab.models import CellState, LabCell
 from tests.kpi.lab.test_command import digests, forget
 from tests.kpi.lab.test_command import lab as here
-from tests.system.deployment.processes import wait_for
 from tests.system.lab.conftest import Lab, Written, said
+from tests.waiting import wait_for
 
 
 def await_done(least: int, run: subprocess.Popen[str]) -> None:

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 
 import psutil
 
-from tests.system.deployment.processes import free_port, wait_for
+from tests.system.deployment.processes import free_port
 from tests.system.faults.stack import Stack, are_whole
 from tests.system.scale.bouncer import PgBouncer
+from tests.waiting import wait_for
 
 CELERY = ("-m", "celery", "--quiet", "-A", "exchange_poc")
 

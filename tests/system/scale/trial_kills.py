@@ -6,10 +6,10 @@ import time
 import psutil
 import pytest
 
-from tests.system.deployment.processes import wait_for
 from tests.system.faults.breach import Obstacle, breach, close_outs, closed_out_once, obstacle
 from tests.system.faults.conftest import Population, Trials
 from tests.system.scale.tiers import Machine, ScaledStack
+from tests.waiting import wait_for
 
 ALONE_SECONDS = 5.0
 

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import requests
 
 from kpi.requests.samples import NOT_API
-from tests.system.deployment.processes import wait_for
 from tests.system.faults.conftest import Population
 from tests.system.faults.load import Load
 from tests.system.scale.tiers import ScaledStack, WebTier
+from tests.waiting import wait_for
 
 LIMIT, THREADS = 100, 8
 ORDER = {"symbol": "BTCUSDT", "side": "buy", "size": "0.001", "leverage": 5}

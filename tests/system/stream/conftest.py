@@ -7,11 +7,12 @@ import pytest
 from accounts.authentication import issue_token
 from accounts.keys import issue_api_key
 from accounts.models import ApiKey, User
-from tests.system.deployment.processes import free_port, wait_for
+from tests.system.deployment.processes import free_port
 from tests.system.stream.client import Reader
 from tests.system.trials.conftest import environment
 from tests.system.web.conftest import Run, Server, accepts, metrics, run, started
 from tests.trading.conftest import clerk, market, marks, trader
+from tests.waiting import wait_for
 
 __all__ = ["clerk", "environment", "market", "marks", "metrics", "run", "started", "trader"]
 

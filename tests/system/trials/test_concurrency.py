@@ -28,8 +28,8 @@ from accounts.services import create_user, fund_insurance
 from market.services import list_instrument
 from risk.engine import Intent
 from risk.models import GlobalExposure, RiskPolicy
-from tests.system.deployment.processes import wait_for
 from tests.system.trials.clients import MARKS
+from tests.waiting import wait_for
 from trading.api.serializers import PLACEMENT
 from trading.history.ledger_check import ledger_differences
 from trading.models import Liquidation, Order

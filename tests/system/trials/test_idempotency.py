@@ -13,7 +13,8 @@ import requests
 from accounts.keys import issue_api_key
 from accounts.services import create_user
 from market.services import list_instrument
-from tests.system.deployment.processes import end_group, free_port, get, wait_for
+from tests.system.deployment.processes import end_group, free_port, get
+from tests.waiting import wait_for
 from trading.history.ledger_check import ledger_differences
 from trading.models import Order, Trade
 from trading.steps.by_hand import step_at_prices

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
-from tests.system.deployment.processes import end_group, free_port, get, wait_for
+from tests.system.deployment.processes import end_group, free_port, get
 from tests.system.trials.conftest import environment
 from tests.system.web.client import Address, opened
+from tests.waiting import wait_for
 
 __all__ = ["environment"]
 

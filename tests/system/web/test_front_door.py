@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.system.deployment.files import DOCKER, SERVICES
-from tests.system.deployment.processes import free_port, wait_for
+from tests.system.deployment.processes import free_port
 from tests.system.web.client import Address, ask, opened, until_closed
 from tests.system.web.conftest import Start, accepts
+from tests.waiting import wait_for
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

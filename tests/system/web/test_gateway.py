@@ -7,9 +7,9 @@ from typing import Any
 
 import psutil
 
-from tests.system.deployment.processes import wait_for
 from tests.system.web.client import Address, ask, opened, until_closed
 from tests.system.web.conftest import Start
+from tests.waiting import wait_for
 
 #: Answers the part of the environment that a client can influence, and the body.
 ECHO = """

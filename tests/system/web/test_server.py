@@ -6,9 +6,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.system.deployment.processes import wait_for
 from tests.system.web.client import Address, ask, opened, until_closed
 from tests.system.web.conftest import Run, Server
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

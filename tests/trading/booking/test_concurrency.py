@@ -27,8 +27,8 @@ from risk.bounds import renew_bounds
 from risk.engine import Intent
 from risk.models import GlobalExposure, Position, RiskPolicy
 from risk.services import lock_exposure
-from tests.system.deployment.processes import wait_for
 from tests.trading.conftest import Marks, Trader, order, state_of
+from tests.waiting import wait_for
 from trading.errors import ClientOrderIdConflict, OrderNotOpen
 from trading.liquidation.sweep import liquidate, sweep_liquidations
 from trading.models import Liquidation, Order, OrderStatus, Trade

@@ -24,8 +24,8 @@ from risk.denials import DENIALS
 from risk.engine import Intent
 from risk.models import GlobalExposure, LeverageLimit, RiskPolicy
 from risk.services import halt_trading, lock_exposure
-from tests.system.deployment.processes import wait_for
 from tests.trading.conftest import Trader, order
+from tests.waiting import wait_for, waiting
 from trading.errors import ClientOrderIdConflict, OrderNotOpen
 from trading.models import Order, OrderStatus
 from trading.orders.desk import OrderDesk, Slip, _Process, close_desk, open_desk, serve
@@ -442,7 +442,7 @@ def test_what_waits_in_vain_is_withdrawn(
     holding = in_thread(threads, hold)
     assert held.wait(timeout=60)
     first = in_thread(threads, partial(order, a, "buy", "0.01"))
-    wait_for(lambda: is_waiting_for_a_lock(), what="the first group", seconds=60)
+    wait_for(waiting, what="the first group", seconds=60)
     monkeypatch.setattr("trading.orders.desk.LONGEST_WAIT", 0.1)
     with pytest.raises(DatabaseBusy):
         order(b, "buy", "0.01")
@@ -476,7 +476,7 @@ def test_a_group_waits_for_those_that_were_there_before(
     holding = in_thread(threads, hold)
     assert held.wait(timeout=60)
     first = in_thread(threads, partial(order, a, "buy", "0.01"))
-    wait_for(lambda: is_waiting_for_a_lock(), what="the first group", seconds=60)
+    wait_for(waiting, what="the first group", seconds=60)
     others = [in_thread(threads, partial(order, user, "buy", "0.01")) for user in (b, c)]
     assert _Process.desk is not None
     wait_for(lambda: _Process.desk._slips.qsize() == 2, what="the others", seconds=60)
@@ -486,15 +486,6 @@ def test_a_group_waits_for_those_that_were_there_before(
     placing = [in_thread(threads, partial(order, a, "buy", "0.01")), *others]
     assert [one.result(30).status for one in placing] == [OrderStatus.FILLED] * 3
     assert (Order.objects.count(), transactions()) == (4, 2)
-
-
-def is_waiting_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
-            "AND datname = current_database())"
-        )
-        return bool(cursor.fetchone()[0])
 
 
 def test_inside_a_transaction_an_order_is_part_of_it(desk: None, trader: Trader) -> None:

@@ -1,6 +1,5 @@
 """Orders at Binance Spot Testnet: what the venue does is booked here once, whatever gets lost."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,6 +23,7 @@ from tests.system.binance_standin.faults import Answer, Fault
 from tests.system.binance_standin.orders import Order as VenueOrder
 from tests.system.binance_standin.server import BinanceStandin
 from tests.trading.conftest import Marks, Trader, order, state_of, when_fates_are_final
+from tests.waiting import wait_for
 from trading.errors import OrderNotOpen, OrderPending
 from trading.models import Order, OrderStatus, Trade, Venue
 from trading.services import cancel_order, close_position
@@ -278,9 +278,7 @@ def test_reconciling_while_an_order_is_being_placed_books_it_once(
 
     with ThreadPoolExecutor(1) as pool:
         placing = pool.submit(place)
-        deadline = time.monotonic() + 4
-        while not venue.orders and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_for(lambda: venue.orders, what="the order at the venue", seconds=4)
         assert reconcile_pending_orders() == 1
         venue.release()
         assert placing.result().status == OrderStatus.FILLED

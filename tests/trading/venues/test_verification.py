@@ -19,7 +19,6 @@ from tests.each import each
 from tests.system.binance_standin.faults import Answer, Fault, Lie
 from tests.system.binance_standin.lies import ABSENT, filling, listing, saying, twice
 from tests.system.binance_standin.server import BinanceStandin
-from tests.system.deployment.processes import wait_for
 from tests.trading.conftest import (
     Marks,
     Trader,
@@ -29,6 +28,7 @@ from tests.trading.conftest import (
     state_of,
     when_fates_are_final,
 )
+from tests.waiting import wait_for
 from trading.errors import NotSettledSo, OrderPending
 from trading.models import Order, OrderStatus, ParkedAnswer, Trade
 from trading.services import cancel_order

@@ -9,7 +9,6 @@ from django.urls import reverse
 
 from accounts.models import AccountPolicy, User
 from accounts.services import change_tier, change_user
-from exchange_poc.launcher.processes import wait_while
 from kpi.models import AlertRule
 from market.kernel.errors import StaleVersion
 from market.kernel.versions import version_of
@@ -19,7 +18,7 @@ from risk.models import LeverageLimit, RiskPolicy
 from risk.services import change_policy
 from tests.console import D, filled_in, press, shown_version
 from tests.each import each
-from tests.waiting import waiting
+from tests.waiting import wait_for, waiting
 
 #: A page by its model, a field that somebody changes meanwhile, and one that the late form changes.
 FORMS = [
@@ -126,7 +125,7 @@ def test_of_two_changes_at_once_one_is_late() -> None:
         with transaction.atomic():
             RiskPolicy.objects.select_for_update().get()
             changes = [pool.submit(change, limit) for limit in (7, 8)]
-            wait_while(lambda: waiting() < 2, 60)
+            wait_for(lambda: waiting() >= 2, what="two sessions that wait", seconds=60)
         assert sorted(one.result() for one in changes) == [False, True]
     assert RiskPolicy.objects.get().history.filter(history_type="~").count() == 1
 
