@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kpi.lab.cells.at_risk import at_risk
 from kpi.lab.cells.metrics import (
     ABOUT_BURST_SECONDS,
     BURST_SECONDS,
@@ -54,8 +55,6 @@ class _Cell:
     ) -> None:
         self.outcome, self.tape, self.policy = outcome, tape, policy
         self.population, self.unit = population, tape.instruments.unit
-        by = requirement_of(policy.policy)
-        self.required = requirements(by, tape.instruments.symbols)
         self.opens = tape.times[np.searchsorted(tape.bar, np.arange(len(outcome.bars.fund)))]
         bars = outcome.bars
         lots = np.abs(bars.long_lots) + np.abs(bars.short_lots)
@@ -153,29 +152,9 @@ class _Cell:
 
     def _at_risk(self) -> list[int]:
         """Return LaR for each of LAR_MOVES, each of the sample where it is largest."""
-        found = [self._at_risk_at(*one) for one in self.samples]
+        by = requirements(requirement_of(self.policy.policy), self.tape.instruments.symbols)
+        found = [at_risk(sample, self._worth(sample), by) for sample, _, _ in self.samples]
         return [max(moves) for moves in zip([0] * len(LAR_MOVES), *found, strict=True)]
-
-    def _at_risk_at(self, sample: Sample, gross: Whole, net: Whole) -> list[int]:
-        """Return LaR at a sample; a move is taken exactly, though it be no whole tick.
-
-        Where brackets require by notional, that is taken to a unit below.
-        """
-        by_marks, found = self.required.follow_marks, []
-        slack = self._slack_after(sample, 0)
-        for move in LAR_MOVES:
-            sides = []
-            for way, percent in ((net, -move), (-net, move)):
-                spare = self._slack_after(sample, percent) if by_marks else slack
-                sides.append(total(gross[spare < -(-way * move // 100)]))
-            found.append(max(sides))
-        return found
-
-    def _slack_after(self, sample: Sample, percent: int) -> Whole:
-        """Return present equity above what is required once all marks have moved."""
-        high, low = np.divmod(self._worth(sample)[:, None] * np.abs(sample.lots), 100)
-        moved = high * (100 + percent) + low * (100 + percent) // 100
-        return sample.equity - self.required.needed(moved, sample.margin)
 
     def _notionals(self, sample: Sample) -> tuple[Whole, Whole]:
         """Return each account's gross and net notional at the end of a sampled bar."""

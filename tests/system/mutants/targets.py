@@ -10,7 +10,8 @@ SAMPLE: Final = 150
 ARITHMETIC: Final = (
     *("tests/risk/test_engine.py", "tests/risk/test_state.py", "tests/risk/test_exposure.py"),
     *("tests/risk/test_execution.py", "tests/risk/test_collar.py", "tests/risk/test_margin.py"),
-    *("tests/risk/test_fills.py", "tests/risk/test_closing.py", "tests/risk/test_what_if.py"),
+    *("tests/risk/test_fills.py", "tests/risk/test_closing.py", "tests/risk/test_reducing.py"),
+    "tests/risk/test_what_if.py",
     *("tests/risk/test_maintenance.py", "tests/risk/test_restraint.py"),
     "tests/risk/test_volatility.py",
 )
