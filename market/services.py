@@ -123,8 +123,11 @@ def halt_instrument(*, instrument: Instrument, reason: str) -> None:
     The release of a quote that halted it does not resume it either. Raises ReasonRequired,
     ReasonTooLong.
     """
-    set_switches(instrument, checked_reason(reason), halted=True, reducing=False)
+    said = checked_reason(reason)
+    lock_row(instrument)
+    # First: by it the change of the switches ends only kills whose state staff loosen.
     PriceHalt.objects.filter(instrument=instrument, released_at=None).update(stays_halted=True)
+    set_switches(instrument, said, halted=True, reducing=False)
 
 
 @transaction.atomic

@@ -204,6 +204,19 @@ def test_a_quote_that_is_released_ends_the_kill_of_no_instrument_that_staff_hold
     assert unfinished_kills(most=10) == []
 
 
+def test_a_halt_by_staff_ends_no_kill_of_an_instrument_that_a_quote_halted(trader: Trader) -> None:
+    """Nothing is loosened: what a quote halts and a kill reduces is then halted by staff too."""
+    resting(trader())
+    listed = Instrument.objects.get(symbol="BTCUSDT")
+    scope = Scope(instrument=listed)
+    act = kill(scope=scope, state=REDUCING, reason="A test", deadline=Deadline(0))
+    quoted("BTCUSDT", "1")
+    halt_instrument(instrument=listed, reason="A test")
+    assert unfinished_kills(most=10) == [act]
+    assert kill(scope=scope, state=REDUCING, reason="A test").pk == act.pk
+    assert still_open() == set()
+
+
 def test_what_is_unfinished_is_told_by_one_statement(
     trader: Trader, django_assert_num_queries: Any
 ) -> None:
