@@ -25,6 +25,7 @@ from risk.policy import Policy
 from risk.selectors import open_positions, policy_in_force
 from risk.state import AccountState, InstrumentState, Limits, OpenPosition, RiskSnapshot
 from risk.what_if import CloseOuts, close_out_in_turn, moved
+from trading.booking.throttle import read_throttles
 from trading.models import Order
 from trading.orders.resting import changes_of, orders_reached_at
 
@@ -127,14 +128,17 @@ def after_fills(
 
     Who has none was found to be in breach.
     """
-    now = timezone.now()
-    for account, limits in found:
-        own = orders.get(account.account_id)
-        if own is None:
-            yield account
+    snapshots, now = [RiskSnapshot(*one, by_symbol) for one in found], timezone.now()
+    throttles = read_throttles(
+        (one for one in snapshots if one.account.account_id in orders), now=now
+    )
+    for snapshot in snapshots:
+        account_id = snapshot.account.account_id
+        if account_id not in orders:
+            yield snapshot.account
             continue
-        snapshot = RiskSnapshot(account, limits, by_symbol)
-        state = changes_of(own, snapshot, now=now).state
+        throttle = throttles.get(account_id)
+        state = changes_of(orders[account_id], snapshot, now=now, throttle=throttle).state
         if state.is_in_breach(policy.requirement):
             yield state
 

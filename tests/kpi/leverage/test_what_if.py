@@ -160,6 +160,17 @@ def test_a_halt_keeps_orders_from_filling_first() -> None:
         hold_to_what_happens(Move(D(-5)))
 
 
+def test_a_fill_that_the_throttle_counts_lets_the_rest_only_reduce(trader: Trader) -> None:
+    """As a step has it: what opens behind it expires, and nobody is closed out."""
+    RiskPolicy.objects.update(max_fills=2)
+    user = trader("10000")
+    for size in ("0.001", "0.001", "0.9"):
+        assert order(user, "buy", size, price="64000", leverage=10).status == "NEW"
+    assert asked(Move(D(-20))).close_outs.closed == []
+    assert hold_to_what_happens(Move(D(-20))) == 0
+    assert set(Order.objects.values_list("status", flat=True)) == {"FILLED", "EXPIRED"}
+
+
 @pytest.mark.usefixtures("book")
 def test_nothing_is_stored() -> None:
     before = list(Order.objects.values_list("id", "status", "filled_size"))
