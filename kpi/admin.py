@@ -16,7 +16,8 @@ from kpi.audit.admin import AuditCheckAdmin, AuditRecordAdmin
 from kpi.history.figures import COLUMNS
 from kpi.lab.admin import LabCellAdmin, LabStudyAdmin
 from kpi.models import Alert, AlertDelivery, AlertRule, Heartbeat, KpiSnapshot, LedgerCheck
-from market.kernel.console.actions import for_each, row_action
+from market.kernel.console.actions import row_action
+from market.kernel.console.bulk import for_each
 from market.kernel.console.exports import ExportedAdmin, RecordResource
 from market.kernel.console.figures import (
     aligned,

@@ -27,7 +27,8 @@ from accounts.keys import (
 )
 from accounts.models import ApiKey, KeyScopes, User
 from accounts.networks import LONGEST_LIST, checked_networks
-from market.kernel.console.actions import ReasonForm, bulk_action, row_action
+from market.kernel.console.actions import ReasonForm, row_action
+from market.kernel.console.bulk import bulk_action
 from market.kernel.console.figures import label_column, time_column
 from market.kernel.console.pages import KeptAdmin, ReasonedForm
 

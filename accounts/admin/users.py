@@ -29,13 +29,8 @@ from accounts.keys import revoke_api_keys
 from accounts.models import Tier, User
 from accounts.services import change_password, change_tier, change_user, create_user
 from market.kernel.amounts import AMOUNT_FIELD
-from market.kernel.console.actions import (
-    ReasonField,
-    ReasonForm,
-    bulk_action,
-    link_action,
-    row_action,
-)
+from market.kernel.console.actions import ReasonField, ReasonForm, link_action, row_action
+from market.kernel.console.bulk import bulk_action
 from market.kernel.console.figures import (
     NOTHING,
     cents,

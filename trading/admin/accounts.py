@@ -24,12 +24,8 @@ from accounts.services import (
     suspend_account,
     withdraw,
 )
-from market.kernel.console.actions import (
-    ReasonedAmountForm,
-    bulk_action,
-    list_action,
-    row_action,
-)
+from market.kernel.console.actions import ReasonedAmountForm, list_action, row_action
+from market.kernel.console.bulk import bulk_action
 from market.kernel.console.figures import NOTHING, cents, computed_column, money, time_column
 from market.kernel.console.pages import RecordAdmin
 from market.kernel.console.states import but_useless, halts, reduces, resumes, state_actions

@@ -11,7 +11,8 @@ from unfold.widgets import UnfoldAdminSelectWidget
 
 from accounts.models import Tier
 from market.kernel.amounts import percent, plain
-from market.kernel.console.actions import ReasonForm, bulk_action, row_action, staff_id
+from market.kernel.console.actions import ReasonForm, row_action, staff_id
+from market.kernel.console.bulk import bulk_action
 from market.kernel.console.figures import (
     NOTHING,
     percent_column,

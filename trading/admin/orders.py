@@ -17,7 +17,8 @@ from unfold.contrib.filters.admin import (
 )
 from unfold.enums import ActionVariant
 
-from market.kernel.console.actions import ReasonForm, bulk_action, row_action
+from market.kernel.console.actions import ReasonForm, row_action
+from market.kernel.console.bulk import bulk_action
 from market.kernel.console.exports import ExportedAdmin
 from market.kernel.console.figures import (
     computed_column,

@@ -14,7 +14,7 @@ from django.urls import reverse
 from accounts.models import Account, Transfer, User
 from accounts.selectors import insurance_fund_balance
 from kpi.lab.models import LabStudy
-from market.kernel.console import actions
+from market.kernel.console import bulk
 from market.models import Instrument, MarketClock
 from risk.models import RiskPolicy
 from risk.services import change_policy, lock_exposure
@@ -259,7 +259,7 @@ def test_cancel_selected_orders(staff: Client) -> None:
 def test_more_rows_than_an_action_takes_are_left_alone(
     staff: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "MOST_SELECTED", 1)
+    monkeypatch.setattr(bulk, "MOST_SELECTED", 1)
     resting = Order.objects.get(client_order_id="grid-7")
     filled = Order.objects.filter(status=OrderStatus.FILLED).latest("id")
     page = select(staff, "trading/order", "cancel_selected", resting.pk, filled.pk)
