@@ -30,7 +30,8 @@ from accounts.networks import LONGEST_LIST, checked_networks
 from market.kernel.console.actions import ReasonForm, row_action
 from market.kernel.console.bulk import bulk_action
 from market.kernel.console.figures import label_column, time_column
-from market.kernel.console.pages import KeptAdmin, ReasonedForm
+from market.kernel.console.forms import ReasonedForm
+from market.kernel.console.pages import KeptAdmin
 
 SCOPE_LABELS: Final = {"read": "info", "read trade": "success"}
 HOUR: Final = timedelta(hours=1)

@@ -39,7 +39,8 @@ from market.kernel.console.figures import (
     label_column,
     time_column,
 )
-from market.kernel.console.pages import REASON, ConfigurationAdmin, KeptAdmin, ReasonedForm
+from market.kernel.console.forms import REASON, ReasonedForm
+from market.kernel.console.pages import ConfigurationAdmin, KeptAdmin
 from market.kernel.errors import Forbidden
 from market.kernel.versions import version_of
 

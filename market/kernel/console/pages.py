@@ -2,15 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib.admin import AdminSite, ShowFacets
 from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import unquote
-from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied
 from django.db.models import DecimalField, Field, ForeignKey, JSONField, Model
@@ -22,63 +19,21 @@ from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
-from market.kernel.amounts import EXACT
-from market.kernel.console.actions import ReasonField, because, row_of
+from market.kernel.console.actions import because, row_of
 from market.kernel.console.figures import tidied
+from market.kernel.console.forms import (
+    REASON,
+    VERSION,
+    ReasonedForm,
+    RefusedForm,
+    RowSelect,
+    ShortDecimalField,
+    VersionedForm,
+)
 from market.kernel.console.history import changes_of, record_before, state_of, tell_changes
 from market.kernel.console.search import number_of
 from market.kernel.console.seeking import SeekingList
 from market.kernel.errors import Conflict, ExchangeError
-from market.kernel.versions import version_of
-
-VERSION: Final = "version"
-REASON: Final = "reason"
-
-
-class ShortDecimalField(forms.DecimalField):
-    """A decimal whose input shows no trailing zeros and no exponent."""
-
-    def prepare_value(self, value: Any) -> Any:
-        return f"{value.normalize(EXACT):f}" if isinstance(value, Decimal) else value
-
-
-class RowSelect(AutocompleteSelect):
-    """A search for a row; what is no key of any, in an address or a body, selects none."""
-
-    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> list[Any]:
-        keys = [one for one in value if number_of(str(one)) is not None]
-        return super().optgroups(name, keys, attr)
-
-
-class RefusedForm(forms.ModelForm):
-    """A form that says what a service refused when it was to be saved; empty is nothing."""
-
-    refusal: ClassVar[str] = ""
-
-    def clean(self) -> dict[str, Any] | None:
-        if self.refusal:
-            self.add_error(None, self.refusal)
-        return super().clean()
-
-
-class ReasonedForm(RefusedForm):
-    """A form that asks why, and of which the reason alone is no change."""
-
-    reason = ReasonField()
-
-    @cached_property
-    def changed_data(self) -> list[str]:
-        return [name for name in super().changed_data if name not in {VERSION, REASON}]
-
-
-class VersionedForm(ReasonedForm):
-    """A form that carries the version of the row which it shows."""
-
-    version = forms.CharField(required=False, widget=forms.HiddenInput)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.initial["version"] = version_of(self.instance)
 
 
 class FoundAdmin(ModelAdmin):
