@@ -26,7 +26,8 @@ BY_MAINTENANCE: Final = "equity ÷ maintenance"
 class AccountAtRisk:
     """An account with open positions; amounts in USDT, ``margin`` that of its positions.
 
-    ``cushion`` is the share of its exposure that the account may lose before it is closed out.
+    ``ratio`` is the one that accounts are told by, ``cushion`` the share of its exposure
+    that the account may lose before it is closed out.
     """
 
     account_id: int
@@ -64,17 +65,18 @@ class MarginRatios:
 # First a row for each bucket with its size, then one for each of the nearest accounts.
 MARGIN_RATIOS: Final = """
 WITH ratios AS MATERIALIZED (
-    SELECT account_id, user_id, equity, margin, required, equity / {against} AS ratio
-    FROM risk_standing WHERE margin > 0 AND {against} > 0
+    SELECT account_id, user_id, equity, margin, required, {against} AS against,
+           equity / {against} AS ratio
+    FROM risk_standing WHERE {against} > 0
 ), nearest AS (
     SELECT * FROM ratios ORDER BY ratio, account_id LIMIT %(most)s
 )
 SELECT bucket, count(*), NULL::numeric AS ratio, NULL::bigint, NULL, NULL, NULL::numeric,
-       NULL::numeric, NULL::numeric, NULL::numeric
+       NULL::numeric, NULL::numeric, NULL::numeric, NULL::numeric
 FROM (SELECT width_bucket(ratio, %(bounds)s::numeric[]) AS bucket FROM ratios) AS placed
 GROUP BY bucket
 UNION ALL
-SELECT NULL, NULL, ratio, account_id, owner.username, owner.tier, equity, margin, required,
+SELECT NULL, NULL, ratio, account_id, owner.username, owner.tier, equity, margin, required, against,
        (SELECT notional FROM risk_standing AS own WHERE own.account_id = nearest.account_id)
 FROM nearest
 JOIN accounts_user AS owner ON owner.id = nearest.user_id
@@ -108,8 +110,8 @@ def margin_ratios(*, by: Requirement) -> MarginRatios:
 
 def at_risk(row: Sequence[Any]) -> AccountAtRisk:
     """Return the account of the last columns of a row of MARGIN_RATIOS."""
-    account_id, username, tier, equity, margin, required, notional = row
-    ratio, spare = margin_ratio(equity, margin), max(margin_slack(equity, required), ZERO)
+    account_id, username, tier, equity, margin, required, against, notional = row
+    ratio, spare = margin_ratio(equity, against), max(margin_slack(equity, required), ZERO)
     assert ratio is not None
     return AccountAtRisk(
         account_id=account_id,

@@ -143,9 +143,10 @@ function isShown(section, content) {
   return state === before;
 }
 
-function showAccounts(accounts) {
+function showAccounts(accounts, of) {
   const panel = document.getElementById("dashboard-accounts");
   panel.hidden = accounts === null;
+  panel.querySelector("[data-ratio]").textContent = of[0].toUpperCase() + of.slice(1);
   if (accounts === null || isShown(panel, accounts)) return;
   panel.querySelector("tbody").replaceChildren(...accounts.map(accountRow));
   panel.querySelector(".scroll").hidden = !accounts.length;
@@ -184,7 +185,7 @@ function show(data) {
   showCards("dashboard-markets", data.markets);
   showCards("dashboard-cards", data.cards);
   showCharts(data);
-  showAccounts(data.accounts);
+  showAccounts(data.accounts, data.charts.ratios.of);
 }
 
 // What else a card says of its instrument follows with the next data.

@@ -11,7 +11,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import Account, User
+from accounts.models import Account, Tier, User
+from accounts.services import create_user
 from exchange_poc.version import VERSION
 from kpi.alerts.rules import apply_rule
 from kpi.dashboard.margin_ratios import margin_ratios
@@ -19,6 +20,7 @@ from kpi.dashboard.page import SHOWN_WINDOWS
 from kpi.history.snapshots import take_snapshot
 from kpi.models import AlertRule
 from kpi.selectors import accounts_near_liquidation
+from market.services import list_instrument
 from risk.engine import Intent
 from risk.maintenance import Requirement, requirement_of
 from risk.selectors import get_policy
@@ -126,9 +128,27 @@ def test_by_brackets_accounts_are_told_by_what_they_require(read: Read) -> None:
     assert statement.maintenance_margin == D(80_000)
     found = margin_ratios(by=requirement_of(get_policy()))
     multiple = statement.equity / D(80_000)
+    assert first["ratio"] == f"{multiple:.2f}"
+    assert [row.ratio for row in found.nearest] == sorted(row.ratio for row in found.nearest)
     bucket = sum(bound <= multiple for bound in found.bounds)
     assert found.counts[bucket] >= 1
     assert accounts_near_liquidation(positions=2) == sum(found.counts[:2]) == (multiple < D("1.2"))
+
+
+@pytest.mark.usefixtures("exchange")
+def test_by_brackets_an_account_without_margin_is_told_too() -> None:
+    """Rounding has left none of what is short, of which something is required all the same."""
+    rules = {"tick_size": D("0.01"), "lot_size": D("0.000001"), "reason": "A test"}
+    list_instrument(symbol="DUSTUSDT", base_asset="DUST", **rules)
+    set_price(symbol="DUSTUSDT", price=D("0.01"))
+    user = create_user(username="dust", tier=Tier.ADVANCED, opening_balance=D(10))
+    for is_buy, size in ((False, "0.000003"), (True, "0.000002")):
+        place_order(user_id=user.pk, intent=Intent("DUSTUSDT", is_buy, D(size), leverage=10))
+    ladders = {"margin_mode": "brackets", "maintenance_brackets": "DUSTUSDT 900: 0.01 10x"}
+    before = margin_ratios(by=requirement_of(get_policy())).accounts
+    change_policy(reason="A test", changes=ladders)
+    assert account_statement(user_id=user.pk).margin_used == 0
+    assert margin_ratios(by=requirement_of(get_policy())).accounts == before + 1
 
 
 @pytest.mark.usefixtures("exchange")
