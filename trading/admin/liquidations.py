@@ -37,6 +37,7 @@ class LiquidationAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
         ratio_column("margin_ratio_after", "Ratio after"),
         signed_column("equity_before", "Equity before, USDT"),
         money_column("margin_before", "Margin before, USDT"),
+        money_column("maintenance_before", "Maintenance before, USDT"),
         money_column("insurance_paid", "Insurance paid, USDT"),
         money_column("bad_debt", "Bad debt, USDT"),
         column("mode", "Mode", lambda mode: LiquidationMode(mode).label),

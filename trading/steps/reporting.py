@@ -45,10 +45,12 @@ def describe_unfinished(user_ids: Collection[int] = (), unmarked: Collection[str
 
 def describe_liquidation(liquidation: Liquidation) -> str:
     """Return one line about a close-out, amounts in USDT."""
-    ratio = liquidation.margin_ratio_before
+    ratio, maintenance = liquidation.margin_ratio_before, liquidation.maintenance_before
+    required = "" if maintenance is None else f"maintenance {plain(maintenance)}, "
     return (
         f"Liquidation {liquidation.pk} of account {liquidation.account_id}: "
         f"ratio {'none' if ratio is None else plain(ratio)}, "
         f"equity {plain(liquidation.equity_before)}, margin {plain(liquidation.margin_before)}, "
-        f"insurance {plain(liquidation.insurance_paid)}, bad debt {plain(liquidation.bad_debt)}"
+        f"{required}insurance {plain(liquidation.insurance_paid)}, "
+        f"bad debt {plain(liquidation.bad_debt)}"
     )

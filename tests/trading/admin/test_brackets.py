@@ -4,8 +4,10 @@ from django.test import Client
 
 from accounts.models import User
 from risk.models import Position, RiskPolicy
-from tests.console import save
+from risk.services import change_policy
+from tests.console import D, save
 from tests.trading.conftest import order
+from trading.steps.by_hand import set_price
 
 LINES = "ETHUSDT 9: 0.1 5x\r\nBTCUSDT 90000: 0.05 10x"
 
@@ -25,3 +27,16 @@ def test_the_console_takes_them_line_by_line_and_shows_what_holds(
     )
     for shown in (f"accounts/account/{trader.account.pk}", f"risk/position/{position.pk}"):
         assert "Maintenance margin" in staff.get(f"/admin/{shown}/change/").content.decode()
+
+
+def test_a_close_out_by_brackets_shows_what_was_required(trader: User, staff: Client) -> None:
+    """By which it began, whatever its margin ratio was."""
+    lists = (f"accounts/account/{trader.account.pk}/change", "trading/liquidation")
+    assert order(trader, "buy", "0.5", leverage=3).filled_size
+    rules = {"margin_mode": "brackets", "maintenance_brackets": "BTCUSDT 90000: 0.25 3x"}
+    change_policy(reason="A test", changes=rules)
+    [done] = set_price(symbol="BTCUSDT", price=D(35_000)).liquidations
+    assert done.maintenance_before is not None
+    for page in lists:
+        shown = staff.get(f"/admin/{page}/").content.decode()
+        assert f"{done.maintenance_before:,.2f}" in shown

@@ -14,6 +14,7 @@ from tests.conftest import ClientOf
 from tests.each import each
 from tests.trading.conftest import Marks, Trader, order
 from trading.models import Order, OrderStatus
+from trading.steps.reporting import describe_liquidation
 
 D = Decimal
 #: From 50,000 on 0.05 × notional − 2,000.
@@ -88,6 +89,7 @@ def test_an_account_is_closed_out_below_its_maintenance(
 
     [done] = marks(BTCUSDT="55789.47").liquidations
     assert (done.equity_before, done.maintenance_before) == (D("789.47"), D("789.4735"))
+    assert "margin 6500, maintenance 789.4735, insurance" in describe_liquidation(done)
     [told] = api.get("/liquidations").json()["results"]
     assert (told["maintenance_before"], told["maintenance_after"]) == ("789.47350000", "0.00000000")
     [closed] = api.get("/account/me").json()["positions"]
