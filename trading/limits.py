@@ -16,6 +16,7 @@ from risk.maintenance import Ladder
 from risk.restraint import strictest
 from risk.selectors import global_exposure, read_risk_state
 from risk.state import Limits
+from risk.throttle import counts_fills
 from risk.volatility import highest_leverage
 from trading.booking.throttle import read_filled
 from trading.orders.sent import sent_in_minute
@@ -111,8 +112,11 @@ def minute_value(account: Account, limits: Limits) -> Room | None:
 
 
 def fills(account: Account, limits: Limits) -> Fills | None:
-    """Return how many fills the throttle has counted in its window by now."""
-    if not limits.max_fills:
+    """Return how many fills the throttle has counted in its window by now; None where none counts.
+
+    Of an account that may only reduce nothing is left, and nothing is counted.
+    """
+    if not counts_fills(limits):
         return None
     filled = read_filled(account_ids=[account.pk], now=timezone.now())[account.pk]
     return Fills(limits.max_fills, filled.in_window, limits.fills_window_seconds)

@@ -102,7 +102,8 @@ class LimitsSerializer(serializers.Serializer[Any]):
     fills = FillsSerializer(
         required=False,
         help_text="Your fills that the throttle of repeated execution counts, where it is on: with "
-        "the last that is left your account may only reduce, until staff resume it.",
+        "the last that is left your account may only reduce, until staff resume it; then none "
+        "counts, and nothing is told.",
     )
     throttled = serializers.CharField(
         required=False,

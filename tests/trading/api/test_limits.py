@@ -9,8 +9,8 @@ from django.contrib.auth.models import Group
 from rest_framework.test import APIClient
 
 from accounts.access import REGULATORS
-from accounts.models import User
-from accounts.services import set_account_state
+from accounts.models import Account, User
+from accounts.services import resume_account, set_account_state
 from market.kernel.states import TradingState
 from market.models import Instrument
 from market.services import set_instrument_state
@@ -89,7 +89,8 @@ def test_controls_that_are_on_are_told_with_what_is_left(
 ) -> None:
     """As each order is held to them: what only reduces fills, and sends nothing."""
     with time_machine.travel(datetime.now(UTC), tick=False) as clock:
-        api = client_of(trader("10000", "beginner"))
+        user = trader("10000", "beginner")
+        api = client_of(user)
         RiskPolicy.objects.update(
             price_band="0.05", duplicate_seconds=3, max_fills=3, fills_window_seconds=30
         )
@@ -115,7 +116,9 @@ def test_controls_that_are_on_are_told_with_what_is_left(
             clock.shift(4)
         told = api.get("/account/limits").json()
         assert (told["state"], told["throttled"]) == ("REDUCING", "3 fills in 30 s")
-        assert told["fills"] == fills
+        assert "fills" not in told
+        resume_account(account=Account.objects.get(user=user), reason="A test")
+        assert api.get("/account/limits").json()["fills"] == fills
 
 
 def test_who_has_no_account_is_told_so(client_of: ClientOf, db: None) -> None:
