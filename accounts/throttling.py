@@ -52,7 +52,7 @@ class RateLimitThrottle(BaseThrottle):
         usage = self.count(request, view, key=key, rate=rate)
         http_request.rate_limit_usage = usage  # type: ignore[attr-defined]
         if usage is not None and usage.is_exceeded:
-            raise RateLimited(usage, refusal_of_weight(usage))
+            raise RateLimited(usage, refusal_of_weight(usage, self.weight_of(request)))
         return True
 
     def count(self, request: Request, view: APIView, *, key: str, rate: str) -> Usage | None:
@@ -67,6 +67,10 @@ class RateLimitThrottle(BaseThrottle):
     def key_of(self, request: Request) -> str | None:
         """Return whom the request counts for; None leaves it uncounted."""
         raise NotImplementedError
+
+    def weight_of(self, request: Request) -> int:
+        """Return how many requests it counts as."""
+        return 1
 
 
 class ApiKeyThrottle(RateLimitThrottle):
@@ -89,7 +93,7 @@ class ApiKeyThrottle(RateLimitThrottle):
             scope=self.scope,
             key=key,
             rate=rate,
-            weight=weight_of(http_request, limits.weights),
+            weight=self.weight_of(request),
             slides=limits.slide,
             beside=() if orders is None else allowances_of_orders(limits),
             units=orders or 0,
@@ -100,6 +104,13 @@ class ApiKeyThrottle(RateLimitThrottle):
 
     def key_of(self, request: Request) -> str | None:
         return api_key_of(request)
+
+    def weight_of(self, request: Request) -> int:
+        weights, match = limits_of(request).weights, request._request.resolver_match
+        if not weights or match is None:
+            return 1
+        method = "GET" if request.method == "HEAD" else request.method
+        return weights_of(weights).get(f"{method} {template_of(match.route)}", 1)
 
 
 class TokenThrottle(RateLimitThrottle):
@@ -125,14 +136,6 @@ def limits_of(request: Request) -> KeyLimits:
     """Return what the account policy says of the caller's key, as it was read with the key."""
     key: CallingKey | None = getattr(request.user, "calling_key", None)
     return AS_SET if key is None else key.limits
-
-
-def weight_of(request: HttpRequest, weights: str) -> int:
-    """Return how many requests a call counts as."""
-    if not weights or request.resolver_match is None:
-        return 1
-    method = "GET" if request.method == "HEAD" else request.method
-    return weights_of(weights).get(f"{method} {template_of(request.resolver_match.route)}", 1)
 
 
 def request_weights(request: Request) -> Mapping[str, int]:
@@ -221,8 +224,13 @@ def usage_of_requests(request: Request) -> Usage | None:
     return usage
 
 
-def refusal_of_weight(usage: Usage) -> str:
-    """Return why a call is too many requests where some are left; else nothing."""
+def refusal_of_weight(usage: Usage, weight: int) -> str:
+    """Return why a call is too many requests where some are left, or ever; else nothing."""
+    if weight > usage.limit:
+        return (
+            f"This call counts as {weight} requests, of which at most {usage.limit} are allowed "
+            "at once: it never passes until staff change either."
+        )
     if not usage.remaining:
         return ""
     return (

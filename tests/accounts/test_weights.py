@@ -133,6 +133,24 @@ def test_a_weight_above_a_limit_is_refused_from_either_side(db: None, settings: 
     limit(None)
 
 
+@pytest.mark.parametrize("slides", [False, True])
+def test_a_call_that_weighs_more_than_a_setting_lowered_since_is_told_that_it_never_passes(
+    clock: time_machine.Traveller, api: ApiClient, settings: Settings, slides: bool
+) -> None:
+    limit(None)
+    weigh(f"GET {HEAVY}: 30", sliding_limits=slides)
+    settings.API_RATE_LIMIT = "20/m"
+    told = (
+        "This call counts as 30 requests, of which at most 20 are allowed at once: it never "
+        "passes until staff change either."
+    )
+    assert [api.get(CALL).status_code for _ in range(5)] == [200] * 5
+    refused = api.get(HEAVY)
+    assert (left(refused), refused.json()["detail"]) == ((429, "15"), told)
+    assert [api.get(CALL).status_code for _ in range(16)] == [200] * 15 + [429]
+    assert api.get(HEAVY).json()["detail"] == told
+
+
 @each(
     ("written", "kept"),
     [
