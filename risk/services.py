@@ -9,8 +9,10 @@ from django.db import connection, transaction
 from market.kernel.reasons import checked_reason
 from market.kernel.states import TradingState
 from market.kernel.versions import write_configuration
+from market.models import Instrument
+from risk.maintenance import ladders_of
 from risk.models import LeverageLimit, RiskPolicy
-from risk.policy import BY_TIER, CHECKS, COLUMNS, Policy
+from risk.policy import BY_TIER, CHECKS, COLUMNS, Policy, PolicyError
 
 #: Columns whose text has a canonical form.
 TEXTS: Final = ("volatility_bands", "maintenance_brackets")
@@ -83,11 +85,21 @@ def change_policy(*, changes: Mapping[str, Any], reason: str, version: str | Non
     """Change fields of the risk policy, with history; what is as asked for already stays as it is.
 
     A limit below what is at stake closes nothing: it holds back what would open more. History and
-    audit trail keep the ``reason``. Raises PolicyError for bands or brackets that cannot be,
-    ReasonRequired, ReasonTooLong, and StaleVersion as ``lock_row`` does.
+    audit trail keep the ``reason``. Raises PolicyError for bands or brackets that cannot be or are
+    of no instrument, ReasonRequired, ReasonTooLong, and StaleVersion as ``lock_row`` does.
     """
     asked = {key: CHECKS[key](key, one) if key in TEXTS else one for key, one in changes.items()}
+    check_symbols(asked.get("maintenance_brackets", ""))
     write_configuration(RiskPolicy.objects.get(id=1), asked, checked_reason(reason), version)
+
+
+def check_symbols(brackets: str) -> None:
+    """Raise PolicyError for a ladder of no instrument: its own would be left without one."""
+    listed = set(Instrument.objects.values_list("symbol", flat=True))
+    unknown = ladders_of(brackets).keys() - listed
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        raise PolicyError("maintenance_brackets", f"there is no instrument {names}.")
 
 
 def change_limits(
@@ -115,9 +127,10 @@ def set_policy(*, policy: Policy, reason: str, origin: str = "") -> None:
     """Put a policy in force, what it says by tier too, with history where something changes.
 
     Tiers go first, so that the history of the policy's row shows the digest of the whole. History
-    and audit trail keep the reason with the policy's ``origin``. Raises ReasonRequired,
-    ReasonTooLong.
+    and audit trail keep the reason with the policy's ``origin``. Raises PolicyError for brackets of
+    no instrument, ReasonRequired, ReasonTooLong.
     """
+    check_symbols(policy.maintenance_brackets)
     said = checked_reason(reason) + (f" ({origin})" if origin else "")
     said_of = {name: dict(getattr(policy, name)) for name in BY_TIER}
     for limit in LeverageLimit.objects.order_by("tier"):

@@ -81,7 +81,6 @@ class Exchange:
 
         In a database that is as migrated.
         """
-        set_policy(policy=policy, reason=REASON)
         for spec in instruments:
             list_instrument(
                 symbol=spec.symbol,
@@ -92,6 +91,7 @@ class Exchange:
                 taker_fee_rate=spec.taker_fee_rate,
                 reason=REASON,
             )
+        set_policy(policy=policy, reason=REASON)
         if fund:
             fund_insurance(amount=fund, reason="Opening")
         users = [
