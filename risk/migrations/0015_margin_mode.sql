@@ -18,9 +18,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     ) AS listed
 $$;
 
--- Each symbol once and in order, caps and rates rising, leverage falling, no digit that says nothing.
+-- Each symbol once and in order, caps and rates rising, leverage falling and 1 ÷ rate at most, no
+-- digit that says nothing. Its names are bound here: a restored dump checks rows without a path.
 CREATE FUNCTION are_maintenance_brackets(ladders text) RETURNS boolean
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN (
     SELECT CASE
         WHEN ladders = '' THEN true
         WHEN ladders || '; ' !~ '^([A-Z0-9]{2,20}( [1-9]\d*: 0\.\d*[1-9] [1-9]\d*x,)* [1-9]\d*: 0\.\d*[1-9] [1-9]\d*x; )+$'
@@ -34,6 +35,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
             ) AS listed
             WHERE place > 12 OR cap >= 1e15 OR scale(rate) > 8 OR leverage > 32767
                 OR cap <= lower_cap OR rate <= lower_rate OR leverage >= higher
+                OR rate * leverage > 1
         ) AND NOT EXISTS (
             SELECT FROM (
                 SELECT symbol, lag(symbol) OVER (ORDER BY place) AS former
@@ -43,7 +45,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
             WHERE symbol COLLATE "C" <= former COLLATE "C"
         )
     END
-$$;
+);
 
 ALTER TABLE risk_riskpolicy ADD CONSTRAINT risk_policy_brackets_known
 CHECK (are_maintenance_brackets(maintenance_brackets));
