@@ -34,8 +34,8 @@ HIGHEST_LEVERAGE: Final = 2**15 - 1
 SHAPE: Final = (
     "ladders such as BTCUSDT 300000: 0.004 150x, 800000: 0.005 100x; ETHUSDT 50000: 0.01 50x, "
     f"of each symbol at most {MOST_BRACKETS} brackets, caps in whole USDT rising, rates rising "
-    f"between 0 and 1 with 8 places at most, leverage falling from {HIGHEST_LEVERAGE} at most, and "
-    "a cumulative amount behind it only as the brackets below make it; "
+    f"between 0 and 1 with 8 places at most, leverage falling from {HIGHEST_LEVERAGE} at most and "
+    "never above 1 ÷ rate, and a cumulative amount behind it only as the brackets below make it; "
     f"{LONGEST_TEXT} characters at most"
 )
 LADDER: Final = re.compile(r"\s*([A-Z0-9]{2,20})\s([^;\n]*)", re.ASCII)
@@ -191,7 +191,11 @@ def ladder_of(said: Iterable[Said]) -> Ladder:
 
 
 def check_ladder(ladder: list[Bracket]) -> None:
-    """Raise NoLadders unless caps and rates rise and leverage falls."""
+    """Raise NoLadders unless caps and rates rise, leverage falls, and rate × leverage is 1 at most.
+
+    So what opens a position brings no less than it then requires: no order is closed out at the
+    mark at which it was accepted.
+    """
     rising = all(
         one.cap < other.cap and one.rate < other.rate and one.max_leverage > other.max_leverage
         for one, other in pairwise(ladder)
@@ -199,6 +203,7 @@ def check_ladder(ladder: list[Bracket]) -> None:
     first, last = ladder[0], ladder[-1]
     within = first.cap > 0 and first.rate > 0 and last.max_leverage >= 1
     within = within and first.max_leverage <= HIGHEST_LEVERAGE
+    within = within and all(one.rate * one.max_leverage <= 1 for one in ladder)
     if not (rising and within and len(ladder) <= MOST_BRACKETS):
         raise NoLadders(ladder)
 

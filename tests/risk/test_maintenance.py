@@ -40,11 +40,11 @@ def ladders(draw: st.DrawFn) -> Ladder:
         return sorted(draw(st.lists(values, min_size=many, max_size=many, unique=True)))
 
     caps = distinct(st.integers(1, 10**9))
-    rates = distinct(st.integers(1, 10**8 - 1))
+    shares = distinct(st.integers(1, 999))
     leverages = reversed(distinct(st.integers(1, 200)))
     said = ", ".join(
-        f"{cap}: {rate * UNIT:f} {leverage}x"
-        for cap, rate, leverage in zip(caps, rates, leverages, strict=True)
+        f"{cap}: {share * 10**5 // leverage * UNIT:f} {leverage}x"
+        for cap, share, leverage in zip(caps, shares, leverages, strict=True)
     )
     return read_ladders(f"XY {said}")["XY"]
 
@@ -85,6 +85,15 @@ def test_the_bracket_of_a_notional_is_the_one_that_requires_most(
     bracket = bracket_of(notional, ladder) or ladder[-1]
     assert maintenance(notional, ladder) == bracket.maintenance(notional)
     assert 0 <= maintenance(notional, ladder) <= notional
+
+
+@given(ladders(), notionals)
+def test_what_opens_a_position_brings_what_it_then_requires(
+    ladder: Ladder, notional: Decimal
+) -> None:
+    bracket = bracket_of(notional, ladder)
+    if bracket is not None:
+        assert maintenance(notional, ladder) * bracket.max_leverage <= notional
 
 
 @given(ladders())

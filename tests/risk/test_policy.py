@@ -68,20 +68,25 @@ NO_BANDS = [
 
 LADDERS = [
     "",
-    "BTCUSDT 300000: 0.004 150x",
+    "BTCUSDT 300000: 0.004 250x",
     "BTCUSDT 300000: 0.004 150x, 800000: 0.005 100x; ETHUSDT 1: 0.00000001 32767x",
 ]
 NO_LADDERS = [
     *("BTCUSDT", "300000: 0.004 150x", "BTCUSDT 300000: 0.004", "btcusdt 300000: 0.004 150x"),
     *("BTCUSDT 0: 0.004 150x", "BTCUSDT 1.5: 0.004 150x", "BTCUSDT 300000: 0 150x"),
-    *("BTCUSDT 300000: 1 150x", "BTCUSDT 300000: 0.123456789 150x", "BTCUSDT 300000: 0.004 0x"),
-    *("BTCUSDT 300000: 0.004 32768x", "BTCUSDT 1000000000000000: 0.004 150x", "BTCUSDT 3: NaN 2x"),
+    *("BTCUSDT 300000: 1 150x", "BTCUSDT 300000: 0.001234567 150x", "BTCUSDT 300000: 0.004 0x"),
+    *(
+        "BTCUSDT 300000: 0.00001 32768x",
+        "BTCUSDT 1000000000000000: 0.004 150x",
+        "BTCUSDT 3: NaN 2x",
+    ),
     "BTCUSDT 300000: 0.004 150x; BTCUSDT 300000: 0.004 150x",
     *(f"BTCUSDT 300000: 0.004 150x, {next}" for next in ("", "800000: 0.004 100x")),
     *(f"BTCUSDT 300000: 0.004 150x, {next}" for next in ("300000: 0.005 100x", "9: 0.005 150x")),
     *(f"BTCUSDT 300000: 0.004 150x, 800000: 0.005 100x {wrong}" for wrong in ("299", "300.1", "0")),
     "BTCUSDT 300000: 0.004 150x 1",
-    "BTCUSDT " + ", ".join(f"{n}: 0.0{n + 10} {50 - n}x" for n in range(1, 14)),
+    *("BTCUSDT 300000: 0.004 251x", "BTCUSDT 300000: 0.004 150x, 800000: 0.01000001 100x"),
+    "BTCUSDT " + ", ".join(f"{n}: 0.0{n + 10} {30 - n}x" for n in range(1, 14)),
     "; ".join(f"BTCUSDT{n} 300000: 0.004 150x" for n in range(200)),
     *(None, 1, True, D("0.03"), ["BTCUSDT 300000: 0.004 150x"]),
 ]

@@ -102,7 +102,7 @@ def test_by_brackets_what_is_required_falls_along_them(
     balance: str, share: str, closed: str
 ) -> None:
     """800 require 0.2 × 800 − 40 = 120, above 400 by a fifth less, below it by a tenth."""
-    ladder = "LOSER 400: 0.1 20x, 5000: 0.2 10x"
+    ladder = "LOSER 400: 0.1 10x, 5000: 0.2 5x"
     limits = replace(IN_PARTS, margin_mode="brackets", maintenance_brackets=ladder)
     limits = replace(limits, close_out_share=D(share))
     out = close_out(account(balance, DEEP), limits, listed("0.1"))

@@ -118,7 +118,7 @@ def test_by_brackets_accounts_are_told_by_what_they_require(read: Read) -> None:
     """7.7 % of 3,200 × 100 is required of one; of the other, without a ladder, its share."""
     user = User.objects.get(username="advanced")
     place_order(user_id=user.pk, intent=Intent("ETHUSDT", True, D(100), leverage=10))
-    rules = {"margin_mode": "brackets", "maintenance_brackets": "ETHUSDT 900000: 0.25 10x"}
+    rules = {"margin_mode": "brackets", "maintenance_brackets": "ETHUSDT 900000: 0.25 4x"}
     change_policy(reason="A test", changes=rules)
     charts = read()["charts"]
     assert (charts["ratios"]["of"], charts["ratios"]["threshold"]) == ("equity ÷ maintenance", "1")

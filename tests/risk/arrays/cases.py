@@ -59,7 +59,7 @@ TINY = Scale(
     lots=1,
     balance=2,
     leverage=7,
-    ladders="ZZZ 1: 0.33333333 7x; AAA 1: 0.1 9x, 2: 0.2 3x",
+    ladders="ZZZ 1: 0.14285714 7x; AAA 1: 0.1 9x, 2: 0.2 3x",
     fee_rates=("0", "0.1", "0.25"),
 )
 USUAL = Scale(

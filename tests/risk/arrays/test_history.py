@@ -137,7 +137,7 @@ def opening(rng: Generator) -> Book:
 
 LADDERS = (
     "BTCUSDT 20000: 0.004 60x, 90000: 0.01 40x, 900000: 0.05 10x;"
-    "DOGEUSDT 9000: 0.05 50x, 90000: 0.2 9x; ETHUSDT 50000: 0.02 60x, 1000000: 0.1 20x"
+    "DOGEUSDT 9000: 0.02 50x, 90000: 0.1 9x; ETHUSDT 50000: 0.016 60x, 1000000: 0.05 20x"
 )
 VARIANTS: list[Any] = [
     (FULL, "0", "0.5", 0),
@@ -157,7 +157,7 @@ VARIANTS: list[Any] = [
     (FULL, "0.001", "0.5", 5_000, LADDERS),
     (LARGEST_LOSS_FIRST, "0", "0.5", 1_000, LADDERS),
     (PARTIAL, "0.002", "0.5", 5_000, LADDERS),
-    (PARTIAL, "0", "0.8", 0, LADDERS.partition(";")[0] + "; ETHUSDT 9000000: 0.03 40x"),
+    (PARTIAL, "0", "0.8", 0, LADDERS.partition(";")[0] + "; ETHUSDT 9000000: 0.025 40x"),
 ]
 
 

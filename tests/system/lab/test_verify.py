@@ -63,12 +63,12 @@ max_leverage = { beginner = 5, intermediate = 25, advanced = 100 }
 margin_mode = "brackets"
 maintenance_brackets = '''
 BTCUSDT 300000: 0.01 100x, 600000: 0.02 50x, 1500000: 0.05 20x
-ETHUSDT 200000: 0.02 100x, 2000000: 0.1 25x'''
+ETHUSDT 200000: 0.01 100x, 2000000: 0.04 25x'''
 [[policy]]
 name = "reduced by brackets"
 max_leverage = { beginner = 5, intermediate = 25, advanced = 100 }
 margin_mode = "brackets"
-maintenance_brackets = "BTCUSDT 50000: 0.02 100x, 300000: 0.05 80x, 1500000: 0.1 40x"
+maintenance_brackets = "BTCUSDT 50000: 0.01 100x, 300000: 0.0125 80x, 1500000: 0.025 40x"
 liquidation_mode = "partial"
 liquidation_fee_rate = 0.001
 [[policy]]
