@@ -12,15 +12,15 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Final
 
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import F, Max, Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Account, User
 from accounts.selectors import get_account
 from accounts.services import set_account_state
-from market.kernel.errors import DatabaseBusy, ExchangeError, NotFound
-from market.kernel.locks import is_lock_timeout, limit_lock_waits
+from market.kernel.errors import ExchangeError, NotFound
+from market.kernel.locks import limit_lock_waits, telling_busy
 from market.kernel.pruning import NEVER, Deadline
 from market.kernel.reasons import checked_reason
 from market.kernel.states import TradingState
@@ -102,12 +102,8 @@ def kill(
     and the state at once. Raises ReasonRequired, ReasonTooLong, and DatabaseBusy where the scope's
     row is held for longer than LONGEST_WAIT.
     """
-    try:
+    with telling_busy():
         act = begin(scope, state, checked_reason(reason), by)
-    except OperationalError as error:
-        if is_lock_timeout(error):
-            raise DatabaseBusy from error
-        raise
     before, found = under_way(), scope.open_orders()
     orders = held_back(found, state, known=newest_of(found))
     cancel_open(act, orders, deadline, told)

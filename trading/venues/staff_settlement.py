@@ -1,7 +1,8 @@
 """Settles parked answers as staff decide: booked as they enter it, released, or by an adjustment.
 
 An order that is still open ends by it; one that had ended never changes, so that what it is owed
-or owes is an adjustment of the balance that names it.
+or owes is an adjustment of the balance that names it. Each raises DatabaseBusy where a
+row that it needs stays locked.
 """
 
 from decimal import Decimal
@@ -12,6 +13,7 @@ from django.utils import timezone
 from accounts.models import Transfer, User
 from accounts.services import adjust_balance
 from market.kernel.amounts import LARGEST_INPUT, plain
+from market.kernel.locks import telling_busy
 from market.kernel.reasons import checked_reason
 from risk.denials import Denial
 from trading.booking.changes import AccountChanges
@@ -27,6 +29,7 @@ from trading.venues.verification import can_be_booked
 SETTLED = Denial(VENUE_SETTLED, "Staff ended the order after a look at the venue's answer.")
 
 
+@telling_busy()
 @until_mark_holds
 @transaction.atomic
 def book_parked(
@@ -52,6 +55,7 @@ def book_parked(
     return order
 
 
+@telling_busy()
 @until_mark_holds
 @transaction.atomic
 def release_parked(*, parked: ParkedAnswer, reason: str, staff: User) -> Order:
@@ -67,6 +71,7 @@ def release_parked(*, parked: ParkedAnswer, reason: str, staff: User) -> Order:
     return order
 
 
+@telling_busy()
 @transaction.atomic
 def adjust_parked(
     *, parked: ParkedAnswer, amount: Decimal, reason: str, staff: User

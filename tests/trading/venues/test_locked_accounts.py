@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from accounts.locks import lock_account
 from accounts.models import User
 from market.kernel.errors import DatabaseBusy
 from market.kernel.states import TradingState
+from tests.system.binance_standin.lies import saying
 from tests.system.binance_standin.server import BinanceStandin
-from tests.trading.conftest import Trader, order
+from tests.trading.conftest import Trader, order, parked_of
 from trading.errors import OrderPending
 from trading.models import Kill, Order, OrderStatus
 from trading.venues import kill as kills
@@ -21,6 +23,7 @@ from trading.venues.connection import venue_order_id
 from trading.venues.kill import Scope, kill
 from trading.venues.orders import LOCKED, cancel_at_venue
 from trading.venues.reconciliation import reconcile_pending_orders
+from trading.venues.staff_settlement import adjust_parked, book_parked, release_parked
 
 pytest_plugins = ["tests.system.binance_standin.fixtures"]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -89,3 +92,31 @@ def test_a_kill_of_an_account_that_is_held_says_so(
     with held(user) as elsewhere, pytest.raises(DatabaseBusy):
         elsewhere(kill, scope=scope, state=TradingState.HALTED, reason="A test")
     assert kill(scope=scope, state=TradingState.HALTED, reason="A test").finished_at is not None
+
+
+def test_whoever_settles_an_answer_of_an_account_that_is_held_is_told_so(
+    venue: BinanceStandin, trader: Trader, clerk: User
+) -> None:
+    user = trader()
+    venue.fail_next(saying(symbol="ETHUSDT"))
+    parked = parked_of(order(user, "buy", "0.01", price="60000"))
+    asked: dict[str, Any] = {"parked": parked, "reason": "A test", "staff": clerk}
+
+    def elsewhere(settle: Callable[..., Any], **more: Any) -> type[BaseException] | None:
+        try:
+            settle(**asked, **more)
+        except Exception as error:
+            return type(error)
+        finally:
+            connection.close()
+        return None
+
+    with ThreadPoolExecutor(3) as pool, transaction.atomic():
+        lock_account(user_id=user.pk)
+        told = [
+            pool.submit(elsewhere, release_parked),
+            pool.submit(elsewhere, book_parked, size=Decimal("0.01"), price=Decimal(60_000)),
+            pool.submit(elsewhere, adjust_parked, amount=Decimal(1)),
+        ]
+        assert [one.result(AT_LAST) for one in told] == [DatabaseBusy] * 3
+    release_parked(**asked)
