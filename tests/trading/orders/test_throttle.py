@@ -11,10 +11,11 @@ import time_machine
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import Account, User
-from accounts.services import resume_account, set_account_state
+from accounts.models import Account, Tier, User
+from accounts.services import create_user, resume_account, set_account_state
 from kpi.audit.models import AuditRecord
 from kpi.models import StreamEvent
+from market.kernel.reasons import stated
 from market.kernel.states import TradingState
 from risk.engine import Intent
 from risk.services import change_policy
@@ -80,6 +81,16 @@ def test_the_fill_that_reaches_the_limit_lets_the_account_only_reduce(user: User
     )
     event = StreamEvent.objects.get(channel="halts", account_id=user.account.pk)
     assert event.detail["state"] == "REDUCING"
+
+
+def test_what_else_its_transaction_changes_keeps_its_own_reason(user: User, clerk: User) -> None:
+    other = create_user(username="other", tier=Tier.BEGINNER, opening_balance=D(1))
+    with stated("A test of reasons", by=clerk):
+        assert [buy(user), buy(user), buy(user), told(user)[1]] == ["", "", "", WHY]
+        Account.objects.filter(pk=other.account.pk).update(suspended=True)
+    first, last = AuditRecord.objects.filter(kind="account_change").order_by("id")
+    assert (first.actor, first.account_id) == (None, user.account.pk)
+    assert (last.details["reason"], last.actor) == ("A test of reasons", clerk)
 
 
 def test_a_fill_leaves_the_window_when_it_is_as_old_as_that(user: User, later: Later) -> None:
