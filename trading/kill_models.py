@@ -27,7 +27,10 @@ class Kill(models.Model):
     )
     state = models.CharField(max_length=10, choices=KILL_STATES)
     reason = models.TextField()
-    canceled = models.IntegerField(default=0, help_text="Orders that it has cancelled.")
+    # What was under way when its state was loosened may end uncounted: its record stands by then.
+    canceled = models.IntegerField(
+        default=0, help_text="Orders that it has cancelled, as counted when it ended."
+    )
     started_at = models.DateTimeField()
     started_by = models.ForeignKey(
         User, on_delete=models.PROTECT, null=True, blank=True, related_name="+"

@@ -97,10 +97,10 @@ def kill(
 
     A state that is stricter already stays. The act is finished unless the deadline came, an order
     could not be cancelled, or a transaction of before goes on for too long: asking again goes on
-    with it. Once its state is loosened it has ended, with what it had counted, and cancels no more.
-    ``told`` hears of each portion. The audit trail keeps the act with its reason once it has ended,
-    and the state at once. Raises ReasonRequired, ReasonTooLong, and DatabaseBusy where the scope's
-    row is held for longer than LONGEST_WAIT.
+    with it. Once its state is loosened it has ended, with what it had counted by then, and cancels
+    no more than was under way. ``told`` hears of each portion. The audit trail keeps the act with
+    its reason once it has ended, and the state at once. Raises ReasonRequired, ReasonTooLong, and
+    DatabaseBusy where the scope's row is held for longer than LONGEST_WAIT.
     """
     with telling_busy():
         act = begin(scope, state, checked_reason(reason), by)

@@ -35,6 +35,8 @@ def test_a_kill_holds_back_and_cancels(staff: Client, trader: User) -> None:
     act = Kill.objects.latest("id")
     assert (act.started_by, act.reason) == (User.objects.get(username="admin"), "A test")
     assert "everybody" in staff.get("/admin/trading/kill/").content.decode()
+    page = staff.get(f"/admin/trading/kill/{act.pk}/change/").content.decode()
+    assert "as counted when it ended" in page
 
 
 def test_a_slip_stops_nobody(staff: Client, trader: User, clerk: Clerk) -> None:
