@@ -120,10 +120,10 @@ class Explained:
     def add(self, plan: dict[str, Any]) -> None:
         self.pages += plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
         for node in nodes(plan):
-            removed = node.get("Rows Removed by Filter", 0) + node.get(
-                "Rows Removed by Join Filter", 0
-            )
-            self.rows += round((node["Actual Rows"] + removed) * node["Actual Loops"])
+            # What a bitmap leads to was read from its index; a sort or a join reads nothing itself.
+            if node["Node Type"].endswith("Scan") and node["Node Type"] != "Bitmap Heap Scan":
+                read = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+                self.rows += round(read * node["Actual Loops"])
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
