@@ -71,16 +71,6 @@ def set_trading_state(*, state: TradingState, reason: str) -> None:
     change_policy(changes=switches, reason=reason)
 
 
-def halt_trading(*, reason: str) -> None:
-    """Accept and fill no order until trading is resumed. As ``set_trading_state``."""
-    set_trading_state(state=TradingState.HALTED, reason=reason)
-
-
-def resume_trading(*, reason: str) -> None:
-    """Accept and fill orders again. As ``set_trading_state``."""
-    set_trading_state(state=TradingState.ACTIVE, reason=reason)
-
-
 def change_policy(*, changes: Mapping[str, Any], reason: str, version: str | None = None) -> None:
     """Change fields of the risk policy, with history; what is as asked for already stays as it is.
 

@@ -17,7 +17,7 @@ from market.models import Instrument
 from market.services import halt_instrument, resume_instrument
 from risk.engine import Intent
 from risk.models import LeverageLimit
-from risk.services import change_policy, halt_trading, resume_trading
+from risk.services import change_policy, set_trading_state
 from tests.console import Clerk, D, quoted
 from trading.models import Order
 from trading.services import place_order
@@ -96,13 +96,13 @@ def test_a_kill_that_left_orders_is_a_sign_until_its_state_is_loosened(
     ]
     assert read_signs().kills == acts[::-1]
     halt_instrument(instrument=ether, reason="A test")
-    halt_trading(reason="A test")
+    set_trading_state(state=TradingState.HALTED, reason="A test")
     assert read_signs().kills == acts[::-1], "what they set stands, and more"
     assert f"{acts[0]} is unfinished" in [one["title"] for one in attention(staff)]
     resume_account(account=account, reason="A test")
     assert read_signs().kills == [acts[2], acts[0]]
     resume_instrument(instrument=ether, reason="A test")
-    resume_trading(reason="A test")
+    set_trading_state(state=TradingState.ACTIVE, reason="A test")
     assert read_signs().kills == []
 
 
@@ -130,7 +130,7 @@ def attention(client: Client) -> list[dict[str, Any]]:
 def test_what_staff_do_about_it_is_one_click_away(staff: Client, clerk: Clerk) -> None:
     quoted("BTCUSDT", "1")
     halt_instrument(reason="A test", instrument=Instrument.objects.get(symbol="ETHUSDT"))
-    halt_trading(reason="A test")
+    set_trading_state(state=TradingState.HALTED, reason="A test")
     Heartbeat.objects.all().delete()
     shown = attention(staff)
     assert [one["title"] for one in shown] == [

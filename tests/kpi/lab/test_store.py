@@ -24,10 +24,11 @@ from kpi.lab.services import (
     store_study,
 )
 from market.kernel.errors import NotFound, StaleVersion
+from market.kernel.states import TradingState
 from risk.models import LeverageLimit, RiskPolicy
 from risk.policy import PRESETS
 from risk.selectors import policy_in_force
-from risk.services import halt_trading
+from risk.services import set_trading_state
 from tests.each import each
 from tests.kpi.lab.stored import compute, plans, result, store, study
 
@@ -252,7 +253,7 @@ def test_a_policy_changed_meanwhile_is_not_undone() -> None:
 
 def test_no_study_resumes_trading() -> None:
     stored = store()
-    halt_trading(reason="A test")
+    set_trading_state(state=TradingState.HALTED, reason="A test")
     put_in_force(reason="A test", study=stored, name="none")
     assert RiskPolicy.objects.get().trading_halted
     assert (

@@ -10,8 +10,9 @@ from playwright.sync_api import Page, expect
 
 from accounts.keys import identify
 from accounts.models import ApiKey, User
+from market.kernel.states import TradingState
 from market.models import Instrument
-from risk.services import halt_trading, resume_trading
+from risk.services import set_trading_state
 from tests.console import D
 from tests.system.agents.conftest import committed
 from tests.system.browser.conftest import DashboardOf, StreamServer
@@ -103,10 +104,10 @@ def test_the_dashboard_is_told_by_the_stream_while_there_is_one(
     committed(lambda: set_price(symbol="ETHUSDT", price=D("3210.5")))
     expect(ether).to_have_text("3,210.5", timeout=PATIENCE)
     assert asked == [], "nothing was asked for"
-    committed(lambda: halt_trading(reason="A test"))
+    committed(lambda: set_trading_state(state=TradingState.HALTED, reason="A test"))
     halted = page.locator("#dashboard-attention", has_text="Trading is halted")
     expect(halted).to_be_visible(timeout=PATIENCE)
-    committed(lambda: resume_trading(reason="A test"))
+    committed(lambda: set_trading_state(state=TradingState.ACTIVE, reason="A test"))
     page.get_by_role("button", name="24h").click()
     expect(page.locator("#dashboard-cards")).to_contain_text("in 24h", timeout=PATIENCE)
     expect(halted).to_be_hidden(timeout=PATIENCE)

@@ -13,9 +13,10 @@ from accounts.keys import revoke_api_key
 from accounts.models import ApiKey, User
 from accounts.services import deposit, suspend_account
 from kpi.stream.tickets import Ticket, signed
+from market.kernel.states import TradingState
 from market.models import Instrument
 from market.services import halt_instrument
-from risk.services import halt_trading
+from risk.services import set_trading_state
 from tests.system.stream.conftest import Listen, Start, key_of
 from tests.trading.conftest import Marks, Trader, order
 from trading.services import cancel_order
@@ -60,7 +61,7 @@ def test_what_happens_is_told_to_whom_it_concerns(
     suspend_account(reason="A test", account=anna.account)
     assert own.until("halt", scope="account", user_id=anna.pk)["halted"]
     halt_instrument(reason="A test", instrument=market["BTC"])
-    halt_trading(reason="A test")
+    set_trading_state(state=TradingState.HALTED, reason="A test")
     first, second = others.take(3)[1:]
     assert (first.data["scope"], first.data["symbol"]) == ("instrument", "BTCUSDT")
     assert (second.data["scope"], second.data["halted"]) == ("exchange", True)

@@ -60,8 +60,6 @@ from risk.policy import PRESETS
 from risk.services import (
     change_limits,
     change_policy,
-    halt_trading,
-    resume_trading,
     set_policy,
     set_tier_state,
     set_trading_state,
@@ -218,8 +216,8 @@ def calls(trader: User, staff: User) -> list[Callable[[str], object]]:
     listed = {"symbol": "SOLUSDT", "base_asset": "SOL"}
     measured = {"kind": "error_rate", "threshold": 1, "window_seconds": 1, "severity": "info"}
     return [
-        lambda why: halt_trading(reason=why),
-        lambda why: resume_trading(reason=why),
+        lambda why: set_trading_state(state=TradingState.HALTED, reason=why),
+        lambda why: set_trading_state(state=TradingState.ACTIVE, reason=why),
         lambda why: set_trading_state(state=REDUCING, reason=why),
         lambda why: set_tier_state(limit=limit, state=REDUCING, reason=why),
         lambda why: set_account_state(account=account, state=REDUCING, reason=why),

@@ -7,8 +7,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.services import suspend_account
+from market.kernel.states import TradingState
 from risk.selectors import global_exposure
-from risk.services import halt_trading
+from risk.services import set_trading_state
 from tests.each import each
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.models import Order
@@ -77,7 +78,7 @@ def test_more_than_one_transaction_holds_end_in_several(
 def test_neither_a_halt_nor_a_suspension_keeps_orders_open(
     api: APIClient, user: User, resting: list[int], marks: Marks
 ) -> None:
-    halt_trading(reason="A test")
+    set_trading_state(state=TradingState.HALTED, reason="A test")
     suspend_account(reason="A test", account=user.account)
     marks(ETHUSDT="2999")  # reached, but not filled while trading is halted
     assert api.post("/orders/cancel-all").json()["canceled"] == resting

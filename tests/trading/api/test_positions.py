@@ -10,8 +10,9 @@ from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.services import suspend_account
+from market.kernel.states import TradingState
 from market.models import Instrument
-from risk.services import halt_trading
+from risk.services import set_trading_state
 from tests.each import each
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.models import Order
@@ -121,7 +122,7 @@ def test_what_stops_orders_stops_a_close(api: APIClient, user: User) -> None:
     assert refusal() == "account_suspended"
     Instrument.objects.update(marked_at=timezone.now() - timedelta(days=1))
     assert refusal() == "stale_price"
-    halt_trading(reason="A test")
+    set_trading_state(state=TradingState.HALTED, reason="A test")
     assert refusal() == "trading_halted"
 
 

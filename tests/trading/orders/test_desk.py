@@ -18,12 +18,13 @@ from accounts.locks import lock_account
 from accounts.models import User
 from accounts.services import suspend_account
 from market.kernel.errors import DatabaseBusy
+from market.kernel.states import TradingState
 from market.models import Instrument
 from market.services import halt_instrument, list_instrument
 from risk.denials import DENIALS
 from risk.engine import Intent
 from risk.models import GlobalExposure, LeverageLimit, RiskPolicy
-from risk.services import halt_trading, lock_exposure
+from risk.services import lock_exposure, set_trading_state
 from tests.trading.conftest import Trader, order
 from tests.waiting import wait_for, waiting
 from trading.errors import ClientOrderIdConflict, OrderNotOpen
@@ -243,7 +244,7 @@ def test_one_account_is_refused_for_each_reason_and_the_others_trade(
 def test_a_halt_refuses_a_whole_group_and_lets_it_cancel(trader: Trader) -> None:
     a, b = trader(), trader()
     resting = order(a, "buy", "0.1", price="60000")
-    halt_trading(reason="A test")
+    set_trading_state(state=TradingState.HALTED, reason="A test")
     refused, [cancelled] = group(buy(b), Cancel(a.pk, [resting.pk]))
     assert placed(refused).reject_code == "trading_halted"
     assert cancelled.status == OrderStatus.CANCELED

@@ -6,12 +6,13 @@ import pytest
 from django.utils import timezone
 
 from accounts.services import suspend_account, withdraw
+from market.kernel.states import TradingState
 from market.models import Instrument, PriceOrigin
 from market.quotes import Quote
 from market.services import halt_instrument, resume_instrument
 from risk.engine import Intent
 from risk.models import GlobalExposure, RiskPolicy
-from risk.services import halt_trading, resume_trading
+from risk.services import set_trading_state
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.errors import OrderNotOpen
 from trading.models import Order, OrderStatus, Trade
@@ -233,13 +234,13 @@ def test_a_halt_stops_an_order_that_was_reached_before(
     placed = order(user, "buy", "0.1", price="60000")
     reach(placed, "59990")
     instrument = Instrument.objects.get(symbol="BTCUSDT")
-    halt_trading(reason="A test") if what == "trading" else halt_instrument(
-        reason="A test", instrument=instrument
-    )
+    set_trading_state(
+        state=TradingState.HALTED, reason="A test"
+    ) if what == "trading" else halt_instrument(reason="A test", instrument=instrument)
     assert marks(ETHUSDT="3200").ended_orders == []
-    resume_trading(reason="A test") if what == "trading" else resume_instrument(
-        reason="A test", instrument=instrument
-    )
+    set_trading_state(
+        state=TradingState.ACTIVE, reason="A test"
+    ) if what == "trading" else resume_instrument(reason="A test", instrument=instrument)
     marks(BTCUSDT="60000.01")
     assert Order.objects.get(pk=placed.pk).status == OrderStatus.NEW
     marks(BTCUSDT="60000")

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ from market.services import (
 from risk.models import LeverageLimit, RiskPolicy
 from risk.policy_history import policies_after
 from risk.selectors import policy_in_force
-from risk.services import halt_trading, resume_trading, set_tier_state, set_trading_state
+from risk.services import set_tier_state, set_trading_state
 from tests.each import each
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.liquidation.sweep import sweep_liquidations
@@ -109,7 +110,11 @@ def test_a_halt_and_its_end_leave_no_reducing_behind(trader: Trader) -> None:
     user = trader()
     instrument = Instrument.objects.get(symbol="BTCUSDT")
     halts = (
-        (halt_trading, resume_trading, {}),
+        (
+            partial(set_trading_state, state=HALTED),
+            partial(set_trading_state, state=ACTIVE),
+            {},
+        ),
         (suspend_account, resume_account, {"account": user.account}),
         (halt_instrument, resume_instrument, {"instrument": instrument}),
     )
