@@ -193,8 +193,7 @@ def ladder_of(said: Iterable[Said]) -> Ladder:
 def check_ladder(ladder: list[Bracket]) -> None:
     """Raise NoLadders unless caps and rates rise, leverage falls, and rate × leverage is 1 at most.
 
-    So what opens a position brings no less than it then requires: no order is closed out at the
-    mark at which it was accepted.
+    So what opens a position brings no less margin than the position then requires.
     """
     rising = all(
         one.cap < other.cap and one.rate < other.rate and one.max_leverage > other.max_leverage

@@ -27,7 +27,7 @@ class LiquidationMode(models.TextChoices):
     """How far the close-out of an account in breach goes."""
 
     FULL = WHOLLY, "Close every position"
-    LARGEST_LOSS_FIRST = PARTLY, "Largest loss first, until the ratio is back"
+    LARGEST_LOSS_FIRST = PARTLY, "Largest loss first, until equity is what is required"
     PARTIAL = IN_PARTS, "Reduce positions, close every one where that is not enough"
 
 
@@ -61,7 +61,9 @@ class RiskPolicy(models.Model):
         **AMOUNT_FIELD, default=10_000_000, help_text="Largest exposure of all users, in USDT."
     )
     liquidation_threshold = models.DecimalField(
-        **AMOUNT_FIELD, default="0.5", help_text="Accounts below this margin ratio are closed out."
+        **AMOUNT_FIELD,
+        default="0.5",
+        help_text="The share of the initial margin below which equity is closed out.",
     )
     liquidation_mode = models.CharField(
         max_length=20, choices=LiquidationMode.choices, default=LiquidationMode.FULL
@@ -136,8 +138,8 @@ class RiskPolicy(models.Model):
         **RATE_FIELD,
         default=CLOSE_OUT_TARGET,
         db_default=CLOSE_OUT_TARGET,
-        help_text="Where positions are reduced: the ratio that this ends at, as a multiple of the "
-        "liquidation threshold.",
+        help_text="Where positions are reduced: the equity that this ends at, as a multiple of "
+        "what positions require.",
     )
     close_out_share = models.DecimalField(
         **RATE_FIELD,
@@ -185,7 +187,7 @@ class RiskPolicy(models.Model):
             models.CheckConstraint(
                 condition=Q(close_out_target__gte=1) & are_numbers("close_out_target"),
                 name="risk_policy_target_above_threshold",
-                violation_error_message="The target of a close-out is 1 threshold at least.",
+                violation_error_message="The target is at least 1, what positions require.",
             ),
             models.CheckConstraint(
                 condition=Q(close_out_share__gt=0, close_out_share__lte=1),

@@ -28,7 +28,7 @@ def run_market_step() -> None:
 
 @shared_task
 def sweep_liquidations() -> None:
-    """Close out accounts that fell below the threshold by other ways than a market step.
+    """Close out accounts that came into breach by other ways than a market step.
 
     With SWEEP_SHARDS above 1 the accounts are shared out among that many tasks.
     """

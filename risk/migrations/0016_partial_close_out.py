@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
                 db_default=Decimal("1.25"),
                 decimal_places=8,
                 default=Decimal("1.25"),
-                help_text="Where positions are reduced: the ratio that this ends at, as a multiple of the liquidation threshold.",
+                help_text="Where positions are reduced: the equity that this ends at, as a multiple of what positions require.",
                 max_digits=12,
             ),
         ),
@@ -55,7 +55,7 @@ class Migration(migrations.Migration):
                 db_default=Decimal("1.25"),
                 decimal_places=8,
                 default=Decimal("1.25"),
-                help_text="Where positions are reduced: the ratio that this ends at, as a multiple of the liquidation threshold.",
+                help_text="Where positions are reduced: the equity that this ends at, as a multiple of what positions require.",
                 max_digits=12,
             ),
         ),
@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 choices=[
                     ("full", "Close every position"),
-                    ("largest_loss_first", "Largest loss first, until the ratio is back"),
+                    ("largest_loss_first", "Largest loss first, until equity is what is required"),
                     ("partial", "Reduce positions, close every one where that is not enough"),
                 ],
                 default="full",
@@ -78,7 +78,7 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 choices=[
                     ("full", "Close every position"),
-                    ("largest_loss_first", "Largest loss first, until the ratio is back"),
+                    ("largest_loss_first", "Largest loss first, until equity is what is required"),
                     ("partial", "Reduce positions, close every one where that is not enough"),
                 ],
                 default="full",
@@ -102,7 +102,7 @@ class Migration(migrations.Migration):
                     ("close_out_target__lte", Decimal("99999999999999999999.99999999")),
                 ),
                 name="risk_policy_target_above_threshold",
-                violation_error_message="The target of a close-out is 1 threshold at least.",
+                violation_error_message="The target is at least 1, what positions require.",
             ),
         ),
         migrations.AddConstraint(

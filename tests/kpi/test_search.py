@@ -64,10 +64,8 @@ def test_the_accounts_of_found_orders_are_not_read_one_by_one(staff: Client, tra
 def test_users_pages_and_limits_are_found(staff: Client, trader: User) -> None:
     assert [one.name for one in found(staff, "BEGINN")["Users"]] == ["beginner"]
     assert [one.name for one in found(staff, "audit")["Pages"]] == ["Audit trail", "Audit checks"]
-    # Its own field, then the close-out target, which is told as a multiple of it.
-    limit, target = found(staff, "liquidation threshold")["Policy"]
-    assert "multiple of the liquidation threshold" in target.text
-    assert limit.text.startswith("0.5. Accounts below this margin ratio")
+    [limit] = found(staff, "liquidation threshold")["Policy"]
+    assert limit.text.startswith("0.5. The share of the initial margin")
     assert staff.get(limit.href).status_code == 200
     assert {one.text for one in found(staff, "max leverage beginner")["Policy"]} == {"5"}
 

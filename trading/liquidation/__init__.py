@@ -1,1 +1,1 @@
-"""Accounts below the threshold: found, closed out, and their deficits covered."""
+"""Accounts in breach: found, closed out, and their deficits covered."""

@@ -1,4 +1,4 @@
-"""Finds accounts whose margin ratio is below the threshold and closes them out, group by group."""
+"""Finds accounts in breach and closes them out, group by group."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

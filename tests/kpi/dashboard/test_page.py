@@ -115,24 +115,25 @@ def test_margin_ratios_are_those_of_the_statements(read: Read) -> None:
 
 
 def test_by_brackets_accounts_are_told_by_what_they_require(read: Read) -> None:
-    """7.7 % of 3,200 × 100 is required of one; of the other, without a ladder, its share."""
+    """28 % of 3,200 × 100 is required of one of the accounts."""
     user = User.objects.get(username="advanced")
     place_order(user_id=user.pk, intent=Intent("ETHUSDT", True, D(100), leverage=10))
-    rules = {"margin_mode": "brackets", "maintenance_brackets": "ETHUSDT 900000: 0.25 4x"}
+    rules = {"margin_mode": "brackets", "maintenance_brackets": "ETHUSDT 900000: 0.28 3x"}
     change_policy(reason="A test", changes=rules)
     charts = read()["charts"]
     assert (charts["ratios"]["of"], charts["ratios"]["threshold"]) == ("equity ÷ maintenance", "1")
     first = read()["accounts"][0]
     statement = account_statement(user_id=user.pk)
     assert first["name"] == "advanced"
-    assert statement.maintenance_margin == D(80_000)
+    assert statement.maintenance_margin == D(89_600)
     found = margin_ratios(by=requirement_of(get_policy()))
-    multiple = statement.equity / D(80_000)
+    multiple = statement.equity / D(89_600)
     assert first["ratio"] == f"{multiple:.2f}"
     assert [row.ratio for row in found.nearest] == sorted(row.ratio for row in found.nearest)
     bucket = sum(bound <= multiple for bound in found.bounds)
     assert found.counts[bucket] >= 1
-    assert accounts_near_liquidation(positions=2) == sum(found.counts[:2]) == (multiple < D("1.2"))
+    assert multiple < D("1.2")
+    assert accounts_near_liquidation(positions=2) == sum(found.counts[:2]) == 1
 
 
 @pytest.mark.usefixtures("exchange")

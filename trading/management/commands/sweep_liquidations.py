@@ -1,4 +1,4 @@
-"""``sweep_liquidations``: close out what is below the threshold, now; exit 1 if one failed."""
+"""``sweep_liquidations``: close out accounts in breach, now; exit 1 if one failed."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from trading.steps.reporting import describe_liquidation
 
 
 class Command(BaseCommand):
-    help = "Close out every account whose margin ratio is below the threshold."
+    help = "Close out every account with less equity than its positions require."
 
     def handle(self, *args: Any, **options: Any) -> None:
         sweep = sweep_liquidations()
