@@ -38,6 +38,7 @@ def test_a_new_exchange_has_the_policy_seed() -> None:
     assert policy_in_force() == SEED
 
 
+@pytest.mark.usefixtures("market")
 def test_the_policy_in_force_is_what_staff_have_set() -> None:
     for name, value in OTHER.items():
         if name not in BY_TIER:
