@@ -27,6 +27,10 @@ POLICY: Final[dict[str, Any]] = {
     "duplicate_seconds": 60,
     "price_band": Decimal("0.1"),
     "volatility_bands": "0.03: 0.75, 0.06: 0.5",
+    "margin_mode": "brackets",
+    "maintenance_brackets": "BTCUSDT 1000000: 0.004 150x, 999999999999: 0.01 50x",
+    "max_fills": 10_000,
+    "fills_window_seconds": 60,
 }
 TIER: Final = {"max_order_value": NO_LIMIT, "max_minute_value": NO_LIMIT}
 INSTRUMENT: Final = {"max_order_value": NO_LIMIT, "max_order_size": NO_LIMIT}
