@@ -1,6 +1,7 @@
 """Maintenance brackets, from the order that opens a position to the mark that closes it out."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,8 @@ from rest_framework.test import APIClient
 
 from risk.models import RiskPolicy
 from risk.policy import PolicyError
-from risk.services import change_policy
+from risk.selectors import policy_in_force
+from risk.services import change_policy, set_policy
 from tests.conftest import ClientOf
 from tests.each import each
 from tests.trading.conftest import Marks, Trader, order
@@ -168,4 +170,7 @@ def test_brackets_are_kept_as_one_text_and_nonsense_not_at_all() -> None:
         hold_to_brackets("BTCUSDT 50000: 0.01 20x, 200000: 0.05 10x 1999")
     with pytest.raises(PolicyError, match="maintenance_brackets: there is no instrument BTCUSD"):
         hold_to_brackets("BTCUSD 50000: 0.01 20x; ETHUSDT 9: 0.1 5x")
+    policy = replace(policy_in_force(), maintenance_brackets="BTCUSD 50000: 0.01 20x")
+    with pytest.raises(PolicyError, match="maintenance_brackets: there is no instrument BTCUSD"):
+        set_policy(policy=policy, reason="A test")
     assert RiskPolicy.objects.get().maintenance_brackets == f"{LADDER}; ETHUSDT 9: 0.1 5x"
