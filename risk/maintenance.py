@@ -23,6 +23,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from market.kernel.amounts import EXACT, ZERO, plain, round_half_even
+from risk.leverage import HIGHEST_LEVERAGE
 from risk.margin import initial_share
 
 #: How margin is required: a share of the initial margin, or by brackets of maintenance.
@@ -30,7 +31,6 @@ INITIAL_SHARE: Final = "initial_share"
 BRACKETS: Final = "brackets"
 MOST_BRACKETS: Final = 12
 LONGEST_TEXT: Final = 5_000
-HIGHEST_LEVERAGE: Final = 2**15 - 1
 SHAPE: Final = (
     "ladders such as BTCUSDT 300000: 0.004 150x, 800000: 0.005 100x; ETHUSDT 50000: 0.01 50x, "
     f"of each symbol at most {MOST_BRACKETS} brackets, caps in whole USDT rising, rates rising "

@@ -9,6 +9,7 @@ from market.kernel.errors import ExchangeError
 from market.kernel.states import TradingState
 from market.windows import LONGEST_WINDOW
 from risk.closing import FULL, LARGEST_LOSS_FIRST, PARTIAL
+from risk.leverage import HIGHEST_LEVERAGE
 from risk.maintenance import BRACKETS, INITIAL_SHARE, NoLadders, ladders_text, read_ladders
 from risk.maintenance import SHAPE as LADDERS
 from risk.state import MOST_DUPLICATE_SECONDS
@@ -23,7 +24,6 @@ MODES: Final = (FULL, LARGEST_LOSS_FIRST, PARTIAL)
 MARGIN_MODES: Final = (INITIAL_SHARE, BRACKETS)
 #: The largest that the columns of whole numbers hold.
 LARGEST_COUNT: Final = 2**31 - 1
-LARGEST_LEVERAGE: Final = 2**15 - 1
 #: What is said by tier and binds nobody.
 FREE: Final = (None, TradingState.ACTIVE)
 
@@ -41,7 +41,7 @@ class PolicyError(ExchangeError):
 
 def leverage_by_tier(key: str, value: Any) -> dict[str, int]:
     """Return the highest leverages that were asked for, by tier."""
-    return said_by_tier(key, value, whole_number(1, LARGEST_LEVERAGE))
+    return said_by_tier(key, value, whole_number(1, HIGHEST_LEVERAGE))
 
 
 def limits_by_tier(key: str, value: Any) -> tuple[tuple[str, Decimal], ...]:

@@ -17,13 +17,13 @@ from kpi.lab.inputs.tape import Tape
 from market.candle_files import parse_time
 from market.kernel.amounts import EXACT, is_valid_multiple, plain
 from risk.arrays.units import LARGEST, UNITS, units
+from risk.leverage import HIGHEST_LEVERAGE
 from risk.policy import TIERS
 
 #: What an account has, and what each of its entries has.
 OWN: Final = ("account", "tier", "balance")
 ENTERED: Final = ("symbol", "side", "size", "leverage", "entered_at")
 SIDES: Final = {"long": 1, "short": -1}
-HIGHEST_LEVERAGE: Final = 2**15 - 1
 
 
 @dataclass(frozen=True, slots=True)
