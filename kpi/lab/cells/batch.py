@@ -4,7 +4,7 @@ import numpy as np
 
 from kpi.lab.cells.cell import Cell
 from kpi.lab.cells.watch import NOBODY
-from risk.arrays.orders import place
+from risk.arrays.placing import place
 from risk.arrays.units import Whole
 
 

@@ -21,7 +21,8 @@ from kpi.lab.inputs.tape import Tape
 from risk.arrays.books import Book
 from risk.arrays.closing import close_out, cover
 from risk.arrays.maintenance import requirements
-from risk.arrays.orders import Orders, Placed, place
+from risk.arrays.orders import Orders
+from risk.arrays.placing import Placed, place
 from risk.arrays.rules import Rules
 from risk.arrays.sent import Sent
 from risk.arrays.throttle import Throttle

@@ -8,7 +8,8 @@ from kpi.lab.cells.outcome import Bars, CloseOuts, Legs, Sample
 from kpi.lab.inputs.tape import Tape
 from risk.arrays.books import Book
 from risk.arrays.closing import CloseOuts as Closed
-from risk.arrays.orders import CODES, Placed
+from risk.arrays.placing import Placed
+from risk.arrays.refusals import CODES
 from risk.arrays.units import Whole, total
 
 #: How often the open accounts are looked at over a tape, for leverage and liquidity at risk.

@@ -14,7 +14,9 @@ from numpy.random import Generator
 
 from risk.arrays.books import Book, Instruments
 from risk.arrays.closing import close_out, cover
-from risk.arrays.orders import CODES, Orders, place
+from risk.arrays.orders import Orders
+from risk.arrays.placing import place
+from risk.arrays.refusals import CODES
 from risk.arrays.rules import Rules
 from risk.arrays.search import may_fall_below
 from risk.arrays.units import UNITS, Whole, amount

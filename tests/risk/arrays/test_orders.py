@@ -9,7 +9,9 @@ import pytest
 from numpy.random import Generator
 
 from risk.arrays.books import Book, Instruments
-from risk.arrays.orders import CODES, Orders, Placed, place
+from risk.arrays.orders import Orders
+from risk.arrays.placing import Placed, place
+from risk.arrays.refusals import CODES
 from risk.arrays.rules import Rules
 from risk.arrays.sent import Sent
 from risk.arrays.units import LARGEST, UNITS, OutOfRange, Whole, amount

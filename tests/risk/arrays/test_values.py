@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from risk.arrays.closing import close_out
-from risk.arrays.orders import Orders, place
+from risk.arrays.orders import Orders
+from risk.arrays.placing import place
 from risk.arrays.rules import Rules
 from tests.risk.arrays.cases import USUAL, random_case
 

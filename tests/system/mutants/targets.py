@@ -62,7 +62,11 @@ PURE: Final = (
     ),
     *(
         Target(f"risk/arrays/{name}.py", (f"{ARRAYS}/test_{name}.py",), (ARRAYS,), pure=True)
-        for name in ("units", "books", "closing", "maintenance", "reducing", "search", "orders")
+        for name in ("units", "books", "closing", "maintenance", "reducing", "search")
+    ),
+    *(
+        Target(f"risk/arrays/{name}.py", (f"{ARRAYS}/test_orders.py",), (ARRAYS,), pure=True)
+        for name in ("orders", "fills", "refusals", "placing")
     ),
     Target("risk/arrays/rules.py", (f"{ARRAYS}/test_books.py",), pure=True),
     Target("risk/arrays/sent.py", (f"{ARRAYS}/test_sent.py",), (ARRAYS,), pure=True),
