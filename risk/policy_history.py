@@ -43,7 +43,10 @@ def policies_after(moments: Sequence[datetime]) -> dict[datetime, Policy]:
     """
     with connection.cursor() as cursor:
         cursor.execute(POLICIES_AFTER, [list(moments)])
-        return {moment: policy_then(leverage, row) for moment, leverage, *row in cursor.fetchall()}
+        rows = cursor.fetchall()
+    # Most moments share a policy, which is made once.
+    policies = {said: policy_then(*said) for said in {(row[1], row[2:]) for row in rows}}
+    return {row[0]: policies[row[1], row[2:]] for row in rows}
 
 
 def policy_then(leverage: str, changed: Sequence[Any]) -> Policy:

@@ -29,17 +29,22 @@ MOST_REPLAYED: Final = 5_000
 #: How often a position may have been turned round before it, without being flat in between.
 MOST_TURNS: Final = 100
 
-# A position is open from the moment first to before the moment last.
+# A position is open from the moment first to before the moment last. Few are open at one, so that
+# they are picked as they are passed; beyond is the newest one that is not looked at.
 RUNS: Final = """
 WITH RECURSIVE looked AS MATERIALIZED (
-    SELECT id, instrument_id, opened_at, closed_at,
-           width_bucket(opened_at, %(ends)s::timestamptz[]) AS first,
-           coalesce(width_bucket(closed_at, %(ends)s::timestamptz[]), %(moments)s) AS last
-    FROM risk_position WHERE account_id = %(account)s AND id < %(stop)s
-    ORDER BY id DESC LIMIT %(most)s
+    SELECT (SELECT id FROM risk_position WHERE account_id = %(account)s AND id < %(stop)s
+            ORDER BY id DESC OFFSET %(most)s LIMIT 1) AS beyond
 ), run AS (
-    SELECT id, id AS earliest, instrument_id, opened_at, closed_at, first, last, 0 AS turns
-    FROM looked WHERE first < last
+    SELECT id, id AS earliest, instrument_id, opened_at, closed_at,
+           width_bucket(opened_at, %(ends)s::timestamptz[]) AS first,
+           coalesce(width_bucket(closed_at, %(ends)s::timestamptz[]), %(moments)s) AS last,
+           0 AS turns
+    FROM risk_position
+    WHERE account_id = %(account)s AND id < %(stop)s
+        AND id > coalesce((SELECT beyond FROM looked), 0)
+        AND width_bucket(opened_at, %(ends)s::timestamptz[])
+            < coalesce(width_bucket(closed_at, %(ends)s::timestamptz[]), %(moments)s)
     UNION ALL
     SELECT run.id, before.id, run.instrument_id, before.opened_at, run.closed_at, first, last,
            turns + 1
@@ -52,9 +57,14 @@ WITH RECURSIVE looked AS MATERIALIZED (
 ), whole AS (
     SELECT DISTINCT ON (id) * FROM run ORDER BY id, turns DESC
 )
-SELECT found.positions, found.oldest, whole.id, whole.instrument_id, whole.opened_at,
+SELECT found.since, whole.id, whole.instrument_id, whole.opened_at,
        coalesce(whole.closed_at, %(never)s), whole.first, whole.last, whole.closed_at IS NULL
-FROM (SELECT count(*) AS positions, coalesce(min(first), 0) AS oldest FROM looked) AS found
+FROM (
+    SELECT CASE WHEN beyond IS NULL THEN 0 ELSE (
+        SELECT min(width_bucket(opened_at, %(ends)s::timestamptz[])) FROM risk_position
+        WHERE account_id = %(account)s AND id > beyond AND id < %(stop)s
+    ) END AS since FROM looked
+) AS found
 LEFT JOIN whole ON true
 ORDER BY whole.id
 """
@@ -176,9 +186,8 @@ def runs_of(account_id: int, ends: Sequence[datetime]) -> tuple[list[Run], int]:
     with connection.cursor() as cursor:
         cursor.execute(RUNS, parameters)
         rows = cursor.fetchall()
-    positions, oldest = rows[0][:2]
-    runs = [Run(*row[2:]) for row in rows if row[2] is not None]
-    return runs, oldest if positions == MOST_POSITIONS else 0
+    since: int = rows[0][0]
+    return [Run(*row[1:]) for row in rows if row[1] is not None], since
 
 
 def fills_of(account_id: int, ends: Sequence[datetime], runs: Sequence[Run]) -> list[Fill]:

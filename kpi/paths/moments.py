@@ -67,20 +67,17 @@ def close_outs_in(account_id: int, span: Span) -> list[Liquidation]:
     return list(found[:MOST_CLOSE_OUTS])
 
 
-# n is the first moment that the row is in.
-TRANSFERS: Final = """
-SELECT n, way, sum(amount), count(*)
-FROM (
-    (SELECT width_bucket(created_at, %(ends)s::timestamptz[]) AS n, 1 AS way, amount
-     FROM accounts_transfer WHERE credit_account_id = %(account)s AND id >= %(low)s
-     ORDER BY id DESC LIMIT %(most)s)
-    UNION ALL
-    (SELECT width_bucket(created_at, %(ends)s::timestamptz[]), -1, amount
-     FROM accounts_transfer WHERE debit_account_id = %(account)s AND id >= %(low)s
-     ORDER BY id DESC LIMIT %(most)s)
-) AS flow
-GROUP BY n, way ORDER BY n
+# n is the first moment that a row is in. Each way is grouped by that alone, which takes less.
+FLOW: Final = """
+(SELECT n, {way}, sum(amount), count(*) FROM (
+    SELECT width_bucket(created_at, %(ends)s::timestamptz[]) AS n, amount
+    FROM accounts_transfer WHERE {side}_account_id = %(account)s AND id >= %(low)s
+    ORDER BY id DESC LIMIT %(most)s
+) AS flow GROUP BY n ORDER BY n)
 """
+TRANSFERS: Final = " UNION ALL ".join(
+    FLOW.format(way=way, side=side) for way, side in ((1, "credit"), (-1, "debit"))
+)
 
 
 def balances(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from accounts.models import User
 from accounts.services import deposit, withdraw
-from kpi.paths import moments
+from kpi.paths import fills, moments
 from kpi.paths.course import Point, course_of
 from kpi.paths.moments import Kind
 from kpi.paths.spans import WINDOWS, span_of
@@ -233,6 +233,28 @@ def test_a_balance_behind_more_transfers_than_are_looked_at_is_not_known(
     found = [one.state and one.state.balance for one in drawn]
     sign = 1 if way == "in" else -1
     assert found == [None, *(Decimal(10_000 + sign * moved) for moved in (3, 6, 10))]
+
+
+def test_what_was_held_behind_more_positions_than_are_looked_at_is_not_known(
+    trader: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of three the newest two alone are: what was held before they were opened is a gap."""
+    start = minute() + MINUTE
+    with time_machine.travel(start - MINUTE / 2, tick=False):
+        user = trader()
+    for number in range(3):
+        with time_machine.travel(start + 2 * number * MINUTE + MINUTE / 2, tick=False):
+            order(user, "buy", "0.1")
+        with time_machine.travel(start + 2 * number * MINUTE + 1.5 * MINUTE, tick=False):
+            order(user, "sell", "0.1")
+    with time_machine.travel(start + 6 * MINUTE, tick=False):
+        whole = course(user)
+        monkeypatch.setattr(fills, "MOST_POSITIONS", 2)
+        drawn = course(user)
+    assert None not in [one.state for one in whole]
+    gap = [one.at for one in drawn if one.state is None]
+    assert gap == [one.at for one in whole if one.at < start + 3 * MINUTE]
+    assert drawn[len(gap) :] == whole[len(gap) :]
 
 
 @pytest.mark.parametrize("window", WINDOWS)
