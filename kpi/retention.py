@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from kpi.history.thinning import thin_snapshots
 from market.kernel.pruning import Deadline, delete_older
-from market.services import prune_ticks
+from market.ticks import prune_ticks
 
 log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""Writes of the market app: instruments, mark prices and the upkeep of their history."""
+"""Writes of the market app: instruments and mark prices."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,7 +12,6 @@ from django.utils import timezone
 from market.candles import keep_candles
 from market.errors import AlreadyReleased, CoarserStep, InvalidInstrument, InvalidMark
 from market.kernel.amounts import LARGEST_INPUT, ZERO, is_multiple, is_valid_multiple
-from market.kernel.pruning import NEVER, Deadline, delete_portions
 from market.kernel.reasons import checked_reason
 from market.kernel.states import TradingState
 from market.kernel.versions import lock_row
@@ -32,18 +31,6 @@ FROM unnest(%(ids)s::bigint[], %(prices)s::numeric[], %(sources)s::text[],
 WHERE instrument.id = quote.id
 """
 
-# Their candles must be there: else the marks would be gone with the ticks.
-PRUNE_TICKS = """
-DELETE FROM market_pricetick WHERE id = ANY(ARRAY(
-    SELECT id FROM market_pricetick AS tick
-    WHERE instrument_id = %(instrument)s AND created_at < %(before)s AND EXISTS (
-        SELECT FROM market_keptcandle AS kept
-        WHERE kept.instrument_id = tick.instrument_id AND kept.seconds = 60
-            AND kept.open_time = date_bin('1 minute', tick.created_at, 'epoch')
-    )
-    ORDER BY created_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
-))
-"""
 #: Why the exchange itself halts an instrument; the halt keeps the quote.
 BEYOND_COLLAR = "a quote beyond the price collar"
 
@@ -275,11 +262,3 @@ def record_marks(
         for key, quote in quotes.items()
     )
     keep_candles(quotes=quotes, now=now)
-
-
-def prune_ticks(*, before: datetime, deadline: Deadline = NEVER) -> int:
-    """Delete ticks of before a moment whose candles are kept, in portions; return how many."""
-    return sum(
-        delete_portions(PRUNE_TICKS, {"instrument": key, "before": before}, deadline=deadline)
-        for key in Instrument.objects.values_list("pk", flat=True)
-    )

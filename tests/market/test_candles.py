@@ -16,7 +16,8 @@ from pytest_django import DjangoDbBlocker
 from market.candles import INTERVALS, Candle, candles
 from market.models import Instrument, PriceOrigin, PriceTick
 from market.quotes import Quote
-from market.services import list_instrument, prune_ticks, record_marks
+from market.services import list_instrument, record_marks
+from market.ticks import prune_ticks
 from tests.kept import kept, put
 from tests.market.conftest import mark
 

@@ -1,6 +1,5 @@
-"""Instruments are listed and halted, marks recorded, old ticks forgotten."""
+"""Instruments are listed and halted, marks recorded."""
 
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -9,8 +8,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from market.candle_models import KeptCandle
-from market.kernel import pruning
 from market.kernel.amounts import LARGEST_INPUT
 from market.kernel.errors import ExchangeError
 from market.models import Instrument, PriceOrigin, PriceTick
@@ -19,7 +16,6 @@ from market.services import (
     check_marks,
     halt_instrument,
     list_instrument,
-    prune_ticks,
     record_marks,
     resume_instrument,
 )
@@ -94,30 +90,3 @@ def test_halting_is_kept_in_the_history_and_leaves_the_mark_alone(btc: Instrumen
     now = Instrument.objects.get()
     assert (now.halted, now.mark_price) == (False, Decimal(65000))
     assert [row.halted for row in btc.history.order_by("history_id")] == [False, True, False]
-
-
-def test_old_ticks_are_pruned(btc: Instrument) -> None:
-    now = timezone.now()
-    for days in (0, 5, 40):
-        mark(btc, "100", now - timedelta(days=days))
-    assert prune_ticks(before=timezone.now() - timedelta(days=30)) == 1
-    assert PriceTick.objects.count() == 2
-
-
-def test_many_ticks_are_pruned_chunk_by_chunk(
-    btc: Instrument, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pruning, "PORTION", 2)
-    long_ago = timezone.now() - timedelta(days=40)
-    for _ in range(5):
-        mark(btc, "100", long_ago)
-    assert prune_ticks(before=timezone.now() - timedelta(days=30)) == 5
-
-
-def test_a_tick_without_its_candle_stays(btc: Instrument) -> None:
-    long_ago = timezone.now() - timedelta(days=40)
-    mark(btc, "100", long_ago)
-    mark(btc, "101", long_ago + timedelta(minutes=1))
-    KeptCandle.objects.filter(seconds=60).earliest("open_time").delete()
-    assert prune_ticks(before=timezone.now() - timedelta(days=30)) == 1
-    assert PriceTick.objects.get().price == 100

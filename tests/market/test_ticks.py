@@ -1,0 +1,48 @@
+"""Old ticks are forgotten, and nothing of them that candles keep."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from market.kernel import pruning
+from market.models import Instrument, KeptCandle, PriceTick
+from market.ticks import prune_ticks
+from tests.market.conftest import mark
+
+
+def test_old_ticks_are_pruned(btc: Instrument) -> None:
+    now = timezone.now()
+    for days in (0, 5, 40):
+        mark(btc, "100", now - timedelta(days=days))
+    assert prune_ticks(before=timezone.now() - timedelta(days=30)) == 1
+    assert PriceTick.objects.count() == 2
+
+
+def test_many_ticks_are_pruned_chunk_by_chunk(
+    btc: Instrument, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruning, "PORTION", 2)
+    long_ago = timezone.now() - timedelta(days=40)
+    for _ in range(5):
+        mark(btc, "100", long_ago)
+    assert prune_ticks(before=timezone.now() - timedelta(days=30)) == 5
+
+
+def test_a_tick_goes_only_once_its_candle_is_kept(btc: Instrument) -> None:
+    """One that is not there is made as the step would have, of those ticks too that stay."""
+    minute = datetime(2026, 1, 5, 9, tzinfo=UTC)
+    for second, price in enumerate(("100", "103", "99", "101")):
+        mark(btc, price, minute + timedelta(seconds=second))
+    mark(btc, "102", minute + timedelta(minutes=1))
+    bars = KeptCandle.objects.filter(seconds=60).order_by("open_time")
+    columns = ("open_time", "open", "high", "low", "close", "ticks")
+    before = list(bars.values_list(*columns))
+    assert before[0][1:] == tuple(map(Decimal, ("100", "103", "99", "101", "4")))
+    bars.earliest("open_time").delete()
+    assert prune_ticks(before=minute + timedelta(seconds=2)) == 2
+    assert list(bars.values_list(*columns)) == before
+    assert prune_ticks(before=timezone.now()) == 3
+    assert list(bars.values_list(*columns)) == before
+    assert not PriceTick.objects.exists()
