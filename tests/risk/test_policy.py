@@ -316,6 +316,7 @@ def test_the_text_of_a_policy_without_controls_is_what_it_was_before_there_were_
     assert "max_order_value" not in SEED.canonical
     one = policy_from({"max_order_value": {"beginner": 500}}, SEED)
     assert "max_order_value = { beginner = 500 }\n" in one.canonical
+    assert policy_from({"price_band": D("0.00")}, SEED).canonical == SEED.canonical
 
 
 def test_the_presets() -> None:

@@ -21,6 +21,7 @@ from risk.state import (
     RiskSnapshot,
     RiskState,
 )
+from risk.throttle import Filled
 
 D = Decimal
 HALF = Requirement(D("0.5"))
@@ -132,6 +133,7 @@ def values(limits: Limits) -> list[Any]:
         *(ACCOUNT, LONG, FLAT, limits, instrument, state, intent, execution, approval),
         *(RiskSnapshot(ACCOUNT, limits, {}), Candidate(intent, state, None)),  # type: ignore[arg-type]
         *(ExposureChange(), apply_fill(FLAT, D(1), D(1), 1), Denial("code", "detail")),
+        Filled(0, 0),
     ]
 
 

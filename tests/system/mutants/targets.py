@@ -13,7 +13,8 @@ ARITHMETIC: Final = (
     *("tests/risk/test_fills.py", "tests/risk/test_closing.py", "tests/risk/test_reducing.py"),
     "tests/risk/test_what_if.py",
     *("tests/risk/test_maintenance.py", "tests/risk/test_restraint.py"),
-    "tests/risk/test_volatility.py",
+    *("tests/risk/test_volatility.py", "tests/risk/test_throttle.py"),
+    *("tests/risk/test_brackets.py", "tests/risk/test_policy.py"),
 )
 #: Those of the same rules over many accounts.
 ARRAYS: Final = "tests/risk/arrays"
@@ -57,7 +58,8 @@ PURE: Final = (
             ),
             *("candidate", "checks", "engine"),
             *("closing", "reducing", "what_if"),
-            *("restraint", "volatility"),
+            *("restraint", "volatility", "throttle", "brackets"),
+            *("policy", "policy_checks"),
         )
     ),
     *(
@@ -69,7 +71,10 @@ PURE: Final = (
         for name in ("orders", "fills", "refusals", "placing")
     ),
     Target("risk/arrays/rules.py", (f"{ARRAYS}/test_books.py",), pure=True),
-    Target("risk/arrays/sent.py", (f"{ARRAYS}/test_sent.py",), (ARRAYS,), pure=True),
+    *(
+        Target(f"risk/arrays/{name}.py", (f"{ARRAYS}/test_{name}.py",), (ARRAYS,), pure=True)
+        for name in ("sent", "throttle")
+    ),
 )
 SAMPLED: Final = (
     *(
