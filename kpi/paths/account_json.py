@@ -66,6 +66,7 @@ def chart_json(subject: Subject, *, window: str, now: datetime) -> Json:
         "empty": "" if candles else NO_PRICE.format(symbol=shown.symbol),
         "notes": notes(points, marks),
         "candles": candle_rows(candles, span.bars),
+        "by_brackets": any(one.required.is_by_brackets for one in points),
         "points": [point_json(one, shown.pk) for one in points],
         "marks": [mark_json(mark, span) for mark in marks],
     }
@@ -103,8 +104,9 @@ def point_json(one: Point, instrument_id: int) -> Json:
         "kind": one.kind.value,
         "known": state is not None,
         "recorded": one.recorded,
-        "threshold": None if one.threshold is None else plain(one.threshold),
+        "threshold": plain(one.required.threshold),
         "ratio": written(one.ratio),
+        "cover": written(one.cover),
         "equity": written(state.equity if state else None),
         "margin": written(state.position_margin if state else None),
         "quantity": written(state.holding(instrument_id).quantity if state else None),

@@ -15,11 +15,12 @@ from kpi.paths.spans import Span
 from market.models import Instrument
 from risk.fills import Holding
 from risk.maintenance import Requirement, requirement_of
-from risk.margin import margin_ratio
+from risk.margin import initial_share, margin_ratio
 from risk.policy_history import policies_after
 from risk.selectors import account_states, get_policy
 from risk.state import AccountState, OpenPosition
 from risk.statement import entry_price
+from trading.models import Liquidation
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,8 @@ class Point:
     """An account at one moment, amounts in USDT; ``state`` is None where it is not known.
 
     ``required`` is what its positions were held to. ``recorded`` tells that the ratio is the one
-    that a close-out recorded.
+    that a close-out recorded. ``cover`` is equity ÷ what the positions required, below 1 in breach,
+    which says by brackets what the ratio does by a threshold; None where nothing was required.
     """
 
     at: datetime
@@ -35,19 +37,8 @@ class Point:
     required: Requirement
     state: AccountState | None
     ratio: Decimal | None
+    cover: Decimal | None
     recorded: bool = False
-
-    @property
-    def threshold(self) -> Decimal | None:
-        """Return the margin ratio below which the account would have been closed out.
-
-        By brackets it depends on what is held, and is None where that is not known.
-        """
-        if not self.required.is_by_brackets:
-            return self.required.threshold
-        if self.state is None:
-            return None
-        return margin_ratio(self.state.required(self.required), self.state.position_margin)
 
     def entry(self, instrument_id: int) -> Decimal | None:
         """Return the average price at which what is held was opened."""
@@ -128,9 +119,20 @@ def point(moment: Moment, required: Requirement, state: AccountState | None) -> 
     if done is not None:
         required = replace(required, threshold=done.threshold)
         if state is None:
-            before = moment.kind is Kind.BEFORE
-            ratio = done.margin_ratio_before if before else done.margin_ratio_after
-            return Point(moment.at, moment.kind, required, None, ratio, recorded=True)
-    return Point(
-        moment.at, moment.kind, required, state, None if state is None else state.margin_ratio
+            recorded = ratios_recorded(done, before=moment.kind is Kind.BEFORE)
+            return Point(moment.at, moment.kind, required, None, *recorded, recorded=True)
+    if state is None:
+        return Point(moment.at, moment.kind, required, None, None, None)
+    cover = margin_ratio(state.equity, state.required(required))
+    return Point(moment.at, moment.kind, required, state, state.margin_ratio, cover)
+
+
+def ratios_recorded(done: Liquidation, *, before: bool) -> tuple[Decimal | None, Decimal | None]:
+    """Return the margin ratio of a close-out, and its equity ÷ what was required."""
+    when = "before" if before else "after"
+    equity, margin, maintenance, ratio = (
+        getattr(done, f"{name}_{when}")
+        for name in ("equity", "margin", "maintenance", "margin_ratio")
     )
+    required = initial_share(margin, done.threshold) if maintenance is None else maintenance
+    return ratio, margin_ratio(equity, required)

@@ -1,5 +1,5 @@
 // An account's way to its close-out: prices with its entry and liquidation price and what it did,
-// and below them its margin ratio with the threshold.
+// and below them how near that was.
 
 import {
   addCandles, addMarks, addSeries, byTime, drawChoice, drawKey, drawMarks, fetchChart, grouped, makeChart, markRows,
@@ -11,6 +11,14 @@ const STEPS = 1, DASHED = 2, LOGARITHMIC = 1;
 const NEAR = 0.25;
 // A ratio so many times the threshold is drawn on a logarithmic axis.
 const FAR = 12;
+
+// What is held against what: the margin ratio against the threshold, or, where positions were held
+// to brackets in the window, equity ÷ what they required against 1.
+function nearness({ by_brackets: byBrackets }) {
+  return byBrackets
+    ? { title: "equity ÷ maintenance", limit: "close-out", ratio: ({ cover }) => cover, bound: () => "1" }
+    : { title: "margin ratio", limit: "threshold", ratio: ({ ratio }) => ratio, bound: ({ threshold }) => threshold };
+}
 
 function part(panel, name) {
   return panel.querySelector(`[data-part="${name}"]`);
@@ -55,31 +63,31 @@ function draw(panel, data) {
   );
   closing.setData(line(points, (point) => point.liquidation_price));
   drawMarks(addMarks(prices.candles), data.marks);
-  drawRatio(chart, points);
+  drawRatio(chart, points, nearness(data));
   chart.panes()[0].setStretchFactor(2.4);
   chart.panes()[1].setStretchFactor(1);
   chart.timeScale().fitContent();
   return { chart, points };
 }
 
-function drawRatio(chart, points) {
-  const ratios = points.filter(({ ratio }) => ratio !== null).map(({ ratio }) => Number(ratio));
-  const threshold = Math.max(...points.map((point) => Number(point.threshold)));
+function drawRatio(chart, points, near) {
+  const ratios = points.map(near.ratio).filter((text) => text !== null).map(Number);
+  const bound = Math.max(...points.map(near.bound).map(Number));
   const format = { type: "price", precision: 4, minMove: 0.0001 };
   const options = { priceFormat: format, priceLineVisible: false, crosshairMarkerVisible: false };
-  const ratio = addSeries(chart, "LineSeries", { ...options, lineWidth: 2, title: "ratio" }, { color: "series-1" }, 1);
-  ratio.setData(line(points, (point) => point.ratio));
+  const ratio = addSeries(chart, "LineSeries", { ...options, lineWidth: 2, title: near.title }, { color: "series-1" }, 1);
+  ratio.setData(line(points, near.ratio));
   const limit = addSeries(
-    chart, "LineSeries", { ...options, lineWidth: 1, lineStyle: DASHED, lineType: STEPS, title: "threshold" }, { color: "alarm" }, 1,
+    chart, "LineSeries", { ...options, lineWidth: 1, lineStyle: DASHED, lineType: STEPS, title: near.limit }, { color: "alarm" }, 1,
   );
-  limit.setData(line(points, (point) => point.threshold));
-  const far = ratios.length && Math.max(...ratios) > FAR * threshold && Math.min(...ratios) > 0;
-  if (far && threshold > 0) ratio.priceScale().applyOptions({ mode: LOGARITHMIC });
+  limit.setData(line(points, near.bound));
+  const far = ratios.length && Math.max(...ratios) > FAR * bound && Math.min(...ratios) > 0;
+  if (far && bound > 0) ratio.priceScale().applyOptions({ mode: LOGARITHMIC });
 }
 
 function tell(panel, data, { chart, points }) {
   const legend = part(panel, "legend"), marks = byTime(data.marks);
-  const candles = new Map(data.candles.map((row) => [seconds(row[0]), row]));
+  const candles = new Map(data.candles.map((row) => [seconds(row[0]), row])), near = nearness(data);
   const write = (time) => {
     const point = points.findLast((one) => one.time <= time) ?? points[0];
     const at = Math.floor(time / data.seconds) * data.seconds, row = candles.get(at);
@@ -87,8 +95,8 @@ function tell(panel, data, { chart, points }) {
       price: row?.[4],
       entry: point.entry,
       liquidation: point.liquidation_price,
-      "margin ratio": point.ratio,
-      threshold: point.threshold,
+      [near.title]: near.ratio(point),
+      [near.limit]: near.bound(point),
     };
     const known = Object.entries(figures).filter(([, text]) => text);
     const done = marks.get(at * 1000) ?? [];
@@ -96,7 +104,7 @@ function tell(panel, data, { chart, points }) {
       told(time * 1000), ...known.map(([name, text]) => `${name} ${grouped(text)}`), ...done.map(({ text }) => text),
     ].join(" · ");
   };
-  const latest = (points.findLast(({ ratio }) => ratio !== null) ?? points.at(-1)).time;
+  const latest = (points.findLast((point) => near.ratio(point) !== null) ?? points.at(-1)).time;
   chart.subscribeCrosshairMove(({ time }) => write(time ?? latest));
   write(latest);
 }
@@ -104,15 +112,16 @@ function tell(panel, data, { chart, points }) {
 const WHEN = { bar: "", before: "just before the close-out", after: "just after it", now: "now" };
 
 function writeTables(panel, data) {
+  const near = nearness(data), capital = (text) => text[0].toUpperCase() + text.slice(1);
   const rows = data.points.map((point) => [
     told(point.at), WHEN[point.kind], grouped(point.equity), grouped(point.margin),
-    grouped(point.ratio) + (point.recorded ? " as recorded" : ""), grouped(point.threshold),
+    grouped(near.ratio(point)) + (point.recorded ? " as recorded" : ""), grouped(near.bound(point)),
     grouped(point.quantity), grouped(point.entry), grouped(point.liquidation_price),
   ]);
   const prices = data.candles.filter((row) => row.length > 1).map(([at, ...row]) => [told(at), ...row.map(grouped)]);
   part(panel, "table").replaceChildren(
     table("What the account did", ["Time", "What"], markRows(data.marks)),
-    table("The account", ["Time", "", "Equity, USDT", "Margin, USDT", "Margin ratio", "Threshold", "Quantity", "Entry", "Liquidation price"], rows),
+    table("The account", ["Time", "", "Equity, USDT", "Margin, USDT", capital(near.title), capital(near.limit), "Quantity", "Entry", "Liquidation price"], rows),
     table(`Mark prices of ${data.symbol}`, ["Opens", "Open", "High", "Low", "Close"], prices),
   );
 }

@@ -94,12 +94,14 @@ def test_the_ratio_crosses_the_threshold_at_the_step_of_the_close_out(
     around = [one for one in course(user) if one.kind in (Kind.BEFORE, Kind.AFTER)]
     before, after = around
     assert before.ratio == done.margin_ratio_before == Decimal("0.49984615")
-    assert before.ratio < before.threshold == done.threshold
+    assert before.ratio < before.required.threshold == done.threshold
     assert (after.ratio, after.state and after.state.balance) == (None, Decimal(3249))
     assert not before.recorded
     PriceTick.objects.all().delete()
+    cover = before.cover
     before, _ = [one for one in course(user) if one.kind in (Kind.BEFORE, Kind.AFTER)]
     assert (before.recorded, before.state, before.ratio) == (True, None, done.margin_ratio_before)
+    assert before.cover == cover == Decimal("0.99969231")
 
 
 def test_what_a_partial_close_out_leaves_goes_on(trader: Trader, marks: Marks) -> None:
@@ -123,18 +125,33 @@ def test_what_a_partial_close_out_leaves_goes_on(trader: Trader, marks: Marks) -
     assert of_close_out(done, "").window == "7d"
 
 
-def test_by_brackets_the_threshold_is_what_was_required(trader: Trader, marks: Marks) -> None:
-    """1 at 62,000 requires 0.1 × 62,000 of a margin of 6,500."""
-    changes = {"margin_mode": "brackets", "maintenance_brackets": "BTCUSDT 90000: 0.1 10x"}
-    change_policy(reason="A test", changes=changes)
-    user = trader()
-    order(user, "buy", "1", leverage=10)
-    marks(BTCUSDT="62000")
-    now, key = course(user)[-1], Instrument.objects.get(symbol="BTCUSDT").pk
-    assert (now.threshold, now.liquidation_price(key)) == (
-        Decimal("0.95384615"),
-        Decimal("61111.11111111"),
-    )
+def test_by_brackets_equity_is_held_against_what_was_required(trader: Trader, marks: Marks) -> None:
+    """1 at 62,000 requires 0.1 × 62,000; before the policy said so, half of a margin of 6,500."""
+    start = minute() + MINUTE
+    with time_machine.travel(start - MINUTE / 2, tick=False):
+        user = trader()
+        order(user, "buy", "1", leverage=10)
+    with time_machine.travel(start + MINUTE / 2, tick=False):
+        changes = {"margin_mode": "brackets", "maintenance_brackets": "BTCUSDT 90000: 0.1 10x"}
+        change_policy(reason="A test", changes=changes)
+        marks(BTCUSDT="62000")
+    with time_machine.travel(start + MINUTE, tick=False):
+        drawn = course(user)
+        key = Instrument.objects.get(symbol="BTCUSDT").pk
+        earlier, now = next(one for one in drawn if one.at == start), drawn[-1]
+        assert (earlier.cover, now.cover) == (Decimal("3.07692308"), Decimal("1.12903226"))
+        assert now.liquidation_price(key) == Decimal("61111.11111111")
+        marks(BTCUSDT="61111")
+        done = Liquidation.objects.get()
+        before, after = [one for one in course(user) if one.kind in (Kind.BEFORE, Kind.AFTER)]
+        assert (before.cover, after.cover) == (Decimal("0.99998364"), None)
+        PriceTick.objects.all().delete()
+        recorded, _ = [one for one in course(user) if one.kind in (Kind.BEFORE, Kind.AFTER)]
+        assert (recorded.recorded, recorded.ratio, recorded.cover) == (
+            True,
+            done.margin_ratio_before,
+            before.cover,
+        )
 
 
 def test_before_the_step_of_a_close_out_the_ratio_was_not_below_the_threshold(
@@ -161,7 +178,7 @@ def test_the_threshold_is_the_one_of_each_moment(trader: Trader, marks: Marks) -
         with time_machine.travel(start + number * MINUTE - MINUTE / 2, tick=False):
             change_policy(reason="A test", changes={"liquidation_threshold": Decimal(threshold)})
     with time_machine.travel(start + 3 * MINUTE, tick=False):
-        thresholds = [one.threshold for one in course(user)]
+        thresholds = [one.required.threshold for one in course(user)]
     assert thresholds == [Decimal(text) for text in ("0.5", "0.5", "0.4", "0.4")]
     assert RiskPolicy.objects.get().liquidation_threshold == Decimal("0.4")
 

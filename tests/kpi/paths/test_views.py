@@ -160,6 +160,19 @@ def test_more_fills_than_are_replayed_leave_a_gap_that_is_told(
     assert f"not drawn at {told.count((True, False))} of {len(told)}" in " ".join(chart["notes"])
 
 
+def test_a_chart_tells_where_positions_were_held_to_brackets(staff: Client, trader: User) -> None:
+    """The beginner holds 0.1 of ETHUSDT: once its ladder is in force, at a maintenance of 0.05."""
+    address = reverse("account-path", args=[trader.account.pk])
+    assert staff.get(address).json()["by_brackets"] is False
+    changes = {"margin_mode": "brackets", "maintenance_brackets": "ETHUSDT 90000: 0.05 20x"}
+    change_policy(reason="A test", changes=changes)
+    chart, statement = staff.get(address).json(), account_statement(user_id=trader.pk)
+    assert chart["by_brackets"] is True
+    notional = sum(line.notional for line in statement.positions)
+    expected = statement.equity / (notional * D("0.05"))
+    assert D(chart["points"][-1]["cover"]) == round(expected, 8)
+
+
 def test_an_instrument_shows_what_happened_to_it(staff: Client) -> None:
     instrument = Instrument.objects.get(symbol="BTCUSDT")
     halt_instrument(reason="A test", instrument=instrument)
