@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 from urllib.parse import parse_qs
 
 from django.http import HttpResponse
@@ -22,14 +22,11 @@ from accounts.authentication import verified
 from accounts.metrics import auth_failures_total
 from exchange_poc.stream.audience import Entrance
 from exchange_poc.stream.hub import Hub
-from exchange_poc.web.gateway import Gateway, Headers, refuse
+from exchange_poc.web.client import Client, Headers
+from exchange_poc.web.gateway import Gateway, refuse
 from kpi.errors import InvalidTicket, StreamsFull
 from kpi.stream.api import STREAMS, Opening
 from kpi.stream.tickets import read_ticket
-
-if TYPE_CHECKING:
-    from granian._granian import RSGIHTTPProtocol as HTTPProtocol
-    from granian.rsgi import Scope
 
 PATH: Final = "/stream"
 #: Threads in which Django grants streams.
@@ -45,7 +42,7 @@ GRANTED: Final = "exchange_poc.stream.granted"
 
 
 class Door(Gateway):
-    """The application of the stream server as granian calls it (RSGI)."""
+    """The application of the stream server as granian calls it (ASGI)."""
 
     def __init__(self, application: Callable[..., Iterable[bytes]]) -> None:
         super().__init__(
@@ -54,54 +51,54 @@ class Door(Gateway):
         self.hub = Hub()
         self.asking = self.strangers = 0
 
-    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__rsgi_init__(loop)
-        loop.add_signal_handler(signal.SIGTERM, lambda: loop.create_task(self.stop()))
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().start(loop)
+        loop.add_signal_handler(signal.SIGTERM, lambda: loop.create_task(self.say_farewell()))
         loop.call_soon(self.hub.start)
 
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.hub.close()
-        super().__rsgi_del__(loop)
-
     async def stop(self) -> None:
+        self.hub.close()
+        await super().stop()
+
+    async def say_farewell(self) -> None:
         """Tell all streams, then stop as the server would have by itself on this signal."""
         await self.hub.say_farewell()
         os.kill(os.getpid(), signal.SIGINT)
 
-    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        if scope.path != PATH:
-            refuse(protocol, 404, "not_found", "There is nothing at this address.")
+    async def handle(self, scope: dict[str, Any], client: Client) -> None:
+        if scope["path"] != PATH:
+            refuse(client, 404, "not_found", "There is nothing at this address.")
         else:
-            await super().__rsgi__(scope, protocol)
+            await super().handle(scope, client)
 
-    async def run(self, environ: dict[str, Any], body: bytes, protocol: HTTPProtocol) -> None:
+    async def run(self, environ: dict[str, Any], body: bytes, client: Client) -> None:
         """Ask the application, and serve the stream that it grants."""
         stranger = not is_signed(environ)
         if stranger and self.strangers >= MOST_STRANGERS:
             auth_failures_total.labels(code=UNKNOWN).inc()
-            refuse(protocol, 401, UNKNOWN, "Send the token of an API key, or a ticket.")
+            refuse(client, 401, UNKNOWN, "Send the token of an API key, or a ticket.")
         elif self.asking >= MOST_ASKING:
-            refuse(protocol, StreamsFull.status, StreamsFull.code, StreamsFull.detail)
+            refuse(client, StreamsFull.status, StreamsFull.code, StreamsFull.detail)
         else:
             entrance = Entrance(self.hub.places)
             environ |= {"wsgi.input": BytesIO(body), STREAMS: entrance}
             try:
-                await self.ask(environ, protocol, stranger=stranger)
+                await self.ask(environ, client, stranger=stranger)
                 if GRANTED in environ:
                     subscription, headers = environ[GRANTED]
-                    await self.hub.serve(subscription, headers, protocol)
+                    await self.hub.serve(subscription, headers, client)
             finally:
                 entrance.leave()
 
-    async def ask(self, environ: dict[str, Any], protocol: HTTPProtocol, *, stranger: bool) -> None:
+    async def ask(self, environ: dict[str, Any], client: Client, *, stranger: bool) -> None:
         """Have the application answer, and count who asks it meanwhile."""
         self.asking, self.strangers = self.asking + 1, self.strangers + stranger
         try:
-            await self.loop.run_in_executor(self.pool, self.answer, environ, protocol)
+            await self.loop.run_in_executor(self.pool, self.answer, environ, client)
         finally:
             self.asking, self.strangers = self.asking - 1, self.strangers - stranger
 
-    def respond(self, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
+    def respond(self, environ: dict[str, Any], client: Client) -> None:
         """Send an answer that is none of a stream; a stream is left to the loop."""
         status, headers = 500, Headers()
 
@@ -114,7 +111,7 @@ class Door(Gateway):
         if isinstance(response, Opening) and environ["REQUEST_METHOD"] == "GET":
             environ[GRANTED] = response.subscription, headers
         else:
-            protocol.response_bytes(status, headers, response.content)
+            client.answer(status, headers, response.content)
 
 
 def is_signed(environ: dict[str, Any]) -> bool:

@@ -38,9 +38,7 @@ from kpi.stream.kpis import kpis_for
 from kpi.stream.rendering import render
 
 if TYPE_CHECKING:
-    from granian._granian import RSGIHTTPProtocol as HTTPProtocol
-
-    from exchange_poc.web.gateway import Headers
+    from exchange_poc.web.client import Client, Headers
     from kpi.stream.subscriptions import Subscription
 
 log = structlog.get_logger(__name__)
@@ -183,24 +181,22 @@ class Hub:
 
     # What one is told.
 
-    async def serve(
-        self, subscription: Subscription, headers: Headers, protocol: HTTPProtocol
-    ) -> None:
+    async def serve(self, subscription: Subscription, headers: Headers, client: Client) -> None:
         """Send a stream until it is over, whoever ends it."""
-        stream = Stream(subscription, protocol.response_stream(200, headers))
-        gone = asyncio.ensure_future(protocol.client_disconnect())
-        gone.add_done_callback(lambda _: stream.leave())
+        stream = Stream(subscription, client)
+        (await client.begin(200, headers)).add_done_callback(lambda _: stream.leave())
         self.opened.add(stream)
         self._somebody.set()
         metrics.open_streams.inc()
         if self.is_stopping:
             stream.close(SERVER_STOPPING)
         try:
-            await self.bring_up(stream)
-            await stream.send_all()
+            async with stream.served():
+                await self.bring_up(stream)
+                await stream.send_all()
             await stream.say_farewell()
         finally:
-            gone.cancel()
+            client.end()
             self.forget(stream)
 
     def forget(self, stream: Stream) -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
-
-if TYPE_CHECKING:
-    from granian.rsgi import Scope
+from typing import Any, Final
 
 ALWAYS: Final[dict[str, Any]] = {
     "SCRIPT_NAME": "",
@@ -18,28 +15,26 @@ ALWAYS: Final[dict[str, Any]] = {
     "wsgi.run_once": False,
 }
 VERSIONS: Final = {"1": "HTTP/1.0", "1.1": "HTTP/1.1"}
-WITHOUT_PREFIX: Final = {"content-type", "content-length"}
+WITHOUT_PREFIX: Final = {b"content-type", b"content-length"}
 
 
-def environ_of(scope: Scope) -> dict[str, Any]:
-    """Return the WSGI environment of a request, but for its body."""
-    server, _, port = scope.server.rpartition(":")
-    client, _, _ = scope.client.rpartition(":")
+def environ_of(scope: dict[str, Any]) -> dict[str, Any]:
+    """Return the WSGI environment of a request that ASGI describes, but for its body."""
     environ = ALWAYS | {
-        "REQUEST_METHOD": scope.method,
-        "PATH_INFO": native(scope.path),
-        "QUERY_STRING": native(scope.query_string),
-        "SERVER_NAME": server,
-        "SERVER_PORT": port,
-        "SERVER_PROTOCOL": VERSIONS[scope.http_version],
-        "REMOTE_ADDR": client.strip("[]"),
-        "wsgi.url_scheme": scope.scheme,
+        "REQUEST_METHOD": scope["method"],
+        "PATH_INFO": native(scope["path"]),
+        "QUERY_STRING": scope["query_string"].decode("latin-1"),
+        "SERVER_NAME": scope["server"][0],
+        "SERVER_PORT": str(scope["server"][1]),
+        "SERVER_PROTOCOL": VERSIONS[scope["http_version"]],
+        "REMOTE_ADDR": scope["client"][0],
+        "wsgi.url_scheme": scope["scheme"],
     }
-    for name, value in scope.headers.items():
-        key = variable(name)
+    for name, content in scope["headers"]:
+        key, value = variable(name), content.decode("latin-1")
         if key in environ:
-            value = environ[key] + ("; " if name == "cookie" else ",") + value
-        if key:
+            value = environ[key] + ("; " if name == b"cookie" else ",") + value
+        if key and (value or name != b"host"):  # which granian adds where there is none
             environ[key] = value
     return environ
 
@@ -50,13 +45,13 @@ def native(text: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def variable(header: str) -> str | None:
+def variable(header: bytes) -> str | None:
     """Return a header's name in the environment.
 
     None for one with an underscore: ``X_Forwarded_For`` would pass there for ``X-Forwarded-For``,
     which a proxy sets and the application may believe.
     """
-    if "_" in header:
+    if b"_" in header:
         return None
-    name = header.upper().replace("-", "_")
+    name = header.decode("latin-1").upper().replace("-", "_")
     return name if header in WITHOUT_PREFIX else f"HTTP_{name}"

@@ -9,25 +9,17 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from io import BytesIO
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from granian._granian import RSGIProtocolClosed, RSGIProtocolError
-
+from exchange_poc.web.client import Client, ClientLeft, Headers, Receive, Send
 from exchange_poc.web.environ import environ_of
 
-if TYPE_CHECKING:
-    from granian._granian import RSGIHTTPProtocol as HTTPProtocol
-    from granian._granian import RSGIHTTPStreamTransport as HTTPStreamTransport
-    from granian.rsgi import Scope
-
 log = logging.getLogger(__name__)
-
-Headers = list[tuple[str, str]]
 
 REQUEST_SECONDS: Final = 20  # for the whole head, and again for the whole body
 #: A longer body waits until fewer than LONG_AT_ONCE others arrive.
@@ -41,20 +33,12 @@ PART_SECONDS: Final = 20
 JSON: Final = [("content-type", "application/json")]
 
 
-class NotTaken(Exception):
-    """The client did not take a part of its answer in time."""
-
-
-#: Raised where an answer finds nobody who takes it, or takes it in time.
-CLIENT_LEFT: Final = (RSGIProtocolClosed, RSGIProtocolError, NotTaken)
-
-
 class BrokenBody(Exception):
     """The client went away before the end of its body."""
 
 
 class Gateway:
-    """The application as granian calls it (RSGI), with the threads that run it.
+    """The application as granian calls it (ASGI), with the threads that run it.
 
     ``close`` is called once the last of them has answered.
     """
@@ -72,53 +56,65 @@ class Gateway:
         self.longest_body = longest_body
         self.close = close
 
-    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            self.start(asyncio.get_running_loop())
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await self.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+        else:
+            await self.handle(scope, Client(receive, send))
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="web")
         self.long_bodies = asyncio.Semaphore(LONG_AT_ONCE)
 
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.pool.shutdown()
+    async def stop(self) -> None:
+        """Let what runs be answered; the loop goes on, since long answers need it."""
+        await asyncio.to_thread(self.pool.shutdown)
         self.close()
 
-    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+    async def handle(self, scope: dict[str, Any], client: Client) -> None:
         environ = environ_of(scope)
         # Of a body that the application refuses for its length, it need not see more than that.
         length = min(int(environ.get("CONTENT_LENGTH", 0)), self.longest_body + 1)
         if length == 0:
-            await self.run(environ, b"", protocol)
+            await self.run(environ, b"", client)
         else:
-            await self.take_in(environ, length, protocol)
+            await self.take_in(environ, length, client)
 
-    async def take_in(self, environ: dict[str, Any], length: int, protocol: HTTPProtocol) -> None:
+    async def take_in(self, environ: dict[str, Any], length: int, client: Client) -> None:
         """Wait for the body, and its turn if it is a long one, within REQUEST_SECONDS; answer."""
         turn = self.long_bodies if length > LONG_BODY else nullcontext()
         try:
             async with asyncio.timeout(REQUEST_SECONDS), turn:
-                body = await read_body(protocol, length)
+                body = await read_body(client, length)
         except TimeoutError:
-            refuse(protocol, 408, "request_timeout", "The body did not arrive in time.")
+            refuse(client, 408, "request_timeout", "The body did not arrive in time.")
         except BrokenBody:
-            refuse(protocol, 400, "bad_request", "The body ended before its length.")
+            refuse(client, 400, "bad_request", "The body ended before its length.")
         else:
-            await self.run(environ, body, protocol)
+            await self.run(environ, body, client)
 
-    async def run(self, environ: dict[str, Any], body: bytes, protocol: HTTPProtocol) -> None:
+    async def run(self, environ: dict[str, Any], body: bytes, client: Client) -> None:
         environ["wsgi.input"] = BytesIO(body)
-        await self.loop.run_in_executor(self.pool, self.answer, environ, protocol)
+        await self.loop.run_in_executor(self.pool, self.answer, environ, client)
 
-    def answer(self, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
+    def answer(self, environ: dict[str, Any], client: Client) -> None:
         """Run the application in a thread and send what it answers; a client may have left."""
         try:
-            self.respond(environ, protocol)
-        except CLIENT_LEFT:
+            self.respond(environ, client)
+        except ClientLeft:
             pass
         except Exception:
             log.exception("unanswered request")
-            with suppress(*CLIENT_LEFT):
-                refuse(protocol, 500, "internal_error", "The request failed; it was logged.")
+            if not client.is_answered:
+                refuse(client, 500, "internal_error", "The request failed; it was logged.")
 
-    def respond(self, environ: dict[str, Any], protocol: HTTPProtocol) -> None:
+    def respond(self, environ: dict[str, Any], client: Client) -> None:
         """Run the application and send its answer, whole if it is not long."""
         status, headers = 500, Headers()
 
@@ -131,39 +127,40 @@ class Gateway:
             parts = in_parts(response)
             first, second = next(parts), next(parts, None)
             if second is None:
-                protocol.response_bytes(status, headers, first)
+                client.answer(status, headers, first)
             else:
-                self.stream(protocol, status, headers, chain((first, second), parts))
+                self.in_loop(client.begin(status, headers))
+                try:
+                    for part in chain((first, second), parts):
+                        self.in_loop(send(client, part))
+                    self.in_loop(client.send(b"", last=True))
+                finally:
+                    self.loop.call_soon_threadsafe(client.end)
         finally:
             if hasattr(response, "close"):
                 response.close()
 
-    def stream(
-        self, protocol: HTTPProtocol, status: int, headers: Headers, parts: Iterable[bytes]
-    ) -> None:
-        """Send a long answer part by part; a client that takes none for too long is left."""
-        transport = protocol.response_stream(status, headers)
-        for part in parts:
-            sent = asyncio.run_coroutine_threadsafe(send(transport, part), self.loop)
-            sent.result()
+    def in_loop(self, work: Coroutine[Any, Any, object]) -> None:
+        """Wait in a thread for what the loop does."""
+        asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
 
-async def send(transport: HTTPStreamTransport, part: bytes) -> None:
-    """Send a part, within PART_SECONDS. Raises NotTaken."""
+async def send(client: Client, part: bytes) -> None:
+    """Send a part, within PART_SECONDS. Raises ClientLeft, also where it is not taken."""
     try:
         async with asyncio.timeout(PART_SECONDS):
-            await transport.send_bytes(part)
+            await client.send(part)
     except TimeoutError:
-        raise NotTaken from None
+        raise ClientLeft from None
 
 
-async def read_body(protocol: HTTPProtocol, length: int) -> bytes:
+async def read_body(client: Client, length: int) -> bytes:
     """Return the first ``length`` bytes of a body. Raises BrokenBody.
 
     More is thrown away, within TAKEN_IN: a client that still sends would not hear the answer.
     """
     body, taken = bytearray(), 0
-    async for part in protocol:
+    async for part in client.body():
         taken += len(part)
         body += part[: length - len(body)]
         if taken > TAKEN_IN:
@@ -186,6 +183,6 @@ def in_parts(response: Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(held)
 
 
-def refuse(protocol: HTTPProtocol, status: int, code: str, detail: str) -> None:
+def refuse(client: Client, status: int, code: str, detail: str) -> None:
     """Answer in the application's stead, with an error as it words them."""
-    protocol.response_str(status, JSON, json.dumps({"detail": detail, "code": code}))
+    client.answer(status, JSON, json.dumps({"detail": detail, "code": code}).encode())

@@ -19,6 +19,7 @@ from exchange_poc.web.gateway import REQUEST_SECONDS, Gateway
 BACKLOG: Final = 1024
 CONNECTIONS: Final = 4096  # of one process; more wait to be accepted
 UNTAKEN_SECONDS: Final = 20  # in which a client takes none of its answer and is left
+UNSENT: Final = 131_072  # bytes that wait in the kernel to be sent to a client; more waits here
 STOP_SECONDS: Final = 10  # for the requests that run when a stop is asked for
 
 
@@ -55,6 +56,7 @@ def load_and_listen(load: Callable[[], Gateway], address: tuple[str, int], place
     )
     if sys.platform == "linux":  # connections inherit it; other systems have none
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNTAKEN_SECONDS * 1000)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
     listener.setblocking(False)
     os.dup2(listener.fileno(), place)
     listener.close()
@@ -71,7 +73,7 @@ def serve(load: Callable[[], Gateway], *, host: str, port: int, processes: int) 
         "exchange_poc.web",
         address=host,
         port=port,
-        interface=Interfaces.RSGI,
+        interface=Interfaces.ASGI,
         http=HTTPModes.http1,
         websockets=False,
         workers=processes,
@@ -84,4 +86,4 @@ def serve(load: Callable[[], Gateway], *, host: str, port: int, processes: int) 
         # The application logs each request itself.
         log_level=LogLevels.warning,
         log_dictconfig=logging_config(),
-    ).serve(target_loader=load, wrap_loader=False)  # type: ignore[arg-type]
+    ).serve(target_loader=load, wrap_loader=False)

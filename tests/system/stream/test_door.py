@@ -22,10 +22,8 @@ class Line:
 
     status = 0
 
-    def response_str(self, status: int, *_: Any) -> None:
+    def answer(self, status: int, *_: Any) -> None:
         self.status = status
-
-    response_bytes = response_str
 
 
 def asked(**query: str) -> dict[str, Any]:
@@ -56,7 +54,7 @@ def test_strangers_are_heard_one_at_a_time_and_nobody_waits_without_end(
 
     async def scene() -> list[int]:
         door, tasks = Door(application), []
-        Gateway.__rsgi_init__(door, asyncio.get_running_loop())
+        Gateway.start(door, asyncio.get_running_loop())
         lines = [Line() for _ in range(5)]
         requests = [asked(), asked(ticket="made-up"), own(), own(), asked()]
         for number, (line, environ) in enumerate(zip(lines, requests, strict=True)):

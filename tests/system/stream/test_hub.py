@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from granian._granian import RSGIProtocolClosed
 
 from accounts.keys import issue_api_key
 from accounts.models import User
@@ -17,6 +16,7 @@ from exchange_poc.stream import hub as hubs
 from exchange_poc.stream import reading
 from exchange_poc.stream import stream as streams
 from exchange_poc.stream.hub import Hub
+from exchange_poc.web.client import ClientLeft
 from kpi.stream import journal
 from kpi.stream.cursors import Cursor, read_cursor
 from kpi.stream.holders import Holder
@@ -34,22 +34,22 @@ SELECT 'halts', jsonb_build_object('n', n) FROM generate_series(%s::int, %s::int
 
 
 class Wire:
-    """A connection as the server's library gives it, whose client takes some pieces or all."""
+    """A client that takes some pieces or all."""
 
     def __init__(self, takes: float = float("inf"), *, then_leaves: bool = False) -> None:
         self.takes, self.then_leaves = takes, then_leaves
         self.sent = b""
 
-    def response_stream(self, status: int, headers: object) -> "Wire":
-        return self
+    async def begin(self, status: int, headers: object) -> asyncio.Future[None]:
+        return asyncio.get_running_loop().create_future()
 
-    async def client_disconnect(self) -> None:
-        await asyncio.Event().wait()
+    def end(self) -> None:
+        pass
 
-    async def send_bytes(self, content: bytes) -> None:
+    async def send(self, content: bytes, *, last: bool = False) -> None:
         if self.takes <= 0:
             if self.then_leaves:
-                raise RSGIProtocolClosed
+                raise ClientLeft
             await asyncio.Event().wait()
         self.takes -= 1
         self.sent += content
@@ -121,7 +121,7 @@ def test_who_reads_nothing_is_cut_off_and_nobody_else(
             for number in range(1, 13):
                 halts(number, number)
                 await until(lambda seen=number: quick.numbers[-1:] == [seen])  # type: ignore[misc]
-            [stream] = [one for one in hub.opened if one.transport is slow]  # type: ignore[comparison-overlap]
+            [stream] = [one for one in hub.opened if one.client is slow]  # type: ignore[comparison-overlap]
             assert stream.closing is streams.SLOW_READER
             assert quick.numbers == list(range(1, 13))
             lasting.cancel()
@@ -142,7 +142,7 @@ def test_who_takes_nothing_for_too_long_is_cut_off(
             ended = serve(hub, slow, subscription())
             lasting = serve(hub, quick, subscription())
             await until(lambda: b"id: " in quick.sent and b"id: " in slow.sent)
-            [stream] = [one for one in hub.opened if one.transport is slow]  # type: ignore[comparison-overlap]
+            [stream] = [one for one in hub.opened if one.client is slow]  # type: ignore[comparison-overlap]
             halts(1, 1)
             async with asyncio.timeout(PATIENCE):
                 await ended

@@ -46,6 +46,15 @@ def application(environ, start_response):
     start_response("200 OK", [])
     return [bytes(1_500_000)]
 """
+#: More than a client may leave untaken; it tells how much of it was made.
+ENDLESS = """
+import sys
+def application(environ, start_response):
+    start_response("200 OK", [])
+    for number in range(200):
+        print("part", file=sys.stderr, flush=True)
+        yield bytes(1_000_000)
+"""
 FAIL = """
 def application(environ, start_response):
     if environ["PATH_INFO"] == "/broken":
@@ -122,6 +131,7 @@ def test_a_long_answer_arrives_whole_and_is_closed(serve: Start) -> None:
     answer = ask(address, "GET / HTTP/1.0")
     assert answer.body == b"".join(bytes([number]) * 100_000 for number in range(100))
     assert ask(address, "GET / HTTP/1.0").headers["x-closed"] == "True"
+    assert ask(address, "GET / HTTP/1.1").body.endswith(b"\r\n0\r\n\r\n")
 
 
 def test_a_client_that_leaves_a_long_answer_is_no_fault(serve: Start) -> None:
@@ -134,6 +144,11 @@ def test_a_client_that_leaves_a_long_answer_is_no_fault(serve: Start) -> None:
     assert "unanswered" not in log
 
 
+def held_by(process: psutil.Process, ports: set[int]) -> set[int]:
+    """Return to which of some clients' ports a process has connections."""
+    return ports & {one.raddr.port for one in process.net_connections("tcp4") if one.raddr}
+
+
 def test_a_client_that_reads_nothing_is_left(serve: Start) -> None:
     process, address = serve(LUMP)
     # The socket is there before the process that serves it.
@@ -141,15 +156,25 @@ def test_a_client_that_reads_nothing_is_left(serve: Start) -> None:
     clients = [opened(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 8) for _ in range(20)]
     ports = {client.getsockname()[1] for client in clients}
 
-    def held() -> set[int]:
-        connections = worker.net_connections("tcp4")
-        return ports & {one.raddr.port for one in connections if one.raddr}
-
-    wait_for(lambda: held() == ports, what="the requests")
+    wait_for(lambda: held_by(worker, ports) == ports, what="the requests")
     assert len(ask(address, "GET / HTTP/1.1").body) == 1_500_000
-    wait_for(lambda: not held(), what="the end of their connections", seconds=120)
+    wait_for(lambda: not held_by(worker, ports), what="their connections' end", seconds=120)
     for client in clients:
         client.close()
+
+
+def test_what_a_client_does_not_take_is_not_made(serve: Start) -> None:
+    process, address = serve(ENDLESS)
+    deaf = opened(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    [server] = wait_for(psutil.Process(process.pid).children, what="the serving process")
+    port = {deaf.getsockname()[1]}
+    wait_for(lambda: held_by(server, port), what="the request")
+    wait_for(lambda: not held_by(server, port), what="the connection's end", seconds=120)
+    deaf.close()
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)
+    assert 2 < log.count("part") < 30
+    assert "unanswered" not in log
 
 
 def test_a_failing_application_is_answered_and_logged(serve: Start) -> None:
