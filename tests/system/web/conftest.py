@@ -10,7 +10,7 @@ import pytest
 
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
 from tests.system.deployment.processes import end_group, free_port, get
-from tests.system.trials.conftest import environment
+from tests.system.trials.conftest import environment, environment_of_processes
 from tests.system.web.client import Address, opened
 from tests.waiting import wait_for
 
@@ -40,21 +40,24 @@ def started() -> Iterator[list[subprocess.Popen[str]]]:
         end_group(process)
 
 
+def launched(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        cwd=PROJECT_ROOT,
+        env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)} | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 @pytest.fixture
 def run(started: list[subprocess.Popen[str]]) -> Run:
     """Start a Python program in a session of its own."""
 
     def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=PROJECT_ROOT,
-            env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)} | environment,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
+        started.append(launched(*arguments, **environment))
+        return started[-1]
 
     return start
 
@@ -80,24 +83,33 @@ def metrics(tmp_path: Path) -> Path:
     return tmp_path / "metrics"
 
 
+def of_exchange(run: Run, metrics: Path, **environment: str) -> Server:
+    """Serve the exchange with two processes of four threads."""
+    port = free_port()
+    own = {"PORT": str(port), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
+    size = {"WEB_WORKERS": "2", "WEB_THREADS": "4"}
+    process = run("-m", "exchange_poc.web", **own | size | environment)
+    wait_for(lambda: get(f"http://127.0.0.1:{port}/health"), what="the server", seconds=60)
+    return process, ("127.0.0.1", port)
+
+
 @pytest.fixture
 def exchange(environment: dict[str, str], run: Run, metrics: Path) -> Start:
-    """Serve the exchange with two processes of four threads: ``exchange(DJANGO_HTTPS="1")``."""
-
-    def start(**settings: str) -> Server:
-        port = free_port()
-        own = {"PORT": str(port), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
-        size = {"WEB_WORKERS": "2", "WEB_THREADS": "4"}
-        process = run("-m", "exchange_poc.web", **environment | own | size | settings)
-        wait_for(lambda: get(f"http://127.0.0.1:{port}/health"), what="the server", seconds=60)
-        return process, ("127.0.0.1", port)
-
-    return start
+    """Start a web server of its own: ``exchange(DJANGO_HTTPS="1")``."""
+    return lambda **settings: of_exchange(run, metrics, **environment | settings)
 
 
-@pytest.fixture
-def server(exchange: Start) -> Server:
-    return exchange()
+@pytest.fixture(scope="module")
+def lasting_metrics(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("metrics")
+
+
+@pytest.fixture(scope="module")
+def lasting(django_db_setup: None, lasting_metrics: Path) -> Iterator[Server]:
+    """One web server for all tests of a file that leave it running."""
+    server = of_exchange(launched, lasting_metrics, **environment_of_processes())
+    yield server
+    end_group(server[0])
 
 
 def accepts(address: Address) -> bool:

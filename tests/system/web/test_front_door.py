@@ -15,7 +15,7 @@ import pytest
 from tests.system.deployment.files import DOCKER, SERVICES
 from tests.system.deployment.processes import free_port
 from tests.system.web.client import Address, ask, opened, until_closed
-from tests.system.web.conftest import Start, accepts
+from tests.system.web.conftest import Server, Start, accepts
 from tests.waiting import wait_for
 
 pytestmark = [
@@ -97,8 +97,8 @@ def token_status(address: Address, forwarded: str, source: str) -> int:
         connection.close()
 
 
-def test_half_a_request_never_reaches_the_web_server(exchange: Start, door: Door) -> None:
-    _, web = exchange()
+def test_half_a_request_never_reaches_the_web_server(lasting: Server, door: Door) -> None:
+    _, web = lasting
     front, _ = door(web, "plain")
     head = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"
     body = b"POST /auth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 50\r\n\r\n{"
@@ -110,8 +110,8 @@ def test_half_a_request_never_reaches_the_web_server(exchange: Start, door: Door
         assert answer == b"" or b" 408 " in answer
 
 
-def test_requests_arrive_as_they_are_and_metrics_stay_inside(exchange: Start, door: Door) -> None:
-    _, web = exchange()
+def test_requests_arrive_as_they_are_and_metrics_stay_inside(lasting: Server, door: Door) -> None:
+    _, web = lasting
     front, _ = door(web, "plain")
     length = f"Content-Length: {len(KEY)}"
     refused = ask(front, *FORM, length, body=KEY)

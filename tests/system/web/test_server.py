@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from tests.system.web.client import Address, ask, opened, until_closed
-from tests.system.web.conftest import Run, Server
+from tests.system.web.conftest import Run, Server, Start
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -23,22 +23,14 @@ def health(address: Address) -> int:
     return ask(address, "GET /health HTTP/1.1").status
 
 
-def both_of(master: psutil.Process) -> list[psutil.Process] | None:
-    """Return the server's two processes once both are there."""
-    children = master.children()
-    return children if len(children) == 2 else None
-
-
 def both_ready(master: psutil.Process) -> list[psutil.Process] | None:
     """Return the server's two processes once both have loaded and listen."""
     ready = [one for one in master.children() if connections_of(one, psutil.CONN_LISTEN)]
     return ready if len(ready) == 2 else None
 
 
-def test_half_a_request_keeps_no_thread_and_is_closed_in_time(
-    server: Server,
-) -> None:
-    _, address = server
+def test_half_a_request_keeps_no_thread_and_is_closed_in_time(lasting: Server) -> None:
+    _, address = lasting
     heads = [opened(address, HEAD) for _ in range(40)]
     assert health(address) == 200
     bodies = [opened(address, BODY % length) for length in (50, 500_000) for _ in range(20)]
@@ -54,12 +46,12 @@ def test_half_a_request_keeps_no_thread_and_is_closed_in_time(
 
 
 def test_a_killed_process_is_replaced_and_its_live_gauges_are_forgotten(
-    server: Server, metrics: Path
+    lasting: Server, lasting_metrics: Path
 ) -> None:
-    process, address = server
+    process, address = lasting
     master = psutil.Process(process.pid)
     dead, other = wait_for(lambda: both_ready(master), what="two processes", seconds=60)
-    gauges = {pid: metrics / f"gauge_livesum_{pid}.db" for pid in (dead.pid, other.pid)}
+    gauges = {pid: lasting_metrics / f"gauge_livesum_{pid}.db" for pid in (dead.pid, other.pid)}
     for file in gauges.values():
         file.touch()
     dead.kill()
@@ -70,8 +62,8 @@ def test_a_killed_process_is_replaced_and_its_live_gauges_are_forgotten(
     assert health(address) == 200
 
 
-def test_connections_that_arrive_together_are_spread_over_its_processes(server: Server) -> None:
-    process, address = server
+def test_connections_that_arrive_together_are_spread_over_its_processes(lasting: Server) -> None:
+    process, address = lasting
     master = psutil.Process(process.pid)
     both = wait_for(lambda: both_ready(master), what="two processes", seconds=60)
     arrived = [opened(address, HEAD) for _ in range(60)]
@@ -92,18 +84,10 @@ def connections_of(process: psutil.Process, status: str) -> int:
     return sum(one.status == status and one.laddr.port in ports for one in found)
 
 
-def test_its_processes_end_with_it(server: Server) -> None:
-    process, _ = server
-    children = wait_for(lambda: both_of(psutil.Process(process.pid)), what="two processes")
-    process.kill()
-    _, alive = psutil.wait_procs(children, timeout=60)
-    assert alive == []
-
-
-def test_a_process_that_is_loading_ends_with_it_too(server: Server) -> None:
-    process, _ = server
+def test_its_processes_end_with_it_also_one_that_is_loading(exchange: Start) -> None:
+    process, _ = exchange()
     master = psutil.Process(process.pid)
-    dead, other = wait_for(lambda: both_of(master), what="two processes")
+    dead, other = wait_for(lambda: both_ready(master), what="two processes", seconds=60)
     dead.kill()
     [loading] = wait_for(
         lambda: [one for one in master.children() if one not in (dead, other)],
@@ -117,8 +101,8 @@ def test_a_process_that_is_loading_ends_with_it_too(server: Server) -> None:
     assert alive == []
 
 
-def test_it_stops_although_clients_stay(server: Server) -> None:
-    process, address = server
+def test_it_stops_although_clients_stay(exchange: Start) -> None:
+    process, address = exchange()
     idle = [opened(address, sent) for sent in (HEAD, BODY % 9, b"", UNREAD)]
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
@@ -127,9 +111,9 @@ def test_it_stops_although_clients_stay(server: Server) -> None:
 
 
 def test_a_second_server_on_its_port_is_refused(
-    server: Server, environment: dict[str, str], run: Run
+    lasting: Server, environment: dict[str, str], run: Run
 ) -> None:
-    _, (_, port) = server
+    _, (_, port) = lasting
     second = run("-m", "exchange_poc.web", **environment | {"PORT": str(port)})
     _, log = second.communicate(timeout=60)
     assert second.returncode == 1
