@@ -6,9 +6,10 @@ those that PostgreSQL keeps for any values, as it does for the statements of a b
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -25,6 +26,7 @@ from trading.services import place_order
 from trading.steps.by_hand import step_at_prices
 
 D = Decimal
+T = TypeVar("T")
 PLACEHOLDER = re.compile(r"%\((\w+)\)s|%s")
 MODES = ("force_custom_plan", "force_generic_plan")
 #: Older ones than the open ones.
@@ -211,36 +213,40 @@ def place(api: ApiClient) -> None:
     assert [result["status_code"] for result in results] == [200, 200]
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("act", [read, place])
-def test_a_long_history_costs_nothing(
-    trader: User, client_of: ClientOf, act: Callable[[ApiClient], None], mode: str
-) -> None:
-    api = client_of(trader)
+Way = tuple[T, str]
+Told = list[tuple[Way[T], Explained, Explained]]
+
+
+def grown(asked: Sequence[T], act: Callable[[T], Any], *histories: tuple[int, int]) -> Told[T]:
+    """Ask in each mode after each of two histories, both made once; return all that it cost."""
+    ways = [(one, mode) for one in asked for mode in MODES]
     costs = []
-    for history in ((1, 200), (201, 20_000)):
+    for history in histories:
         add_history(*history)
-        costs.append(cost_of(lambda: act(api), mode))
-    before, after = costs
-    assert len(after.plans) >= 2
-    assert after.rows <= before.rows + 10, json.dumps(after.plans)
-    # A tree of more rows may be one page deeper at each look.
-    assert after.pages <= before.pages + 20, json.dumps(after.plans)
+        costs.append([cost_of(partial(act, one), mode) for one, mode in ways])
+    return list(zip(ways, *costs, strict=True))
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("whose", ["other1", "other1&kind__exact=fee", "nobody"])
+def test_a_long_history_costs_nothing(trader: User, client_of: ClientOf) -> None:
+    api = client_of(trader)
+    told = grown([read, place], lambda act: act(api), (1, 200), (201, 20_000))
+    for way, before, after in told:
+        assert len(after.plans) >= 2, way
+        assert after.rows <= before.rows + 10, (way, json.dumps(after.plans))
+        # A tree of more rows may be one page deeper at each look.
+        assert after.pages <= before.pages + 20, (way, json.dumps(after.plans))
+
+
 def test_transfers_of_several_accounts_are_found_on_either_side_alone(
-    trader: User, client: Client, whose: str, mode: str
+    trader: User, client: Client
 ) -> None:
     """Of rows that these paid or received none of the others is read."""
     client.force_login(User.objects.create_superuser("head", password=None))
-    costs = []
-    for history in ((1, 2_000), (2_001, 20_000)):
-        add_history(*history)
-        costs.append(cost_of(lambda: client.get(f"/admin/accounts/transfer/?q={whose}"), mode))
-    before, after = costs
-    assert after.rows <= before.rows + 10, json.dumps(after.plans)
+    whose = ["other1", "other1&kind__exact=fee", "nobody"]
+    page = "/admin/accounts/transfer/?q={}"
+    told = grown(whose, lambda one: client.get(page.format(one)), (1, 2_000), (2_001, 20_000))
+    for way, before, after in told:
+        assert after.rows <= before.rows + 10, (way, json.dumps(after.plans))
 
 
 def test_orders_of_a_name_are_found_however_many_came_since(trader: User, client: Client) -> None:
