@@ -20,7 +20,7 @@ from kpi.experiments import services
 from tests.system.deployment.processes import end_group, free_port, get
 from tests.waiting import wait_for
 
-STEPS = 20
+STEPS = 12
 TIERS = ("beginner", "intermediate", "advanced")
 TIMES = {"created_at", "opened_at", "closed_at", "timestamp"}
 Environment = dict[str, str]
@@ -39,6 +39,7 @@ def environment(exchange: None, tmp_path: Path) -> Environment:
         "API_RATE_LIMIT": "off",
         "TOKEN_RATE_LIMIT": "off",
         "PORT": str(free_port()),
+        "WEB_WORKERS": "1",
         "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics"),
     }
 
@@ -137,7 +138,7 @@ def candles(file: Path) -> Path:
     """Write candles that rise, crash by a quarter and recover a little."""
     rows, price = ["open_time,open,high,low,close"], 65_000
     for minute in range(STEPS):
-        price = price - 4_000 if 8 <= minute < 12 else price + 300
+        price = price - 4_000 if 5 <= minute < 9 else price + 300
         rows.append(f"2026-01-01T00:{minute:02}:00Z,{price},{price},{price},{price}")
     file.write_text("\n".join(rows) + "\n")
     return file
