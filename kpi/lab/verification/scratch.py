@@ -11,6 +11,8 @@ from kpi.lab.errors import LabError
 from market.kernel.database import use
 
 SUFFIX: Final = "_lab_verify"
+#: Makes one that is then migrated; a copy of a migrated one is left as it is.
+CREATE: Final = "CREATE DATABASE {}"
 #: PostgreSQL cuts longer names.
 LONGEST_NAME: Final = 63
 
@@ -40,7 +42,7 @@ def scratch_database() -> Iterator[str]:
 
 def create(name: str) -> None:
     try:
-        run(f"DROP DATABASE IF EXISTS {quoted(name)}", f"CREATE DATABASE {quoted(name)}")
+        run(f"DROP DATABASE IF EXISTS {quoted(name)}", CREATE.format(quoted(name)))
     except Error as error:
         raise NoScratchDatabase(
             f"No database {name} can be made: {str(error).strip()}. It takes a role that may "

@@ -21,6 +21,7 @@ from kpi.lab.cells.loop import run
 from kpi.lab.errors import LabError
 from kpi.lab.inputs.config import Study, read_study
 from kpi.lab.inputs.specs import ImpactSpec
+from kpi.lab.verification import scratch
 from kpi.lab.verification.scratch import NoScratchDatabase
 from kpi.lab.verification.trial import trial_of
 from kpi.lab.verification.verify import verify
@@ -28,6 +29,7 @@ from tests.kpi.lab.files import START, candle_file, write_rows
 from tests.system.lab.conftest import Lab, said
 
 pytestmark = pytest.mark.django_db(transaction=True)
+on_a_copy = pytest.mark.usefixtures("migrated_once")
 
 D = Decimal
 ACCOUNTS, BARS, BAR = 40, 15, timedelta(minutes=5)
@@ -122,6 +124,13 @@ def entries(rng: Random) -> Iterator[str]:
 
 
 @pytest.fixture
+def migrated_once(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replay on copies of what is migrated, where there is one: migrating takes longer."""
+    if name := getattr(pytestconfig, "workerinput", {}).get("template"):
+        monkeypatch.setattr(scratch, "CREATE", f'CREATE DATABASE {{}} TEMPLATE "{name}"')
+
+
+@pytest.fixture
 def study(tmp_path: Path) -> Study:
     """A study of 40 accounts and 60 steps."""
     return study_of(tmp_path, 'kind = "file", file = "accounts.csv"')
@@ -172,6 +181,7 @@ def test_lab_and_services_agree_to_the_last_digit(study: Study) -> None:
     assert databases() == before
 
 
+@on_a_copy
 def test_they_agree_where_the_exchange_looks_rarely(tmp_path: Path) -> None:
     """Of a seeded population the first accounts, between two times, with leverage up to 100.
 
@@ -187,18 +197,21 @@ def test_they_agree_where_the_exchange_looks_rarely(tmp_path: Path) -> None:
     assert differences == 0
 
 
+@on_a_copy
 def test_they_agree_where_orders_are_held_to_limits(study: Study) -> None:
     *_, last = verify(study, policy="limited")
     assert counts(last)[4] > 20, last
     assert counts(last)[-1] == 0
 
 
+@on_a_copy
 def test_they_agree_where_close_outs_reduce_positions(study: Study) -> None:
     *_, last = verify(study, policy="reduced")
     assert counts(last)[0] > 10, last
     assert counts(last)[-1] == 0
 
 
+@on_a_copy
 @pytest.mark.parametrize("policy", ["brackets", "reduced by brackets"])
 def test_they_agree_where_brackets_say_what_is_required(study: Study, policy: str) -> None:
     *_, last = verify(study, policy=policy)
@@ -221,6 +234,7 @@ def repeating() -> Iterator[str]:
                 )
 
 
+@on_a_copy
 def test_they_agree_where_fills_hold_accounts_back(study: Study, tmp_path: Path) -> None:
     write_rows(tmp_path / "accounts.csv", list(repeating()), HEADER)
     trial = trial_of(study, ACCOUNTS, (None, None), ("throttled", None))
@@ -230,6 +244,7 @@ def test_they_agree_where_fills_hold_accounts_back(study: Study, tmp_path: Path)
     assert counts(last)[-1] == 0
 
 
+@on_a_copy
 def test_another_threshold_is_found_out_with_step_and_account(study: Study) -> None:
     """The command prints what differs, fails, and says how often."""
     before, out = databases(), io.StringIO()
