@@ -12,7 +12,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.db import connection
-from django.test import override_settings
+from django.test import Client, override_settings
 from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
 from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
@@ -42,7 +42,7 @@ def is_required() -> bool:
     return os.environ.get("CI") in {"1", "true"} or "REQUIRE_BROWSER" in os.environ
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def allow_database_beside_playwright() -> Iterator[None]:
     """Playwright's synchronous API runs an event loop, in which Django refuses queries."""
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
@@ -50,7 +50,7 @@ def allow_database_beside_playwright() -> Iterator[None]:
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         told = f"No browser at {CHROMIUM}: install chromium or set CHROMIUM to its path."
@@ -109,7 +109,7 @@ def set_staff_password(username: str) -> None:
     user.save(update_fields=["password"])
 
 
-DashboardOf = Callable[[str], Page]
+DashboardOf = Callable[..., Page]
 StreamServer = Callable[[], subprocess.Popen[str]]
 
 
@@ -142,28 +142,44 @@ class Complaints(list[str]):
 
 
 @pytest.fixture(scope="module")
-def sessions(chromium: Browser, exchange: LiveServer) -> dict[str, StorageState]:
-    """The cookies of the demo's superuser and regulator, who have logged in with the form."""
-    states = {}
-    for username in ("admin", "regulator"):
-        context = chromium.new_context(base_url=exchange.url)
-        log_in(context.new_page(), username)
-        states[username] = context.storage_state()
-        context.close()
-    return states
+def sessions(exchange: LiveServer, django_db_blocker: DjangoDbBlocker) -> dict[str, StorageState]:
+    """What the browser keeps of the demo's superuser and regulator once they have logged in."""
+    with django_db_blocker.unblock():
+        return {username: session_of(username) for username in ("admin", "regulator")}
+
+
+def session_of(username: str) -> StorageState:
+    client = Client()
+    client.force_login(User.objects.get(username=username))
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+    return {
+        "cookies": [
+            {
+                "name": cookie.key,
+                "value": cookie.value,
+                "domain": "localhost",
+                "path": "/",
+                "expires": -1,
+                "httpOnly": True,
+                "secure": False,
+                "sameSite": "Lax",
+            }
+        ],
+        "origins": [],
+    }
 
 
 @pytest.fixture
 def dashboard_of(
     chromium: Browser, exchange: LiveServer, sessions: dict[str, StorageState]
 ) -> Iterator[DashboardOf]:
-    """Open the dashboard: ``dashboard_of("admin")``.
+    """Open the dashboard, or another page: ``dashboard_of("admin", "/admin/days/")``.
 
     The test fails on any complaint of a page of these windows.
     """
     complaints, contexts = Complaints(), []
 
-    def enter(username: str) -> Page:
+    def enter(username: str, path: str = "/admin/") -> Page:
         context = chromium.new_context(
             base_url=exchange.url,
             viewport={"width": 1280, "height": 800},
@@ -173,7 +189,7 @@ def dashboard_of(
         context.set_default_timeout(30_000)
         context.on("page", lambda page: complaints.listen_to(page, home=exchange.url))
         page = context.new_page()
-        page.goto("/admin/")
+        page.goto(path)
         return page
 
     yield enter

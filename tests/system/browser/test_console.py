@@ -175,10 +175,10 @@ def test_the_leverage_slider_answers_as_it_moves(dashboard_of: DashboardOf) -> N
     expect(page.locator("[data-panel=cascade]")).to_contain_text("Close-outs of ETHUSDT")
 
 
-def test_a_change_of_tier_and_of_balance_leaves_its_trace(staff: Page) -> None:
+def test_a_change_of_tier_and_of_balance_leaves_its_trace(dashboard_of: DashboardOf) -> None:
     trader = User.objects.get(username="beginner")
     account = reverse("admin:accounts_account_change", args=[trader.account.pk])
-    open_page(staff, account)
+    staff = dashboard_of("admin", account)
     confirm(staff, "Change tier", tier="advanced", reason="Passed the examination")
     expect(staff.locator("body")).to_contain_text("beginner is now Advanced.")
     confirm(staff, "Adjust balance", amount="-12.5", reason="Correction of a test")
@@ -223,9 +223,9 @@ def test_a_regulator_sees_all_and_changes_nothing(dashboard_of: DashboardOf) -> 
         assert answer.status == 200, model
 
 
-def test_a_rotated_key_is_shown_in_the_dialog_that_asked(staff: Page) -> None:
+def test_a_rotated_key_is_shown_in_the_dialog_that_asked(dashboard_of: DashboardOf) -> None:
     key = ApiKey.objects.filter(user__is_staff=False).earliest("pk")
-    open_page(staff, address(ApiKey, "change", key.pk))
+    staff = dashboard_of("admin", address(ApiKey, "change", key.pk))
     staff.locator("a:has-text('Change terms'):visible").first.click()
     dialog = staff.locator("#dialog")
     dialog.locator("[name=scopes]").select_option("read")

@@ -16,8 +16,7 @@ PHONE = {"width": 390, "height": 844}
 def test_a_day_is_downloaded_and_sound(
     dashboard_of: DashboardOf, username: str, tmp_path: Path
 ) -> None:
-    page = dashboard_of(username)
-    page.goto("/admin/days/")
+    page = dashboard_of(username, "/admin/days/")
     page.set_viewport_size(PHONE)
     width = page.evaluate("document.documentElement.scrollWidth")
     assert width <= PHONE["width"]

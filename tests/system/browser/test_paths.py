@@ -2,7 +2,7 @@
 
 import pytest
 from django.urls import reverse
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, ViewportSize, expect
 
 from accounts.models import User
 from risk.models import Position
@@ -10,7 +10,8 @@ from tests.system.browser.conftest import DashboardOf
 from trading.models import Liquidation
 
 pytestmark = pytest.mark.django_db
-PHONE = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def pages() -> list[str]:
@@ -31,13 +32,15 @@ def open_chart(page: Page, path: str) -> None:
     expect(page.locator(".path [data-part=legend]")).to_contain_text("UTC")
 
 
-@pytest.mark.parametrize("username", ["admin", "regulator"])
+@pytest.mark.parametrize(("username", "size"), [("admin", DESK), ("regulator", PHONE)])
 def test_the_charts_are_drawn_with_a_table_of_their_numbers(
-    dashboard_of: DashboardOf, username: str
+    dashboard_of: DashboardOf, username: str, size: ViewportSize
 ) -> None:
-    page = dashboard_of(username)
+    page = dashboard_of(username, "about:blank")
+    page.set_viewport_size(size)
     for path in pages():
         open_chart(page, path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"], path
         expect(page.locator(".path [data-part=key]")).to_contain_text("Closed out")
         page.locator(".path summary").click()
         told = page.locator(".path [data-part=table]")
@@ -45,8 +48,9 @@ def test_the_charts_are_drawn_with_a_table_of_their_numbers(
         expect(told).to_contain_text("50,000")
 
 
-def test_a_window_and_an_instrument_are_chosen(staff: Page) -> None:
+def test_a_window_and_an_instrument_are_chosen(dashboard_of: DashboardOf) -> None:
     account = User.objects.get(username="beginner").account
+    staff = dashboard_of("admin", "about:blank")
     open_chart(staff, reverse("admin:accounts_account_change", args=[account.pk]))
     chart = staff.locator(".path")
     chart.get_by_role("button", name="1h").click()
@@ -56,10 +60,3 @@ def test_a_window_and_an_instrument_are_chosen(staff: Page) -> None:
     expect(chart.locator("[data-part=key]")).to_contain_text("Order refused")
     staff.evaluate("document.documentElement.classList.toggle('dark')")
     expect(chart.locator("canvas").first).to_be_visible()
-
-
-def test_the_charts_fit_a_phone(staff: Page) -> None:
-    staff.set_viewport_size(PHONE)
-    for path in pages():
-        open_chart(staff, path)
-        assert staff.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
