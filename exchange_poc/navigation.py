@@ -1,13 +1,20 @@
 """How the staff console (django-unfold) looks and what its sidebar holds."""
 
+from functools import partial
 from typing import Any
 
 from django.templatetags.static import static
-from django.urls import reverse_lazy
+from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
 
 from exchange_poc.version import VERSION
 
 FAVICON = "drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png"
+
+
+def address(name: str) -> SimpleLazyObject:
+    """Return the address of a view, looked up once: each page asks for it several times."""
+    return SimpleLazyObject(partial(reverse, name))
 
 
 def link(title: str, icon: str, model: str) -> dict[str, Any]:
@@ -16,7 +23,7 @@ def link(title: str, icon: str, model: str) -> dict[str, Any]:
     return {
         "title": title,
         "icon": icon,
-        "link": reverse_lazy(f"admin:{model}_changelist"),
+        "link": address(f"admin:{model}_changelist"),
         "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
     }
 
@@ -26,7 +33,7 @@ def page(title: str, icon: str, name: str, permission: str) -> dict[str, Any]:
     return {
         "title": title,
         "icon": icon,
-        "link": reverse_lazy(name),
+        "link": address(name),
         "permission": lambda request: request.user.has_perm(permission),
     }
 
@@ -63,9 +70,9 @@ UNFOLD: dict[str, Any] = {
                     {
                         "title": "Dashboard",
                         "icon": "dashboard",
-                        "link": reverse_lazy("admin:index"),
+                        "link": address("admin:index"),
                     },
-                    {"title": "API docs", "icon": "api", "link": reverse_lazy("docs")},
+                    {"title": "API docs", "icon": "api", "link": address("docs")},
                 ]
             },
             section(
