@@ -21,6 +21,7 @@ from risk.selectors import price_collar
 from risk.statement import position_lines
 from tests.conftest import ApiClient
 from tests.console import Clerk, D, save
+from tests.each import each
 from trading.models import Order
 from trading.services import place_order
 from trading.steps.by_hand import set_price
@@ -40,15 +41,11 @@ POLICIES = {"AccountPolicy", "RiskPolicy"}
 ENDLESS = ["trading/order", "trading/trade", "accounts/transfer", "risk/position"]
 
 
-def models() -> list[Any]:
-    return [pytest.param(model, id=model.__name__) for model in admin.site._registry]
-
-
 def address(model: Any, page: str, *keys: Any) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=keys)
 
 
-@pytest.mark.parametrize("model", models())
+@each("model", admin.site._registry)
 def test_every_page_opens(staff: Client, model: Any) -> None:
     listed = 302 if model.__name__ in POLICIES else 200
     assert staff.get(address(model, "changelist")).status_code == listed
@@ -86,7 +83,7 @@ def test_a_walk_of_the_console_is_one_endpoint_of_the_metrics(
     assert len(metrics) < before + 5_000
 
 
-@pytest.mark.parametrize("model", models())
+@each("model", admin.site._registry)
 def test_records_are_neither_edited_nor_deleted(staff: Client, model: Any) -> None:
     row = model.objects.first()
     if row is None or model.__name__ == "Group":

@@ -21,7 +21,7 @@ from trading.demo.data import seed_demo
 from trading.services import place_order
 
 #: Requests per call; a hundred and more find what the usual number leaves out.
-EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "20"))
+EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "12"))
 
 schema = schemathesis.openapi.from_wsgi("/schema", application)
 
