@@ -34,6 +34,7 @@ CHILDREN = {
     "worker": " worker --pool ",
     "beat": " beat ",
 }
+TRADES = "SELECT count(*) FROM trading_trade"
 
 
 def children_of(pid: int) -> dict[str, psutil.Process]:
@@ -89,7 +90,18 @@ def test_data_from_before_are_refused_and_kept(local_dir: Path) -> None:
         query(url, "DROP TABLE django_migrations")
 
 
-def test_a_port_that_another_takes_meanwhile_is_refused(local_dir: Path) -> None:
+@pytest.fixture(scope="module")
+def trades(local_dir: Path) -> int:
+    """How many trades the data of the last release have, which the first that runs migrates."""
+    with Client(local_dir) as client:
+        url = client.urls()["DATABASE_URL"]
+        query(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        query(url, statements(DUMPS[-1]))
+        [(count,)] = query(url, TRADES)
+    return int(count)
+
+
+def test_a_port_that_another_takes_meanwhile_is_refused(local_dir: Path, trades: int) -> None:
     """Its ``GET /health`` says ok, as that of another exchange would."""
     port = free_port()
     process = launch(local_dir, "run", PORT=str(port))
@@ -143,14 +155,8 @@ def healthy_stranger(port: int, *, ok_after: int) -> Iterator[int]:
         thread.join()
 
 
-def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None:
+def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path, trades: int) -> None:
     """On the data of the last release."""
-    count = "SELECT count(*) FROM trading_trade"
-    with Client(local_dir) as client:
-        url = client.urls()["DATABASE_URL"]
-        query(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-        query(url, statements(DUMPS[-1]))
-        [(trades,)] = query(url, count)
     port = free_port()
     process = launch(local_dir, "run", PORT=str(port), WEB_WORKERS="1")
     try:
@@ -177,7 +183,7 @@ def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path) -> None
         output = process.communicate(timeout=60)[0]
     assert process.returncode == 0, output
     with Client(local_dir) as client:
-        assert query(client.urls()["DATABASE_URL"], count) >= [(trades,)] > [(0,)]
+        assert query(client.urls()["DATABASE_URL"], TRADES) >= [(trades,)] > [(0,)]
     assert "Exchange POC is up." in output
     assert "Users exist: no demo data added." in output
     assert f"LOCAL_DIR={local_dir} .venv/bin/python manage.py" in output
