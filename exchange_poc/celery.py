@@ -9,6 +9,8 @@ from celery.signals import setup_logging, task_postrun, worker_process_shutdown
 from exchange_poc.schedules import AtOffset
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange_poc.settings")
+# Celery would load the whole console for Django's checks, and pass over what they say.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 app = Celery("exchange_poc")
 app.config_from_object("django.conf:settings", namespace="CELERY")

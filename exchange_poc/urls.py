@@ -12,6 +12,9 @@ from kpi.search import search
 from kpi.stream.console import stream_ticket
 from market.kernel.api.docs import DocsView, SchemaView
 
+# With the URLs, not with the apps: workers and commands, which serve no page, start sooner.
+admin.autodiscover()
+
 urlpatterns = [
     path("", RedirectView.as_view(url="/docs"), name="home"),
     path("", include("accounts.urls")),

@@ -24,6 +24,8 @@ from pytest_django.plugin import blocking_manager_key
 from rest_framework.test import APIClient
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+# With the URLs the console's pages are found, which parameters of tests are made of.
+import exchange_poc.urls  # noqa: F401
 from accounts.authentication import issue_token
 from accounts.keys import issue_api_key
 from accounts.models import User

@@ -71,6 +71,7 @@ NAMED: Final = "A study file, or a stored study's name, number or digest."
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # a second of each start, and for the pages of the console
     help = "The policy lab: what would another policy have done on these prices?"
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -2,12 +2,13 @@
 
 import re
 from html import unescape
+from itertools import cycle, product
 from typing import Any
 
-import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils.text import capfirst
@@ -26,25 +27,36 @@ FOREIGN = (Group, LogEntry)
 RAW = re.compile(r"\d\.\d{7}0\b|[a-z]+_(?:pnl|p95|rate|ratio)\b", re.IGNORECASE)
 
 
+def test_the_pages_pass_django_s_checks() -> None:
+    """Here all are there; a command's checks may be made before the URLs have found them."""
+    call_command("check", fail_level="WARNING")
+
+
 def listed() -> list[Any]:
     return [model for model in admin.site._registry if model.__name__ not in POLICIES]
 
 
-def heading(client: Client, path: str) -> tuple[str, str]:
+def heading(page: str) -> tuple[str, str]:
     """Return what a page calls itself: in its heading and in the browser's tab."""
-    page = client.get(path).content.decode()
     name, title = re.search(r"<h1[^>]*>(.*?)</h1>", page), re.search(r"<title>(.*?)</title>", page)
     assert name is not None
     assert title is not None
     return unescape(name[1].strip()), unescape(" ".join(title[1].split()))
 
 
-def test_a_list_has_one_name(staff: Client) -> None:
+def text_of(client: Client, path: str) -> str:
+    return client.get(path).content.decode()
+
+
+def test_a_list_has_one_name_and_writes_no_name_or_figure_as_it_is_stored(staff: Client) -> None:
     for model in listed():
         path = address(model, "changelist")
-        name = SIDEBAR[path]
-        assert heading(staff, path) == (name, f"{name} | Exchange POC")
+        page, name = text_of(staff, path), SIDEBAR[path]
+        assert heading(page) == (name, f"{name} | Exchange POC")
         assert model in FOREIGN or capfirst(model._meta.verbose_name_plural) == name, model
+        lists = re.findall(r"<table.*?</table>|<h3.*?</h3>", page, re.DOTALL)
+        text = re.sub(r"<[^>]+>", " ", " ".join(lists))
+        assert RAW.search(text) is None, model
 
 
 def test_a_record_and_its_history_say_what_they_are(staff: Client) -> None:
@@ -52,30 +64,24 @@ def test_a_record_and_its_history_say_what_they_are(staff: Client) -> None:
         row, name = model._default_manager.first(), SIDEBAR[address(model, "changelist")]
         if row is None:
             continue
-        shown, title = heading(staff, address(model, "change", row.pk))
+        shown, title = heading(text_of(staff, address(model, "change", row.pk)))
         assert (shown, RAW.search(shown)) == (str(row), None)
         assert title == f"{shown} | {name} | Exchange POC" or shown == name
-        assert heading(staff, address(model, "history", row.pk))[0] == "History"
+        assert heading(text_of(staff, address(model, "history", row.pk)))[0] == "History"
         if model.__name__ in ADDED:
-            added = heading(staff, address(model, "add"))
+            added = heading(text_of(staff, address(model, "add")))
             assert added[0] == f"Add {model._meta.verbose_name}"
 
 
-def test_no_list_writes_names_and_figures_as_they_are_stored(staff: Client) -> None:
-    for model in listed():
-        page = staff.get(address(model, "changelist")).content.decode()
-        lists = re.findall(r"<table.*?</table>|<h3.*?</h3>", page, re.DOTALL)
-        text = re.sub(r"<[^>]+>", " ", " ".join(lists))
-        assert RAW.search(text) is None, model
-
-
-@pytest.mark.parametrize("key", ["0", "x", "999999999", "_00"])
-def test_no_page_of_what_there_is_not(staff: Client, key: str) -> None:
-    for model in admin.site._registry:
-        for page in ("change", "history", "delete"):
+def test_no_page_of_what_there_is_not(staff: Client) -> None:
+    """Two of the keys for each model, in turns."""
+    keys = cycle(["0", "x", "999999999", "_00"])
+    for model, page in product(admin.site._registry, ("change", "history", "delete")):
+        for key in (next(keys), next(keys)):
             answer = staff.get(address(model, page, key))
-            assert answer.status_code in ({404, 403} if page == "delete" else {404}), model
-            assert page == "delete" or "Nothing is here" in answer.content.decode(), model
+            case = (model, page, key)
+            assert answer.status_code in ({404, 403} if page == "delete" else {404}), case
+            assert page == "delete" or "Nothing is here" in answer.content.decode(), case
 
 
 def test_an_empty_list_says_what_would_fill_it(staff: Client) -> None:

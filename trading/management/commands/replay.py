@@ -45,6 +45,7 @@ class Agents:
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # a second of its start, and for the pages of the console
     help = (
         "Run one market step per candle: replay BTCUSDT=btc.csv ETHUSDT=eth.csv. The files have "
         "the columns open_time, open, high, low, close, or are Binance's public ones, zipped or "
