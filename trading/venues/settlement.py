@@ -126,7 +126,7 @@ def end_absent(
     return order
 
 
-def lock_order(order: Order, patience: float = PATIENCE) -> tuple[Order, AccountChanges]:
+def lock_order(order: Order, patience: float) -> tuple[Order, AccountChanges]:
     """Lock an order's account and return the order as it is now, with the account's changes.
 
     It waits ``patience`` seconds for that, and for any other row until the transaction ends.

@@ -23,7 +23,7 @@ from trading.errors import AlreadySettled, NotSettledSo
 from trading.liquidation.insurance import InsuranceFund
 from trading.models import OPEN_STATUSES, Order, OrderStatus, ParkedAnswer, ParkedOutcome
 from trading.venue_denials import VENUE_SETTLED
-from trading.venues.settlement import book_fill, explain, lock_order
+from trading.venues.settlement import PATIENCE, book_fill, explain, lock_order
 from trading.venues.verification import can_be_booked
 
 SETTLED = Denial(VENUE_SETTLED, "Staff ended the order after a look at the venue's answer.")
@@ -103,7 +103,7 @@ def lock_parked(parked: ParkedAnswer, reason: str) -> tuple[Order, AccountChange
     Raises AlreadySettled, ReasonRequired, ReasonTooLong.
     """
     checked_reason(reason)
-    order, changes = lock_order(parked.order)
+    order, changes = lock_order(parked.order, PATIENCE)
     parked.refresh_from_db(fields=["settled_at"])
     if parked.settled_at is not None:
         raise AlreadySettled

@@ -19,6 +19,7 @@ from tests.trading.conftest import Trader, order, parked_of
 from trading.errors import OrderPending
 from trading.models import Kill, Order, OrderStatus
 from trading.venues import kill as kills
+from trading.venues import staff_settlement
 from trading.venues.connection import venue_order_id
 from trading.venues.kill import Scope, kill
 from trading.venues.orders import LOCKED, cancel_at_venue
@@ -95,8 +96,9 @@ def test_a_kill_of_an_account_that_is_held_says_so(
 
 
 def test_whoever_settles_an_answer_of_an_account_that_is_held_is_told_so(
-    venue: BinanceStandin, trader: Trader, clerk: User
+    venue: BinanceStandin, trader: Trader, clerk: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(staff_settlement, "PATIENCE", 0.1)
     user = trader()
     venue.fail_next(saying(symbol="ETHUSDT"))
     parked = parked_of(order(user, "buy", "0.01", price="60000"))

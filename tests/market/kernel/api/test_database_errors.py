@@ -11,6 +11,8 @@ from accounts.models import Account, User
 from market.kernel.api.database_errors import refusal_of
 from tests.conftest import ApiClient
 from tests.each import each
+from trading.orders import group
+from trading.orders.group import Patience
 
 committed = pytest.mark.django_db(transaction=True)
 
@@ -40,10 +42,10 @@ def fresh_connection() -> Iterator[None]:
 
 @committed
 @pytest.mark.parametrize(
-    ("setting", "code", "cause"),
+    ("patience", "statement_timeout", "code", "cause"),
     [
-        ("lock_timeout", "database_busy", "LockNotAvailable"),
-        ("statement_timeout", "database_timeout", "QueryCanceled"),
+        (0.1, "0", "database_busy", "LockNotAvailable"),
+        (10, "100ms", "database_timeout", "QueryCanceled"),
     ],
 )
 def test_a_wait_that_is_given_up_is_no_outage(
@@ -51,14 +53,17 @@ def test_a_wait_that_is_given_up_is_no_outage(
     user: User,
     other: psycopg.Connection,
     caplog: pytest.LogCaptureFixture,
-    setting: str,
+    monkeypatch: pytest.MonkeyPatch,
+    patience: float,
+    statement_timeout: str,
     code: str,
     cause: str,
 ) -> None:
+    monkeypatch.setattr(group, "PATIENT", Patience(accounts=patience, others=patience))
     key = Account.objects.get(user=user).pk
     other.execute("SELECT 1 FROM accounts_account WHERE id = %s FOR UPDATE", [key])
     with connection.cursor() as cursor:
-        cursor.execute(f"SET {setting} = '100ms'")
+        cursor.execute(f"SET statement_timeout = '{statement_timeout}'")
     order = {"symbol": "BTCUSDT", "side": "buy", "size": "1"}
     answer = api.post("/orders", order)
     assert (answer.status_code, answer.json()["code"]) == (503, code)
