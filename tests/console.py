@@ -125,11 +125,16 @@ def clerk(db: None) -> Clerk:
 
 
 def press(client: Client, button: str, *keys: int, **fields: str) -> str:
-    """Confirm the dialog of an action, ``app_model_action``, and return the page after it."""
+    """Confirm the dialog of an action, ``app_model_action``, and return the page after it.
+
+    It is opened on a page that tells messages as every page does, and is soon rendered.
+    """
+    opened_on = "http://testserver" + reverse("admin:password_change")
     answer = client.post(
         reverse(f"admin:{button}", args=keys),
         {"_form_submitted": "on", "reason": "A test", **fields},
         follow=True,
+        headers={"Referer": opened_on},
     )
     assert answer.status_code == 200
     return answer.content.decode()
@@ -165,7 +170,11 @@ def filled_in(client: Client, page: str) -> dict[str, Any]:
 
 def save(client: Client, page: str, **changes: str) -> str:
     """Submit a form with some fields changed, and why, and return the page after it."""
-    body = {**filled_in(client, page), **changes}
+    return submit(client, page, {**filled_in(client, page), **changes})
+
+
+def submit(client: Client, page: str, body: Mapping[str, Any]) -> str:
+    """Submit a form as it was filled in, and return the page after it."""
     answer = client.post(page, body, follow=True)
     assert answer.status_code == 200
     return answer.content.decode()

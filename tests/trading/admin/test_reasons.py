@@ -64,7 +64,7 @@ from risk.services import (
     set_tier_state,
     set_trading_state,
 )
-from tests.console import D, filled_in, press, save, select
+from tests.console import D, filled_in, press, save, select, submit
 from tests.kpi.audit.conftest import records
 from tests.trading.admin.test_actions import EVERY_FIELD, addresses
 from trading.liquidation.sweep import sweep_by_hand
@@ -116,8 +116,9 @@ def test_no_form_dialog_or_bulk_action_goes_without_a_reason(staff: Client, trad
     for model, values in changed.items():
         row = model._base_manager.order_by("pk").first()
         assert staff.get(page_of(row)).content.decode().count('name="reason"') == 1, model
+        body = {**filled_in(staff, page_of(row)), **values}
         for reason in ("", " \u200b ", "x" * (LONGEST_REASON + 1)):
-            shown = save(staff, page_of(row), **values, reason=reason)
+            shown = submit(staff, page_of(row), {**body, "reason": reason})
             assert "Please correct the error" in shown or "reason" in shown.lower(), model
     for path, action, keys in (
         ("accounts/user", "make_advanced", [trader.pk]),
