@@ -18,7 +18,7 @@ from risk.denials import Denial
 from risk.engine import Intent, check_order
 from risk.execution import Execution
 from risk.policy import TIERS
-from risk.state import AccountState, InstrumentState, Limits, OpenPosition, RiskState
+from risk.state import AccountState, InstrumentState, OpenPosition, RiskState
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -48,6 +48,10 @@ class Plain:
         people = self.population
         balances = [amount(balance) for balance in people.balance.tolist()]
         self.accounts = [AccountState(row, row, balance) for row, balance in enumerate(balances)]
+        self.limits = [
+            self.policy.policy.limits(TIERS[tier], suspended=suspended)
+            for tier, suspended in zip(people.tier.tolist(), people.suspended.tolist(), strict=True)
+        ]
         self.fund_least = self.fund
         self.stop = [level(b, s) for b, s in zip(balances, people.stop.tolist(), strict=True)]
         self.top_up = [level(b, s) for b, s in zip(balances, people.top_up.tolist(), strict=True)]
@@ -74,7 +78,7 @@ class Plain:
         below = [row for row in range(len(self.accounts)) if self.is_below_own(row)]
         if step % self.policy.cadence == 0:
             for row, account in enumerate(self.accounts):
-                if account.is_in_breach(self.limits(row).requirement):
+                if account.is_in_breach(self.limits[row].requirement):
                     self.close_out(step, row)
         self.fund_least = min(self.fund_least, self.fund)
         closings = [order for row in below for order in self.react(row)]
@@ -98,11 +102,12 @@ class Plain:
             for number, (one, mark) in enumerate(zip(self.instruments, marks, strict=True))
         ]
         for row, account in enumerate(self.accounts):
-            positions = {
-                key: replace(position, mark_price=marks[key])
-                for key, position in account.positions.items()
-            }
-            self.accounts[row] = replace(account, positions=positions)
+            if account.positions:
+                positions = {
+                    key: replace(position, mark_price=marks[key])
+                    for key, position in account.positions.items()
+                }
+                self.accounts[row] = replace(account, positions=positions)
 
     def range_of(self, number: int) -> Decimal:
         """The range over the policy's window of minutes, the present one the last of them."""
@@ -114,17 +119,13 @@ class Plain:
         ticks: list[int] = self.tape.marks[step].tolist()
         return ticks
 
-    def limits(self, row: int) -> Limits:
-        tier = TIERS[int(self.population.tier[row])]
-        return self.policy.policy.limits(tier, suspended=bool(self.population.suspended[row]))
-
     def is_below_own(self, row: int) -> bool:
         account = self.accounts[row]
         levels = [one for one in (self.stop[row], self.top_up[row]) if one is not None]
         return bool(account.positions) and any(account.equity < one for one in levels)
 
     def close_out(self, step: int, row: int) -> None:
-        account, limits = self.accounts[row], self.limits(row)
+        account, limits = self.accounts[row], self.limits[row]
         out = close_out(account, limits, {one.symbol: one for one in self.instruments})
         fees = sum((closing.fee for closing in out.closings), ZERO)
         self.fund += fees
@@ -210,18 +211,19 @@ class Plain:
     def place(self, row: int, intent: Intent) -> None:
         account = self.accounts[row]
         instrument = next(one for one in self.instruments if one.symbol == intent.symbol)
-        state = RiskState(account, self.limits(row), instrument, open_orders=0)
+        state = RiskState(account, self.limits[row], instrument, open_orders=0)
         approval = check_order(intent, state, NOW + timedelta(seconds=1))
         if isinstance(approval, Denial):
             self.refused[approval.code] += 1
             return
         assert approval.execution is not None
         assert instrument.mark_price is not None
-        exposure = sum((one.exposure for one in self.accounts), ZERO)
-        after = exposure + approval.change.valued_at(instrument.mark_price)
-        if approval.opens and after > self.policy.policy.global_exposure_threshold:
-            self.refused["global_exposure_exceeded"] += 1
-            return
+        if approval.opens:
+            exposure = sum((one.exposure for one in self.accounts), ZERO)
+            after = exposure + approval.change.valued_at(instrument.mark_price)
+            if after > self.policy.policy.global_exposure_threshold:
+                self.refused["global_exposure_exceeded"] += 1
+                return
         self.volume += abs(approval.execution.size) * instrument.mark_price
         self.accounts[row] = filled(account, instrument, approval.execution)
 

@@ -51,10 +51,12 @@ class Exchange:
         self.listed = marked(self.listed, marks)
         prices = {one.id: one.mark_price for one in self.listed}
         for row, state in enumerate(self.states):
-            positions = {
-                key: replace(held, mark_price=prices[key]) for key, held in state.positions.items()
-            }
-            self.states[row] = replace(state, positions=positions)
+            if state.positions:
+                positions = {
+                    key: replace(held, mark_price=prices[key])
+                    for key, held in state.positions.items()
+                }
+                self.states[row] = replace(state, positions=positions)
         self.total = sum((state.exposure for state in self.states), ZERO)
 
     def place(self, orders: Orders) -> list[str | Approval]:
