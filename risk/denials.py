@@ -32,6 +32,8 @@ DENIALS: Final = {
     "reduce_only_rejected": "There is no position that this order would reduce.",
     "too_many_open_orders": "An account may have {max_open_orders} open orders; cancel some first.",
     "insufficient_margin": "The available margin is too low for this order.",
+    "below_maintenance": "After this order equity would be {equity} USDT at the marks, less than "
+    "the {required} USDT that all positions would then require.",
     "user_exposure_exceeded": "The order would exceed the exposure limit of a user.",
     "global_exposure_exceeded": "The order would lift global exposure above its threshold.",
 }

@@ -8,7 +8,8 @@ other orders of the moment, in the statement that books this one.
 from datetime import datetime
 from decimal import Decimal
 
-from market.kernel.amounts import ZERO
+from market.kernel.amounts import EXACT, ZERO
+from risk.brackets import below_maintenance, opens_below_maintenance
 from risk.candidate import Approval, Candidate, Intent
 from risk.checks import CHECKS
 from risk.denials import Denial, deny
@@ -54,6 +55,10 @@ def check_execution(order: Candidate) -> Approval | Denial:
     fill = execution.fill
     if not is_affordable(account, execution, order.mark_price):
         return deny("insufficient_margin")
+    by = order.limits.requirement
+    beyond = opens_below_maintenance(account, execution, order.instrument, by)
+    if beyond is not None:
+        return beyond
     exposure_after = account.exposure + execution.change.valued_at(order.mark_price)
     if fill.opened_size and exposure_after > order.limits.user_exposure_limit:
         return deny("user_exposure_exceeded")
@@ -78,6 +83,9 @@ def check_resting(order: Candidate) -> Approval | Denial:
         margin, reserved = required_margin(size, price, leverage), notional(size, price)
         if account.available_margin - fee(size, price, order.instrument.maker_fee_rate) < margin:
             return deny("insufficient_margin")
+        beyond = below_maintenance_elsewhere(order) if order.goes_out else None
+        if beyond is not None:
+            return beyond
         if account.exposure + reserved > order.limits.user_exposure_limit:
             return deny("user_exposure_exceeded")
     return Approval(
@@ -88,6 +96,22 @@ def check_resting(order: Candidate) -> Approval | Denial:
         reserved_notional=reserved,
         change=ExposureChange(order_notional=reserved),
         user_exposure_after=account.exposure + reserved,
+    )
+
+
+def below_maintenance_elsewhere(order: Candidate) -> Denial | None:
+    """Ask what may open at another venue as if it were filled: nobody asks again as it fills there.
+
+    At the price that it is checked at, which is no gain where that is better than the mark.
+    """
+    size, price = order.intent.size, order.price
+    beyond = EXACT.multiply(order.intent.signed(size), EXACT.subtract(price, order.mark_price))
+    return below_maintenance(
+        order.account,
+        order.instrument,
+        order.limits.requirement,
+        notional=order.notional_after,
+        lost=max(beyond, ZERO) + fee(size, price, order.instrument.maker_fee_rate),
     )
 
 

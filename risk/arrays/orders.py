@@ -63,11 +63,11 @@ class Facing:
         self.balance, self.held = book.balance[rows], book.lots[instrument, rows]
         self.cost, self.margin = book.cost[instrument, rows], book.margin[instrument, rows]
         self.reducible = np.maximum(-self.side * self.held, 0)
+        self.by = requirements(rules.requirement, book.instruments.symbols)
         self.allowed = None
-        by = requirements(rules.requirement, book.instruments.symbols)
-        if by.by_brackets:
+        if self.by.by_brackets:
             after = np.abs(self.held + orders.lots)
-            self.allowed = by.allowed(instrument, after * self.value)
+            self.allowed = self.by.allowed(instrument, after * self.value)
 
     @cached_property
     def margins(self) -> Whole:
@@ -84,9 +84,11 @@ class Facing:
             return self.highest
         return np.minimum(self.highest, self.allowed.leverage)
 
+    @cached_property
+    def equity(self) -> Whole:
+        return self.book.equity_at(self.values, self.orders.rows)
+
     @property
     def available(self) -> Whole:
         """The margin that is available before the fill."""
-        rows = self.orders.rows
-        used = self.margins + self.book.reserved_margin[rows]
-        return self.book.equity_at(self.values, rows) - used
+        return self.equity - self.margins - self.book.reserved_margin[self.orders.rows]

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from risk.arrays.books import of
 from risk.arrays.fills import Fills
 from risk.arrays.orders import Facing
 from risk.arrays.units import Flags
@@ -47,6 +48,7 @@ def refusals(facing: Facing, fills: Fills) -> dict[str, Flags | bool]:
             refused["brackets_missing"] = opens & missing
             refused["position_exceeds_brackets"] = opens & beyond
             refused["leverage_exceeds_bracket"] = opens & (orders.leverage > most)
+            refused["below_maintenance"] = below_maintenance(facing, fills, opens & ~missing)
         if facing.rules.limit_orders or book.instruments.limit_orders:
             refused["order_value_exceeded"] = opens & above_value(facing)
         if facing.rules.window:
@@ -55,6 +57,20 @@ def refusals(facing: Facing, fills: Fills) -> dict[str, Flags | bool]:
         refused["insufficient_margin"] |= opens & (facing.available - fills.fee < fills.margin)
         refused["user_exposure_exceeded"] = opens & (exposure > rules.user_exposure_limit)
     return refused
+
+
+def below_maintenance(facing: Facing, fills: Fills, opens: Flags) -> Flags:
+    """Tell which orders would open something and leave their accounts in breach.
+
+    A fill at the mark moves equity by no more than its fee.
+    """
+    book, (at,) = facing.book, opens.nonzero()
+    rows, lots = facing.orders.rows[at], of(book.lots, facing.orders.rows[at])
+    lots[facing.instrument[at], np.arange(len(at))] += fills.filled[at]
+    needed = facing.by.needed(np.abs(lots) * facing.values[:, at], of(book.margin, rows))
+    below = np.zeros_like(opens)
+    below[at] = facing.equity[at] - fills.fee[at] < needed
+    return below
 
 
 def above_value(facing: Facing) -> Flags:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk.denials import Denial
-from risk.engine import Approval, Candidate, Intent, check_order
+from risk.engine import Approval, Candidate, Intent, check_order, check_resting
 from risk.exposure import ExposureChange
 from risk.fills import Holding
 from risk.state import AccountState, InstrumentState, Limits, OpenPosition, RiskState
@@ -116,6 +116,8 @@ def by_brackets(ladder: str = "5000: 0.01 8x, 9000: 0.02 4x", **rest: Any) -> Ca
 
 #: A ladder whose first bracket ends just below what a case is worth.
 LESS = "4999: 0.01 8x, 9000: 0.02 4x"
+#: One by which a position that was opened at 10x requires twice its margin.
+STRICT = "99999: 0.2 5x"
 
 
 def marked(seconds_ago: float) -> dict[str, Any]:
@@ -237,6 +239,28 @@ def marked(seconds_ago: float) -> dict[str, Any]:
             Case(price="40000", balance="404"),
             Case(price="40000", balance="403.99999999"),
         ),
+        # 0.2 × 10,000 and a fee of 10, which is more than the margin of 500 and 1,000
+        (
+            "below_maintenance",
+            by_brackets(STRICT, held="0.1", balance="2010"),
+            by_brackets(STRICT, held="0.1", balance="2009.99999999"),
+        ),
+        # Elsewhere 0.2 × (5,000 + 4,000) and a fee of 4; here an order that rests is not asked yet
+        (
+            "below_maintenance",
+            by_brackets(STRICT, held="0.1", balance="1804", price="40000", goes_out=True),
+            by_brackets(STRICT, held="0.1", balance="1803.99999999", price="40000", goes_out=True),
+        ),
+        (
+            "below_maintenance",
+            by_brackets(STRICT, held="0.1", balance="1600", price="40000"),
+            by_brackets(STRICT, held="0.1", balance="1600", price="40000", goes_out=True),
+        ),
+        (
+            "below_maintenance",
+            by_brackets(STRICT, held="0.1", balance="600", is_buy=False),
+            by_brackets(STRICT, held="0.1", balance="600", size="0.001"),
+        ),
         (
             "user_exposure_exceeded",
             Case(reserved_notional="15000"),
@@ -278,6 +302,11 @@ def test_a_limit_belongs_to_what_it_allows(code: str, at_the_limit: Case, beyond
         ("brackets_missing", Case(limits={"margin_mode": "brackets"}, open_orders=3, price="400")),
         ("leverage_exceeds_tier", by_brackets("5000: 0.01 20x", leverage=11)),
         ("reduce_only_rejected", by_brackets("1: 0.01 1x", reduce_only=True)),
+        ("insufficient_margin", by_brackets(STRICT, held="0.1", balance="1000")),
+        (
+            "below_maintenance",
+            by_brackets(STRICT, held="0.1", balance="2009", reserved_notional="19999"),
+        ),
         ("reduce_only_rejected", Case(reduce_only=True)),
         ("reduce_only_rejected", Case(reduce_only=True, held="0.1")),
         ("reduce_only_rejected", Case(reduce_only=True, held="-0.1", is_buy=False)),
@@ -375,6 +404,25 @@ def test_brackets_bind_what_opens_alone() -> None:
     other = by_brackets(ladder, leverage=9)
     assert other.denied().detail == (
         "A position in BTCUSDT that is worth 5000 USDT may have a leverage of up to 8, not 9."
+    )
+
+
+def test_an_order_elsewhere_may_fill_at_a_limit_beyond_the_mark() -> None:
+    """0.1 at 60,000 are worth 1,000 less, and require 0.2 × (5,000 + 6,000), with a fee of 6."""
+
+    def check(balance: str) -> Approval | Denial:
+        case = by_brackets(STRICT, held="0.1", balance=balance)
+        limits, instrument = Limits(**{**LIMITS, **case.limits}), InstrumentState(**INSTRUMENT)
+        intent = Intent("BTCUSDT", is_buy=True, size=D("0.1"), price=D(60_000), leverage=5)
+        state = RiskState(case.account(), limits, instrument, 0)
+        return check_resting(Candidate(intent, state, NOW, goes_out=True))
+
+    assert isinstance(check("3206"), Approval)
+    denial = check("3205.99999999")
+    assert denial == Denial(
+        "below_maintenance",
+        "After this order equity would be 2199.99999999 USDT at the marks, less than the 2200 USDT "
+        "that all positions would then require.",
     )
 
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts.locks import lock_account
 from market.kernel.locks import limit_lock_waits
-from risk.brackets import beyond_brackets
+from risk.brackets import beyond_brackets, opens_below_maintenance
 from risk.denials import Denial, deny
 from risk.execution import Execution, execute, is_affordable, reducible_size
 from risk.margin import notional
@@ -158,7 +158,7 @@ def fill_or_end(changes: AccountChanges, order: Order, snapshot: RiskSnapshot) -
     held_back = restraint(changes.held(snapshot.limits), instrument)
     outcome = execution_of(order, instrument, changes.state, held_back)
     if isinstance(outcome, Execution):
-        outcome = beyond_its_brackets(outcome, instrument, snapshot.limits) or outcome
+        outcome = opens_too_much(outcome, instrument, changes.state, snapshot.limits) or outcome
     if isinstance(outcome, Denial):
         order.status = OrderStatus.EXPIRED
         order.reject_code, order.reject_detail = outcome.code, outcome.detail
@@ -166,16 +166,21 @@ def fill_or_end(changes: AccountChanges, order: Order, snapshot: RiskSnapshot) -
         changes.fill(order, outcome, instrument.mark_price)
 
 
-def beyond_its_brackets(
-    execution: Execution, instrument: InstrumentState, limits: Limits
+def opens_too_much(
+    execution: Execution, instrument: InstrumentState, account: AccountState, limits: Limits
 ) -> Denial | None:
-    """Return why a fill may not open what it opens, other orders having filled since it rests."""
+    """Return why a fill may not open what it opens, by brackets.
+
+    Since the order rests, others have filled and marks have moved.
+    """
     assert instrument.mark_price is not None
     fill = execution.fill
     if not fill.opened_size:
         return None
-    worth = notional(fill.holding.quantity, instrument.mark_price)
-    return beyond_brackets(limits.requirement, instrument.symbol, worth, execution.leverage)
+    worth, by = notional(fill.holding.quantity, instrument.mark_price), limits.requirement
+    return beyond_brackets(
+        by, instrument.symbol, worth, execution.leverage
+    ) or opens_below_maintenance(account, execution, instrument, by)
 
 
 def execution_of(

@@ -11,7 +11,7 @@ from numpy.random import Generator
 
 from market.kernel.amounts import ZERO
 from market.kernel.states import TradingState
-from risk.arrays.books import Book, Instruments
+from risk.arrays.books import Book, Instruments, of
 from risk.arrays.maintenance import requirements
 from risk.arrays.units import LARGEST, Whole, amount, ceil_div
 from risk.fills import Holding
@@ -185,10 +185,10 @@ def random_book(rng: Generator, scale: Scale, marks: Whole, policy: Policy, acco
     return book
 
 
-def needed(book: Book, marks: Whole, policy: Policy) -> Whole:
+def needed(book: Book, marks: Whole, policy: Policy, rows: Whole | None = None) -> Whole:
     """Return the least equity of each account that is not in breach at marks."""
-    by = requirements(requirement_of(policy), book.instruments.symbols)
-    return by.needed(np.abs(book.lots) * book.lot_values(marks)[:, None], book.margin)
+    by, lots = requirements(requirement_of(policy), book.instruments.symbols), of(book.lots, rows)
+    return by.needed(np.abs(lots) * book.lot_values(marks)[:, None], of(book.margin, rows))
 
 
 def sometimes(rng: Generator, chance: float, most: int, accounts: int) -> Whole:

@@ -17,9 +17,10 @@ from risk.arrays.sent import Sent
 from risk.arrays.units import LARGEST, UNITS, OutOfRange, Whole, amount
 from risk.denials import DENIALS
 from risk.engine import Approval
+from risk.maintenance import BRACKETS, requirement_of
 from risk.policy import MARGIN_MODES, PRESETS, policy_from
 from tests.each import each
-from tests.risk.arrays.cases import PER_BOOK, TINY, USUAL, Case, account_states, cases
+from tests.risk.arrays.cases import PER_BOOK, TINY, USUAL, Case, account_states, cases, needed
 from tests.risk.arrays.exchange import Exchange
 
 D = Decimal
@@ -30,7 +31,7 @@ POSSIBLE = {
     *("order_value_exceeded", "order_volume_exceeded", "reducing_only", "tier_halted"),
     *("leverage_exceeds_tier", "leverage_exceeds_volatility", "reduce_only_rejected"),
     *("brackets_missing", "position_exceeds_brackets", "leverage_exceeds_bracket"),
-    "insufficient_margin",
+    *("insufficient_margin", "below_maintenance"),
     *("user_exposure_exceeded", "global_exposure_exceeded"),
 }
 #: What only other orders, symbols or marks can, or a second order.
@@ -74,6 +75,37 @@ def fund(rng: Generator, case: Case) -> None:
     case.book.balance += np.minimum(means, LARGEST // 4) * (rng.random(len(means)) < 0.7)
 
 
+def thin(rng: Generator, case: Case, orders: Orders) -> Orders:
+    """By brackets let some accounts have far less margin than they require, and little above that.
+
+    What they order then takes up about all of it.
+    """
+    if case.policy.margin_mode != BRACKETS:
+        return orders
+    [own], book, ladders = rng.spawn(1), case.book, requirement_of(case.policy).ladders
+    chosen = own.random(len(orders.rows)) < 0.4
+    instrument, lots = orders.instrument.copy(), orders.lots.copy()
+    value = book.instruments.unit * case.marks
+    for at in chosen.nonzero()[0].tolist():
+        [row] = rows = orders.rows[[at]]
+        book.margin[:, row] //= 30
+        [least], [equity] = (
+            needed(book, case.marks, case.policy, rows),
+            book.equity(case.marks, rows),
+        )
+        spare = least // int(own.integers(2, 30))
+        if 0 <= book.balance[row] + least + spare - equity < LARGEST // 10:
+            book.balance[row] += least + spare - equity
+        of_ladders = [n for n, one in enumerate(case.listed) if one.symbol in ladders]
+        most = instrument[at] = max(of_ladders, key=lambda n: abs(book.lots[n, row]) * value[n])
+        rate = ladders[case.listed[most].symbol][-1].rate
+        enough = min(int(int(spare) / (rate * int(value[most]))), LARGEST // 4 // int(value[most]))
+        lots[at] = enough + own.integers(-1, 2)
+        lots[at] *= np.sign(book.lots[most, row]) or 1
+    leverage, reduce_only = orders.leverage * ~chosen, orders.reduce_only & ~chosen
+    return Orders(orders.rows, instrument, lots, leverage, reduce_only)
+
+
 def with_limits(rng: Generator, case: Case, total: int) -> Case:
     """Return a case of which the exposure of an account, and of all, may be near its limit.
 
@@ -112,7 +144,8 @@ def test_orders_do_what_they_do_at_the_exchange() -> None:
         fund(rng, drawn)
         total = int(drawn.book.exposure(drawn.marks).sum())
         case = with_limits(rng, drawn, total)
-        orders, after = random_orders(rng, case), case.book.copy()
+        orders = thin(rng, case, random_orders(rng, case))
+        after = case.book.copy()
         bands, ranges = ranging(rng, case)
         with np.errstate(all="raise"):
             placed = place(after, Rules.of(case.policy), orders, case.marks, total, bands)
@@ -130,7 +163,7 @@ def test_orders_do_what_they_do_at_the_exchange() -> None:
         part = (placed.closed > 0) & (after.lots[orders.instrument, orders.rows] != 0)
         kinds.update(parts=int((part & (placed.opened == 0)).sum()))
     assert seen.keys() == {None, *POSSIBLE}
-    assert min(kinds["flips"], kinds["parts"], seen[None]) > 15
+    assert min(kinds["flips"], kinds["parts"], seen["below_maintenance"], seen[None]) > 15
 
 
 def test_orders_of_several_steps_at_once_do_what_they_do_one_step_after_the_other() -> None:
@@ -138,7 +171,7 @@ def test_orders_of_several_steps_at_once_do_what_they_do_one_step_after_the_othe
     for rng, drawn in cases(seed=20, margin_modes=MARGIN_MODES):
         fund(rng, drawn)
         case = with_limits(rng, drawn, exposure_of_all(drawn.book, drawn.marks))
-        rules, orders = Rules.of(case.policy), random_orders(rng, case)
+        rules, orders = Rules.of(case.policy), thin(rng, case, random_orders(rng, case))
         low, high = np.array(case.scale.prices).T
         ways = rng.integers(-3, 4, (4, len(low))) * np.maximum((high - low) // 40, 1)
         marks, step = np.clip(case.marks + ways, low, high), np.sort(rng.integers(0, 4, PER_BOOK))
@@ -201,6 +234,7 @@ def lone(balance: int, **held: int) -> Book:
     return replace(book, **columns)
 
 
+LADDER = "BTCUSDT 10: 0.1 9x, 20: 0.2 5x"
 MARKS = np.array([1_000_000, 100_000, 100])
 LOT = UNITS // 10
 FREE = Rules.of(PRESETS["none"])
@@ -300,6 +334,23 @@ def test_by_brackets_the_position_after_the_order_says_what_is_allowed() -> None
     placed = held.copy()
     assert code_of(placed, order(100, leverage=0), by) is None
     assert placed.margin[0, 0] == -(-100 * LOT // 3)
+
+
+@pytest.mark.parametrize(("room", "code"), [(0, None), (-1, "below_maintenance")])
+def test_what_is_required_after_the_order_belongs_to_what_it_allows(
+    room: int, code: str | None
+) -> None:
+    """By brackets 200 lots require a fifth, less a tenth of 100, and a lot of another ten units."""
+    rules: dict[str, object] = {"margin_mode": "brackets", "maintenance_brackets": LADDER}
+    by = Rules.of(policy_from({**rules, "liquidation_threshold": D("0.5")}, PRESETS["none"]))
+    required = 200 * LOT // 5 - 10 * LOT + 10
+    fee = 100 * LOT // 2_000
+    book = lone(required + fee + room, lots=-100, cost=-100 * LOT)
+    book = replace(book, instruments=Instruments.of(USUAL.listed))
+    book.lots[1, 0], book.cost[1, 0] = 1, 100_000 * book.instruments.unit[1]
+    book.margin[1, 0] = 20
+    assert code_of(book.copy(), order(-100, leverage=5), by) == code
+    assert code_of(book.copy(), order(50, leverage=5), by) is None
 
 
 @pytest.mark.parametrize(("room", "code"), [(0, None), (-1, "user_exposure_exceeded")])

@@ -40,7 +40,6 @@ class Sketch:
 
 #: None for CCC.
 LADDERS = "AAA 1500: 0.02 12x, 9000: 0.06 6x, 20000: 0.12 3x; BBB 1000: 0.01 20x, 15000: 0.08 4x"
-
 names = st.sampled_from(list(TIERS))
 symbols = st.sampled_from(["AAA", "AAA", "BBB", "BBB", "CCC"])
 amounts = st.integers(1, 10**11).map(lambda units: D(units) / 10**7)
@@ -165,6 +164,7 @@ ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "amount": amounts,
         "kind": st.sampled_from(["deposit", "deposit", "deposit", "withdraw", "correct", "fund"]),
     },
+    "brackets_rise_to_equity": {"pick": picks, "away": st.sampled_from([None, 1])},
     "owner_withdraws_to_the_threshold": {"pick": picks, "units": st.integers(-1, 1)},
     "owner_of_an_order_withdraws_all": {"pick": picks},
     "decide": {"decision": decisions},
@@ -189,6 +189,8 @@ WEIGHTED = [
         "money_moves",
         "owner_of_an_order_withdraws_all",
         "decide",
+        "brackets_rise_to_equity",
+        "brackets_rise_to_equity",
         "hold_back",
         "hold_back",
     ),

@@ -4,10 +4,12 @@ Each example works inside a savepoint of the test's transaction and is rolled ba
 thousands of them share one database.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 import time_machine
 from django.db import connection, transaction
@@ -17,7 +19,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from market.kernel.errors import ExchangeError
 from market.kernel.states import TradingState
 from risk.bounds import renew_bounds
-from tests.system.model.actions import LADDERS, Action, Decision, Sketch, actions, names, sketches
+from tests.system.model.actions import (
+    LADDERS,
+    Action,
+    Decision,
+    Sketch,
+    actions,
+    names,
+    sketches,
+)
 from tests.system.model.exchange import TIERS, Exchange, open_reference
 from tests.system.model.figures import Account, Order, Position
 from tests.system.model.pictures import (
@@ -300,6 +310,32 @@ class ExchangeMachine(RuleBasedStateMachine):
             balance = self.model.accounts[name].balance
             if balance:
                 self.take(name, balance, correction=False)
+
+    def brackets_rise_to_equity(self, pick: int, away: int | None) -> None:
+        """A position requires all that its owner left in the account, who adds to it all the same.
+
+        At once, or where the next mark is.
+        """
+        held = self.held(pick)
+        if held is None:
+            return
+        account, position = held
+        worth = abs(position.q) * self.model.mark(position.symbol)
+        spare = min(self.model.available_margin(account) - worth / 5 - 30, account.balance)
+        if spare > 0:
+            self.take(account.name, round(spare, 8), correction=False)
+        self.decide(("policy", "margin_mode", "brackets"))
+        has = self.model.slack(account) + self.model.required(position)
+        rate = math.floor(has / Fraction(worth) * 10_000) / D(10_000)
+        if 0 < rate < 1:
+            ladder = f"{position.symbol} 999999: {rate} {int(1 / rate)}x"
+            self.decide(("policy", "maintenance_brackets", ladder))
+            sign = 1 if position.q > 0 else -1
+            sketch = Sketch(position.symbol, sign, share=10, lots=1, away=away, leverage=1)
+            request = self.request(account.name, sketch)
+            self.place(request)
+            if request.price is not None:
+                self.set_marks({position.symbol: request.price})
 
     def hold_back(self, what: str, state: str) -> None:
         """Halt trading, an instrument, an account or a tier for a few steps, or let it reduce."""

@@ -156,6 +156,9 @@ class Reference:
         """Without rounding, and without dividing by no margin."""
         return self.slack(account) < 0
 
+    def is_below_maintenance(self, account: Account) -> bool:
+        return self.policy.margin_mode == "brackets" and self.is_in_breach(account)
+
     # Orders
 
     def place(self, request: Order) -> tuple[Order, bool]:
@@ -382,6 +385,8 @@ class Reference:
         exposure = self.exposure(after)
         if after.balance < 0 or (opens and self.available_margin(after) < 0):
             return "insufficient_margin"
+        if opens and self.is_below_maintenance(after):
+            return "below_maintenance"
         if opens and exposure > self.policy.user_exposure_limit:
             return "user_exposure_exceeded"
         if opens and others + exposure > self.policy.global_exposure_threshold:
@@ -525,6 +530,8 @@ class Reference:
         position = after.position(order.symbol)
         worth = abs(position.q) * self.mark(order.symbol) if position else ZERO
         order.code = self.bracket_code(order.symbol, worth, order.leverage) if opened else ""
+        if opened and not order.code and self.is_below_maintenance(after):
+            order.code = "below_maintenance"
         if order.code:
             return
         self.accounts[order.account] = after

@@ -34,7 +34,7 @@ FEWEST_SEEDS = 3
 #: What a run must reach to be worth its time.
 OUTCOMES = {
     *("FILLED", "NEW", "CANCELED", *(f"REJECTED {code}" for code in DENIALS)),
-    *("EXPIRED insufficient_margin", "EXPIRED account_suspended"),
+    *("EXPIRED insufficient_margin", "EXPIRED account_suspended", "EXPIRED below_maintenance"),
     *("liquidation full", "liquidation largest_loss_first", "liquidation partial"),
     *("liquidation that leaves positions", "liquidation that reduces positions"),
     *("insurance payment", "bad debt", "insurance payment and bad debt"),

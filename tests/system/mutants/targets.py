@@ -15,6 +15,7 @@ ARITHMETIC: Final = (
     *("tests/risk/test_maintenance.py", "tests/risk/test_restraint.py"),
     *("tests/risk/test_volatility.py", "tests/risk/test_throttle.py"),
     *("tests/risk/test_brackets.py", "tests/risk/test_policy.py"),
+    "tests/risk/test_below_maintenance.py",
 )
 #: Those of the same rules over many accounts.
 ARRAYS: Final = "tests/risk/arrays"

@@ -168,6 +168,12 @@ def by_brackets(ladders: str) -> Callable[[User], object]:
     return policy(margin_mode="brackets", maintenance_brackets=ladders)
 
 
+def requiring_more(user: User) -> None:
+    """Half a bitcoin of which brackets that came later require three times the margin."""
+    order(user, "buy", "0.5")
+    by_brackets("BTCUSDT 65000: 0.3 3x")(user)
+
+
 def sent_before(user: User) -> None:
     RiskPolicy.objects.update(duplicate_seconds=60)
     order(user, "buy", "0.1")
@@ -200,6 +206,7 @@ REFUSALS: dict[str, tuple[Callable[[User], object], dict[str, object]]] = {
     "reduce_only_rejected": (policy(), {"reduce_only": True}),
     "too_many_open_orders": (policy(max_open_orders=0), {"type": "limit", "price": "60000"}),
     "insufficient_margin": (policy(), {"size": "1"}),
+    "below_maintenance": (requiring_more, {}),
     "user_exposure_exceeded": (policy(user_exposure_limit=6499), {}),
     "global_exposure_exceeded": (policy(global_exposure_threshold=6499), {}),
 }

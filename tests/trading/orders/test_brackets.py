@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
+from market.models import Instrument
 from risk.models import RiskPolicy
 from risk.policy import PolicyError
 from risk.selectors import policy_in_force
@@ -21,6 +22,8 @@ from trading.steps.reporting import describe_liquidation
 D = Decimal
 #: From 50,000 on 0.05 × notional − 2,000.
 LADDER = "BTCUSDT 50000: 0.01 20x, 200000: 0.05 10x"
+#: From 66,000 on 0.1 × notional − 3,300: what was opened at 20x requires more as it grows.
+GROWING = "BTCUSDT 66000: 0.05 20x, 500000: 0.1 10x"
 
 
 @pytest.fixture
@@ -133,6 +136,54 @@ def test_orders_that_rest_may_not_pass_together_what_one_may_not(
     first, second = Order.objects.get(pk=first.pk), Order.objects.get(pk=second.pk)
     assert (first.status, second.status) == (OrderStatus.FILLED, OrderStatus.EXPIRED)
     assert second.reject_code == "leverage_exceeds_bracket"
+
+
+@each(("missing", "code"), [("0", None), ("0.00000001", "below_maintenance")])
+@pytest.mark.usefixtures("market")
+def test_an_order_leaves_no_less_than_what_all_positions_then_require(
+    trader: Trader, marks: Marks, client_of: ClientOf, missing: str, code: str | None
+) -> None:
+    """A short of 1 from 65,000 has lost 5,000; with 0.5 more 0.1 × 105,000 − 3,300 are required.
+
+    Of margin 3,250 and 3,500 would do. Fees are 65 and 35.
+    """
+    Instrument.objects.update(taker_fee_rate=D("0.001"))
+    hold_to_brackets(GROWING)
+    user = trader(str(D(7_200 + 5_000 + 65 + 35) - D(missing)), "advanced")
+    api = client_of(user)
+    order(user, "sell", "1", leverage=20)
+    assert not marks(BTCUSDT="70000").liquidations
+    answer = place(api, side="sell", leverage=10).json()
+    assert answer.get("code") == code
+    if code:
+        assert answer["detail"] == (
+            "After this order equity would be 7199.99999999 USDT at the marks, less than the "
+            "7200 USDT that all positions would then require."
+        )
+        assert place(api, side="sell", leverage=10, size="0.49").status_code == 200
+    told = api.get("/account/me").json()
+    assert D(told["equity"]) >= D(told["maintenance_margin"])
+    assert not marks(BTCUSDT="70000").liquidations
+
+
+@each(
+    ("missing", "status", "code"),
+    [("0", "FILLED", ""), ("0.00000001", "EXPIRED", "below_maintenance")],
+)
+@pytest.mark.usefixtures("market")
+def test_an_order_that_rests_is_asked_for_maintenance_as_it_fills(
+    trader: Trader, marks: Marks, missing: str, status: str, code: str
+) -> None:
+    """At 70,010 the short has lost 5,010, and 0.5 sold at 70,000 lose 5 and cost 35."""
+    Instrument.objects.update(maker_fee_rate=D("0.001"))
+    hold_to_brackets(GROWING)
+    user = trader(str(D("7201.5") + 5_010 + 5 + 35 - D(missing)), "advanced")
+    order(user, "sell", "1", leverage=20)
+    resting = order(user, "sell", "0.5", price="70000", leverage=10)
+    assert resting.status == OrderStatus.NEW
+    assert not marks(BTCUSDT="70010").liquidations
+    resting.refresh_from_db()
+    assert (resting.status, resting.reject_code) == (status, code)
 
 
 @pytest.mark.usefixtures("market")

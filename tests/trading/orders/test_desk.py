@@ -190,6 +190,7 @@ REFUSED: dict[str, Callable[[User], Instruction]] = {
 OTHERS = {
     *("trading_halted", "reducing_only", "tier_halted", "leverage_exceeds_volatility"),
     *("brackets_missing", "position_exceeds_brackets", "leverage_exceeds_bracket"),
+    "below_maintenance",
 }
 
 

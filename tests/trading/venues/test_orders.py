@@ -418,6 +418,25 @@ def test_orders_in_flight_cannot_close_one_position_twice(
     assert state_of(user).positions == {}
 
 
+def test_by_brackets_an_order_is_asked_before_it_goes_out_and_not_as_it_fills(
+    venue: BinanceStandin, trader: Trader, marks: Marks
+) -> None:
+    """0.1 more would require 0.3 × 13,000, of which 3,850 are there; it fills at a worse mark."""
+    ladder = "BTCUSDT 99999: 0.3 3x"
+    user = trader("3850")
+    order(user, "buy", "0.1", leverage=5)
+    RiskPolicy.objects.update(margin_mode="brackets", maintenance_brackets=ladder)
+    for price in (None, "64999", "65001"):
+        assert order(user, "buy", "0.1", price=price).reject_code == "below_maintenance"
+    resting = order(user, "buy", "0.09", price="64000")
+    assert resting.status == OrderStatus.NEW
+    marks(BTCUSDT="63000")
+    venue.fill(venue_order_id(resting), "64000", "0.09")
+    assert reconcile_pending_orders() == 1
+    resting.refresh_from_db()
+    assert resting.status == OrderStatus.FILLED
+
+
 def test_a_loss_beyond_the_balance_is_covered(
     venue: BinanceStandin, trader: Trader, insurance: Decimal
 ) -> None:
