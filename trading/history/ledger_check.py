@@ -1,5 +1,7 @@
 """Recomputes balances, positions, reservations and exposure from history, and lists differences.
 
+It also follows the numbers of counted fills.
+
 Independent of the running totals: balances from transfers, positions by replaying trades through
 the arithmetic, reservations and exposure from the rows that they total up.
 """
@@ -165,6 +167,40 @@ def rows_of(statement: str) -> Iterator[tuple[Any, ...]]:
             yield from rows
 
 
+#: By account the first of its fill numbers that is another one than its place among them; along
+#: their index, which has this order.
+MISNUMBERED: Final = """
+SELECT DISTINCT ON (account_id) account_id, fill_number, place FROM (
+    SELECT account_id, fill_number,
+        row_number() OVER (PARTITION BY account_id ORDER BY fill_number) AS place
+    FROM trading_trade WHERE fill_number IS NOT NULL
+) AS counted
+WHERE fill_number <> place ORDER BY account_id, place
+"""
+#: Accounts held back after more fills than they have.
+COUNTED_TOO_MANY: Final = """
+SELECT id, fills_before, latest FROM (
+    SELECT id, fills_before, coalesce((
+        SELECT max(fill_number) FROM trading_trade
+        WHERE account_id = account.id AND fill_number IS NOT NULL
+    ), 0) AS latest
+    FROM accounts_account AS account WHERE fills_before > 0
+) AS held_back
+WHERE fills_before > latest ORDER BY id
+"""
+
+
+def fill_numbers() -> Iterator[Difference]:
+    """The counted fills of an account are numbered from 1 on, none left out and none twice.
+
+    What the throttle counted when it last held the account back is one of them.
+    """
+    for account_id, number, place in rows_of(MISNUMBERED):
+        yield Difference(f"fill number of account {account_id}", number, place)
+    for account_id, before, latest in rows_of(COUNTED_TOO_MANY):
+        yield Difference(f"fills before of account {account_id}", before, latest)
+
+
 def bounds() -> Iterator[Difference]:
     """No account's bound lets a breach go unseen."""
     for account_id, stored, exact in unsafe_bounds():
@@ -188,6 +224,7 @@ def system_balances() -> Iterator[Difference]:
 CHECKS: Final[tuple[Callable[[], Iterable[Difference]], ...]] = (
     sums,
     positions,
+    fill_numbers,
     bounds,
     system_balances,
 )

@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from risk.models import RiskPolicy
 from tests.each import each
 from tests.trading.conftest import Marks, Trader, order
 from trading.history.ledger_check import ledger_differences
@@ -14,7 +15,8 @@ from trading.history.ledger_check import ledger_differences
 
 @pytest.fixture
 def history(trader: Trader, marks: Marks) -> None:
-    """Two accounts that traded, one of which has a resting order."""
+    """Two accounts that traded, one of which has a resting order; the throttle counts."""
+    RiskPolicy.objects.update(max_fills=9)
     user = trader("10000")
     order(user, "buy", "0.5")
     order(user, "sell", "0.1")
@@ -40,6 +42,20 @@ def damaged(statement: str) -> Iterator[None]:
         ("DELETE FROM accounts_transfer WHERE kind = 'deposit'", "balance of"),
         ("UPDATE trading_trade SET realized_pnl = realized_pnl + 1", "Realised P&L of account"),
         ("UPDATE trading_trade SET fee = fee + 1", "Trading fee of account"),
+        (
+            "UPDATE trading_trade SET fill_number = 3 WHERE fill_number = 2",
+            "fill number of account",
+        ),
+        ("UPDATE trading_trade SET fill_number = fill_number + 7", "fill number of account"),
+        (
+            "SET CONSTRAINTS ALL IMMEDIATE; DROP INDEX trade_fill_number_once_per_account;"
+            " UPDATE trading_trade SET fill_number = 1 WHERE fill_number = 2",
+            "fill number of account",
+        ),
+        (
+            "UPDATE accounts_account SET fills_before = 3 WHERE kind = 'user'",
+            "fills before of account",
+        ),
         ("UPDATE risk_position SET margin = margin + 1", "position of account"),
         ("UPDATE risk_position SET quantity = quantity * 2, cost = cost * 2", "position of"),
         ("UPDATE risk_reservation SET reserved_margin = 0", "reserved_margin of account"),
