@@ -1,11 +1,14 @@
 """Rate limits in the console: staff change them, say why, and are told what cannot be."""
 
+from typing import Any
+
 from django.db import connection
 from django.test import Client
 
 from accounts.models import AccountPolicy, KeyScopes, RateLimit
 from kpi.audit.models import AuditRecord
 from tests.console import save
+from tests.each import each
 
 
 def test_limits_stand_in_the_console_and_in_the_audit_trail(staff: Client) -> None:
@@ -24,6 +27,24 @@ def test_limits_stand_in_the_console_and_in_the_audit_trail(staff: Client) -> No
     record = AuditRecord.objects.filter(reference=f"accounts.ratelimit:{row.pk}").latest("pk")
     assert record.details["after"] == {"requests_per_minute": "4321"}
     assert "4,321" in staff.get("/admin/accounts/ratelimit/").content.decode()
+
+
+@each(
+    ("requests", "orders", "shown"),
+    [
+        ("1234/m", "600/m", ["1,234 (setting)", "600 (setting)"]),
+        ("50/10s", None, ["50/10s (setting)", "no limit (setting)"]),
+    ],
+)
+def test_the_list_shows_what_settings_say_where_a_row_says_nothing(
+    staff: Client, settings: Any, requests: str, orders: str | None, shown: list[str]
+) -> None:
+    settings.API_RATE_LIMIT, settings.ORDER_RATE_LIMIT = requests, orders
+    RateLimit.objects.filter(tier="advanced", scopes=KeyScopes.READ).update(requests_per_minute=77)
+    page = staff.get("/admin/accounts/ratelimit/").content.decode()
+    # Of six rows three are of keys that read, which place no orders; one of them says a limit.
+    assert [page.count(one) for one in shown] == [5, 3]
+    assert page.count(">77<") == 1
 
 
 def test_weights_of_calls_stand_in_the_account_policy(staff: Client) -> None:
