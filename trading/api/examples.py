@@ -77,7 +77,34 @@ LIMITS_BY_CONTROLS: Final = answer(
             "left": "93500.00000000",
         },
         "fills": {"limit": 50, "used": 1, "left": 49, "window_seconds": 60},
+        "request_weights": {"GET /kpi/history": 5, "POST /orders": 2},
     },
+)
+LIMITS_BY_BRACKETS: Final = answer(
+    "limits by maintenance brackets",
+    {
+        **LIMITS,
+        "maintenance_brackets": {
+            "BTCUSDT": [
+                {
+                    "cap": "300000.00000000",
+                    "rate": "0.00400000",
+                    "max_leverage": 150,
+                    "cumulative": "0.00000000",
+                },
+                {
+                    "cap": "800000.00000000",
+                    "rate": "0.00500000",
+                    "max_leverage": 100,
+                    "cumulative": "300.00000000",
+                },
+            ]
+        },
+    },
+)
+LIMITS_THROTTLED: Final = answer(
+    "limits of an account that filled too often",
+    {**LIMITS, "state": "REDUCING", "throttled": "50 fills in 60 s"},
 )
 LIMITS_BY_VOLATILITY: Final = answer(
     "limits while BTCUSDT ranges widely",

@@ -19,7 +19,13 @@ from market.kernel.api.fields import AmountField
 from market.kernel.api.schema import errors
 from market.kernel.states import TradingState
 from risk.maintenance import Bracket
-from trading.api.examples import LIMITS_BY_CONTROLS, LIMITS_BY_VOLATILITY, LIMITS_EXAMPLE
+from trading.api.examples import (
+    LIMITS_BY_BRACKETS,
+    LIMITS_BY_CONTROLS,
+    LIMITS_BY_VOLATILITY,
+    LIMITS_EXAMPLE,
+    LIMITS_THROTTLED,
+)
 from trading.limits import account_limits
 
 #: What is told of a control only where it is on.
@@ -162,7 +168,13 @@ class LimitsView(Call):
             **errors(400, 401, 403, 429, 503),
             **errors(404, account_not_found=AccountNotFound.detail),
         },
-        examples=[LIMITS_EXAMPLE, LIMITS_BY_CONTROLS, LIMITS_BY_VOLATILITY],
+        examples=[
+            LIMITS_EXAMPLE,
+            LIMITS_BY_CONTROLS,
+            LIMITS_BY_VOLATILITY,
+            LIMITS_BY_BRACKETS,
+            LIMITS_THROTTLED,
+        ],
     )
     def get(self, request: Request) -> Response:
         must_be_owner(request, self.query.get("user_id"))
