@@ -79,18 +79,14 @@ def test_an_api_key_and_two_clicks_place_an_order(docs_in: DocsIn) -> None:
     assert len(asked) == 2, "one that ran out is fetched anew"
 
 
-def test_a_wrong_key_is_told_where_it_was_typed(docs_in: DocsIn) -> None:
+def test_a_wrong_key_is_told_where_it_was_typed_and_signing_out_forgets_the_right_one(
+    docs_in: DocsIn,
+) -> None:
     page = docs_in()
     sign_in(page, "no-such-key")
     expect(page.locator(".dialog-ux")).to_contain_text("unknown or revoked")
     page.fill("#auth-bearer-value", "advanced-key")
     page.keyboard.press("Enter")
-    expect(page.locator(".dialog-ux")).to_have_count(0)
-
-
-def test_signing_out_forgets_the_key(docs_in: DocsIn) -> None:
-    page = docs_in()
-    sign_in(page, "advanced-key")
     expect(page.locator(".dialog-ux")).to_have_count(0)
     page.locator(".auth-wrapper button.authorize").click()
     page.locator(".auth-btn-wrapper").get_by_text("Logout").click()
