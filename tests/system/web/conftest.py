@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
+from exchange_poc.web.server import UNTAKEN_SECONDS
 from tests.system.deployment.processes import end_group, free_port, get
 from tests.system.trials.conftest import environment, environment_of_processes
 from tests.system.web.client import Address, opened
@@ -22,8 +23,10 @@ Start = Callable[..., Server]
 
 #: What a process of the small application's server runs: application() by the gateway.
 PROGRAM = """
+from exchange_poc.web import gateway, server
 from exchange_poc.web.gateway import Gateway
 from exchange_poc.web.server import serve
+server.UNTAKEN_SECONDS = gateway.PART_SECONDS = {untaken}
 {application}
 def load():
     return Gateway(application, threads=2, longest_body=200_000, close=lambda: None)
@@ -64,12 +67,16 @@ def run(started: list[subprocess.Popen[str]]) -> Run:
 
 @pytest.fixture
 def serve(run: Run, tmp_path: Path) -> Start:
-    """Serve an application given as source: ``serve("def application(…): …")``."""
+    """Serve an application given as source: ``serve("def application(…): …")``.
 
-    def start(application: str) -> Server:
+    A client that takes nothing for ``untaken`` seconds is left.
+    """
+
+    def start(application: str, *, untaken: int = UNTAKEN_SECONDS) -> Server:
         address = ("127.0.0.1", free_port())
         program = tmp_path / "program.py"
-        program.write_text(PROGRAM.format(application=application, port=address[1]))
+        source = PROGRAM.format(application=application, port=address[1], untaken=untaken)
+        program.write_text(source)
         process = run(program)
         wait_for(lambda: accepts(address), what="the server")
         return process, address

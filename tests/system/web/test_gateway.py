@@ -150,7 +150,7 @@ def held_by(process: psutil.Process, ports: set[int]) -> set[int]:
 
 
 def test_a_client_that_reads_nothing_is_left(serve: Start) -> None:
-    process, address = serve(LUMP)
+    process, address = serve(LUMP, untaken=5)
     # The socket is there before the process that serves it.
     [worker] = wait_for(psutil.Process(process.pid).children, what="the serving process")
     clients = [opened(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 8) for _ in range(20)]
@@ -164,7 +164,7 @@ def test_a_client_that_reads_nothing_is_left(serve: Start) -> None:
 
 
 def test_what_a_client_does_not_take_is_not_made(serve: Start) -> None:
-    process, address = serve(ENDLESS)
+    process, address = serve(ENDLESS, untaken=5)
     deaf = opened(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     [server] = wait_for(psutil.Process(process.pid).children, what="the serving process")
     port = {deaf.getsockname()[1]}
