@@ -154,6 +154,24 @@ def test_who_takes_nothing_for_too_long_is_cut_off(
     asyncio.run(scene())
 
 
+def test_a_stream_ends_at_once_though_its_reader_takes_nothing(
+    subscription: Callable[..., Subscription], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "SEND_SECONDS", float("inf"))
+    monkeypatch.setattr(streams, "FAREWELL_SECONDS", 0.1)
+    start = journal.head()
+    halts(1, 1)
+
+    async def scene() -> None:
+        async with running() as hub:
+            for cursor in (start, None):  # in the middle of what it missed, and of its first id
+                async with asyncio.timeout(PATIENCE):
+                    await serve(hub, Wire(takes=1), subscription(cursor, seconds=0.5))
+            assert not hub.opened
+
+    asyncio.run(scene())
+
+
 def test_a_quiet_stream_is_told_where_to_go_on(
     subscription: Callable[..., Subscription], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,7 +55,7 @@ def test_who_reads_on_is_told_that_it_was_too_slow(
     _, address = stream_server()
     _, token = key_of(trader())
     quick, slow = (listen(address, token, channels="halts") for _ in range(2))
-    for _ in range(16):
+    for _ in range(12):
         tell(quick)
     assert slow.until("closed")["code"] == "slow_reader"
     assert slow.response.read() == b""
