@@ -6,7 +6,9 @@ closes out does not.
 
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from risk.state import Limits
@@ -19,14 +21,15 @@ LONGEST_FILLS_WINDOW: Final = 3_600
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """How many fills of an account count: in the policy's window, and in all, by which each has
-    its number."""
+    """The fills of an account that counted before a booking: how many, which numbers its own.
 
-    in_window: int
+    ``earlier`` are the times of those that stand ``max_fills`` − 1 before the booking's first fill,
+    its second and so on; None where no fill stands there, or one that counts no more.
+    """
+
     total: int
-
-    def plus_one(self) -> "Filled":
-        return Filled(self.in_window + 1, self.total + 1)
+    max_fills: int
+    earlier: Sequence[datetime | None]
 
 
 def counts_fills(limits: Limits) -> bool:
@@ -34,11 +37,17 @@ def counts_fills(limits: Limits) -> bool:
     return bool(limits.max_fills) and not (limits.suspended or limits.account_reducing)
 
 
-def throttled(limits: Limits, filled: Filled) -> str:
-    """Return why the account may only reduce by now, such as ``5 fills in 60 s``; else nothing."""
-    if filled.in_window < limits.max_fills:
+def throttled(
+    max_fills: int, seconds: int, *, nth: int, earlier: datetime | None, now: datetime
+) -> str:
+    """Return why the account may only reduce by now, such as ``5 fills in 60 s``; else nothing.
+
+    Asked of the ``nth`` fill of a booking, all of whose fills are of one moment. ``earlier`` is
+    that of the fill ``max_fills`` − 1 before it, which is out of the window once it is as old.
+    """
+    if nth < max_fills and (earlier is None or now - earlier >= timedelta(seconds=seconds)):
         return ""
-    return f"{limits.max_fills} fills in {limits.fills_window_seconds} s"
+    return f"{max_fills} fills in {seconds} s"
 
 
 def held(limits: Limits, why: str) -> Limits:

@@ -18,7 +18,7 @@ from risk.selectors import global_exposure, read_risk_state
 from risk.state import Limits
 from risk.throttle import counts_fills
 from risk.volatility import highest_leverage
-from trading.booking.throttle import read_filled
+from trading.booking.throttle import fills_in_window
 from trading.orders.sent import sent_in_minute
 from trading.selectors import open_orders_of
 
@@ -118,8 +118,8 @@ def fills(account: Account, limits: Limits) -> Fills | None:
     """
     if not counts_fills(limits):
         return None
-    filled = read_filled(account_ids=[account.pk], now=timezone.now())[account.pk]
-    return Fills(limits.max_fills, filled.in_window, limits.fills_window_seconds)
+    used = fills_in_window(account_id=account.pk, now=timezone.now())
+    return Fills(limits.max_fills, used, limits.fills_window_seconds)
 
 
 def leverage_by_symbol(limits: Limits) -> dict[str, int]:

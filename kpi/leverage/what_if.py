@@ -130,7 +130,8 @@ def after_fills(
     """
     snapshots, now = [RiskSnapshot(*one, by_symbol) for one in found], timezone.now()
     throttles = read_throttles(
-        (one for one in snapshots if one.account.account_id in orders), now=now
+        (one for one in snapshots if one.account.account_id in orders),
+        fills={account_id: len(own) for account_id, own in orders.items()},
     )
     for snapshot in snapshots:
         account_id = snapshot.account.account_id

@@ -197,7 +197,7 @@ class AccountChanges:
                 "fee": execution.fee,
                 "realized_pnl": execution.fill.realized_pnl,
                 "liquidation_id": self.liquidation.pk if self.liquidation else None,
-                "fill_number": self.throttle.count() if self.throttle else None,
+                "fill_number": self.throttle.count(self.now) if self.throttle else None,
                 "created_at": self.now,
             }
         )

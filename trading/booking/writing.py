@@ -217,7 +217,7 @@ def throttled(changes: AccountChanges) -> Row:
     return {
         "account_id": changes.state.account_id,
         "throttled": changes.throttle.why,
-        "fills_before": changes.throttle.filled.total,
+        "fills_before": changes.throttle.total,
     }
 
 

@@ -25,18 +25,13 @@ from risk.selectors import ask_for_states, snapshots_in
 from risk.state import RiskSnapshot
 from trading.booking.changes import AccountChanges
 from trading.booking.pipeline import GlobalExposureExceeded, MarkMoved, pipelined
-from trading.booking.throttle import read_throttles
+from trading.booking.throttle import throttle_of
 from trading.booking.writing import ask_for_shared_rows, booking
 from trading.errors import OrderNotOpen
 from trading.models import Order
 from trading.orders.decisions import SIMULATED, Decisions, Intake
-from trading.orders.tickets import (
-    OpenedTickets,
-    Outcome,
-    Ticket,
-    ask_for_tickets,
-    opened_in,
-)
+from trading.orders.opened import OpenedTickets, ask_for_tickets, opened_in
+from trading.orders.tickets import Outcome, Ticket
 
 log = structlog.get_logger(__name__)
 
@@ -203,7 +198,6 @@ def look(group: Sequence[Instruction], patience: Patience, *, shared_first: bool
 def decisions_of(seen: Seen, intake: Intake) -> dict[int, Decisions]:
     """Return where the decisions on each locked account are made, by user id."""
     now, exposures = timezone.now(), ExposureChanges()
-    throttles = read_throttles(seen.snapshots.values(), now=now)
     return {
         user_id: Decisions(
             intake,
@@ -212,7 +206,7 @@ def decisions_of(seen: Seen, intake: Intake) -> dict[int, Decisions]:
                 snapshot.account,
                 now,
                 exposures,
-                throttles.get(snapshot.account.account_id),
+                throttle_of(snapshot.limits, seen.opened.filled.get(user_id)),
             ),
             open_orders=seen.opened.open_orders.get(user_id, 0),
             earlier=seen.opened.earlier[user_id],

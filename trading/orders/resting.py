@@ -125,8 +125,8 @@ def fill_orders_of(*, user_id: int, order_ids: Collection[int], patience: float)
         return []
     snapshot = read_risk_state(account_id=account_id, symbols={order.symbol for order in orders})
     now = timezone.now()
-    throttle = read_throttles([snapshot], now=now).get(account_id)
-    changes = changes_of(orders, snapshot, now=now, throttle=throttle)
+    throttles = read_throttles([snapshot], fills={account_id: len(orders)})
+    changes = changes_of(orders, snapshot, now=now, throttle=throttles.get(account_id))
     write(changes)
     return [order for order in orders if order.status not in OPEN_STATUSES]
 

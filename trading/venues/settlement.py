@@ -56,7 +56,7 @@ def settle(
 @until_mark_holds
 @transaction.atomic
 def settle_or_park(order: Order, answer: Answer, patience: float, *, complaint: str = "") -> Order:
-    order, changes = lock_order(order, patience)
+    order, changes = lock_order(order, patience, fills=len(answer.fills))
     if order.status not in OPEN_STATUSES:
         park_late_fill(order, answer)
         return order
@@ -115,7 +115,7 @@ def end_absent(
     *, order: Order, status: OrderStatus, denial: Denial, patience: float = PATIENCE
 ) -> Order:
     """End an order that is not at the venue, and return it. Raises as ``settle`` does."""
-    order, changes = lock_order(order, patience)
+    order, changes = lock_order(order, patience, fills=0)
     if order.status not in OPEN_STATUSES or is_parked(order):
         return order
     changes.change_order(order)
@@ -126,18 +126,19 @@ def end_absent(
     return order
 
 
-def lock_order(order: Order, patience: float) -> tuple[Order, AccountChanges]:
+def lock_order(order: Order, patience: float, *, fills: int) -> tuple[Order, AccountChanges]:
     """Lock an order's account and return the order as it is now, with the account's changes.
 
-    It waits ``patience`` seconds for that, and for any other row until the transaction ends.
+    It waits ``patience`` seconds for that, and for any other row until the transaction ends. Of the
+    order so many ``fills`` may be booked at most.
     """
     assert order.account.user_id is not None
     limit_lock_waits(seconds=patience)
     account_id = lock_account(user_id=order.account.user_id)
     fresh = Order.objects.select_related("account", "instrument").get(pk=order.pk)
     snapshot, now = read_risk_state(account_id=account_id), timezone.now()
-    throttle = read_throttles([snapshot], now=now).get(account_id)
-    return fresh, AccountChanges(snapshot.account, now, throttle=throttle)
+    throttles = read_throttles([snapshot], fills={account_id: fills})
+    return fresh, AccountChanges(snapshot.account, now, throttle=throttles.get(account_id))
 
 
 def book_fill(changes: AccountChanges, order: Order, price: Decimal, size: Decimal) -> None:

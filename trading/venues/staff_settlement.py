@@ -103,7 +103,7 @@ def lock_parked(parked: ParkedAnswer, reason: str) -> tuple[Order, AccountChange
     Raises AlreadySettled, ReasonRequired, ReasonTooLong.
     """
     checked_reason(reason)
-    order, changes = lock_order(parked.order, PATIENCE)
+    order, changes = lock_order(parked.order, PATIENCE, fills=1)
     parked.refresh_from_db(fields=["settled_at"])
     if parked.settled_at is not None:
         raise AlreadySettled

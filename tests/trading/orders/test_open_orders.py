@@ -13,7 +13,7 @@ from tests.system.binance_standin.faults import Fault
 from tests.system.binance_standin.server import BinanceStandin
 from tests.trading.conftest import Marks, Trader, order
 from trading.models import Order, OrderStatus, Venue
-from trading.orders.tickets import OPEN_TICKETS
+from trading.orders.opened import OPEN_TICKETS
 from trading.services import cancel_order
 
 pytest_plugins = ["tests.system.binance_standin.fixtures"]

@@ -20,8 +20,10 @@ from market.kernel.states import TradingState
 from risk.engine import Intent
 from risk.services import change_policy
 from tests.trading.conftest import Marks, Trader, order
-from trading.booking.throttle import FILLED
+from trading.booking.throttle import FILLED, IN_WINDOW
 from trading.models import Liquidation, Order, OrderStatus, Trade
+from trading.orders.group import PATIENT, Place, book
+from trading.orders.opened import OPEN_TICKETS
 from trading.orders.tickets import Placement, Ticket
 from trading.services import close_position, place_orders
 from trading.venues.reconciliation import reconcile_pending_orders
@@ -31,6 +33,7 @@ pytest_plugins = ["tests.system.binance_standin.fixtures"]
 D = Decimal
 START = datetime(2030, 1, 1, tzinfo=UTC)
 WHY = "3 fills in 10 s"
+TICKET = Ticket(Intent("BTCUSDT", is_buy=True, size=D("0.01")))
 HELD = f"This account, after {WHY}, is in REDUCING: an order may only reduce what is open; ask for "
 HELD += "reduce_only, or close the position."
 
@@ -131,11 +134,40 @@ def test_once_staff_release_it_the_count_begins_anew(user: User) -> None:
 
 
 def test_of_a_batch_each_order_counts_and_sees_those_before_it(user: User) -> None:
-    tickets = [Ticket(Intent("BTCUSDT", is_buy=True, size=D("0.01"))) for _ in range(5)]
-    outcomes = place_orders(user_id=user.pk, tickets=tickets)
+    outcomes = place_orders(user_id=user.pk, tickets=[TICKET] * 5)
     codes = [one.denial and one.denial.code for one in outcomes if isinstance(one, Placement)]
     assert codes == [None, None, None, "reducing_only", "reducing_only"]
     assert told(user) == (TradingState.REDUCING, WHY)
+
+
+def test_of_a_batch_those_count_that_are_not_too_old_by_then(user: User, later: Later) -> None:
+    """Whether what came earlier is in the window is asked of each fill by itself."""
+    buy(user)
+    later(9)
+    buy(user)
+    later(1)
+    outcomes = place_orders(user_id=user.pk, tickets=[TICKET, TICKET, TICKET])
+    codes = [one.denial and one.denial.code for one in outcomes if isinstance(one, Placement)]
+    assert codes == [None, None, "reducing_only"]
+    assert told(user) == (TradingState.REDUCING, WHY)
+
+
+def test_of_a_group_each_account_counts_its_own(user: User, trader: Trader) -> None:
+    other = trader("100000")
+    buy(user)
+    book([Place(one.pk, [TICKET]) for one in (user, other, user)], patience=PATIENT)
+    assert [told(user), told(other)] == [(TradingState.REDUCING, WHY), (TradingState.ACTIVE, "")]
+
+
+def test_an_order_asks_no_more_where_its_fill_counts(user: User) -> None:
+    asked = []
+    for most in (0, 9):
+        throttle(most)
+        with CaptureQueriesContext(connection) as queries:
+            buy(user)
+        asked.append(len(queries))
+    assert asked[0] == asked[1]
+    assert Trade.objects.exclude(fill_number=None).count() == 1
 
 
 def test_resting_orders_count_when_they_fill_and_are_held_back_then(
@@ -198,6 +230,8 @@ def test_off_it_counts_nothing_and_asks_nothing(later: Later, trader: Trader, ma
     assert [buy(user), told(user)[0]] == ["", TradingState.REDUCING]
 
 
+#: The latest fill, and the one that the next may come too soon after.
+NUMBERED: Final = {"fill_number_once_per_account": 2}
 #: As many as an account fills in a long while.
 COUNTED: Final = """
 INSERT INTO trading_trade (order_id, account_id, instrument_id, side, size, price, notional,
@@ -209,24 +243,45 @@ CROSS JOIN generate_series(1, 5000) AS past
 """
 
 
-def test_it_reads_no_history(user: User) -> None:
+@pytest.mark.parametrize(
+    ("statement", "asked", "read"),
+    [
+        pytest.param(
+            OPEN_TICKETS,
+            {"tickets": '[{"user_id": USER, "number": 0, "nth": 1}]', "minute_ago": f"{START}"},
+            NUMBERED,
+            id="of an order",
+        ),
+        pytest.param(FILLED, {"accounts": "{ACCOUNT}", "fills": "{1}"}, NUMBERED, id="of a step"),
+        pytest.param(
+            IN_WINDOW,
+            {"account": "ACCOUNT", "now": f"{START + timedelta(hours=1)}"},
+            {"fill_number_once_per_account": 1, "counted_by_account": 1},
+            id="of the limits",
+        ),
+    ],
+)
+def test_it_reads_no_history(
+    user: User, statement: str, asked: dict[str, str], read: dict[str, int]
+) -> None:
     """Under the plan that PostgreSQL keeps for all accounts."""
     buy(user)
+    ids = [one.replace("USER", f"{user.pk}") for one in asked.values()]
+    given = ", ".join(f"'{one.replace('ACCOUNT', f'{user.account.pk}')}'" for one in ids)
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(COUNTED)
         cursor.execute("ANALYZE trading_trade")
         cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-        asked = FILLED.replace("%(accounts)s", "$1").replace("%(now)s", "$2")
-        cursor.execute(f"PREPARE counting (bigint[], timestamptz) AS {asked}")
+        numbered = {name: f"${number}" for number, name in enumerate(asked, 1)}
+        cursor.execute(f"PREPARE counting AS {statement % numbered}")
         cursor.execute(
-            "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "
-            f"EXECUTE counting ('{{{user.account.pk}}}', '{START + timedelta(hours=1)}')"
+            f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) EXECUTE counting ({given})"
         )
         plan = "\n".join(line for (line,) in cursor.fetchall())
         cursor.execute("DEALLOCATE counting")
         transaction.set_rollback(True)  # no ledger bears out such trades
-    for index in ("trade_fill_number_once_per_account", "trade_counted_by_account"):
-        assert re.search(rf"using {index}\b.*rows=1(\.00)? ", plan), plan
+    for index, times in read.items():
+        assert len(re.findall(rf"using trade_{index}\b.*rows=1(?:\.00)? ", plan)) == times, plan
 
 
 def test_a_suspended_account_is_not_counted(user: User, marks: Marks) -> None:
