@@ -18,7 +18,7 @@ from accounts.models import Account, ApiKey, User
 from accounts.services import open_account
 from market.kernel.errors import StaleVersion
 from market.kernel.reasons import stated
-from market.kernel.rows import columns_of, find
+from market.kernel.rows import columns_of, find, first_row
 
 PREFIX_LENGTH = 8
 #: ``last_used_at`` is this coarse, so that a busy key is not a busy row.
@@ -221,9 +221,7 @@ def calling_key(*, key_id: int) -> CallingKey | None:
     The user's ``calling_key`` leads back to it, by which limits know that it is a key that calls.
     Whether it opens anything now is for its terms to say.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(KEY_OF_CALL, [key_id])
-        row = cursor.fetchone()
+    row = first_row(KEY_OF_CALL, [key_id])
     if row is None:
         return None
     of_user, (scopes, expires_at, networks, *limits) = row[:OF_USER], row[OF_USER:]

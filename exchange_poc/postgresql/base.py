@@ -10,6 +10,7 @@ follows a transaction by another connection, where there is no such cursor.
 
 import select
 import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 from django.db.backends.postgresql import base
@@ -49,6 +50,27 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return super().cursor()
         self.validate_thread_sharing()
         return self.make_cursor(self.create_cursor())
+
+    def first_row(self, statement: str, arguments: Sequence[Any]) -> Sequence[Any] | None:
+        """Return the first row of one of the few statements that each request runs, or None.
+
+        A connection keeps a cursor for each of them, which remembers how their values are written
+        and read: half of what it costs. Who listens to statements is told by a cursor of Django's.
+        """
+        if self.queries_logged or self.execute_wrappers:
+            with self.cursor() as cursor:
+                cursor.execute(statement, arguments)
+                heard: Sequence[Any] | None = cursor.fetchone()
+            return heard
+        self.ensure_connection()
+        self.validate_no_broken_transaction()
+        with self.wrap_database_errors:
+            kept = vars(self.connection).setdefault("kept_cursors", {})
+            if statement not in kept:
+                kept[statement] = self.create_cursor()
+            kept[statement].execute(statement, arguments, prepare=True)
+            row: Sequence[Any] | None = kept[statement].fetchone()
+        return row
 
     def chunked_cursor(self) -> Any:
         """Return a cursor of the server in a transaction, else one that fetches all at once."""

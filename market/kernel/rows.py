@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Model
 
 M = TypeVar("M", bound=Model)
@@ -23,11 +23,22 @@ def as_array(ids: Collection[int]) -> str:
 def find(
     model: type[M], columns: Sequence[str], statement: str, arguments: Sequence[Any]
 ) -> M | None:
-    """Return the first row of a statement that selects ``columns``, as the ORM would; or None."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, arguments)
-        row = cursor.fetchone()
-    return None if row is None else model.from_db(connection.alias, columns, row)
+    """Return the first row of a statement that selects ``columns``, as the ORM would; or None.
+
+    The statement is one of those of ``first_row``.
+    """
+    row = first_row(statement, arguments)
+    return None if row is None else model.from_db(DEFAULT_DB_ALIAS, columns, row)
+
+
+def first_row(statement: str, arguments: Sequence[Any]) -> Sequence[Any] | None:
+    """Return the first row of one of the few statements that each request runs, or None.
+
+    Each connection keeps a cursor for each of them (``exchange_poc/postgresql``).
+    """
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    row: Sequence[Any] | None = database.first_row(statement, arguments)
+    return row
 
 
 class ById(Generic[M]):
