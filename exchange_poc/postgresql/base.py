@@ -10,7 +10,8 @@ follows a transaction by another connection, where there is no such cursor.
 
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from django.db.backends.postgresql import base
@@ -26,11 +27,34 @@ REST_SECONDS: Final = 5.0
 class DatabaseWrapper(base.DatabaseWrapper):
     """Django's, but for the connections it takes from the pool and where it opens cursors."""
 
+    #: Django's pools of this process, by alias.
+    pools: dict[str, ConnectionPool[Any]] = base.DatabaseWrapper._connection_pools  # type: ignore
+    #: The pool that gave this wrapper a connection before, which Django has set up.
+    known_pool: ConnectionPool[Any] | None = None
+
+    def connect(self) -> None:
+        """Open a connection, or take one of the pool, where but for the first nothing is set up."""
+        known = self.known_pool
+        if known is None or known is not self.pools.get(self.alias):
+            super().connect()
+            self.known_pool = self.pools.get(self.alias)
+            return
+        self.savepoint_ids, self.atomic_blocks, self.run_on_commit = [], [], []
+        self.in_atomic_block = self.needs_rollback = self.closed_in_transaction = False
+        self.errors_occurred, self.health_check_done = False, True
+        self.close_at = time.monotonic()
+        self.connection = self.living(known.getconn)
+        if not (self.autocommit and self.connection.autocommit):
+            self.set_autocommit(self.settings_dict["AUTOCOMMIT"])
+
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        return self.living(partial(super().get_new_connection, conn_params))
+
+    def living(self, take: Callable[[], Any]) -> Any:
         """Return a connection that lives; dead ones go back, and the pool opens others."""
-        connection = super().get_new_connection(conn_params)
+        connection = take()
         while self.pool and not self.keeps(connection):
-            connection = super().get_new_connection(conn_params)
+            connection = take()
         connection.used_at = time.monotonic()
         return connection
 

@@ -1,16 +1,21 @@
 """The pool hands out connections that live; cursors of the server end with a transaction."""
 
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import datetime
 from types import SimpleNamespace
+from typing import Final, cast
 
 import psycopg
 import pytest
 from celery.fixups.django import DjangoWorkerFixup
 from celery.signals import task_postrun
 from django.contrib.auth.models import Permission
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
+from django.db.backends.postgresql.base import DatabaseWrapper as BaseWrapper
+from django.db.backends.postgresql.psycopg_any import IsolationLevel
+from psycopg.pq import TransactionStatus
 
 from exchange_poc.celery import app
 from exchange_poc.postgresql import base
@@ -74,6 +79,66 @@ def test_one_that_rested_is_asked_first(
 ) -> None:
     monkeypatch.setattr(base, "REST_SECONDS", 0.0)
     assert is_asked_again(other)
+
+
+def test_one_that_came_back_in_the_midst_of_a_transaction_is_handed_out_as_new() -> None:
+    pid = own_process()
+    connection.set_autocommit(False)
+    own_process()
+    connection.close()
+    with transaction.atomic():
+        own_process()
+        connection.close()
+    taken = [own_process()]
+    while pid not in taken:
+        connection.close()
+        taken.append(own_process())
+    assert connection.get_autocommit()
+    assert not connection.in_atomic_block
+    assert connection.connection.info.transaction_status == TransactionStatus.IDLE
+
+
+#: What Django keeps of a connection, each with a value that no new one has.
+STATES: Final = {
+    "in_atomic_block": True,
+    "savepoint_ids": ["a"],
+    "atomic_blocks": [None],
+    "needs_rollback": True,
+    "closed_in_transaction": True,
+    "errors_occurred": True,
+    "health_check_enabled": False,
+    "health_check_done": False,
+    "run_on_commit": [(set(), print, False)],
+    "run_commit_hooks_on_set_autocommit_on": False,
+    "autocommit": False,
+    "rollback_exc": None,
+    "isolation_level": IsolationLevel.READ_COMMITTED,
+}
+
+
+def test_all_that_django_keeps_of_one_is_as_after_its_own_connect() -> None:
+    found = []
+    for connect in (BaseWrapper.connect, base.DatabaseWrapper.connect):
+        own_process()
+        connection.close()
+        for name, value in STATES.items():
+            setattr(connection, name, value)
+        connect(cast("base.DatabaseWrapper", connections["default"]))
+        found.append({name: getattr(connection, name) for name in STATES})
+        assert connection.close_at is not None
+        assert connection.close_at <= time.monotonic()
+    assert found[0] == found[1]
+    assert (found[0]["autocommit"], found[0]["errors_occurred"]) == (True, False)
+
+
+def test_a_pool_that_was_closed_gives_none() -> None:
+    own_process()
+    connection.close()
+    before = connection.pool
+    connection.close_pool()
+    assert own_process()
+    assert connection.pool is not before
+    assert not connection.pool.closed
 
 
 def test_rows_are_fetched_bit_by_bit_in_a_transaction_alone() -> None:
