@@ -18,7 +18,6 @@ from accounts.models import Transfer, TransferKind
 from accounts.selectors import get_account, ledger_line, transfers_of
 from accounts.serializers import (
     LEDGER_LINE,
-    TOKEN,
     TOKEN_REQUEST,
     LedgerLineSerializer,
     TokenSerializer,
@@ -89,7 +88,7 @@ class TokenView(Call):
             "token_type": "bearer",
             "expires_in": int(lifetime_of_token(terms).total_seconds()),
         }
-        return Response(TOKEN.to_representation(token), headers={"Cache-Control": "no-store"})
+        return Response(token, headers={"Cache-Control": "no-store"})
 
 
 class LedgerQuery(PageQuery):

@@ -45,8 +45,4 @@ class LedgerLineSerializer(AnswerSerializer[LedgerLine]):
 
 
 #: One instance reads and writes every call: building the fields anew costs more than using them.
-TOKEN_REQUEST, TOKEN, LEDGER_LINE = (
-    TokenRequestSerializer(),
-    TokenSerializer(),
-    LedgerLineSerializer(),
-)
+TOKEN_REQUEST, LEDGER_LINE = TokenRequestSerializer(), LedgerLineSerializer()

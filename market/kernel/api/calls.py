@@ -16,6 +16,7 @@ is read before the method runs, and stands in ``self.query``; the body when ``re
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar, Final, TypeVar
 
 from django.db.models import Model
@@ -42,6 +43,26 @@ class Call(APIView):
     #: The valid parameters of this request.
     query: dict[str, Any]
 
+    def get_authenticators(self) -> Any:
+        return made_once(tuple(self.authentication_classes))
+
+    def get_permissions(self) -> Any:
+        return made_once(tuple(self.permission_classes))
+
+    def get_throttles(self) -> Any:
+        return made_once(tuple(self.throttle_classes))
+
+    def get_parsers(self) -> Any:
+        return made_once(tuple(self.parser_classes))
+
+    def get_renderers(self) -> Any:
+        return made_once(tuple(self.renderer_classes))
+
+    @property
+    def allowed_methods(self) -> list[str]:
+        view: Any = type(self)
+        return methods_of(view)
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Read the query, once it is known who asks. Raises UnknownParameter, ValidationError.
 
@@ -51,7 +72,10 @@ class Call(APIView):
         method = method_of(request)
         if method == "options" or request.method not in self.allowed_methods:
             return  # it tells about the call, or 405 follows
-        self.query = self.queries.get(method, NO_QUERY).run_validation(request.query_params)
+        if method in self.queries or request.META.get("QUERY_STRING"):
+            self.query = self.queries.get(method, NO_QUERY).run_validation(request.query_params)
+        else:
+            self.query = {}
         if method != "get" and method not in self.bodies:
             NO_BODY.run_validation(body_of(request))
 
@@ -83,6 +107,19 @@ class WholeListCall(Call):
 
 
 PAGE: Final = set(PageQuery().fields)
+
+
+@cache
+def made_once(helpers: tuple[type, ...]) -> tuple[Any, ...]:
+    """Return one instance of each class that helps to answer; none keeps anything of a request."""
+    return tuple(helper() for helper in helpers)
+
+
+@cache
+def methods_of(view: Any) -> list[str]:
+    """Return the methods that a view answers; HEAD is GET, as Django has it for each request."""
+    answers: list[str] = view()._allowed_methods()
+    return [*answers[:1], "HEAD", *answers[1:]] if answers[:1] == ["GET"] else answers
 
 
 def method_of(request: Request) -> str:

@@ -80,6 +80,8 @@ def check_charset(request: HttpRequest) -> None:
 
 def check_query(request: HttpRequest) -> None:
     """Refuse a query that no column holds. Raises NullCharacter, TooManyFieldsSent."""
+    if not request.META.get("QUERY_STRING"):
+        return
     if any("\0" in part for name, values in request.GET.lists() for part in (name, *values)):
         raise NullCharacter
 
