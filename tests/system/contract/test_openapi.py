@@ -10,6 +10,7 @@ import schemathesis
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from hypothesis import HealthCheck, settings
+from pytest_django import DjangoDbBlocker
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from accounts.authentication import issue_token
@@ -17,6 +18,7 @@ from accounts.keys import issue_api_key
 from accounts.models import User
 from exchange_poc.wsgi import application
 from risk.engine import Intent
+from tests.kept import kept, put_marked_now
 from trading.demo.data import seed_demo
 from trading.services import place_order
 
@@ -36,14 +38,24 @@ def one_transaction(db: None) -> Iterator[None]:
         signal.connect(close_old_connections)
 
 
-@pytest.fixture
-def token(one_transaction: None, settings: Any) -> str:
-    """The token of a trader with a history, on an exchange without rate limits."""
-    settings.API_RATE_LIMIT = settings.ORDER_RATE_LIMIT = settings.TOKEN_RATE_LIMIT = None
-    settings.PRICE_SOURCES = ["simulation"]
+@pytest.fixture(scope="session")
+def traded(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> str:
+    """What the exchange of a trader with a history is copied by."""
+    return kept("traded", trade, django_db_blocker)
+
+
+def trade() -> None:
     seed_demo()
     trader = User.objects.get(username="advanced")
     place_order(user_id=trader.pk, intent=Intent("BTCUSDT", True, Decimal("0.1")))
+
+
+@pytest.fixture
+def token(one_transaction: None, traded: str, settings: Any) -> str:
+    """The token of a trader with a history, on an exchange without rate limits."""
+    settings.API_RATE_LIMIT = settings.ORDER_RATE_LIMIT = settings.TOKEN_RATE_LIMIT = None
+    put_marked_now(traded)
+    trader = User.objects.get(username="advanced")
     api_key, _ = issue_api_key(reason="A test", user=trader)
     return issue_token(api_key)
 

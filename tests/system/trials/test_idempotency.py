@@ -14,6 +14,7 @@ from accounts.keys import issue_api_key
 from accounts.services import create_user
 from market.services import list_instrument
 from tests.system.deployment.processes import end_group, free_port, get
+from tests.system.trials.conftest import environment_of_processes
 from tests.waiting import wait_for
 from trading.history.ledger_check import ledger_differences
 from trading.models import Order, Trade
@@ -25,13 +26,13 @@ AT_ONCE = 50
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def server(environment: dict[str, str]) -> Iterator[str]:
-    """The address of a web server that works on the test's database."""
+@pytest.fixture(scope="module")
+def server(django_db_setup: None) -> Iterator[str]:
+    """The address of a web server that works on the tests' database."""
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "exchange_poc.web"],
-        env=environment | {"PORT": str(port)},
+        env=environment_of_processes() | {"PORT": str(port)},
         text=True,
         start_new_session=True,
     )
