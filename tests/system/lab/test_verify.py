@@ -74,6 +74,11 @@ maintenance_brackets = "BTCUSDT 50000: 0.01 100x, 300000: 0.0125 80x, 1500000: 0
 liquidation_mode = "partial"
 liquidation_fee_rate = 0.001
 [[policy]]
+name = "brackets that grow"
+max_leverage = 100
+margin_mode = "brackets"
+maintenance_brackets = "BTCUSDT 110000: 0.05 20x, 900000: 0.1 10x"
+[[policy]]
 name = "reduced"
 max_leverage = { beginner = 5, intermediate = 25, advanced = 100 }
 liquidation_mode = "partial"
@@ -217,6 +222,32 @@ def test_they_agree_where_brackets_say_what_is_required(study: Study, policy: st
     *_, last = verify(study, policy=policy)
     assert counts(last)[0] > 5, last
     assert counts(last)[4] > 0, last
+    assert counts(last)[-1] == 0
+
+
+def adding() -> Iterator[str]:
+    """Shorts that are added to once they have lost much, with ever more left above their margin."""
+    for number in range(ACCOUNTS):
+        for bar, size, leverage in ((1, 1, 20), (10, D("0.2"), 10)):
+            at = START + bar * BAR
+            yield (
+                f"trader-{number:02},advanced,{25_000 + 100 * number},BTCUSDT,short,{size},"
+                f"{leverage},{at:%Y-%m-%dT%H:%M:%SZ}"
+            )
+
+
+@on_a_copy
+def test_they_agree_where_an_order_would_leave_less_than_is_required(
+    study: Study, tmp_path: Path
+) -> None:
+    closes = [100_000 + 2_500 * min(number, 8) for number in range(BARS)]
+    candle_file(tmp_path, bars=[f"{close},{close},{close},{close}" for close in closes])
+    write_rows(tmp_path / "accounts.csv", list(adding()), HEADER)
+    study = read_study(tmp_path / "study.toml")
+    trial = trial_of(study, ACCOUNTS, (None, None), ("brackets that grow", None))
+    outcome = run(trial.tape, trial.population, trial.policy, impact=ImpactSpec(), fund=0)
+    assert 5 < outcome.refused["below_maintenance"] < ACCOUNTS / 2
+    *_, last = verify(study, policy="brackets that grow")
     assert counts(last)[-1] == 0
 
 
