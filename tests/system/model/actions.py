@@ -165,7 +165,6 @@ ARGUMENTS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "kind": st.sampled_from(["deposit", "deposit", "deposit", "withdraw", "correct", "fund"]),
     },
     "brackets_rise_to_equity": {"pick": picks, "away": st.sampled_from([None, 1])},
-    "owner_withdraws_to_the_threshold": {"pick": picks, "units": st.integers(-1, 1)},
     "owner_of_an_order_withdraws_all": {"pick": picks},
     "decide": {"decision": decisions},
     "hold_back": {

@@ -292,16 +292,6 @@ class ExchangeMachine(RuleBasedStateMachine):
         else:
             self.take(name, amount, correction=kind == "correct")
 
-    def owner_withdraws_to_the_threshold(self, pick: int, units: int) -> None:
-        """What is left is just enough, a unit more than that or a unit less."""
-        held = self.held(pick)
-        if held:
-            excess = self.model.equity(held[0]) - self.model.required_equity(held[0])
-            amount = round(excess, 8) + units * D("0.00000001")
-            if amount > 0:
-                self.take(held[0].name, amount, correction=False)
-                self.both(self.model.sweep, self.exchange.sweep)
-
     def owner_of_an_order_withdraws_all(self, pick: int) -> None:
         """A resting order that closes at a loss can't be settled then."""
         resting = self.resting()
