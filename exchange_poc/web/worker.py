@@ -22,6 +22,10 @@ def load() -> Gateway:
     from exchange_poc.wsgi import application
     from trading.orders.desk import close_desk, open_desk
 
+    # isort: split
+    # The first request would wait for the console, which knows models that the application loads.
+    import exchange_poc.urls  # noqa: F401
+
     open_desk()
     spare_the_collector()
     return Gateway(
