@@ -139,6 +139,21 @@ def test_the_dashboard_is_told_by_the_stream_while_there_is_one(
     expect(status).to_contain_text("by the stream", timeout=PATIENCE)
 
 
+def test_the_way_to_a_page_is_seen_whole_however_many_actions_stand_beside_it(staff: Page) -> None:
+    account = User.objects.get(username="beginner").account
+    for width in (1280, 1440, 1920):
+        staff.set_viewport_size({"width": width, "height": 900})
+        open_page(staff, reverse("admin:accounts_account_change", args=[account.pk]))
+        way = staff.locator(".crumbs")
+        frame = way.bounding_box()
+        crumbs = [one.bounding_box() for one in way.locator(".crumb").all()]
+        assert frame is not None
+        seen = [box for box in crumbs if box and abs(box["y"] - frame["y"]) < box["height"] / 2]
+        assert all(box["x"] >= frame["x"] - 1 for box in seen)
+        assert len(seen) >= (width >= 1440), width
+        assert staff.locator("h1").evaluate("name => name.scrollWidth <= name.clientWidth")
+
+
 def test_charts_follow_the_theme(staff: Page) -> None:
     color = "getComputedStyle(document.documentElement).getPropertyValue('--series-1')"
     pixels = "document.querySelector('[data-chart=ratios] canvas').toDataURL()"
