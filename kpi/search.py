@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import Field, Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET
 
 from accounts.models import AccountPolicy, RateLimit, User
 from market.kernel.amounts import plain
+from market.kernel.console.figures import NOTHING
 from market.kernel.endless import KeysFirst
 from market.models import Instrument
 from risk.models import LeverageLimit, RiskPolicy
@@ -121,13 +122,24 @@ def policies(request: HttpRequest, term: str) -> list[Found]:
     ][:MOST_FOUND]
 
 
+def said(row: Model, field: "Field[Any, Any]") -> str:
+    """Write the value of a limit as the console does: of a choice its name, of none a dash."""
+    value = field.value_from_object(row)
+    if value in {None, ""}:
+        return NOTHING
+    if field.choices:
+        return str(getattr(row, f"get_{field.name}_display")())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return plain(value) if hasattr(value, "normalize") else str(value)
+
+
 def limits(row: Model) -> Iterable[Found]:
     """Yield each limit of a policy with its value and what it means."""
     options = row._meta
     href = reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[row.pk])
     for field in options.fields:
         if field.editable and not field.primary_key:
-            value = field.value_from_object(row)
-            written = plain(value) if hasattr(value, "normalize") else str(value)
+            written = said(row, field)
             text = f"{written}. {field.help_text}" if field.help_text else written
             yield Found(f"{row}: {field.verbose_name}", text, href)

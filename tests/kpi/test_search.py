@@ -83,3 +83,11 @@ def test_an_odd_term_finds_nothing(staff: Client, term: str) -> None:
     assert page.status_code == 200
     assert page.context["results"] == []
     assert not re.search("<b>", page.content.decode())
+
+
+def test_a_limit_is_said_as_the_console_writes_it(staff: Client) -> None:
+    """Of a choice its name, of none a dash, whatever the code calls them."""
+    said = {one.name: one.text for one in found(staff, "beginner 5x")["Policy"]}
+    assert said["Beginner: 5x: max leverage"] == "5"
+    assert said["Beginner: 5x: max order value"].startswith("–. Largest size × price")
+    assert said["Beginner: 5x: state"].startswith("Active. ")
