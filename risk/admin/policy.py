@@ -7,7 +7,6 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from market.kernel.console.figures import count_column, label_column, money_column
 from market.kernel.console.pages import ConfigurationAdmin, PolicyAdmin
@@ -88,9 +87,9 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
             "Liquidation",
             {
                 "fields": (
-                    ("liquidation_threshold", "liquidation_mode"),
+                    "liquidation_mode",
+                    ("liquidation_threshold", "liquidation_fee_rate"),
                     ("close_out_target", "close_out_share"),
-                    "liquidation_fee_rate",
                 )
             },
         ),
@@ -108,11 +107,6 @@ class RiskPolicyAdmin(PartOfPolicyAdmin, PolicyAdmin):
         """Offer those of halt, reduce and resume that change something."""
         offered = super().get_actions_detail(request, object_id)
         return but_useless(offered, get_policy().trading_state)
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "maintenance_brackets":
-            kwargs["widget"] = UnfoldAdminTextareaWidget({"rows": 4})
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def configure(
         self, request: HttpRequest, row: RiskPolicy, changes: dict[str, Any], **asked: str

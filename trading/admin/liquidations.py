@@ -1,5 +1,7 @@
 """Close-outs of accounts, and the sweep that finds accounts in breach."""
 
+from decimal import Decimal
+
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
@@ -9,7 +11,9 @@ from unfold.enums import ActionVariant
 from market.kernel.console.actions import ReasonForm, list_action
 from market.kernel.console.exports import ExportedAdmin
 from market.kernel.console.figures import (
+    cents,
     column,
+    computed_column,
     counted,
     money_column,
     ratio_column,
@@ -19,12 +23,20 @@ from market.kernel.console.figures import (
 from market.kernel.console.filters import EndlessDayFilter
 from market.kernel.console.pages import LargeRecordAdmin
 from market.kernel.console.search import FoundByNumberOrOwner
+from risk.margin import initial_share
 from risk.models import LiquidationMode
 from trading.admin.exports import LiquidationResource
 from trading.admin.orders import TradeInline
 from trading.liquidation.sweep import sweep_by_hand
 from trading.models import Liquidation
 from trading.steps.reporting import describe_unfinished
+
+
+def required_before(row: Liquidation) -> Decimal:
+    """Return what equity was held against, in USDT: by brackets the maintenance."""
+    if row.maintenance_before is not None:
+        return row.maintenance_before
+    return initial_share(row.margin_before, row.threshold)
 
 
 @admin.register(Liquidation)
@@ -35,12 +47,26 @@ class LiquidationAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
         "account",
         ratio_column("margin_ratio_before", "Ratio before"),
         ratio_column("margin_ratio_after", "Ratio after"),
-        signed_column("equity_before", "Equity before, USDT"),
-        money_column("margin_before", "Margin before, USDT"),
-        money_column("maintenance_before", "Maintenance before, USDT"),
-        money_column("insurance_paid", "Insurance paid, USDT"),
+        signed_column("equity_before", "Equity, USDT"),
+        computed_column("Required, USDT", lambda row: cents(required_before(row))),
+        money_column("insurance_paid", "Fund paid, USDT"),
         money_column("bad_debt", "Bad debt, USDT"),
-        column("mode", "Mode", lambda mode: LiquidationMode(mode).label),
+        column("mode", "Mode", lambda mode: LiquidationMode(mode).label.partition(",")[0]),
+    )
+    fieldsets = (
+        (None, {"fields": (("account", "created_at"), ("mode_said", "threshold"))}),
+        (
+            "Before and after",
+            {
+                "fields": (
+                    ("equity_before", "equity_after"),
+                    ("margin_before", "margin_after"),
+                    ("margin_ratio_before", "margin_ratio_after"),
+                    ("maintenance_before", "maintenance_after"),
+                )
+            },
+        ),
+        ("Who paid", {"fields": (("insurance_paid", "bad_debt"),)}),
     )
     list_filter = (
         ("account", AutocompleteSelectFilter),
@@ -55,6 +81,10 @@ class LiquidationAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
     change_form_after_template = "paths/close-out.html"
     resource_classes = (LiquidationResource,)
     actions_list = ("sweep",)
+
+    @admin.display(description="Mode")
+    def mode_said(self, row: Liquidation) -> str:
+        return str(LiquidationMode(row.mode).label)
 
     def has_sweep_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("trading.add_liquidation")

@@ -10,7 +10,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.admin.utils import unquote
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import PermissionDenied
-from django.db.models import DecimalField, Field, ForeignKey, JSONField, Model
+from django.db.models import DecimalField, Field, ForeignKey, JSONField, Model, TextField
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -18,6 +18,7 @@ from django.urls import reverse
 from simple_history.admin import SimpleHistoryAdmin
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from market.kernel.console.actions import because, row_of
 from market.kernel.console.figures import tidied
@@ -186,6 +187,12 @@ class ConfigurationAdmin(SimpleHistoryAdmin, KeptAdmin):
     change_form_before_template = "admin/version.html"
     form_kind, add_form_kind = VersionedForm, ReasonedForm
     object_history_list_template = "admin/changes.html"
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Ask for a text in a few lines: it says no more than some rules."""
+        if isinstance(db_field, TextField):
+            kwargs["widget"] = UnfoldAdminTextareaWidget({"rows": 4})
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """Leave the version to its own template, and the reason to its own fieldset."""

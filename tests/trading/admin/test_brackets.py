@@ -7,6 +7,7 @@ from risk.models import Position, RiskPolicy
 from risk.services import change_policy
 from tests.console import D, save
 from tests.trading.conftest import order
+from trading.models import Liquidation
 from trading.steps.by_hand import set_price
 
 LINES = "ETHUSDT 9: 0.1 5x\r\nBTCUSDT 90000: 0.05 10x"
@@ -40,3 +41,13 @@ def test_a_close_out_by_brackets_shows_what_was_required(trader: User, staff: Cl
     for page in lists:
         shown = staff.get(f"/admin/{page}/").content.decode()
         assert f"{done.maintenance_before:,.2f}" in shown
+
+
+def test_a_close_out_by_the_threshold_shows_what_was_required(trader: User, staff: Client) -> None:
+    done = Liquidation.objects.get()
+    shown = staff.get("/admin/trading/liquidation/").content.decode()
+    assert done.maintenance_before is None
+    assert f"{done.threshold * done.margin_before:,.2f}" in shown
+    assert "Close every position" in shown
+    record = staff.get(f"/admin/trading/liquidation/{done.pk}/change/").content.decode()
+    assert "Close every position" in record
