@@ -43,6 +43,7 @@ def schedule_beat(sender: Celery, **_: Any) -> None:
         "kpi.tasks.take_snapshot": settings.KPI_SNAPSHOT_INTERVAL_SECONDS,
         "kpi.tasks.forget_old": 300.0,
         "kpi.tasks.forget_events": 30.0,
+        "kpi.tasks.count_tiers": 60.0,
         "kpi.tasks.evaluate_alerts": settings.KPI_SNAPSHOT_INTERVAL_SECONDS,
         "kpi.tasks.deliver_due_alerts": 15.0 if settings.ALERT_WEBHOOK_URL else 0.0,
         "kpi.tasks.check_ledger": settings.LEDGER_CHECK_INTERVAL_SECONDS,

@@ -282,7 +282,7 @@ CELERY_TASK_ROUTES = {
     f"kpi.tasks.{task}": {"queue": "slow"}
     for task in (
         *("check_ledger", "check_audit", "forget_old"),
-        *("deliver_alert", "deliver_due_alerts", "forget_events"),
+        *("deliver_alert", "deliver_due_alerts", "forget_events", "count_tiers"),
     )
 } | {"kpi.tasks.compute_lab_cell": {"queue": "lab"}}
 # A new connection costs more than a market step: the tasks of a process share its pool.

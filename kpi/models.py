@@ -154,13 +154,15 @@ class KpiReading(models.Model):
     """The single row that the next snapshot counts from; its lock lets one be taken at a time.
 
     ``counters`` holds by source (``kpi.history.counters.source_name``) its counters as they stood,
-    ``row_counts`` how many rows there ever were (``kpi.history.totals``).
+    ``row_counts`` how many rows there ever were (``kpi.history.totals``), ``tier_counts`` what was
+    counted of the accounts of each tier, and when (``kpi.leverage.tier_counts``).
     """
 
     id = models.SmallAutoField(primary_key=True)
     read_at = models.DateTimeField(null=True, blank=True)
     counters = models.JSONField(default=dict)
     row_counts = models.JSONField(default=dict, db_default={})
+    tier_counts = models.JSONField(default=dict, db_default={})
     last_order_id = models.BigIntegerField(default=0)
     last_trade_id = models.BigIntegerField(default=0)
     last_liquidation_id = models.BigIntegerField(default=0)

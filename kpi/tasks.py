@@ -12,6 +12,7 @@ from kpi.audit import checks, sealing
 from kpi.checks import ledger
 from kpi.history import snapshots
 from kpi.lab import queue
+from kpi.leverage import tier_counts
 from kpi.stream import journal
 
 
@@ -49,6 +50,12 @@ def seal_audit() -> None:
 def check_audit(*, full: bool = False) -> None:
     """Verify the audit trail, in full once a day or if asked to, and keep what was found."""
     checks.check_audit(full=full)
+
+
+@shared_task
+def count_tiers() -> None:
+    """Count the accounts of each tier, for the leverage page."""
+    tier_counts.count_tiers()
 
 
 @shared_task

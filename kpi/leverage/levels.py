@@ -16,6 +16,7 @@ from django.db.models import Model
 from django.utils import timezone
 
 from accounts.models import Tier
+from kpi.leverage.tier_counts import tier_counts
 from kpi.selectors import MOST_POSITIONS
 from market.kernel.amounts import ZERO
 from market.kernel.endless import not_before
@@ -51,10 +52,10 @@ class TierFigures:
     """The accounts of a tier as they stand, and what they did in the window.
 
     ``holders`` have open positions, of ``notional``; ``exposure`` has what orders reserve as well.
-    ``orders`` are those that clients asked for.
+    ``orders`` are those that clients asked for. None are ``accounts`` that were not counted yet.
     """
 
-    accounts: int = 0
+    accounts: int | None = None
     holders: int = 0
     notional: Decimal = ZERO
     reserved: Decimal = ZERO
@@ -72,9 +73,13 @@ class TierFigures:
 
 @dataclass(slots=True)
 class Levels:
-    """All of it; ``cut`` says since when the rows of a kind were looked at that were too many."""
+    """All of it; ``cut`` says since when the rows of a kind were looked at that were too many.
+
+    ``counted_at`` is when accounts and what their orders reserve were counted last, None before.
+    """
 
     since: datetime
+    counted_at: datetime | None = None
     bars: Sequence[Bar] = ()
     tiers: Mapping[str, TierFigures] = field(default_factory=dict)
     cut: dict[str, datetime] = field(default_factory=dict)
@@ -90,20 +95,16 @@ def read_levels(*, window: timedelta) -> Levels | None:
             return None
         tiers = {tier: TierFigures() for tier in Tier.values}
         levels = Levels(timezone.now() - window, tiers=tiers)
-        count_accounts(tiers)
+        counts = tier_counts()
+        levels.counted_at = counts.at
+        for tier, own in tiers.items() if counts.at else ():
+            own.accounts, own.reserved = counts.by_tier.get(tier, (0, ZERO))
         levels.bars = bars_of(read_holdings(), tiers)
         for part in PARTS:
             add_part(levels, part)
     return levels
 
 
-ACCOUNTS: Final = """
-SELECT owner.tier, count(*), coalesce(sum(reservation.reserved_notional), 0)
-FROM accounts_account AS account
-JOIN accounts_user AS owner ON owner.id = account.user_id
-LEFT JOIN risk_reservation AS reservation ON reservation.account_id = account.id
-GROUP BY owner.tier
-"""
 # The bucket after the last one is of those without equity.
 HOLDINGS: Final = """
 SELECT owner.tier,
@@ -115,11 +116,6 @@ JOIN accounts_account AS account ON account.id = standing.account_id
 JOIN accounts_user AS owner ON owner.id = account.user_id
 GROUP BY owner.tier, bucket
 """
-
-
-def count_accounts(tiers: Mapping[str, TierFigures]) -> None:
-    for tier, accounts, reserved in rows_of(ACCOUNTS, {}):
-        tiers[tier].accounts, tiers[tier].reserved = accounts, reserved
 
 
 def read_holdings() -> list[tuple[Any, ...]]:

@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from django.utils import timezone
+
 from accounts.models import Tier
 from kpi.leverage.cascade import Cascade, Group, Level
 from kpi.leverage.levels import MOST_ROWS, Bar, Levels, TierFigures
@@ -64,7 +66,7 @@ def tier_panel(levels: Levels, window: str) -> Panel:
         "By tier",
         f"USDT; orders and close-outs of the last {window}",
         "The tiers that the accounts have now. Refused: of the orders that clients sent. Closed "
-        f"out: of the tier’s accounts, each counted once.{cut}",
+        f"out: of the tier’s accounts, each counted once. {counted(levels)}{cut}",
         (
             *("Tier", "Accounts", "With positions", "Exposure", "Leverage", "Unrealised P&L"),
             *("Realised P&L", "Orders", "Refused", "Closed out"),
@@ -74,10 +76,21 @@ def tier_panel(levels: Levels, window: str) -> Panel:
     )
 
 
+def counted(levels: Levels) -> str:
+    """Say how old the count of the accounts is."""
+    if levels.counted_at is None:
+        return "Accounts and what their orders reserve are not counted yet: beat does each minute."
+    age = timezone.now() - levels.counted_at
+    return (
+        "Accounts and what their orders reserve were counted "
+        f"{max(int(age.total_seconds()), 0):,} s ago; beat does each minute."
+    )
+
+
 def tier_row(own: TierFigures) -> Sequence[str]:
     levered = f"{own.notional / own.equity:,.2f}x" if own.notional and own.equity > 0 else NOTHING
     return (
-        f"{own.accounts:,}",
+        NOTHING if own.accounts is None else f"{own.accounts:,}",
         f"{own.holders:,}",
         cents(own.exposure),
         levered,
@@ -192,6 +205,6 @@ def cents(value: Decimal) -> str:
     return written(value.quantize(FEWEST_PLACES))
 
 
-def of(part: Decimal | int, whole: Decimal | int) -> str:
+def of(part: Decimal | int, whole: Decimal | int | None) -> str:
     """Write a share in percent; nothing of nothing."""
     return f"{100 * part / whole:.1f} %" if whole else NOTHING

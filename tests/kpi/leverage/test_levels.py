@@ -10,6 +10,8 @@ from django.utils import timezone
 from accounts.models import Account
 from kpi.leverage import levels as module
 from kpi.leverage.levels import Levels, read_levels
+from kpi.leverage.panels import panels_of
+from kpi.leverage.tier_counts import count_tiers
 from market.models import Instrument
 from risk.statement import account_statement
 from tests.trading.conftest import Marks, Trader, order
@@ -19,6 +21,7 @@ DAY = timedelta(hours=24)
 
 
 def read(window: timedelta = DAY) -> Levels:
+    count_tiers()
     found = read_levels(window=window)
     assert found is not None
     return found
@@ -93,3 +96,23 @@ def test_what_is_too_much_is_said(trader: Trader, monkeypatch: pytest.MonkeyPatc
 def test_an_empty_exchange_has_no_leverage(db: None) -> None:
     found = read()
     assert (sum(bars(found)), found.cut) == (0, {})
+
+
+def test_accounts_are_as_counted_last_and_the_page_says_when(trader: Trader) -> None:
+    """Whoever looks passes no accounts: beat does, once a minute."""
+    trader("10000", "advanced")
+    found = read_levels(window=DAY)
+    assert found is not None
+    assert (found.counted_at, found.tiers["advanced"].accounts) == (None, None)
+    [_, panel] = panels_of(found, "24h")
+    assert "are not counted yet" in panel.sentence
+    now = timezone.now()
+    with time_machine.travel(now, tick=False):
+        count_tiers()
+        trader("10000", "advanced")
+    with time_machine.travel(now + timedelta(seconds=42), tick=False):
+        found = read_levels(window=DAY)
+        assert found is not None
+        [_, panel] = panels_of(found, "24h")
+    assert found.tiers["advanced"].accounts == 1
+    assert "counted 42 s ago" in panel.sentence

@@ -21,6 +21,7 @@ from kpi.lab.cells.computing import Computer
 from kpi.lab.inputs.config import cells, read_study
 from kpi.lab.inputs.manifest import manifest
 from kpi.lab.models import LabStudy
+from kpi.leverage.tier_counts import count_tiers
 from kpi.services import record_heartbeat
 from market.models import Instrument
 from risk.models import Position, PositionStatus
@@ -111,6 +112,7 @@ def leverage_page(chromium: Browser, server: LiveServer) -> None:
     ]
     step_at_prices(dict(fall))
     take_snapshot()
+    count_tiers()
     for name, size, height in (("leverage", DESK, 1600), ("leverage-phone", PHONE, 2600)):
         page = window(chromium, server, size, "light")
         show_leverage(page)

@@ -16,6 +16,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SLOW = {
     *("kpi.tasks.check_ledger", "kpi.tasks.check_audit", "kpi.tasks.forget_old"),
     *("kpi.tasks.deliver_alert", "kpi.tasks.deliver_due_alerts", "kpi.tasks.forget_events"),
+    "kpi.tasks.count_tiers",
 }
 
 
