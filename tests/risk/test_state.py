@@ -133,7 +133,7 @@ def values(limits: Limits) -> list[Any]:
         *(ACCOUNT, LONG, FLAT, limits, instrument, state, intent, execution, approval),
         *(RiskSnapshot(ACCOUNT, limits, {}), Candidate(intent, state, None)),  # type: ignore[arg-type]
         *(ExposureChange(), apply_fill(FLAT, D(1), D(1), 1), Denial("code", "detail")),
-        Filled(0, 0),
+        Filled(0, 2, ()),
     ]
 
 
