@@ -111,7 +111,7 @@ def below_maintenance_elsewhere(order: Candidate) -> Denial | None:
         order.instrument,
         order.limits.requirement,
         notional=order.notional_after,
-        lost=max(beyond, ZERO) + fee(size, price, order.instrument.maker_fee_rate),
+        lost=EXACT.add(max(beyond, ZERO), fee(size, price, order.instrument.maker_fee_rate)),
     )
 
 

@@ -1,5 +1,6 @@
 """What was done: trades and close-outs."""
 
+from decimal import Decimal
 from typing import Final
 
 from django.db import models
@@ -9,6 +10,7 @@ from accounts.models import Account
 from market.kernel.amounts import AMOUNT_FIELD, plain
 from market.kernel.constraints import are_numbers
 from market.models import Instrument
+from risk.margin import initial_share
 from risk.models import LiquidationMode
 from trading.kill_models import Kill
 from trading.order_models import (
@@ -125,6 +127,18 @@ class Liquidation(models.Model):
 
     def __str__(self) -> str:
         return f"Liquidation {self.pk}"
+
+    @property
+    def required_before(self) -> Decimal:
+        """What equity was held against: by brackets the maintenance, else a share of margin."""
+        return self._required(self.margin_before, self.maintenance_before)
+
+    @property
+    def required_after(self) -> Decimal:
+        return self._required(self.margin_after, self.maintenance_after)
+
+    def _required(self, margin: Decimal, maintenance: Decimal | None) -> Decimal:
+        return initial_share(margin, self.threshold) if maintenance is None else maintenance
 
 
 class Trade(models.Model):

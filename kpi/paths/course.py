@@ -15,7 +15,7 @@ from kpi.paths.spans import Span
 from market.models import Instrument
 from risk.fills import Holding
 from risk.maintenance import Requirement, requirement_of
-from risk.margin import initial_share, margin_ratio
+from risk.margin import margin_ratio
 from risk.policy_history import policies_after
 from risk.selectors import account_states, get_policy
 from risk.state import AccountState, OpenPosition
@@ -130,9 +130,7 @@ def point(moment: Moment, required: Requirement, state: AccountState | None) -> 
 def ratios_recorded(done: Liquidation, *, before: bool) -> tuple[Decimal | None, Decimal | None]:
     """Return the margin ratio of a close-out, and its equity ÷ what was required."""
     when = "before" if before else "after"
-    equity, margin, maintenance, ratio = (
-        getattr(done, f"{name}_{when}")
-        for name in ("equity", "margin", "maintenance", "margin_ratio")
+    ratio, equity, required = (
+        getattr(done, f"{name}_{when}") for name in ("margin_ratio", "equity", "required")
     )
-    required = initial_share(margin, done.threshold) if maintenance is None else maintenance
     return ratio, margin_ratio(equity, required)

@@ -1,7 +1,5 @@
 """Close-outs of accounts, and the sweep that finds accounts in breach."""
 
-from decimal import Decimal
-
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
@@ -23,20 +21,12 @@ from market.kernel.console.figures import (
 from market.kernel.console.filters import EndlessDayFilter
 from market.kernel.console.pages import LargeRecordAdmin
 from market.kernel.console.search import FoundByNumberOrOwner
-from risk.margin import initial_share
 from risk.models import LiquidationMode
 from trading.admin.exports import LiquidationResource
 from trading.admin.orders import TradeInline
 from trading.liquidation.sweep import sweep_by_hand
 from trading.models import Liquidation
 from trading.steps.reporting import describe_unfinished
-
-
-def required_before(row: Liquidation) -> Decimal:
-    """Return what equity was held against, in USDT: by brackets the maintenance."""
-    if row.maintenance_before is not None:
-        return row.maintenance_before
-    return initial_share(row.margin_before, row.threshold)
 
 
 @admin.register(Liquidation)
@@ -48,7 +38,7 @@ class LiquidationAdmin(ExportedAdmin, FoundByNumberOrOwner, LargeRecordAdmin):
         ratio_column("margin_ratio_before", "Ratio before"),
         ratio_column("margin_ratio_after", "Ratio after"),
         signed_column("equity_before", "Equity, USDT"),
-        computed_column("Required, USDT", lambda row: cents(required_before(row))),
+        computed_column("Required, USDT", lambda row: cents(row.required_before)),
         money_column("insurance_paid", "Fund paid, USDT"),
         money_column("bad_debt", "Bad debt, USDT"),
         column("mode", "Mode", lambda mode: LiquidationMode(mode).label.partition(",")[0]),

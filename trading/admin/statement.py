@@ -188,7 +188,7 @@ def orders_of_account(account: Account) -> str:
 
 
 def liquidation_table(account: Account) -> Table:
-    headers = ["Liquidation", "Ratio before", "Equity before", "Maintenance before"]
+    headers = ["Liquidation", "Ratio before", "Equity before", "Required before"]
     headers += ["Equity after", "Insurance paid", "Bad debt", "At"]
     rows = [liquidation_row(row) for row in Liquidation.objects.filter(account=account)[:MOST_ROWS]]
     href = f"{reverse('admin:trading_liquidation_changelist')}?account__id__exact={account.pk}"
@@ -201,7 +201,7 @@ def liquidation_row(row: Liquidation) -> list[Any]:
         page_of(row),
         NOTHING if before is None else aligned(fixed(before, 4), grouped(before)),
         gain(row.equity_before),
-        cents(row.maintenance_before),
+        cents(row.required_before),
         cents(row.equity_after),
         cents(row.insurance_paid),
         cents(row.bad_debt),

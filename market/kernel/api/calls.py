@@ -110,9 +110,9 @@ PAGE: Final = set(PageQuery().fields)
 
 
 @cache
-def made_once(helpers: tuple[type, ...]) -> tuple[Any, ...]:
-    """Return one instance of each class that helps to answer; none keeps anything of a request."""
-    return tuple(helper() for helper in helpers)
+def made_once(kinds: tuple[type, ...]) -> tuple[Any, ...]:
+    """Return one of each kind that an answer is made with; none keeps anything of a request."""
+    return tuple(kind() for kind in kinds)
 
 
 @cache
