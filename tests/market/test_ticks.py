@@ -6,9 +6,12 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
+from market.candles import keep_candles
 from market.kernel import pruning
-from market.models import Instrument, KeptCandle, PriceTick
+from market.models import Instrument, KeptCandle, PriceOrigin, PriceTick
+from market.quotes import Quote
 from market.ticks import prune_ticks
+from tests.each import each
 from tests.market.conftest import mark
 
 
@@ -46,3 +49,35 @@ def test_a_tick_goes_only_once_its_candle_is_kept(btc: Instrument) -> None:
     assert prune_ticks(before=timezone.now()) == 3
     assert list(bars.values_list(*columns)) == before
     assert not PriceTick.objects.exists()
+
+
+@each("missing", [(0,), (1,), (2,), (3,), (0, 3), (1, 2), (0, 1, 2, 3), (4,), (0, 1, 2, 3, 4)])
+def test_longer_candles_get_what_shorter_ones_missed(
+    btc: Instrument, monkeypatch: pytest.MonkeyPatch, missing: tuple[int, ...]
+) -> None:
+    """Whichever minutes had no candle: those of the hours come out as steps make them."""
+    monkeypatch.setattr(pruning, "PORTION", 3)
+    hour = datetime(2026, 1, 5, 9, tzinfo=UTC)
+    prices = (("100", "107"), ("103", "93"), ("109", "101"), ("91", "104"), ("105", "102"))
+    minutes = [hour + timedelta(minutes=at) for at in (3, 17, 18, 59, 60)]
+    for minute, pair in zip(minutes, prices, strict=True):
+        for second, price in enumerate(pair):
+            mark(btc, price, minute + timedelta(seconds=second))
+    columns = ("seconds", "open_time", "open", "high", "low", "close", "ticks", "market_time")
+    candles = KeptCandle.objects.order_by("seconds", "open_time").values_list(*columns)
+    before = list(candles)
+    assert [(row[1], row[-2]) for row in before if row[0] == 3600] == [
+        (hour, 8),
+        (hour + timedelta(hours=1), 2),
+    ]
+    KeptCandle.objects.all().delete()
+    for number, minute in enumerate(minutes):
+        if number not in missing:  # a step that kept them, before or after
+            for second, price in enumerate(prices[number]):
+                keep_candles(
+                    quotes={btc.pk: Quote(Decimal(price), PriceOrigin.SIMULATION)},
+                    now=minute + timedelta(seconds=second),
+                )
+    assert list(candles.all()) != before
+    assert prune_ticks(before=timezone.now()) == 10
+    assert list(candles.all()) == before
