@@ -119,7 +119,10 @@ def made_once(kinds: tuple[type, ...]) -> tuple[Any, ...]:
 def methods_of(view: Any) -> list[str]:
     """Return the methods that a view answers; HEAD is GET, as Django has it for each request."""
     answers: list[str] = view()._allowed_methods()
-    return [*answers[:1], "HEAD", *answers[1:]] if answers[:1] == ["GET"] else answers
+    if "GET" not in answers:
+        return answers
+    options = answers.index("OPTIONS")
+    return [*answers[:options], "HEAD", *answers[options:]]
 
 
 def method_of(request: Request) -> str:

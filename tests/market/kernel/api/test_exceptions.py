@@ -17,7 +17,10 @@ def test_an_unknown_host_is_json(anonymous: ApiClient) -> None:
 def test_a_wrong_method_is_json(api: ApiClient) -> None:
     answer = api.delete("/kpi/system")
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
-    assert "GET" in answer["Allow"]
+    assert answer["Allow"] == "GET, HEAD, OPTIONS"
+    assert api.delete("/orders")["Allow"] == "GET, POST, HEAD, OPTIONS"
+    assert api.options("/orders")["Allow"] == "GET, POST, HEAD, OPTIONS"
+    assert api.delete("/auth/token")["Allow"] == "POST, OPTIONS"
 
 
 def test_a_wrong_content_type_is_json(anonymous: ApiClient) -> None:
