@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils.log import log_response
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
@@ -73,7 +74,11 @@ def server_error(request: HttpRequest) -> JsonResponse:
     error = sys.exc_info()[1]
     refusal = refusal_of(error) if isinstance(error, Exception) else None
     if refusal is not None:
-        return JsonResponse(refusal.body, status=refusal.status, headers=dict(refusal.headers))
-    return JsonResponse(
-        {"detail": "An internal error was logged.", "code": "server_error"}, status=500
-    )
+        response = JsonResponse(refusal.body, status=refusal.status, headers=dict(refusal.headers))
+    else:
+        body = {"detail": "An internal error was logged.", "code": "server_error"}
+        response = JsonResponse(body, status=500)
+    # Django logs what a view raised, once, but not what the page of another error did.
+    said = response.reason_phrase, request.path
+    log_response("%s: %s", *said, response=response, request=request, exception=error)
+    return response

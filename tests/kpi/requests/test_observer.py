@@ -196,6 +196,19 @@ def test_the_traceback_carries_the_request_id(anonymous: ApiClient, written: io.
     assert len(lines) == 2
 
 
+def test_a_fault_in_the_page_of_an_error_has_its_traceback_too(
+    anonymous: ApiClient, written: io.StringIO, settings: Any
+) -> None:
+    anonymous.raise_request_exception = False
+    settings.TEMPLATES = []
+    answer = anonymous.get("/admin/a%0ab")
+    assert (answer.status_code, answer.json()["code"]) == (500, "server_error")
+    traceback, line = json_lines(written)
+    assert "admin/404.html" in traceback["exception"]
+    assert line["status"] == 500
+    assert traceback["request_id"] == line["request_id"] == answer["X-Request-ID"]
+
+
 def refuse(*args: Any, **kwargs: Any) -> None:
     raise OSError("no space left on device")
 

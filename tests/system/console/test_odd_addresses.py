@@ -135,3 +135,13 @@ def test_no_body_ends_in_a_fault(asker: Client) -> None:
             body = urlencode(dict.fromkeys(fields, next(odd)))
             faults += fault_of(asker, "POST", address, data=body, content_type=kind)
     assert faults == []
+
+
+def test_no_odd_address_ends_in_a_fault_of_strangers(db: None, client: Client) -> None:
+    """Nor one that no route of the console has, which asks nobody to log in."""
+    client.raise_request_exception = False
+    ends = ("a%0ab", "%0a", "accounts/user/%0a/change/", "a%0db/", "%00", "%E2%80%A8", "%ff", "'\"")
+    for method in ("GET", "POST", "HEAD", "FROBNICATE"):
+        assert [one for end in ends for one in fault_of(client, method, f"/admin/{end}")] == []
+    answer = client.get("/admin/a%0ab")
+    assert (answer.status_code, "Nothing is here" in answer.text) == (404, True)
