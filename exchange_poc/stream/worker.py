@@ -11,7 +11,8 @@ def load() -> Gateway:
     from exchange_poc.wsgi import application
 
     # isort: split
-    # It knows models, which the application has loaded.
+    # They know models, which the application has loaded; the first request would wait for its URLs.
+    import exchange_poc.urls  # noqa: F401
     from exchange_poc.stream.door import Door
 
     spare_the_collector()
