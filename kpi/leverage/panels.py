@@ -15,6 +15,7 @@ from market.kernel.console.panels import Panel
 
 #: So many changes of the fund are listed, the latest first.
 MOST_CHANGES: Final = 100
+COUNTED_WHEN: Final = "they are once a minute, later while a check runs"
 
 
 def panels_of(levels: Levels | None, window: str) -> Iterable[Panel]:
@@ -79,11 +80,11 @@ def tier_panel(levels: Levels, window: str) -> Panel:
 def counted(levels: Levels) -> str:
     """Say how old the count of the accounts is."""
     if levels.counted_at is None:
-        return "Accounts and what their orders reserve are not counted yet: beat does each minute."
+        return f"Accounts and what their orders reserve are not counted yet: {COUNTED_WHEN}."
     age = timezone.now() - levels.counted_at
     return (
         "Accounts and what their orders reserve were counted "
-        f"{max(int(age.total_seconds()), 0):,} s ago; beat does each minute."
+        f"{max(int(age.total_seconds()), 0):,} s ago: {COUNTED_WHEN}."
     )
 
 

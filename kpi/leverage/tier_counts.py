@@ -1,6 +1,7 @@
 """How many accounts each tier has and what their orders reserve, as beat last counted them.
 
-All accounts are passed for it, so that beat does so once a minute, whoever looks at the page.
+All accounts are passed for it, so that beat has the slow worker do so once a minute, later while a
+check runs, whoever looks at the page.
 """
 
 from collections.abc import Mapping
