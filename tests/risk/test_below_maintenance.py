@@ -14,6 +14,7 @@ from risk.execution import Execution, execute
 from risk.fills import Holding
 from risk.maintenance import BRACKETS
 from risk.state import AccountState, InstrumentState, Limits, OpenPosition, RiskState
+from tests.each import each
 from tests.risk.test_engine import INSTRUMENT, LIMITS, NOW
 
 D = Decimal
@@ -116,6 +117,30 @@ def cases(draw: st.DrawFn) -> Case:
             draw(st.sampled_from([4, 4, 3])),
         ),
     )
+
+
+@each(("balance", "code"), [("140.5", ""), ("140.49999999", "below_maintenance")])
+def test_what_positions_require_together_belongs_to_what_is_allowed(
+    balance: str, code: str
+) -> None:
+    """A twentieth of 910 USDT, of which 90 are lost, and of 100 to buy: 50.5; 25 would be free."""
+    held = Holding(D(10), D(1_000), D(10))
+    case = Case(
+        account=AccountState(1, 1, D(balance), {2: position(2, "ETHUSDT", held, D(91))}),
+        instrument=InstrumentState(
+            **{**INSTRUMENT, "mark_price": D(100), "taker_fee_rate": ZERO, "min_notional": ZERO}
+        ),
+        limits=Limits(
+            **{
+                **LIMITS,
+                "margin_mode": BRACKETS,
+                "maintenance_brackets": "BTCUSDT 1000: 0.05 20x; ETHUSDT 1000: 0.05 20x",
+            }
+        ),
+        intent=Intent("BTCUSDT", True, D(1), None, 4),
+    )
+    decision = case.decide()
+    assert (decision.code if isinstance(decision, Denial) else "") == code
 
 
 @given(cases(), st.integers(-2, 2))
