@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -43,12 +45,14 @@ def started() -> Iterator[list[subprocess.Popen[str]]]:
         end_group(process)
 
 
-def launched(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+def launched(
+    *arguments: str | Path, stderr: int | TextIO = subprocess.PIPE, **environment: str
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *arguments],
         cwd=PROJECT_ROOT,
         env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)} | environment,
-        stderr=subprocess.PIPE,
+        stderr=stderr,
         text=True,
         start_new_session=True,
     )
@@ -107,14 +111,13 @@ def exchange(environment: dict[str, str], run: Run, metrics: Path) -> Start:
 
 
 @pytest.fixture(scope="module")
-def lasting_metrics(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("metrics")
-
-
-@pytest.fixture(scope="module")
-def lasting(django_db_setup: None, lasting_metrics: Path) -> Iterator[Server]:
-    """One web server for all tests of a file that leave it running."""
-    server = of_exchange(launched, lasting_metrics, **environment_of_processes())
+def lasting(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One web server for all tests of a file that leave it, and its processes, running."""
+    own = environment_of_processes()
+    # Its log goes to a file: a pipe that nobody reads would fill, and block it.
+    with (tmp_path_factory.mktemp("log") / "web.log").open("w") as log:
+        run = partial(launched, stderr=log)
+        server = of_exchange(run, tmp_path_factory.mktemp("metrics"), **own)
     yield server
     end_group(server[0])
 

@@ -46,12 +46,12 @@ def test_half_a_request_keeps_no_thread_and_is_closed_in_time(lasting: Server) -
 
 
 def test_a_killed_process_is_replaced_and_its_live_gauges_are_forgotten(
-    lasting: Server, lasting_metrics: Path
+    exchange: Start, metrics: Path
 ) -> None:
-    process, address = lasting
+    process, address = exchange()
     master = psutil.Process(process.pid)
     dead, other = wait_for(lambda: both_ready(master), what="two processes", seconds=60)
-    gauges = {pid: lasting_metrics / f"gauge_livesum_{pid}.db" for pid in (dead.pid, other.pid)}
+    gauges = {pid: metrics / f"gauge_livesum_{pid}.db" for pid in (dead.pid, other.pid)}
     for file in gauges.values():
         file.touch()
     dead.kill()
