@@ -42,8 +42,10 @@ FIELDS = (
     *("action", "_selected_action", "index", "select_across", "_form_submitted", "version", "tier"),
     *("amount", "reason", "price", "instrument", "format", "resource", "export_items", "user"),
 )
-#: One in so many is tried, of some thousands: all of them take minutes.
-SHARE = 13
+#: One in so many addresses is tried, of some thousands, and of routes with bodies: all of them take
+#: minutes.
+ADDRESS_SHARE = 13
+ROUTE_SHARE = 7
 #: Seen as faults once.
 KNOWN = (
     "/admin/accounts/account/abc/deposit/",
@@ -88,16 +90,17 @@ def parameters_of(route: str) -> set[str]:
     return set()
 
 
-def addresses() -> Iterator[tuple[str, str]]:
-    """Yield methods and addresses: each route and each parameter of a list with odd values."""
+def addresses() -> Iterator[tuple[str, str, str]]:
+    """Yield routes, methods and addresses: each route and list parameter with odd values."""
     odd = cycle(ODD)
     for route in routes(admin.site.urls[0]):
-        yield from ((method, filled(route, "1")) for method in METHODS[:: 1 if "<" in route else 3])
+        methods = METHODS[:: 1 if "<" in route else 3]
+        yield from ((route, method, filled(route, "1")) for method in methods)
         if "<" in route:
-            yield from (("GET", filled(route, next(odd))) for _ in range(5))
+            yield from ((route, "GET", filled(route, next(odd))) for _ in range(5))
         elif "add" not in route:
             for name in (*PARAMETERS, *sorted(parameters_of(route))):
-                yield "GET", f"{route}?{urlencode({name: next(odd)})}"
+                yield route, "GET", f"{route}?{urlencode({name: next(odd)})}"
 
 
 def fault_of(client: Client, method: str, address: str, **sent: Any) -> list[str]:
@@ -118,15 +121,19 @@ def asker(staff: Client) -> Client:
 
 
 def test_no_address_ends_in_a_fault(asker: Client) -> None:
-    asked = [*(("GET", one) for one in KNOWN), *list(addresses())[::SHARE]]
-    assert len(asked) >= 250
-    faults = [fault for one in asked for fault in fault_of(asker, *one)]
+    asked = list(addresses())[::ADDRESS_SHARE]
+    assert len(asked) >= 370
+    assert len({route for route, *_ in asked}) >= 220
+    requests = [*(("GET", one) for one in KNOWN), *((one[1], one[2]) for one in asked)]
+    faults = [fault for one in requests for fault in fault_of(asker, *one)]
     assert faults == []
 
 
 def test_no_body_ends_in_a_fault(asker: Client) -> None:
     kind, faults, odd = "application/x-www-form-urlencoded", [], cycle(ODD)
-    for route in list(routes(admin.site.urls[0]))[::SHARE]:
+    tried = list(routes(admin.site.urls[0]))[::ROUTE_SHARE]
+    assert len(tried) >= 38
+    for route in tried:
         fields = {one.split("__")[0] for one in parameters_of(route)} | set(FIELDS)
         for key in ("1", next(odd)):
             body = urlencode({name: next(odd) for name in sorted(fields)})
