@@ -79,6 +79,9 @@ def test_every_page_opens(staff: Page) -> None:
         if not (parts := acted_on(told.text())) <= seen:
             shown.append(path)
             seen |= parts
+    assert len(shown) >= 12, shown
+    assert paths[0] in shown
+    assert any(path.endswith("/change/") for path in shown)
     tabs = [staff.context.new_page() for _ in range(TABS)]
     for start in range(0, len(shown), TABS):
         opened = list(zip(tabs, shown[start:], strict=False))
