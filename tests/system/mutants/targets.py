@@ -19,6 +19,9 @@ ARITHMETIC: Final = (
 )
 #: Those of the same rules over many accounts.
 ARRAYS: Final = "tests/risk/arrays"
+ARRAY_ORDERS: Final = tuple(
+    f"{ARRAYS}/test_{name}.py" for name in ("order_limits", "largest_orders", "orders")
+)
 ORDERS: Final = ("tests/trading/orders",)
 LIQUIDATION: Final = ("tests/trading/liquidation", "tests/risk/test_bounds.py")
 #: What looks at more than one of these.
@@ -68,7 +71,7 @@ PURE: Final = (
         for name in ("units", "books", "closing", "maintenance", "reducing", "search")
     ),
     *(
-        Target(f"risk/arrays/{name}.py", (f"{ARRAYS}/test_orders.py",), (ARRAYS,), pure=True)
+        Target(f"risk/arrays/{name}.py", ARRAY_ORDERS, (ARRAYS,), pure=True)
         for name in ("orders", "fills", "refusals", "placing")
     ),
     Target("risk/arrays/rules.py", (f"{ARRAYS}/test_books.py",), pure=True),
