@@ -51,14 +51,15 @@ class Bar:
 class TierFigures:
     """The accounts of a tier as they stand, and what they did in the window.
 
-    ``holders`` have open positions, of ``notional``; ``exposure`` has what orders reserve as well.
-    ``orders`` are those that clients asked for. None are ``accounts`` that were not counted yet.
+    ``holders`` have open positions, of ``notional``. ``orders`` are those that clients asked for.
+    ``accounts`` and their ``exposure``, which has what orders reserve as well, are as counted last,
+    None before.
     """
 
     accounts: int | None = None
+    exposure: Decimal | None = None
     holders: int = 0
     notional: Decimal = ZERO
-    reserved: Decimal = ZERO
     equity: Decimal = ZERO
     unrealized_pnl: Decimal = ZERO
     realized_pnl: Decimal = ZERO
@@ -66,16 +67,12 @@ class TierFigures:
     refused: int = 0
     closed_out: int = 0
 
-    @property
-    def exposure(self) -> Decimal:
-        return self.notional + self.reserved
-
 
 @dataclass(slots=True)
 class Levels:
     """All of it; ``cut`` says since when the rows of a kind were looked at that were too many.
 
-    ``counted_at`` is when accounts and what their orders reserve were counted last, None before.
+    ``counted_at`` is when accounts and their exposure were counted last, None before.
     """
 
     since: datetime
@@ -98,7 +95,7 @@ def read_levels(*, window: timedelta) -> Levels | None:
         counts = tier_counts()
         levels.counted_at = counts.at
         for tier, own in tiers.items() if counts.at else ():
-            own.accounts, own.reserved = counts.by_tier.get(tier, (0, ZERO))
+            own.accounts, own.exposure = counts.by_tier.get(tier, (0, ZERO))
         levels.bars = bars_of(read_holdings(), tiers)
         for part in PARTS:
             add_part(levels, part)

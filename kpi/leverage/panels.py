@@ -80,10 +80,10 @@ def tier_panel(levels: Levels, window: str) -> Panel:
 def counted(levels: Levels) -> str:
     """Say how old the count of the accounts is."""
     if levels.counted_at is None:
-        return f"Accounts and what their orders reserve are not counted yet: {COUNTED_WHEN}."
+        return f"Accounts and their exposure are not counted yet: {COUNTED_WHEN}."
     age = timezone.now() - levels.counted_at
     return (
-        "Accounts and what their orders reserve were counted "
+        "Accounts and their exposure, positions and open orders, were counted "
         f"{max(int(age.total_seconds()), 0):,} s ago: {COUNTED_WHEN}."
     )
 
@@ -93,7 +93,7 @@ def tier_row(own: TierFigures) -> Sequence[str]:
     return (
         NOTHING if own.accounts is None else f"{own.accounts:,}",
         f"{own.holders:,}",
-        cents(own.exposure),
+        NOTHING if own.exposure is None else cents(own.exposure),
         levered,
         cents(own.unrealized_pnl),
         cents(own.realized_pnl),

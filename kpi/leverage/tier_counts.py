@@ -1,4 +1,4 @@
-"""How many accounts each tier has and what their orders reserve, as beat last counted them.
+"""How many accounts each tier has and their exposure, as beat last counted them.
 
 All accounts are passed for it, so that beat has the slow worker do so once a minute, later while a
 check runs, whoever looks at the page.
@@ -18,18 +18,22 @@ from kpi.models import KpiReading
 #: How long the count may take, in ms; else the last one stays, and grows old.
 LONGEST: Final = 20_000
 
+# Positions and orders in one statement: an order that fills moves from these to those.
 COUNT: Final = """
-SELECT owner.tier, count(*), coalesce(sum(reservation.reserved_notional), 0)::text
+SELECT owner.tier, count(*),
+       (coalesce(sum(standing.notional), 0)
+           + coalesce(sum(reservation.reserved_notional), 0))::text
 FROM accounts_account AS account
 JOIN accounts_user AS owner ON owner.id = account.user_id
 LEFT JOIN risk_reservation AS reservation ON reservation.account_id = account.id
+LEFT JOIN risk_standing AS standing ON standing.account_id = account.id
 GROUP BY owner.tier
 """
 
 
 @dataclass(frozen=True, slots=True)
 class TierCounts:
-    """By tier (accounts, USDT that their orders reserve); ``at`` is None before the first count."""
+    """By tier (accounts, their exposure in USDT); ``at`` is None before the first count."""
 
     at: datetime | None = None
     by_tier: Mapping[str, tuple[int, Decimal]] = field(default_factory=dict)

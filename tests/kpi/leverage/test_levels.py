@@ -53,7 +53,7 @@ def test_a_tier_adds_up_its_statements(trader: Trader, marks: Marks) -> None:
     own = read().tiers["advanced"]
     assert (own.accounts, own.holders) == (3, 2)
     assert own.exposure == sum(one.exposure for one in statements)
-    assert own.reserved == D(15_000)
+    assert own.exposure == own.notional + 15_000
     assert own.unrealized_pnl == sum(one.unrealized_pnl for one in statements)
     assert own.equity == sum(one.equity for one in statements if one.positions)
 
@@ -103,7 +103,8 @@ def test_accounts_are_as_counted_last_and_the_page_says_when(trader: Trader) -> 
     trader("10000", "advanced")
     found = read_levels(window=DAY)
     assert found is not None
-    assert (found.counted_at, found.tiers["advanced"].accounts) == (None, None)
+    uncounted = found.tiers["advanced"]
+    assert (found.counted_at, uncounted.accounts, uncounted.exposure) == (None, None, None)
     [_, panel] = panels_of(found, "24h")
     assert "are not counted yet" in panel.sentence
     now = timezone.now()
@@ -116,3 +117,14 @@ def test_accounts_are_as_counted_last_and_the_page_says_when(trader: Trader) -> 
         [_, panel] = panels_of(found, "24h")
     assert found.tiers["advanced"].accounts == 1
     assert "counted 42 s ago" in panel.sentence
+
+
+def test_an_order_that_fills_after_the_count_counts_once(trader: Trader, marks: Marks) -> None:
+    order(trader("10000", "advanced"), "buy", "0.5", price="64000")
+    count_tiers()
+    marks(BTCUSDT="64000")
+    levels = read_levels(window=DAY)
+    assert levels is not None
+    own = levels.tiers["advanced"]
+    assert (own.notional, own.exposure) == (D(32_000), D(32_000))
+    assert read().tiers["advanced"].exposure == D(32_000)
