@@ -42,7 +42,7 @@ INSTALLED_APPS = [
     "unfold.contrib.filters",
     "unfold.contrib.import_export",
     "unfold.contrib.simple_history",
-    "django.contrib.admin.apps.SimpleAdminConfig",  # its pages are found by the URLs
+    "exchange_poc.console.ConsoleConfig",  # django.contrib.admin, its pages found by the URLs
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
