@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
 from typing import Any
 
 Message = dict[str, Any]
@@ -24,6 +25,7 @@ class Client:
         self._send = send
         self._watch: asyncio.Future[None] | None = None
         self.is_answered = False
+        self.delivery: Future[None] | None = None  # of a long answer, which the loop sends
 
     async def body(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives; it breaks off where the client leaves."""
@@ -39,12 +41,22 @@ class Client:
         Granian takes it as it is called, and returns what need not be waited for: an answer needs
         no turn of the loop.
         """
-        self._start(status, headers)
+        self.start(status, headers)
         self._send({"type": "http.response.body", "body": content, "more_body": False})
 
     async def begin(self, status: int, headers: Headers) -> asyncio.Future[None]:
         """Begin an answer of parts; return what is done once the client leaves."""
-        self._start(status, headers)
+        self.start(status, headers)
+        return self.watch()
+
+    def start(self, status: int, headers: Headers) -> None:
+        """Begin an answer, from any thread. Raises what a header gives that cannot be sent."""
+        named = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+        self._send({"type": "http.response.start", "status": status, "headers": named})
+        self.is_answered = True
+
+    def watch(self) -> asyncio.Future[None]:
+        """Watch in the loop for the client to leave; return what is done then."""
         self._watch = asyncio.ensure_future(self._until_left())
         return self._watch
 
@@ -61,11 +73,6 @@ class Client:
         """Stop to watch whether the client leaves."""
         if self._watch is not None:
             self._watch.cancel()
-
-    def _start(self, status: int, headers: Headers) -> None:
-        self.is_answered = True
-        named = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-        self._send({"type": "http.response.start", "status": status, "headers": named})
 
     async def _until_left(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -20,12 +20,13 @@ WITHOUT_PREFIX: Final = {b"content-type", b"content-length"}
 
 def environ_of(scope: dict[str, Any]) -> dict[str, Any]:
     """Return the WSGI environment of a request that ASGI describes, but for its body."""
+    host, port = scope["server"]
     environ = ALWAYS | {
         "REQUEST_METHOD": scope["method"],
         "PATH_INFO": native(scope["path"]),
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
-        "SERVER_NAME": scope["server"][0],
-        "SERVER_PORT": str(scope["server"][1]),
+        "SERVER_NAME": f"[{host}]" if ":" in host else host,
+        "SERVER_PORT": str(port),
         "SERVER_PROTOCOL": VERSIONS[scope["http_version"]],
         "REMOTE_ADDR": scope["client"][0],
         "wsgi.url_scheme": scope["scheme"],

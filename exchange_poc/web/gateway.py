@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from io import BytesIO
@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from exchange_poc.web.client import Client, ClientLeft, Headers, Receive, Send
 from exchange_poc.web.environ import environ_of
+from exchange_poc.web.long_answer import PIECE, LongAnswer
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +27,6 @@ REQUEST_SECONDS: Final = 20  # for the whole head, and again for the whole body
 LONG_BODY: Final = 65_536
 LONG_AT_ONCE: Final = 32
 TAKEN_IN: Final = 8_388_608  # of a body that is refused for its length
-#: A longer answer is sent in parts, a thread waiting for each to be taken.
-PART: Final = 2_097_152
-PART_SECONDS: Final = 20
 
 JSON: Final = [("content-type", "application/json")]
 
@@ -102,13 +100,15 @@ class Gateway:
     async def run(self, environ: dict[str, Any], body: bytes, client: Client) -> None:
         environ["wsgi.input"] = BytesIO(body)
         await self.loop.run_in_executor(self.pool, self.answer, environ, client)
+        if client.delivery is not None:
+            await asyncio.wrap_future(client.delivery)
 
     def answer(self, environ: dict[str, Any], client: Client) -> None:
-        """Run the application in a thread and send what it answers; a client may have left."""
+        """Run the application in a thread, which never waits for the client; it may have left."""
         try:
             self.respond(environ, client)
         except ClientLeft:
-            pass
+            pass  # which the delivery of the answer has logged
         except Exception:
             log.exception("unanswered request")
             if not client.is_answered:
@@ -129,29 +129,13 @@ class Gateway:
             if second is None:
                 client.answer(status, headers, first)
             else:
-                self.in_loop(client.begin(status, headers))
-                try:
+                with LongAnswer(client, environ["PATH_INFO"], self.loop) as answer:
+                    answer.begin(status, headers)
                     for part in chain((first, second), parts):
-                        self.in_loop(send(client, part))
-                    self.in_loop(client.send(b"", last=True))
-                finally:
-                    self.loop.call_soon_threadsafe(client.end)
+                        answer.write(part)
         finally:
             if hasattr(response, "close"):
                 response.close()
-
-    def in_loop(self, work: Coroutine[Any, Any, object]) -> None:
-        """Wait in a thread for what the loop does."""
-        asyncio.run_coroutine_threadsafe(work, self.loop).result()
-
-
-async def send(client: Client, part: bytes) -> None:
-    """Send a part, within PART_SECONDS. Raises ClientLeft, also where it is not taken."""
-    try:
-        async with asyncio.timeout(PART_SECONDS):
-            await client.send(part)
-    except TimeoutError:
-        raise ClientLeft from None
 
 
 async def read_body(client: Client, length: int) -> bytes:
@@ -171,13 +155,13 @@ async def read_body(client: Client, length: int) -> bytes:
 
 
 def in_parts(response: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield what a response consists of in parts of PART bytes and more, the last one shorter."""
+    """Yield what a response consists of in parts of PIECE bytes and more, the last one shorter."""
     held: list[bytes] = []
     size = 0
     for chunk in response:
         held.append(chunk)
         size += len(chunk)
-        if size >= PART:
+        if size >= PIECE:
             yield b"".join(held)
             held, size = [], 0
     yield b"".join(held)

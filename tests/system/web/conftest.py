@@ -25,15 +25,17 @@ Start = Callable[..., Server]
 
 #: What a process of the small application's server runs: application() by the gateway.
 PROGRAM = """
-from exchange_poc.web import gateway, server
+from exchange_poc.logs import configure_structlog
+from exchange_poc.web import long_answer, server
 from exchange_poc.web.gateway import Gateway
 from exchange_poc.web.server import serve
-server.UNTAKEN_SECONDS = gateway.PART_SECONDS = {untaken}
+configure_structlog()
+server.UNTAKEN_SECONDS = long_answer.PIECE_SECONDS = {untaken}
 {application}
 def load():
     return Gateway(application, threads=2, longest_body=200_000, close=lambda: None)
 if __name__ == "__main__":
-    serve(load, host="127.0.0.1", port={port}, processes=1)
+    serve(load, host="{host}", port={port}, processes=1)
 """
 
 
@@ -76,10 +78,14 @@ def serve(run: Run, tmp_path: Path) -> Start:
     A client that takes nothing for ``untaken`` seconds is left.
     """
 
-    def start(application: str, *, untaken: int = UNTAKEN_SECONDS) -> Server:
-        address = ("127.0.0.1", free_port())
+    def start(
+        application: str, *, host: str = "127.0.0.1", untaken: int = UNTAKEN_SECONDS
+    ) -> Server:
+        address = (host, free_port())
         program = tmp_path / "program.py"
-        source = PROGRAM.format(application=application, port=address[1], untaken=untaken)
+        source = PROGRAM.format(
+            application=application, host=host, port=address[1], untaken=untaken
+        )
         program.write_text(source)
         process = run(program)
         wait_for(lambda: accepts(address), what="the server")
