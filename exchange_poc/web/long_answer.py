@@ -1,8 +1,8 @@
 """A long answer: a thread makes it at its own pace, the loop sends it at the client's.
 
 What is made and not yet taken waits in a temporary file, as long as the answer at most. So no
-thread, no connection and no snapshot of the database waits for a client, and a client holds one
-piece in memory.
+thread, no connection and no snapshot of the database waits for a client, and what a client
+leaves in memory is bounded by the server library's buffer, not by its answer.
 """
 
 from __future__ import annotations
