@@ -77,12 +77,6 @@ class AccountAdmin(RecordAdmin):
     search_fields = ("user__username",)
     search_help_text = "Username, or the name of a system account"
     filled_by = "Each trader has one account: add a user under Users."
-    fieldsets = (
-        (
-            None,
-            {"fields": (("user", "kind"), ("suspended", "reducing", "throttled"), "created_at")},
-        ),
-    )
     change_form_after_template = "admin/account_statement.html"
     actions = ("suspend_selected", "resume_selected")
     actions_list = ("fund_insurance",)
@@ -91,6 +85,12 @@ class AccountAdmin(RecordAdmin):
     @admin.display(description="Tier", ordering="user__tier")
     def tier(self, account: Account) -> str:
         return Tier(account.user.tier).label if account.user else NOTHING
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Say what the throttle counted only where it holds the account back."""
+        why = ("throttled",) if obj and obj.throttled else ()
+        fields = (("user", "kind"), ("suspended", "reducing"), *why, "created_at")
+        return ((None, {"fields": fields}),)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Account], search_term: str

@@ -214,6 +214,17 @@ def test_suspend_and_resume_an_account(staff: Client, trader: User) -> None:
     assert log_of(account) == "Resumed. Reason: A test"
 
 
+def test_an_account_that_the_throttle_holds_back_says_what_was_counted(
+    staff: Client, trader: User
+) -> None:
+    page = reverse("admin:accounts_account_change", args=[trader.account.pk])
+    assert "Throttled" not in staff.get(page).content.decode()
+    Account.objects.filter(user=trader).update(reducing=True, throttled="3 fills in 10 s")
+    held_back = staff.get(page).content.decode()
+    assert "Throttled" in held_back
+    assert "3 fills in 10 s" in held_back
+
+
 def test_halt_and_resume_trading(staff: Client) -> None:
     assert "Halt trading" in staff.get("/admin/").content.decode()
     press(staff, "risk_riskpolicy_halt", 1)
