@@ -1,7 +1,7 @@
 """Runs commands in an image as an engine would, on machines that may start no container.
 
 Buildah makes the image and its root directory. A process enters it by chroot, in a mount namespace
-of its own: the root is read-only, what Compose mounts in memory is there, the user is the image's,
+of its own: the root is read-only, what Compose mounts is there, in memory, the user is the image's,
 without capabilities. The network is the machine's: everything listens on its loopback interface.
 """
 
@@ -104,7 +104,8 @@ class Image:
         """Start a command by the image's entry point, as its user."""
         variables = [*self.config["Env"], *(f"{k}={v}" for k, v in environment.items())]
         place = (str(self.root), self.config["WorkingDir"], self.config["User"])
-        mounts = " ".join(SERVICES["web"]["tmpfs"])
+        volumes = (f"{path}:size=1g" for path in SERVICES["web"]["volumes"])
+        mounts = " ".join([*SERVICES["web"]["tmpfs"], *volumes])
         enter = ("unshare", "--mount", "--propagation", "private", "sh", "-c", ENTER, "enter")
         started = [*enter, *place, mounts, *variables, *self.config["Entrypoint"], *command]
         with log.open("a") as stream:
