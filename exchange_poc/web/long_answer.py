@@ -2,7 +2,7 @@
 
 What is made and not yet taken waits in a temporary file, as long as the answer at most. So no
 thread, no connection and no snapshot of the database waits for a client, and what a client
-leaves in memory is bounded by the server library's buffer, not by its answer.
+leaves in memory is bounded by what the server library takes ahead, not by its answer.
 """
 
 from __future__ import annotations

@@ -15,16 +15,19 @@ from tests.waiting import wait_for
 LONG = """
 import sys
 class Parts:
-    closed = 0
+    closed, parts = 0, 100
     def __iter__(self):
         print("begun\\n", end="", file=sys.stderr, flush=True)
-        for number in range(100):
+        for number in range(self.parts):
             yield bytes([number]) * 100_000
     def close(self):
         Parts.closed += 1
 def application(environ, start_response):
     start_response("200 OK", [("X-Closed", str(Parts.closed))])
-    return [] if environ["PATH_INFO"] == "/short" else Parts()
+    answer = Parts()
+    if environ["PATH_INFO"] == "/longer":
+        answer.parts = 160
+    return [] if environ["PATH_INFO"] == "/short" else answer
 """
 #: In one part, too long for the buffers of a connection.
 LUMP = """
@@ -105,19 +108,19 @@ def test_nothing_more_is_made_for_a_client_that_was_cut_off_and_the_log_tells(
 
 
 def test_a_client_that_reads_slowly_gets_all_of_a_long_answer(serve: Start) -> None:
-    """Of 4 MB that it takes slowly, 2 take it longer than a client may take nothing."""
-    _, address = serve(LONG, untaken=3)
+    """At some 350 kB a second 2 MB take longer than a client may take nothing."""
+    _, address = serve(LONG, untaken=4)
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         client.settimeout(60)
         client.connect(address)
-        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        client.sendall(b"GET /longer HTTP/1.0\r\n\r\n")
         taken = 0
-        while part := client.recv(45_000):
+        while part := client.recv(35_000):
             taken += len(part)
-            if taken < 4_000_000:
-                time.sleep(0.15)
-    assert taken > 10_000_000
+            if taken < 4_000_000:  # by then, whoever is to be cut off has been
+                time.sleep(0.1)
+    assert taken > 16_000_000
 
 
 def test_long_answers_that_are_read_slowly_keep_no_thread(serve: Start) -> None:
