@@ -24,7 +24,9 @@ WITH old AS MATERIALIZED (
     ) AS piece
     CROSS JOIN LATERAL (
         SELECT (array_agg(price ORDER BY created_at, id))[1], max(price), min(price),
-               (array_agg(price ORDER BY created_at DESC, id DESC))[1], count(*), min(market_time)
+               (array_agg(price ORDER BY created_at DESC, id DESC))[1], count(*),
+               (array_agg(market_time ORDER BY created_at, id)
+                   FILTER (WHERE market_time IS NOT NULL))[1]
         FROM market_pricetick AS tick
         WHERE tick.instrument_id = %(instrument)s AND tick.created_at >= piece.open_time
             AND tick.created_at < piece.open_time + %(length)s

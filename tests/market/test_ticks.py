@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import chain
 
 import pytest
 from django.utils import timezone
@@ -10,6 +11,7 @@ from market.candles import keep_candles
 from market.kernel import pruning
 from market.models import Instrument, KeptCandle, PriceOrigin, PriceTick
 from market.quotes import Quote
+from market.services import record_marks
 from market.ticks import prune_ticks
 from tests.each import each
 from tests.market.conftest import mark
@@ -51,6 +53,12 @@ def test_a_tick_goes_only_once_its_candle_is_kept(btc: Instrument) -> None:
     assert not PriceTick.objects.exists()
 
 
+def backwards(price: str, at: datetime) -> Quote:
+    """Return the quote of a replay that goes from late candles to early ones."""
+    recorded = datetime(2020, 1, 1, tzinfo=UTC) - (at - datetime(2026, 1, 1, tzinfo=UTC))
+    return Quote(Decimal(price), PriceOrigin.SIMULATION, market_time=recorded)
+
+
 @each("missing", [(0,), (1,), (2,), (3,), (0, 3), (1, 2), (0, 1, 2, 3), (4,), (0, 1, 2, 3, 4)])
 def test_longer_candles_get_what_shorter_ones_missed(
     btc: Instrument, monkeypatch: pytest.MonkeyPatch, missing: tuple[int, ...]
@@ -60,9 +68,12 @@ def test_longer_candles_get_what_shorter_ones_missed(
     hour = datetime(2026, 1, 5, 9, tzinfo=UTC)
     prices = (("100", "107"), ("103", "93"), ("109", "101"), ("91", "104"), ("105", "102"))
     minutes = [hour + timedelta(minutes=at) for at in (3, 17, 18, 59, 60)]
-    for minute, pair in zip(minutes, prices, strict=True):
-        for second, price in enumerate(pair):
-            mark(btc, price, minute + timedelta(seconds=second))
+    steps = [
+        [(price, minute + timedelta(seconds=second)) for second, price in enumerate(pair)]
+        for minute, pair in zip(minutes, prices, strict=True)
+    ]
+    for price, at in chain(*steps):
+        record_marks(quotes={btc.pk: backwards(price, at)}, now=at)
     columns = ("seconds", "open_time", "open", "high", "low", "close", "ticks", "market_time")
     candles = KeptCandle.objects.order_by("seconds", "open_time").values_list(*columns)
     before = list(candles)
@@ -71,13 +82,10 @@ def test_longer_candles_get_what_shorter_ones_missed(
         (hour + timedelta(hours=1), 2),
     ]
     KeptCandle.objects.all().delete()
-    for number, minute in enumerate(minutes):
+    for number, own in enumerate(steps):
         if number not in missing:  # a step that kept them, before or after
-            for second, price in enumerate(prices[number]):
-                keep_candles(
-                    quotes={btc.pk: Quote(Decimal(price), PriceOrigin.SIMULATION)},
-                    now=minute + timedelta(seconds=second),
-                )
+            for price, at in own:
+                keep_candles(quotes={btc.pk: backwards(price, at)}, now=at)
     assert list(candles.all()) != before
     assert prune_ticks(before=timezone.now()) == 10
     assert list(candles.all()) == before
