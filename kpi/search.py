@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from django.contrib import admin
-from django.db.models import Field, Model
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -13,8 +13,7 @@ from django.utils.text import capfirst
 from django.views.decorators.http import require_GET
 
 from accounts.models import AccountPolicy, RateLimit, User
-from market.kernel.amounts import plain
-from market.kernel.console.figures import NOTHING
+from market.kernel.console.history import shown
 from market.kernel.endless import KeysFirst
 from market.models import Instrument
 from risk.models import LeverageLimit, RiskPolicy
@@ -111,27 +110,17 @@ def about(row: Any) -> str:
 
 
 def policies(request: HttpRequest, term: str) -> list[Found]:
-    """Return the limits that every word of the term says something of."""
-    words = term.lower().split()
+    """Return the limits that every word of the term says something of; numbers without commas."""
+    words = term.lower().replace(",", "").split()
     found = []
     for model in POLICIES:
         if admin.site.get_model_admin(model).has_view_permission(request):
             found += [one for row in model._default_manager.all() for one in limits(row)]
     return [
-        one for one in found if all(word in f"{one.name} {one.text}".lower() for word in words)
+        one
+        for one in found
+        if all(word in f"{one.name} {one.text}".lower().replace(",", "") for word in words)
     ][:MOST_FOUND]
-
-
-def said(row: Model, field: "Field[Any, Any]") -> str:
-    """Write the value of a limit as the console does: of a choice its name, of none a dash."""
-    value = field.value_from_object(row)
-    if value in {None, ""}:
-        return NOTHING
-    if field.choices:
-        return str(getattr(row, f"get_{field.name}_display")())
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return plain(value) if hasattr(value, "normalize") else str(value)
 
 
 def limits(row: Model) -> Iterable[Found]:
@@ -140,6 +129,6 @@ def limits(row: Model) -> Iterable[Found]:
     href = reverse(f"admin:{options.app_label}_{options.model_name}_change", args=[row.pk])
     for field in options.fields:
         if field.editable and not field.primary_key:
-            written = said(row, field)
+            written = shown(row, field)
             text = f"{written}. {field.help_text}" if field.help_text else written
             yield Found(f"{row}: {field.verbose_name}", text, href)

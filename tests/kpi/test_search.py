@@ -91,3 +91,9 @@ def test_a_limit_is_said_as_the_console_writes_it(staff: Client) -> None:
     assert said["Beginner: 5x: max leverage"] == "5"
     assert said["Beginner: 5x: max order value"].startswith("–. Largest size × price")
     assert said["Beginner: 5x: state"].startswith("Active. ")
+
+
+def test_a_limit_is_found_by_its_number_however_that_is_written(staff: Client) -> None:
+    for term in ("user exposure 5,000,000", "user exposure 5000000"):
+        [limit] = found(staff, term)["Policy"]
+        assert limit.text.startswith("5,000,000. ")
