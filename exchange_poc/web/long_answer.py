@@ -70,11 +70,10 @@ class LongAnswer:
         try:
             while await self._reaches(sent):
                 piece = await asyncio.to_thread(os.pread, self._file.fileno(), PIECE, sent)
-                async with asyncio.timeout(PIECE_SECONDS):
-                    await self._client.send(piece)
+                await self._send(piece)
                 sent += len(piece)
             if self._is_whole:
-                await self._client.send(b"", last=True)
+                await self._send(b"", last=True)
         except (ClientLeft, TimeoutError) as error:
             reason = "client_left" if isinstance(error, ClientLeft) else "nothing_taken"
             log.warning("answer_broken_off", path=self._path, bytes_sent=sent, reason=reason)
@@ -84,6 +83,10 @@ class LongAnswer:
             while not self._is_over:
                 await self._next()
             self._file.close()
+
+    async def _send(self, piece: bytes, *, last: bool = False) -> None:
+        async with asyncio.timeout(PIECE_SECONDS):
+            await self._client.send(piece, last=last)
 
     async def _reaches(self, sent: int) -> bool:
         """Wait until there is more than what was sent; tell whether there is."""
