@@ -5,9 +5,10 @@ accounts in breach close out as in ``risk.closing``, by account as a sweep takes
 leaves the accounts out that are not in breach, by the functions that find them for the sweep.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
+from functools import cache
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Any, Final
@@ -205,11 +206,14 @@ def read_accounts(
         cursor.execute(ACCOUNTS, asked)
         rows = cursor.fetchall()
     found = groupby((row for row in rows if row[4] is not None), key=itemgetter(4))
-    return rows[0][0], (account_of(list(own), instruments, policy) for _, own in found)
+    limits = cache(policy.limits)  # many accounts, few tiers
+    return rows[0][0], (account_of(list(own), instruments, limits) for _, own in found)
 
 
 def account_of(
-    rows: Sequence[tuple[Any, ...]], instruments: Mapping[int, InstrumentState], policy: Policy
+    rows: Sequence[tuple[Any, ...]],
+    instruments: Mapping[int, InstrumentState],
+    limits_of: Callable[[str, bool, bool], Limits],
 ) -> tuple[AccountState, Limits]:
     """Return the account of some rows of ACCOUNTS, and its limits."""
     _, tier, suspended, reducing, account_id, user_id, balance, margin, notional, *_ = rows[0]
@@ -217,7 +221,7 @@ def account_of(
         row[10]: position_of(row[9:], instruments[row[10]]) for row in rows if row[9] is not None
     }
     state = AccountState(account_id, user_id, balance, positions, margin, notional)
-    return state, policy.limits(tier, suspended, reducing)
+    return state, limits_of(tier, suspended, reducing)
 
 
 def position_of(row: tuple[Any, ...], instrument: InstrumentState) -> OpenPosition:
