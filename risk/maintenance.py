@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from market.kernel.amounts import EXACT, ZERO, plain, round_half_even
 from risk.leverage import HIGHEST_LEVERAGE
-from risk.margin import initial_share
+from risk.margin import initial_share, notional
 
 #: How margin is required: a share of the initial margin, or by brackets of maintenance.
 INITIAL_SHARE: Final = "initial_share"
@@ -124,14 +124,16 @@ class Requirement:
 
     def ladder(self, symbol: str) -> Ladder | None:
         """Return that of an instrument; None where its positions are held to the share."""
-        return self.ladders.get(symbol)
+        return self.ladders.get(symbol) if self.is_by_brackets else None
 
-    def of(self, symbol: str, *, notional: Decimal, margin: Decimal) -> Decimal:
-        """Return what a position of a notional and an initial margin requires, unrounded."""
+    def of(
+        self, symbol: str, *, quantity: Decimal, mark_price: Decimal, margin: Decimal
+    ) -> Decimal:
+        """Return what a position with an initial margin requires at a mark price, unrounded."""
         ladder = self.ladder(symbol)
         if ladder is None:
             return initial_share(margin, self.threshold)
-        return maintenance(notional, ladder)
+        return maintenance(notional(quantity, mark_price), ladder)
 
 
 def requirement_of(row: Any) -> Requirement:

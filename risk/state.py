@@ -75,7 +75,13 @@ class OpenPosition:
 
     def required(self, by: Requirement) -> Decimal:
         """What the account's equity must reach for the position, unrounded."""
-        return by.of(self.symbol, notional=self.notional, margin=self.holding.margin)
+        holding = self.holding
+        return by.of(
+            self.symbol,
+            quantity=holding.quantity,
+            mark_price=self.mark_price,
+            margin=holding.margin,
+        )
 
 
 def open_position(row: Any, symbol: str, mark_price: Decimal) -> OpenPosition:

@@ -128,9 +128,8 @@ def test_the_view_and_the_rule_agree_at_what_is_required_and_around_it(
     """``beyond`` is how far above it, in USDT, equity lies where the balance allows."""
     slack = ZERO
     for (symbol, mark), position in zip(MARKS.items(), held, strict=False):
-        notional = abs(position.quantity) * mark
         slack += position.quantity * mark - position.cost.copy_sign(position.quantity)
-        slack -= by.of(symbol, notional=notional, margin=position.margin)
+        slack -= by.of(symbol, quantity=position.quantity, mark_price=mark, margin=position.margin)
     balance = (beyond - slack).quantize(UNIT)
     with transaction.atomic():
         assert_agreement(open_account(max(balance, ZERO), held, instruments), by)

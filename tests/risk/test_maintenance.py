@@ -191,7 +191,7 @@ def test_the_liquidation_price_is_where_equity_is_what_is_required(
 
 
 def test_what_a_position_requires_by_each_mode() -> None:
-    position = {"notional": D(400_000), "margin": D(40_000)}
+    position = {"quantity": D(-8), "mark_price": D(50_000), "margin": D(40_000)}
     half = Requirement(D("0.5"), INITIAL_SHARE, TEXT)
     assert half.of("BTCUSDT", **position) == 20_000
     by_brackets = Requirement(D("0.5"), BRACKETS, TEXT)

@@ -19,10 +19,7 @@ def test_what_accounts_require_is_what_the_exchange_says() -> None:
         by, least = requirement_of(case.policy), needed(case.book, case.marks, case.policy)
         states, equity = account_states(case.book, case.listed), case.book.equity(case.marks)
         for state, one in zip(states, least.tolist(), strict=True):
-            required = sum(
-                by.of(held.symbol, notional=held.notional, margin=held.holding.margin)
-                for held in state.positions.values()
-            )
+            required = sum(held.required(by) for held in state.positions.values())
             wanted = D(required).quantize(D("0.00000001"), rounding=ROUND_CEILING)
             assert amount(one) == wanted
         breaches += int((equity < least).sum())

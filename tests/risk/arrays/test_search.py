@@ -88,7 +88,10 @@ def test_what_is_spared_is_concave_and_least_at_the_corner_of_its_side(
         both = zip(positions, marks, strict=True)
         worth = [(Decimal(lots * mark) / 4, Decimal(tied)) for (lots, tied, _, _), mark in both]
         gained = sum((value - tied for value, tied in worth), Decimal(balance))
-        required = (by.of("AAA", notional=abs(value), margin=tied) for value, tied in worth)
+        required = (
+            by.of("AAA", quantity=value, mark_price=Decimal(1), margin=tied)
+            for value, tied in worth
+        )
         return Fraction(gained) - sum(map(Fraction, required))
 
     box = [(min(one[2:]), max(one[2:])) for one in positions]
