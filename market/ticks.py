@@ -40,6 +40,7 @@ WITH old AS MATERIALIZED (
     RETURNING open_time, open, high, low, close, ticks, market_time
 ), longer AS MATERIALIZED (
     SELECT length.seconds, bin.open_time, min(made.open_time) AS first, max(made.open_time) AS last,
+           min(made.open_time) FILTER (WHERE market_time IS NOT NULL) AS first_replayed,
            (array_agg(open ORDER BY made.open_time))[1] AS open,
            max(high) AS high, min(low) AS low,
            (array_agg(close ORDER BY made.open_time DESC))[1] AS close,
@@ -63,11 +64,12 @@ WITH old AS MATERIALIZED (
                greatest(kept.high, excluded.high), least(kept.low, excluded.low),
                CASE WHEN longer.last > held.last THEN excluded.close ELSE kept.close END,
                kept.ticks + excluded.ticks,
-               CASE WHEN longer.first < held.first
-                    THEN coalesce(excluded.market_time, kept.market_time)
+               CASE WHEN longer.first_replayed < held.first_replayed THEN excluded.market_time
                     ELSE coalesce(kept.market_time, excluded.market_time) END
         FROM longer CROSS JOIN LATERAL (
-            SELECT min(short.open_time) AS first, max(short.open_time) AS last
+            SELECT min(short.open_time) AS first, max(short.open_time) AS last,
+                   min(short.open_time) FILTER (WHERE short.market_time IS NOT NULL)
+                       AS first_replayed
             FROM market_keptcandle AS short
             WHERE short.instrument_id = %(instrument)s AND short.seconds = %(shortest)s
                 AND short.open_time >= longer.open_time

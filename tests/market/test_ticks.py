@@ -54,8 +54,9 @@ def test_a_tick_goes_only_once_its_candle_is_kept(btc: Instrument) -> None:
 
 
 def backwards(price: str, at: datetime) -> Quote:
-    """Return the quote of a replay that goes from late candles to early ones."""
-    recorded = datetime(2020, 1, 1, tzinfo=UTC) - (at - datetime(2026, 1, 1, tzinfo=UTC))
+    """Return the quote of a replay that goes from late candles to early ones from 9:10 on."""
+    begun = datetime(2026, 1, 5, 9, 10, tzinfo=UTC)
+    recorded = datetime(2020, 1, 1, tzinfo=UTC) - (at - begun) if at >= begun else None
     return Quote(Decimal(price), PriceOrigin.SIMULATION, market_time=recorded)
 
 
@@ -63,7 +64,10 @@ def backwards(price: str, at: datetime) -> Quote:
 def test_longer_candles_get_what_shorter_ones_missed(
     btc: Instrument, monkeypatch: pytest.MonkeyPatch, missing: tuple[int, ...]
 ) -> None:
-    """Whichever minutes had no candle: those of the hours come out as steps make them."""
+    """Whichever minutes had no candle: those of the hours come out as steps make them.
+
+    Also where a replay set the prices of some minutes alone.
+    """
     monkeypatch.setattr(pruning, "PORTION", 3)
     hour = datetime(2026, 1, 5, 9, tzinfo=UTC)
     prices = (("100", "107"), ("103", "93"), ("109", "101"), ("91", "104"), ("105", "102"))
