@@ -73,6 +73,11 @@ def test_the_checks_have_other_offsets() -> None:
     assert [(check.seconds, check.offset) for check in checks] == [(900, 0), (900, 450)]
 
 
+def test_tiers_are_counted_once_a_minute() -> None:
+    entry = app.conf.beat_schedule["kpi.tasks.count_tiers"]
+    assert (entry["schedule"], entry["options"]) == (60, {"expires": 60})
+
+
 def test_bounds_are_renewed_whatever_is_turned_off(settings: Settings) -> None:
     """The accounts that traded would else pile up, and every step looks at each of them."""
     settings.SWEEP_INTERVAL_SECONDS = settings.TICK_INTERVAL_SECONDS = 0
