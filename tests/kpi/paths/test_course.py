@@ -123,6 +123,12 @@ def test_what_a_partial_close_out_leaves_goes_on(trader: Trader, marks: Marks) -
     key = Instrument.objects.get(symbol="BTCUSDT").pk
     assert (points[-1].entry(key), points[-1].ratio) == (line.entry_price, statement.margin_ratio)
     assert of_close_out(done, "").window == "7d"
+    PriceTick.objects.all().delete()
+    with time_machine.travel(start + 2 * DAY, tick=False):
+        recorded = [one for one in course(user) if one.kind in (Kind.BEFORE, Kind.AFTER)]
+    assert [one.recorded for one in recorded] == [True, True]
+    for one, drawn in zip(recorded, (before, after), strict=True):
+        assert (one.ratio, one.cover) == (drawn.ratio, drawn.cover)
 
 
 def test_by_brackets_equity_is_held_against_what_was_required(trader: Trader, marks: Marks) -> None:
