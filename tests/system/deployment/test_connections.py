@@ -15,6 +15,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection, connections, transaction
 from django.db.backends.postgresql.base import DatabaseWrapper as BaseWrapper
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
+from django.db.backends.signals import connection_created
 from psycopg.pq import TransactionStatus
 
 from exchange_poc.celery import app
@@ -139,6 +140,26 @@ def test_a_pool_that_was_closed_gives_none() -> None:
     assert own_process()
     assert connection.pool is not before
     assert not connection.pool.closed
+
+
+def test_of_a_pool_the_first_alone_is_set_up() -> None:
+    made: list[object] = []
+
+    def note(**_: object) -> None:
+        made.append(connection.connection)
+
+    own_process()
+    connection.close()
+    connection_created.connect(note)
+    try:
+        own_process()
+        assert made == []
+        connection.close()
+        connection.close_pool()
+        own_process()
+        assert made == [connection.connection]
+    finally:
+        connection_created.disconnect(note)
 
 
 def test_rows_are_fetched_bit_by_bit_in_a_transaction_alone() -> None:
