@@ -47,7 +47,10 @@ def test_a_close_out_by_the_threshold_shows_what_was_required(trader: User, staf
     done = Liquidation.objects.get()
     shown = staff.get("/admin/trading/liquidation/").content.decode()
     assert done.maintenance_before is None
-    assert f"{done.threshold * done.margin_before:,.2f}" in shown
+    required = f"{done.threshold * done.margin_before:,.2f}"
+    account = staff.get(f"/admin/accounts/account/{done.account_id}/change/").content.decode()
+    assert required in shown
+    assert required in account
     assert "Close every position" in shown
     record = staff.get(f"/admin/trading/liquidation/{done.pk}/change/").content.decode()
     assert "Close every position" in record
