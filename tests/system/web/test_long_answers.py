@@ -7,6 +7,7 @@ import time
 
 import psutil
 
+from tests.each import each
 from tests.system.web.client import ask, opened, until_closed
 from tests.system.web.conftest import Start
 from tests.waiting import wait_for
@@ -36,6 +37,19 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Length", "5000000")])
     yield bytes(5_000_000)
     print("made\\n", end="", file=sys.stderr, flush=True)
+"""
+#: Fails in the midst of a long answer: by itself, or since no more of it can be kept on disk.
+BREAKS = """
+import resource
+def application(environ, start_response):
+    start_response("200 OK", [])
+    if environ["PATH_INFO"] == "/full":
+        most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, most))
+    for _ in range(20):
+        yield bytes(100_000)
+    if environ["PATH_INFO"] == "/fails":
+        raise LookupError("on purpose")
 """
 #: Ends only when nobody takes it.
 ENDLESS = """
@@ -67,6 +81,20 @@ def test_a_client_that_leaves_a_long_answer_is_no_fault(serve: Start) -> None:
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=60)
     assert "unanswered" not in log
+
+
+@each(("path", "logged"), [("/fails", "LookupError: on purpose"), ("/full", "OSError: [Errno 27]")])
+def test_an_answer_that_fails_in_its_midst_has_no_end(serve: Start, path: str, logged: str) -> None:
+    """So that its client does not take for the whole what is a part of it."""
+    process, address = serve(BREAKS)
+    assert ask(address, "GET /whole HTTP/1.1").body.endswith(b"\r\n0\r\n\r\n")
+    answer = ask(address, f"GET {path} HTTP/1.1")
+    assert answer.status == 200
+    assert len(answer.body) >= 900_000
+    assert not answer.body.endswith(b"\r\n0\r\n\r\n")
+    process.send_signal(signal.SIGTERM)
+    _, log = process.communicate(timeout=60)
+    assert logged in log
 
 
 def held_by(process: psutil.Process, ports: set[int]) -> set[int]:

@@ -1,5 +1,10 @@
 """Every refusal is JSON with a sentence and a code, wherever it comes from."""
 
+import pytest
+from django.db import ProgrammingError, connection
+from django.test import Client
+
+from accounts.models import User
 from tests.conftest import ApiClient
 from tests.each import each
 
@@ -50,3 +55,17 @@ def test_a_body_that_is_no_exact_json_is_refused(anonymous: ApiClient, body: byt
     answer = anonymous.generic("POST", "/auth/token", body, content_type="application/json")
     assert answer.status_code == 400
     assert answer.json()["code"] in {"parse_error", "validation_error"}
+
+
+def test_what_a_page_raises_is_logged_once_with_its_traceback(
+    db: None, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.force_login(User.objects.create_superuser("root"))
+    client.raise_request_exception = False
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE accounts_ratelimit RENAME TO elsewhere")
+    answer = client.get("/admin/accounts/ratelimit/")
+    assert (answer.status_code, answer.json()["code"]) == (500, "server_error")
+    [logged] = [one for one in caplog.records if one.name == "django.request"]
+    assert logged.exc_info
+    assert logged.exc_info[0] is ProgrammingError
