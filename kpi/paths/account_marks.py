@@ -11,7 +11,8 @@ from kpi.paths.between import ids_between, sql_array
 from kpi.paths.fills import MOST_TRADES
 from kpi.paths.moments import MICROSECOND
 from kpi.paths.spans import Span
-from market.kernel.amounts import EXACT, plain, round_half_even
+from market.kernel.amounts import EXACT, round_half_even
+from market.kernel.console.figures import grouped
 from market.models import Instrument
 from trading.models import OPEN_STATUSES, Order, OrderStatus, Side, Trade
 
@@ -105,9 +106,9 @@ def fills_mark(
     liquidation_id: int | None,
 ) -> Mark:
     """Say what filled: one fill by its price, several by their number and average price."""
-    price = plain(round_half_even(EXACT.divide(notional, size)))
+    price = grouped(round_half_even(EXACT.divide(notional, size)))
     done = "Sold" if sold else "Bought"
-    told = f"{done} {plain(size)} at {price}"
+    told = f"{done} {grouped(size)} at {price}"
     if count > 1:
         told = f"{count} fills: {told.lower()} on average"
     if closed_out:
@@ -127,9 +128,9 @@ def orders_mark(
     codes: int,
 ) -> Mark:
     """Say what was ordered and did not fill at once."""
-    limit = "" if price is None else f" at {plain(price)}"
+    limit = "" if price is None else f" at {grouped(price)}"
     if count == 1:
-        told = f"{'Refused' if refused else 'Placed'}: {side} {plain(size)}{limit}"
+        told = f"{'Refused' if refused else 'Placed'}: {side} {grouped(size)}{limit}"
     else:
         told = f"{count} {side} orders {'refused' if refused else 'placed'}"
     if refused:

@@ -11,7 +11,8 @@ from django.db import connection
 
 from kpi.paths.between import ids_between
 from market.candles import INTERVALS, Candle, found_candles, kept_candles, opens
-from market.kernel.amounts import EXACT, plain, round_half_even
+from market.kernel.amounts import EXACT, round_half_even
+from market.kernel.console.figures import grouped
 from market.models import Instrument, PriceHalt
 from market.services import BEYOND_COLLAR
 from risk.models import LeverageLimit, RiskPolicy
@@ -196,7 +197,7 @@ def described(fields: dict[str, tuple[Any, Any]]) -> str:
 def shown(value: Any) -> str:
     if value is None:
         return "none"
-    return plain(value) if isinstance(value, Decimal) else str(value)
+    return grouped(value) if isinstance(value, Decimal) else str(value)
 
 
 # A close-out is found by its number, which rises with time.
@@ -227,8 +228,8 @@ def closed_out(
     with connection.cursor() as cursor:
         cursor.execute(CLOSED_OUT, parameters)
         for bar, side, count, size, notional in cursor.fetchall():
-            price = plain(round_half_even(EXACT.divide(notional, size)))
+            price = grouped(round_half_even(EXACT.divide(notional, size)))
             held = "long" if side == "sell" else "short"
             positions = f"{count} {held} position{'s' if count > 1 else ''}"
-            told = f"Closed out {positions}: {plain(size)} at {price}"
+            told = f"Closed out {positions}: {grouped(size)} at {price}"
             yield Event(bar, "close_out", told, count)

@@ -111,7 +111,7 @@ def test_a_close_out_is_marked_with_its_page(staff: Client) -> None:
     done = Liquidation.objects.get()
     chart = staff.get(addresses()["close-out-path"]).json()
     [mark] = [mark for mark in chart["marks"] if mark["kind"] == "close_out"]
-    assert mark["text"] == "Closed out: sold 5 at 50000"
+    assert mark["text"] == "Closed out: sold 5 at 50,000"
     assert mark["href"] == reverse("admin:trading_liquidation_change", args=[done.pk])
     before = next(point for point in chart["points"] if point["kind"] == "before")
     assert D(before["ratio"]) == done.margin_ratio_before
@@ -136,7 +136,7 @@ def test_fills_of_a_bar_are_one_mark_with_their_count(staff: Client, trader: Use
     assert len(after) <= len(before)
     bought = [mark for mark in chart["marks"] if mark["kind"] == "buy"]
     assert sum(mark["count"] for mark in bought) == 5
-    told = r"\d fills: bought [\d.]+ at 3200 on average"
+    told = r"\d fills: bought [\d.]+ at 3,200 on average"
     assert any(re.fullmatch(told, mark["text"]) for mark in bought)
     assert "one mark with their count" in " ".join(chart["notes"])
 
@@ -184,7 +184,7 @@ def test_an_instrument_shows_what_happened_to_it(staff: Client) -> None:
     told = {}
     for mark in chart["marks"]:
         told[mark["kind"]] = told.get(mark["kind"], "") + mark["text"] + "; "
-    assert "Closed out 1 long position: 5 at 50000" in told["close_out"]
+    assert "Closed out 1 long position: 5 at 50,000" in told["close_out"]
     assert "Halted by its price collar: 1 of Local simulation" in told["halt"]
     assert "; Halted (A test); " in told["halt"]
     assert BEYOND_COLLAR not in told["halt"]  # the same halt once more
