@@ -6,7 +6,7 @@ import os
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from exchange_poc.stream.worker import load
+from exchange_poc.stream.worker import load, prepare
 from exchange_poc.web.__main__ import address
 from exchange_poc.web.server import serve
 
@@ -19,7 +19,7 @@ def main() -> None:
         default = f"127.0.0.1:{settings.STREAM_PORT}"
         parser.add_argument("--bind", type=address, metavar="HOST:PORT", default=default)
         host, port = parser.parse_args().bind
-        serve(load, host=host, port=port, processes=1)
+        serve(load, prepare=prepare, host=host, port=port, processes=1)
     except ImproperlyConfigured as error:
         raise SystemExit(f"exchange-poc: {error}") from None
     except OSError as error:

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from exchange_poc.variables import text
 from exchange_poc.web.server import serve
-from exchange_poc.web.worker import load
+from exchange_poc.web.worker import load, prepare
 
 
 def address(bind: str) -> tuple[str, int]:
@@ -25,7 +25,7 @@ def main() -> None:
     host, port = parser.parse_args().bind
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "exchange_poc.settings")
     try:
-        serve(load, host=host, port=port, processes=settings.WEB_WORKERS)
+        serve(load, prepare=prepare, host=host, port=port, processes=settings.WEB_WORKERS)
     except ImproperlyConfigured as error:
         raise SystemExit(f"exchange-poc: {error}") from None
     except OSError as error:

@@ -1,5 +1,6 @@
 """The web server's processes: started, replaced when one dies, stopped within seconds."""
 
+import multiprocessing
 import os
 import socket
 import sys
@@ -67,9 +68,20 @@ def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def serve(load: Callable[[], Gateway], *, host: str, port: int, processes: int) -> None:
-    """Serve what each process loads until SIGTERM or SIGINT. Raises OSError on a taken port."""
-    Server(
+def serve(
+    load: Callable[[], Gateway],
+    *,
+    prepare: Callable[[], object] = lambda: None,
+    host: str,
+    port: int,
+    processes: int,
+) -> None:
+    """Serve what each process loads until SIGTERM or SIGINT. Raises OSError on a taken port.
+
+    ``prepare`` is what of ``load`` processes may share: where they are forked of this one, it is
+    done here, once. It opens no connection and starts no thread.
+    """
+    server = Server(
         "exchange_poc.web",
         address=host,
         port=port,
@@ -86,4 +98,7 @@ def serve(load: Callable[[], Gateway], *, host: str, port: int, processes: int) 
         # The application logs each request itself.
         log_level=LogLevels.warning,
         log_dictconfig=logging_config(),
-    ).serve(target_loader=load, wrap_loader=False)
+    )
+    if multiprocessing.get_start_method() == "fork":
+        server.on_startup(prepare)
+    server.serve(target_loader=load, wrap_loader=False)

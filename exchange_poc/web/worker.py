@@ -1,4 +1,6 @@
-"""What one of the web server's processes loads when it starts."""
+"""What the web server's processes load when it starts."""
+
+from __future__ import annotations
 
 import gc
 import multiprocessing
@@ -6,28 +8,40 @@ import os
 import re
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]
 
 from exchange_poc.launcher.processes import follow_parent
 from exchange_poc.web.gateway import Gateway
 
+if TYPE_CHECKING:
+    from market.kernel.api.requests import Handler
 
-def load() -> Gateway:
-    """Return the application; each process loads its own, as a connection pool needs it."""
-    end_with_server()
-    forget_the_dead()
-    from django.conf import settings
 
+def prepare() -> Handler:
+    """Load the application; no connection is opened, each process needs a pool of its own."""
+    gc.disable()
     from exchange_poc.wsgi import application
-    from trading.orders.desk import close_desk, open_desk
 
     # isort: split
     # The first request would wait for the console, which knows models that the application loads.
     import exchange_poc.urls  # noqa: F401
 
-    open_desk()
     spare_the_collector()
+    return application
+
+
+def load() -> Gateway:
+    """Return the application with what is a process's own."""
+    end_with_server()
+    forget_the_dead()
+    application = prepare()
+    from django.conf import settings
+
+    from trading.orders.desk import close_desk, open_desk
+
+    open_desk()
     return Gateway(
         application,
         threads=settings.WEB_THREADS,
@@ -64,3 +78,4 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    gc.enable()
