@@ -11,6 +11,8 @@ from django.core.checks import CheckMessage, Tags, register
 class ConsoleConfig(SimpleAdminConfig):
     """Django's, whose check of pages would find none where only commands are loaded."""
 
+    default_site = "exchange_poc.site.ConsoleSite"
+
     def ready(self) -> None:
         register(check_dependencies, Tags.admin)
         register(check_pages, Tags.admin)

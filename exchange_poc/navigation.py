@@ -3,9 +3,11 @@
 from functools import partial
 from typing import Any
 
+from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
+from django.utils.module_loading import import_string
 
 from exchange_poc.version import VERSION
 
@@ -28,6 +30,11 @@ def link(title: str, icon: str, model: str) -> dict[str, Any]:
     }
 
 
+def sees_everything(request: HttpRequest) -> bool:
+    """Ask for many permissions; as only settings are there yet, it is imported when it is asked."""
+    return bool(import_string("kpi.bundles.pages.sees_everything")(request))
+
+
 def page(title: str, icon: str, name: str, permission: str) -> dict[str, Any]:
     """Return a sidebar entry for a page that is no model's."""
     return {
@@ -40,13 +47,107 @@ def page(title: str, icon: str, name: str, permission: str) -> dict[str, Any]:
 
 def section(title: str, *links: dict[str, Any]) -> dict[str, Any]:
     """Return a part of the sidebar."""
-    return {"title": title, "separator": True, "items": links}
+    return {"title": title, "items": links}
+
+
+HOME = address("admin:index")
+#: The sidebar, in its parts.
+NAVIGATION: list[dict[str, Any]] = [
+    {
+        "items": [
+            {"title": "Dashboard", "icon": "dashboard", "link": HOME},
+            {"title": "API docs", "icon": "api", "link": address("docs")},
+        ]
+    },
+    section(
+        "Trading",
+        link("Orders", "receipt_long", "trading_order"),
+        link("Trades", "swap_horiz", "trading_trade"),
+        link("Positions", "stacked_line_chart", "risk_position"),
+        link("Liquidations", "gavel", "trading_liquidation"),
+        link("Kills", "dangerous", "trading_kill"),
+        link("Parked answers", "report", "trading_parkedanswer"),
+    ),
+    section(
+        "People and money",
+        link("Users", "group", "accounts_user"),
+        link("API keys", "key", "accounts_apikey"),
+        link("Accounts", "account_balance_wallet", "accounts_account"),
+        link("Ledger", "menu_book", "accounts_transfer"),
+        link("Account policy", "rule", "accounts_accountpolicy"),
+        link("Rate limits", "timer", "accounts_ratelimit"),
+    ),
+    section(
+        "Risk",
+        link("Risk policy", "policy", "risk_riskpolicy"),
+        link("Leverage limits", "speed", "risk_leveragelimit"),
+        page("Leverage", "balance", "leverage", "risk.view_position"),
+        link("Exposure by instrument", "donut_small", "risk_instrumentexposure"),
+        link("Global exposure", "public", "risk_globalexposure"),
+        link("Reservations", "lock_clock", "risk_reservation"),
+    ),
+    section(
+        "Market",
+        link("Instruments", "candlestick_chart", "market_instrument"),
+        link("Price halts", "block", "market_pricehalt"),
+        link("Prices set by hand", "edit", "trading_manualprice"),
+        link("Price ticks", "timeline", "market_pricetick"),
+        link("Clock", "schedule", "market_marketclock"),
+    ),
+    section(
+        "Monitoring",
+        link("Alerts", "notifications", "kpi_alert"),
+        link("Alert rules", "notification_settings", "kpi_alertrule"),
+        link("Alert deliveries", "outgoing_mail", "kpi_alertdelivery"),
+        link("KPI snapshots", "query_stats", "kpi_kpisnapshot"),
+        link("Ledger checks", "fact_check", "kpi_ledgercheck"),
+    ),
+    section(
+        "Policy lab",
+        link("Studies", "science", "kpi_labstudy"),
+        link("Cells", "grid_view", "kpi_labcell"),
+    ),
+    section(
+        "System",
+        link("Groups", "groups", "auth_group"),
+        link("Staff log", "history", "admin_logentry"),
+        link("Audit trail", "verified_user", "kpi_auditrecord"),
+        link("Audit checks", "fact_check", "kpi_auditcheck"),
+        page("Days", "folder_zip", "days", "") | {"permission": sees_everything},
+        link("Heartbeats", "monitor_heart", "kpi_heartbeat"),
+    ),
+]
+
+
+def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
+    """Return the sidebar as unfold wants it: each entry with what it says on this page.
+
+    Unfold would find out with a class made for each entry and an address taken apart.
+    """
+    return [
+        {**part, "items": [shown(entry, request) for entry in part["items"]]} for part in NAVIGATION
+    ]
+
+
+def shown(entry: dict[str, Any], request: HttpRequest) -> dict[str, Any]:
+    """Return an entry with its address as text, and whether it is open here and may be seen.
+
+    To unfold no permission says that everybody may.
+    """
+    link, may = str(entry["link"]), entry.get("permission")
+    return {
+        **entry,
+        "link": link,
+        "active": request.path == link or (link != str(HOME) and link in request.path),
+        "permission": None if may is None or may(request) else False,
+    }
 
 
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Exchange POC",
     "SITE_HEADER": "Exchange POC",
-    "SITE_SUBHEADER": f"Research simulation {VERSION}",
+    # A name with a dot would be looked for among modules, on each page.
+    "SITE_SUBHEADER": lambda request: f"Research simulation {VERSION}",
     "SITE_SYMBOL": "candlestick_chart",
     "SITE_FAVICONS": [
         {
@@ -64,76 +165,6 @@ UNFOLD: dict[str, Any] = {
     "DASHBOARD_CALLBACK": "kpi.dashboard.page.show_dashboard",
     "SIDEBAR": {
         "show_all_applications": False,
-        "navigation": [
-            {
-                "items": [
-                    {
-                        "title": "Dashboard",
-                        "icon": "dashboard",
-                        "link": address("admin:index"),
-                    },
-                    {"title": "API docs", "icon": "api", "link": address("docs")},
-                ]
-            },
-            section(
-                "Trading",
-                link("Orders", "receipt_long", "trading_order"),
-                link("Trades", "swap_horiz", "trading_trade"),
-                link("Positions", "stacked_line_chart", "risk_position"),
-                link("Liquidations", "gavel", "trading_liquidation"),
-                link("Kills", "dangerous", "trading_kill"),
-                link("Parked answers", "report", "trading_parkedanswer"),
-            ),
-            section(
-                "People and money",
-                link("Users", "group", "accounts_user"),
-                link("API keys", "key", "accounts_apikey"),
-                link("Accounts", "account_balance_wallet", "accounts_account"),
-                link("Ledger", "menu_book", "accounts_transfer"),
-                link("Account policy", "rule", "accounts_accountpolicy"),
-                link("Rate limits", "timer", "accounts_ratelimit"),
-            ),
-            section(
-                "Risk",
-                link("Risk policy", "policy", "risk_riskpolicy"),
-                link("Leverage limits", "speed", "risk_leveragelimit"),
-                page("Leverage", "balance", "leverage", "risk.view_position"),
-                link("Exposure by instrument", "donut_small", "risk_instrumentexposure"),
-                link("Global exposure", "public", "risk_globalexposure"),
-                link("Reservations", "lock_clock", "risk_reservation"),
-            ),
-            section(
-                "Market",
-                link("Instruments", "candlestick_chart", "market_instrument"),
-                link("Price halts", "block", "market_pricehalt"),
-                link("Prices set by hand", "edit", "trading_manualprice"),
-                link("Price ticks", "timeline", "market_pricetick"),
-                link("Clock", "schedule", "market_marketclock"),
-            ),
-            section(
-                "Monitoring",
-                link("Alerts", "notifications", "kpi_alert"),
-                link("Alert rules", "notification_settings", "kpi_alertrule"),
-                link("Alert deliveries", "outgoing_mail", "kpi_alertdelivery"),
-                link("KPI snapshots", "query_stats", "kpi_kpisnapshot"),
-                link("Ledger checks", "fact_check", "kpi_ledgercheck"),
-            ),
-            section(
-                "Policy lab",
-                link("Studies", "science", "kpi_labstudy"),
-                link("Cells", "grid_view", "kpi_labcell"),
-            ),
-            section(
-                "System",
-                link("Groups", "groups", "auth_group"),
-                link("Staff log", "history", "admin_logentry"),
-                link("Audit trail", "verified_user", "kpi_auditrecord"),
-                link("Audit checks", "fact_check", "kpi_auditcheck"),
-                # As only settings are there yet, unfold imports what asks for many permissions.
-                page("Days", "folder_zip", "days", "")
-                | {"permission": "kpi.bundles.pages.sees_everything"},
-                link("Heartbeats", "monitor_heart", "kpi_heartbeat"),
-            ),
-        ],
+        "navigation": sidebar,
     },
 }

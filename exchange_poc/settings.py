@@ -38,7 +38,7 @@ INSTALLED_APPS = [
     "risk",
     "trading",
     "kpi",
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # its templates; the site is ours
     "unfold.contrib.filters",
     "unfold.contrib.import_export",
     "unfold.contrib.simple_history",

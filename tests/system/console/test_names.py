@@ -13,15 +13,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.text import capfirst
 
-from exchange_poc.navigation import UNFOLD
+from exchange_poc.navigation import NAVIGATION
 from tests.system.console.test_pages import ADDED, POLICIES, address
 
 #: What the sidebar calls the lists, by their addresses.
-SIDEBAR = {
-    str(item["link"]): item["title"]
-    for section in UNFOLD["SIDEBAR"]["navigation"]
-    for item in section["items"]
-}
+SIDEBAR = {str(item["link"]): item["title"] for section in NAVIGATION for item in section["items"]}
 #: Django's own models, whose names are Django's.
 FOREIGN = (Group, LogEntry)
 RAW = re.compile(r"\d\.\d{7}0\b|[a-z]+_(?:pnl|p95|rate|ratio)\b", re.IGNORECASE)
@@ -53,6 +49,7 @@ def test_a_list_has_one_name_and_writes_no_name_or_figure_as_it_is_stored(staff:
         path = address(model, "changelist")
         page, name = text_of(staff, path), SIDEBAR[path]
         assert heading(page) == (name, f"{name} | Exchange POC")
+        assert re.findall(r'href="([^"]*)" class="[^"]* active"', page) == [path]
         assert model in FOREIGN or capfirst(model._meta.verbose_name_plural) == name, model
         lists = re.findall(r"<table.*?</table>|<h3.*?</h3>", page, re.DOTALL)
         text = re.sub(r"<[^>]+>", " ", " ".join(lists))

@@ -98,11 +98,24 @@ def test_records_are_neither_edited_nor_deleted(staff: Client, model: Any) -> No
 
 def test_staff_without_permissions_see_no_model(clerk: Clerk) -> None:
     client = clerk()
-    assert client.get("/admin/").status_code == 200
+    shown = client.get("/admin/")
+    assert shown.status_code == 200
+    lists = [address(model, "changelist") for model in admin.site._registry]
+    assert [one for one in (*lists, reverse("days")) if f'href="{one}"' in shown.text] == []
+    assert 'href="/docs"' in shown.text
     for model in admin.site._registry:
         answer = client.get(address(model, "changelist"), follow=True)
         assert answer.status_code == 403, model
         assert "lacks the permission" in answer.content.decode()
+
+
+def test_an_app_s_own_page_lists_what_may_be_seen(staff: Client, clerk: Clerk) -> None:
+    for client, alone in ((staff, False), (clerk("view_order"), True)):
+        [app] = client.get("/admin/trading/").context["app_list"]
+        assert "Orders" in {model["name"] for model in app["models"]}
+        assert (len(app["models"]) == 1) == alone
+        assert client.get("/admin/nothing/").status_code == 404
+    assert client.get("/admin/risk/").status_code == 404
 
 
 def test_others_do_not_enter(client: Client, trader: User) -> None:
