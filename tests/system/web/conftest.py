@@ -78,20 +78,25 @@ def serve(run: Run, tmp_path: Path) -> Start:
     A client that takes nothing for ``untaken`` seconds is left.
     """
 
-    def start(
-        application: str, *, host: str = "127.0.0.1", untaken: int = UNTAKEN_SECONDS
-    ) -> Server:
-        address = (host, free_port())
-        program = tmp_path / "program.py"
-        source = PROGRAM.format(
-            application=application, host=host, port=address[1], untaken=untaken
-        )
-        program.write_text(source)
-        process = run(program)
-        wait_for(lambda: accepts(address), what="the server")
-        return process, address
+    return partial(of_small, run, tmp_path)
 
-    return start
+
+def of_small(
+    run: Run,
+    directory: Path,
+    application: str,
+    *,
+    host: str = "127.0.0.1",
+    untaken: int = UNTAKEN_SECONDS,
+) -> Server:
+    """Serve a small application with one process of two threads."""
+    address = (host, free_port())
+    program = directory / "program.py"
+    source = PROGRAM.format(application=application, host=host, port=address[1], untaken=untaken)
+    program.write_text(source)
+    process = run(program)
+    wait_for(lambda: accepts(address), what="the server")
+    return process, address
 
 
 @pytest.fixture
@@ -100,30 +105,38 @@ def metrics(tmp_path: Path) -> Path:
     return tmp_path / "metrics"
 
 
-def of_exchange(run: Run, metrics: Path, **environment: str) -> Server:
+def of_exchange(
+    run: Run, metrics: Path, program: str = "exchange_poc.web", **environment: str
+) -> Server:
     """Serve the exchange with two processes of four threads."""
     port = free_port()
     own = {"PORT": str(port), "PROMETHEUS_MULTIPROC_DIR": str(metrics)}
     size = {"WEB_WORKERS": "2", "WEB_THREADS": "4"}
-    process = run("-m", "exchange_poc.web", **own | size | environment)
+    process = run("-m", program, **own | size | environment)
     wait_for(lambda: get(f"http://127.0.0.1:{port}/health"), what="the server", seconds=60)
     return process, ("127.0.0.1", port)
 
 
 @pytest.fixture
 def exchange(environment: dict[str, str], run: Run, metrics: Path) -> Start:
-    """Start a web server of its own: ``exchange(DJANGO_HTTPS="1")``."""
-    return lambda **settings: of_exchange(run, metrics, **environment | settings)
+    """Start a web server of its own: ``exchange(TOKEN_RATE_LIMIT="2/h")``."""
+    return lambda *program, **settings: of_exchange(
+        run, metrics, *program, **environment | settings
+    )
 
 
 @pytest.fixture(scope="module")
 def lasting(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One web server for all tests of a file that leave it, and its processes, running."""
-    own = environment_of_processes()
+    yield from lasting_server(tmp_path_factory)
+
+
+def lasting_server(paths: pytest.TempPathFactory, **settings: str) -> Iterator[Server]:
+    """Start a web server and yield it once, for a fixture of many tests."""
+    own = environment_of_processes() | settings
     # Its log goes to a file: a pipe that nobody reads would fill, and block it.
-    with (tmp_path_factory.mktemp("log") / "web.log").open("w") as log:
-        run = partial(launched, stderr=log)
-        server = of_exchange(run, tmp_path_factory.mktemp("metrics"), **own)
+    with (paths.mktemp("log") / "web.log").open("w") as log:
+        server = of_exchange(partial(launched, stderr=log), paths.mktemp("metrics"), **own)
     yield server
     end_group(server[0])
 

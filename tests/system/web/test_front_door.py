@@ -15,7 +15,7 @@ import pytest
 from tests.system.deployment.files import DOCKER, SERVICES
 from tests.system.deployment.processes import free_port
 from tests.system.web.client import Address, ask, opened, until_closed
-from tests.system.web.conftest import Server, Start, accepts
+from tests.system.web.conftest import Server, Start, accepts, lasting_server
 from tests.waiting import wait_for
 
 pytestmark = [
@@ -77,6 +77,12 @@ def door(tmp_path: Path) -> Iterator[Door]:
         process.wait(30)
 
 
+@pytest.fixture(scope="module")
+def behind_tls(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One web server for the tests of a proxy that ends TLS before it."""
+    yield from lasting_server(tmp_path_factory, DJANGO_HTTPS="1")
+
+
 def certify(directory: Path) -> None:
     """Make a key and a certificate that it signs itself."""
     directory.mkdir()
@@ -136,8 +142,8 @@ def test_each_client_has_a_limit_of_its_own_whatever_it_forges(exchange: Start, 
     assert token_status(front, "127.0.0.2", "127.0.0.3") == 401
 
 
-def test_it_speaks_tls_and_says_so(exchange: Start, door: Door) -> None:
-    _, web = exchange(DJANGO_HTTPS="1")
+def test_it_speaks_tls_and_says_so(behind_tls: Server, door: Door) -> None:
+    _, web = behind_tls
     front, secure = door(web, "tls")
     moved = ask(front, "GET /docs?a=1 HTTP/1.1")
     assert (moved.status, moved.headers["Location"]) == (308, "https://127.0.0.1:8443/docs?a=1")
@@ -155,8 +161,8 @@ def test_it_sends_to_the_port_that_is_published(door: Door, port: str, there: st
     assert (moved.status, moved.headers["Location"]) == (308, f"https://127.0.0.1{there}/docs")
 
 
-def test_behind_another_proxy_all_came_by_tls(exchange: Start, door: Door) -> None:
-    _, web = exchange(DJANGO_HTTPS="1")
+def test_behind_another_proxy_all_came_by_tls(behind_tls: Server, door: Door) -> None:
+    _, web = behind_tls
     front, _ = door(web, "behind")
     assert ask(front, "GET /health HTTP/1.1", "X-Forwarded-Proto: http").status == 200
 

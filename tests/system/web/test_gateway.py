@@ -3,12 +3,15 @@
 import json
 import signal
 import threading
+from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import pytest
 
+from tests.system.deployment.processes import end_group
 from tests.system.web.client import Address, ask, opened, until_closed
-from tests.system.web.conftest import Start
+from tests.system.web.conftest import Start, launched, of_small
 
 #: Answers the part of the environment that a client can influence, and the body.
 ECHO = """
@@ -54,66 +57,68 @@ def echo(address: Address, *lines: str, body: bytes = b"") -> dict[str, Any]:
     return dict(json.loads(answer.body))
 
 
-def test_a_request_is_described_as_wsgi_says(serve: Start) -> None:
-    _, address = serve(ECHO)
-    seen = echo(address, "GET /caf%C3%A9/%2F?a=%41&b=%00 HTTP/1.1", "X-Twice: 1", "x-twice: 2")
+@pytest.fixture(scope="module")
+def echoing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
+    """A server that answers what it was asked."""
+    process, address = of_small(launched, tmp_path_factory.mktemp("echo"), ECHO)
+    yield address
+    end_group(process)
+
+
+def test_a_request_is_described_as_wsgi_says(echoing: Address) -> None:
+    seen = echo(echoing, "GET /caf%C3%A9/%2F?a=%41&b=%00 HTTP/1.1", "X-Twice: 1", "x-twice: 2")
     assert seen["REQUEST_METHOD"] == "GET"
     assert seen["PATH_INFO"].encode("latin-1").decode() == "/café//"
     assert seen["QUERY_STRING"] == "a=%41&b=%00"
-    assert (seen["SERVER_NAME"], seen["SERVER_PORT"]) == (address[0], str(address[1]))
+    assert (seen["SERVER_NAME"], seen["SERVER_PORT"]) == (echoing[0], str(echoing[1]))
     assert (seen["REMOTE_ADDR"], seen["wsgi.url_scheme"]) == ("127.0.0.1", "http")
     assert seen["HTTP_X_TWICE"] == "1,2"
     assert seen["SERVER_PROTOCOL"] == "HTTP/1.1"
     assert "CONTENT_LENGTH" not in seen
     assert (
-        echo(address, "GET / HTTP/1.1", "Cookie: a=1", "Cookie: b=2")["HTTP_COOKIE"] == "a=1; b=2"
+        echo(echoing, "GET / HTTP/1.1", "Cookie: a=1", "Cookie: b=2")["HTTP_COOKIE"] == "a=1; b=2"
     )
-    assert echo(address, "GET / HTTP/1.0")["SERVER_PROTOCOL"] == "HTTP/1.0"
+    assert echo(echoing, "GET / HTTP/1.0")["SERVER_PROTOCOL"] == "HTTP/1.0"
 
 
-def test_a_header_with_underscores_passes_for_no_other(serve: Start) -> None:
-    _, address = serve(ECHO)
+def test_a_header_with_underscores_passes_for_no_other(echoing: Address) -> None:
     forged = (
         "X_Forwarded_For: 192.0.2.9",
         "X_Forwarded_Proto: https",
         "X-Forwarded_For: 192.0.2.8",
     )
-    seen = echo(address, "GET / HTTP/1.1", *forged)
+    seen = echo(echoing, "GET / HTTP/1.1", *forged)
     assert not {key for key in seen if "FORWARDED" in key}
-    seen = echo(address, "GET / HTTP/1.1", forged[0], "X-Forwarded-For: 192.0.2.1", *forged)
+    seen = echo(echoing, "GET / HTTP/1.1", forged[0], "X-Forwarded-For: 192.0.2.1", *forged)
     assert seen["HTTP_X_FORWARDED_FOR"] == "192.0.2.1"
 
 
-def test_bodies_of_all_lengths_arrive(serve: Start) -> None:
-    _, address = serve(ECHO)
+def test_bodies_of_all_lengths_arrive(echoing: Address) -> None:
     for body in (b"{}", b"\xff" * 65_536, b"x" * 65_537, b"y" * 200_000):
         length = f"Content-Length: {len(body)}"
-        seen = echo(address, "POST / HTTP/1.1", length, "Content-Type: text/plain", body=body)
+        seen = echo(echoing, "POST / HTTP/1.1", length, "Content-Type: text/plain", body=body)
         assert seen["body"].encode("latin-1") == body
         assert (seen["CONTENT_LENGTH"], seen["CONTENT_TYPE"]) == (str(len(body)), "text/plain")
 
 
-def test_of_a_body_beyond_the_longest_arrives_what_shows_that_it_is(serve: Start) -> None:
-    _, address = serve(ECHO)
-    seen = echo(address, "POST / HTTP/1.1", "Content-Length: 400000", body=b"z" * 400_000)
+def test_of_a_body_beyond_the_longest_arrives_what_shows_that_it_is(echoing: Address) -> None:
+    seen = echo(echoing, "POST / HTTP/1.1", "Content-Length: 400000", body=b"z" * 400_000)
     assert (seen["CONTENT_LENGTH"], len(seen["body"])) == ("400000", 200_001)
 
 
-def test_a_chunked_body_has_no_length_and_says_so(serve: Start) -> None:
-    _, address = serve(ECHO)
+def test_a_chunked_body_has_no_length_and_says_so(echoing: Address) -> None:
     seen = echo(
-        address, "POST / HTTP/1.1", "Transfer-Encoding: chunked", body=b"1\r\n{\r\n0\r\n\r\n"
+        echoing, "POST / HTTP/1.1", "Transfer-Encoding: chunked", body=b"1\r\n{\r\n0\r\n\r\n"
     )
     assert (seen["HTTP_TRANSFER_ENCODING"], seen["body"]) == ("chunked", "")
     assert "CONTENT_LENGTH" not in seen
 
 
-@pytest.mark.parametrize("size", [2, 200_000])
-def test_a_header_that_cannot_be_sent_is_a_failure_as_any_other(serve: Start, size: int) -> None:
+def test_a_header_that_cannot_be_sent_is_a_failure_as_any_other(serve: Start) -> None:
     _, address = serve(UNSENDABLE)
-    for kind in ("euro", "line", "name"):
+    for size, kind in product((2, 200_000), ("euro", "line", "name")):
         answer = ask(address, f"GET /{size}/{kind} HTTP/1.1")
-        assert answer.status == 500
+        assert answer.status == 500, (size, kind)
         assert json.loads(answer.body)["code"] == "internal_error"
 
 
@@ -126,21 +131,18 @@ def test_a_server_of_ipv6_has_a_name_that_stands_in_an_address(serve: Start) -> 
 
 
 def test_a_failing_application_is_answered_and_logged(serve: Start) -> None:
+    """Also where it ran into a time limit of its own."""
     process, address = serve(FAIL)
-    answer = ask(address, "GET /broken HTTP/1.1")
-    assert (answer.status, json.loads(answer.body)["code"]) == (500, "internal_error")
+    for path in ("/broken", "/late"):
+        answer = ask(address, f"GET {path} HTTP/1.1")
+        assert (answer.status, json.loads(answer.body or b"{}").get("code")) == (
+            500,
+            "internal_error",
+        )
     assert ask(address, "GET / HTTP/1.1").status == 204
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=60)
     assert "LookupError: on purpose" in log
-
-
-def test_a_timeout_of_the_application_is_a_failure_too(serve: Start) -> None:
-    process, address = serve(FAIL)
-    answer = ask(address, "GET /late HTTP/1.1")
-    assert (answer.status, json.loads(answer.body or b"{}").get("code")) == (500, "internal_error")
-    process.send_signal(signal.SIGTERM)
-    _, log = process.communicate(timeout=60)
     assert "TimeoutError: of the application" in log
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from exchange_poc.web import gateway, long_answer, server
 from tests.system.web.client import Address, ask, opened, until_closed
 from tests.system.web.conftest import Run, Server, Start
 from tests.waiting import wait_for
@@ -27,22 +28,6 @@ def both_ready(master: psutil.Process) -> list[psutil.Process] | None:
     """Return the server's two processes once both have loaded and listen."""
     ready = [one for one in master.children() if connections_of(one, psutil.CONN_LISTEN)]
     return ready if len(ready) == 2 else None
-
-
-def test_half_a_request_keeps_no_thread_and_is_closed_in_time(lasting: Server) -> None:
-    _, address = lasting
-    heads = [opened(address, HEAD) for _ in range(40)]
-    assert health(address) == 200
-    bodies = [opened(address, BODY % length) for length in (50, 500_000) for _ in range(20)]
-    assert health(address) == 200
-    readers = [opened(address, UNREAD * 3) for _ in range(20)]
-    assert health(address) == 200
-
-    assert {until_closed(head) for head in heads} == {b""}
-    answers = [until_closed(body) for body in bodies]
-    assert all(b" 408 " in answer and b"request_timeout" in answer for answer in answers)
-    for reader in readers:
-        reader.close()
 
 
 def test_a_killed_process_is_replaced_and_its_live_gauges_are_forgotten(
@@ -101,13 +86,33 @@ def test_its_processes_end_with_it_also_one_that_is_loading(exchange: Start) -> 
     assert alive == []
 
 
-def test_it_stops_although_clients_stay(exchange: Start) -> None:
-    process, address = exchange()
+def test_half_a_request_keeps_no_thread_is_closed_in_time_and_no_stop_waits_for_it(
+    exchange: Start,
+) -> None:
+    process, address = exchange("tests.system.web.hasty")
+    heads = [opened(address, HEAD) for _ in range(40)]
+    assert health(address) == 200
+    bodies = [opened(address, BODY % length) for length in (50, 500_000) for _ in range(20)]
+    assert health(address) == 200
+    readers = [opened(address, UNREAD * 3) for _ in range(20)]
+    assert health(address) == 200
+
+    assert {until_closed(head) for head in heads} == {b""}
+    answers = [until_closed(body) for body in bodies]
+    assert all(b" 408 " in answer and b"request_timeout" in answer for answer in answers)
+
     idle = [opened(address, sent) for sent in (HEAD, BODY % 9, b"", UNREAD)]
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 0
-    for connection in idle:
+    for connection in (*readers, *idle):
         connection.close()
+
+
+def test_how_patient_it_is() -> None:
+    """In seconds: with who sends half a request, with what runs when it stops, with who reads."""
+    assert server.REQUEST_SECONDS == gateway.REQUEST_SECONDS == 20
+    assert server.STOP_SECONDS == 10
+    assert server.UNTAKEN_SECONDS == long_answer.PIECE_SECONDS == 20
 
 
 def test_a_second_server_on_its_port_is_refused(
