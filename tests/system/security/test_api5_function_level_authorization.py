@@ -71,9 +71,9 @@ def test_a_trader_cannot_log_in_to_the_console(db: None) -> None:
 def test_staff_without_rights_change_nothing(db: None) -> None:
     client = Client()
     client.force_login(User.objects.create_user("clerk", is_staff=True))
-    answers = {path: client.get(path).status_code for path in set(console_paths()) - OPEN_PAGES}
-    changing = {p: s for p, s in answers.items() if s == 200 and p.endswith(("/add/", "/change/"))}
-    assert changing == {}
+    changing = [path for path in console_paths() if path.endswith(("/add/", "/change/"))]
+    assert len(changing) > 40
+    assert [path for path in changing if client.get(path).status_code == 200] == []
 
 
 @each("path", ["/market/halt", "/risk/policy", "/users", "/accounts", "/liquidate", "/debug"])
