@@ -103,7 +103,7 @@ class Exchange:
         fund_insurance(amount=amount, reason="Capital", created_by=self.staff)
 
     def decide(self, what: str, which: str, value: Any) -> None:
-        """Change a user's tier, a limit of a tier, an instrument's rules or the policy."""
+        """Change a user's tier, a limit of a tier or an instrument's rules."""
         if what == "tier":
             change_tier(reason="A test", user=self.users[which], tier=Tier(value))
         elif what == "leverage":
@@ -112,14 +112,15 @@ class Exchange:
         elif what == "tier_limit":
             limit = LeverageLimit.objects.get(tier=which)
             change_limits(reason="A test", limit=limit, changes=dict([value]))
-        elif what in {"fees", "rule"}:
+        else:
             fees = ("maker_fee_rate", "taker_fee_rate")
             changes = dict(zip(fees, value, strict=True)) if what == "fees" else dict([value])
             configure_instrument(
                 reason="A test", instrument=self.instruments[which], changes=changes
             )
-        else:
-            change_policy(reason="A test", changes={which: value})
+
+    def change_policy(self, changes: Mapping[str, Any]) -> None:
+        change_policy(reason="A test", changes=changes)
 
     def set_state(self, what: str, state: TradingState) -> None:
         """Set the state of trading (``trading``), an instrument, an account or a tier."""

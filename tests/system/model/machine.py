@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import time_machine
 from django.db import connection, transaction
@@ -119,18 +120,20 @@ class ExchangeMachine(RuleBasedStateMachine):
         if fund:
             self.fund_insurance(D(fund))
         self.set_marks(FIRST_MARKS)
-        self.decide(("policy", "liquidation_mode", mode))
-        self.decide(("policy", "margin_mode", margin_mode))
-        self.decide(("policy", "maintenance_brackets", LADDERS))
-        self.decide(("policy", "liquidation_threshold", threshold))
-        self.decide(("policy", "liquidation_fee_rate", fee_rate))
-        self.decide(("policy", "max_open_orders", most_open))
-        self.decide(("policy", "volatility_bands", bands))
-        self.decide(("policy", "user_exposure_limit", D(limits[0])))
-        self.decide(("policy", "global_exposure_threshold", D(limits[1])))
-        self.decide(("policy", "price_band", band))
-        self.decide(("policy", "max_fills", fills))
-        self.decide(("policy", "duplicate_seconds", sending[1]))
+        self.change_policy(
+            liquidation_mode=mode,
+            margin_mode=margin_mode,
+            maintenance_brackets=LADDERS,
+            liquidation_threshold=threshold,
+            liquidation_fee_rate=fee_rate,
+            max_open_orders=most_open,
+            volatility_bands=bands,
+            user_exposure_limit=D(limits[0]),
+            global_exposure_threshold=D(limits[1]),
+            price_band=band,
+            max_fills=fills,
+            duplicate_seconds=sending[1],
+        )
         for name, value in (("max_order_value", largest), ("max_minute_value", sending[0])):
             for tier in TIERS.values() if value else ():
                 self.decide(("tier_limit", tier, (name, D(value))))
@@ -422,6 +425,9 @@ class ExchangeMachine(RuleBasedStateMachine):
 
     def decide(self, decision: Decision) -> None:
         what, which, value = decision
+        if what == "policy":
+            self.change_policy(**{which: value})
+            return
         self.exchange.decide(what, which, value)
         if what == "tier":
             self.model.accounts[which].tier = value
@@ -432,10 +438,13 @@ class ExchangeMachine(RuleBasedStateMachine):
             instrument.maker_fee, instrument.taker_fee = value
         elif what == "tier_limit":
             getattr(self.model.policy, value[0])[which] = value[1]
-        elif what == "rule":
-            setattr(self.model.instruments[which], *value)
         else:
-            setattr(self.model.policy, which, value)
+            setattr(self.model.instruments[which], *value)
+
+    def change_policy(self, **changes: Any) -> None:
+        self.exchange.change_policy(changes)
+        for name, value in changes.items():
+            setattr(self.model.policy, name, value)
 
     def set_state(self, what: str, state: str) -> None:
         self.exchange.set_state(what, TradingState(state))

@@ -8,7 +8,7 @@ from django.db import connection
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
 from market.kernel.states import state_of
-from risk.selectors import global_exposure, read_risk_state
+from risk.selectors import global_exposure, read_risk_states
 from risk.state import AccountState
 from tests.system.model import figures
 from tests.system.model.exchange import Exchange
@@ -109,9 +109,9 @@ def actual_picture(exchange: Exchange) -> Picture:
     """Return what the next decision would see, and what is stored as history."""
     names = {user.account.pk: name for name, user in exchange.users.items()}
     picture: Picture = {"global exposure": global_exposure()}
-    for account_id, name in names.items():
-        snapshot = read_risk_state(account_id=account_id)
+    for snapshot in read_risk_states(account_ids=list(names)):
         state, required = snapshot.account, snapshot.limits.requirement
+        name = names[state.account_id]
         picture[f"account {name}"] = figures_of(state)
         own = snapshot.limits
         held = state_of(halted=own.suspended, reducing=own.account_reducing)
