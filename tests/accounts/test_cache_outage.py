@@ -90,9 +90,14 @@ def test_orders_pass_uncounted_too_and_each_request_is_counted_once(
 
 
 def test_a_hanging_redis_costs_few_requests_a_bounded_wait_and_the_others_none(
-    api: ApiClient, relay: RedisRelay
+    api: ApiClient,
+    relay: RedisRelay,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    assert is_counted(api.get("/positions"))
+    """It is told once, and when Redis is back, requests are counted again."""
+    first = api.get("/positions")
+    assert is_counted(first)
     relay.hang()
     seconds = []
     for number in range(1, 21):
@@ -104,15 +109,8 @@ def test_a_hanging_redis_costs_few_requests_a_bounded_wait_and_the_others_none(
             assert relay.connections <= 1 + number  # one for each question
     assert statistics.median(seconds) < PATIENCE
     assert relay.connections <= 1 + rate_limits.FAILURES_OF_AN_OUTAGE + sum(seconds)
-
-
-def test_counting_goes_on_when_redis_is_back(
-    api: ApiClient, relay: RedisRelay, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = api.get("/positions")
-    relay.hang()
-    for _ in range(5):
-        assert not is_counted(api.get("/positions"))
+    away = [record.msg for record in caplog.records if record.msg["event"] == "cache_away"]
+    assert [event["reason"] for event in away] == ["TimeoutError"]
     relay.resume()
     monkeypatch.setattr(rate_limits.watch, "next_probe", 0.0)
     # Requests that Redis took in while it hung may be in the count, the answered ones must be.
@@ -121,13 +119,6 @@ def test_counting_goes_on_when_redis_is_back(
         < int(api.get("/positions")["X-RateLimit-Remaining"])
         < int(first["X-RateLimit-Remaining"])
     )
-
-
-def test_one_slow_answer_is_no_outage(api: ApiClient, relay: RedisRelay) -> None:
-    relay.hang()
-    assert not is_counted(api.get("/positions"))
-    relay.resume()
-    assert is_counted(api.get("/positions"))
 
 
 def test_a_request_and_its_orders_are_counted_in_one_round_trip(
@@ -155,23 +146,14 @@ def test_a_request_and_its_orders_are_counted_in_one_round_trip(
             assert relay.questions - before == expected
 
 
-def test_an_outage_is_logged_once(
-    api: ApiClient, relay: RedisRelay, caplog: pytest.LogCaptureFixture
-) -> None:
-    relay.hang()
-    for _ in range(6):
-        api.get("/positions")
-    away = [record.msg for record in caplog.records if record.msg["event"] == "cache_away"]
-    assert len(away) == 1
-    assert away[0]["reason"] == "TimeoutError"
-
-
-def test_the_limit_holds_after_an_outage(
+def test_one_slow_answer_is_no_outage_and_the_limit_holds_after_it(
     api: ApiClient, relay: RedisRelay, settings: Settings
 ) -> None:
     settings.API_RATE_LIMIT = "1/d"
     assert api.get("/positions").status_code == 200
     relay.hang()
-    assert api.get("/positions").status_code == 200
+    slow = api.get("/positions")
+    assert (slow.status_code, is_counted(slow)) == (200, False)
     relay.resume()
-    assert api.get("/positions").status_code == 429
+    after = api.get("/positions")
+    assert (after.status_code, is_counted(after)) == (429, True)
