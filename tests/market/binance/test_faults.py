@@ -73,7 +73,7 @@ def client_for(fault: AnyFault, client_of: ClientOf) -> BinanceClient:
     """
     if fault not in HELD:
         return client_of()
-    client = client_of(read_timeout=0.4)
+    client = client_of(read_timeout=0.15)
     wait_for(lambda: knows_the_time(client), what="the venue's time")
     return client
 
