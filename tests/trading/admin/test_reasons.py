@@ -101,8 +101,8 @@ def test_no_form_dialog_or_bulk_action_goes_without_a_reason(staff: Client, trad
     before = standing()
     for url in addresses(trader):
         if url != UNGOVERNED:
-            answer = staff.post(url, {**EVERY_FIELD, "reason": " \u200b "}, follow=True)
-            assert answer.status_code == 200, url
+            answer = staff.post(url, {**EVERY_FIELD, "reason": " \u200b "})
+            assert answer.status_code in {200, 302}, url
     changed = {
         RiskPolicy: {"price_collar": "0.2"},
         LeverageLimit: {"max_leverage": "3"},

@@ -304,6 +304,7 @@ def test_a_locked_order_holds_up_the_close_out_of_its_own_account_alone(
     assert done.account_id == users[2].account.pk
 
 
+@pytest.mark.usefixtures("little_patience")
 def test_an_instrument_that_stays_locked_keeps_its_mark_alone(
     trader: Trader, marks: Marks, together: Callable[..., list[Any]]
 ) -> None:
@@ -325,6 +326,7 @@ def test_an_instrument_that_stays_locked_keeps_its_mark_alone(
     assert list(marks(ETHUSDT="3000").quotes) == [eth.pk]
 
 
+@pytest.mark.usefixtures("little_patience")
 def test_the_market_goes_on_while_a_step_waits_for_a_locked_instrument(
     trader: Trader, marks: Marks, together: Callable[..., list[Any]]
 ) -> None:
