@@ -322,6 +322,7 @@ def test_what_another_session_keeps_locked_is_left_to_the_next_time(
 ) -> None:
     """Of an account whose row is locked, or one of whose orders is; all others end at once."""
     monkeypatch.setattr(kills, "LONGEST_WAIT", 0)
+    monkeypatch.setattr("trading.booking.isolation.PATIENCE", 0.2)
     users = [trader() for _ in range(3)]
     own = [resting(user) for user in users]
     with ThreadPoolExecutor(1) as pool:

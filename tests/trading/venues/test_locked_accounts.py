@@ -60,6 +60,7 @@ def test_a_kill_leaves_what_it_cannot_book_to_reconciliation(
 ) -> None:
     """The venue has ended the order; here that is booked once the account is free."""
     monkeypatch.setattr(kills, "LONGEST_WAIT", 0.1)
+    monkeypatch.setattr("trading.booking.isolation.PATIENCE", 0.2)
     user, other = trader(), trader()
     locked, free = (order(one, "buy", "0.01", price="60000") for one in (user, other))
     with held(user) as elsewhere:
