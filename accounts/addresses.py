@@ -15,13 +15,24 @@ def client_address(request: HttpRequest) -> str:
     Each proxy appends to X-Forwarded-For whom it was asked by; what stands left of the first
     address that is not trusted may have been written by anybody.
     """
-    address = parsed(request.META.get("REMOTE_ADDR", ""))
+    peer = request.META.get("REMOTE_ADDR", "")
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR")
+    if not forwarded:
+        return written(peer)
+    address = parsed(peer)
     if address is None:
         return UNKNOWN
-    hops = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    hops = forwarded.split(",")
     while hops and is_trusted(address) and (before := parsed(hops.pop())) is not None:
         address = before
     return str(address)
+
+
+@lru_cache
+def written(text: str) -> str:
+    """Return an address as limits and log lines write it, ``UNKNOWN`` for anything else."""
+    address = parsed(text)
+    return UNKNOWN if address is None else str(address)
 
 
 @lru_cache
