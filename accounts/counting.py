@@ -1,6 +1,7 @@
 """The cache that the rate limits count in: one round trip for all that a request counts."""
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -123,6 +124,18 @@ def packed(*words: str | int) -> list[bytes]:
     ]
 
 
+class Expected(threading.local):
+    """What a thread has django-ratelimit count, which looks for the thread's cache by itself."""
+
+    #: How to ask for its next count, for want of its key; and what else to ask.
+    asks: tuple[Ask, Sequence[Ask]]
+    #: What was told of them.
+    told: list[Told]
+
+
+expected: Final = Expected()
+
+
 class CountingCache(RedisCache):
     """django-redis' cache for django-ratelimit, which names a fixed window and counts one in it.
 
@@ -130,19 +143,14 @@ class CountingCache(RedisCache):
     of its own.
     """
 
-    #: How to ask for django-ratelimit's next count, for want of its key; and what else to ask.
-    expected: tuple[Ask, Sequence[Ask]]
-    #: What was told of them.
-    told: list[Told]
-
     def add(self, key: str, value: int, timeout: int) -> bool:
         """Count, and say that there was a count, so that it is asked for."""
-        (_, limit, units, _, _), others = self.expected
-        self.told = self.ask_fixed([Ask(key, limit, units, timeout, 0), *others], first=1)
+        (_, limit, units, _, _), others = expected.asks
+        expected.told = self.ask_fixed([Ask(key, limit, units, timeout, 0), *others], first=1)
         return False
 
     def incr(self, key: str) -> int:
-        return self.told[0].counted
+        return expected.told[0].counted
 
     def ask_fixed(self, asks: Sequence[Ask], *, first: int) -> list[Told]:
         """Return what is told of fixed windows, all of which Redis asks as one step.

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django_ratelimit.core import get_usage
 from redis.exceptions import RedisError
 
-from accounts.counting import Ask, CountingCache, Told
+from accounts.counting import Ask, CountingCache, Told, expected
 from accounts.metrics import cache_outages_total
 from accounts.rates import Rate
 
@@ -127,19 +127,20 @@ def count_request(
     counted.
     """
     now = int(time.time() * SECOND)
+    read = Rate.read(rate)
     first = ask_of(scope, rate, key=key, units=weight, slides=slides, now=now)
     others = [
         ask_of(one.name, one.rate, key=key, units=units, slides=slides, now=now) for one in beside
     ]
 
     def count() -> list[Told]:
-        counts = own_counts()
         if slides:
-            return counts.ask_sliding([first, *others], first=1, now=now)
+            return own_counts().ask_sliding([first, *others], first=1, now=now)
         # django-ratelimit names the window, and counts in it what is expected.
-        counts.expected = first, others
-        get_usage(request, group=scope, key=lambda *_: key, rate=rate, increment=True)
-        return counts.told
+        expected.asks = first, others
+        pair = read.count, read.seconds
+        get_usage(request, group=scope, key=lambda *_: key, rate=pair, increment=True)
+        return expected.told
 
     told = watch.ask(count)
     if told is None:
