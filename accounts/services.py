@@ -47,31 +47,38 @@ def create_user(
 ) -> User:
     """Create a trading user with an account; without a password no one can log in as them.
 
-    The account opens as ``open_account`` says. Staff say why; the history keeps it. Raises
-    ReasonRequired, ReasonTooLong.
+    The account opens as ``open_account`` says, or with another balance than the policy's, for staff
+    who may post transfers. Staff say why; the history keeps it. Raises Forbidden, ReasonRequired,
+    ReasonTooLong.
     """
     user = User(username=User.normalize_username(username), tier=tier)
     user.set_password(password)
     user._change_reason = reason_of(created_by, reason)  # type: ignore[attr-defined]
     user.save()
-    open_account(user=user, opening_balance=opening_balance, created_by=created_by)
+    if opening_balance is not None:
+        must_post_transfers(created_by)
+    # Nobody else knows the user yet, so that there is no account to look for.
+    deposit_first(Account.objects.create(user=user), opening_balance, created_by)
     return user
 
 
 @transaction.atomic
-def open_account(
-    *, user: User, opening_balance: Decimal | None = None, created_by: User | None = None
-) -> Account:
-    """Open the account of ``user`` and deposit its opening balance, by default the policy's.
+def open_account(*, user: User, created_by: User | None = None) -> Account:
+    """Open the account of ``user`` and deposit the policy's opening balance.
 
-    Another balance than the policy's is for staff who may post transfers. Raises Forbidden, and
-    AccountExists where the user has an account.
+    Raises AccountExists where the user has an account.
     """
-    if opening_balance is not None:
-        must_post_transfers(created_by)
     account, created = Account.objects.get_or_create(user=user)
     if not created:
         raise AccountExists
+    deposit_first(account, None, created_by)
+    return account
+
+
+def deposit_first(
+    account: Account, opening_balance: Decimal | None, created_by: User | None
+) -> None:
+    """Deposit what a new account opens with, by default the policy's opening balance."""
     if opening_balance is None:
         opening_balance = AccountPolicy.objects.get(id=1).opening_balance
     if opening_balance:
@@ -81,7 +88,6 @@ def open_account(
             reason="Opening balance",
             created_by=created_by,
         )
-    return account
 
 
 def deposit(

@@ -60,7 +60,7 @@ def add_traders(
 ) -> None:
     """Create a user of each name with an account and one API key, of ``terms``; all or none.
 
-    The account opens as ``open_account`` says. It is committed when ``keep`` has returned, and
+    The account opens as ``create_user`` says. It is committed when ``keep`` has returned, and
     undone when that raises. Raises InvalidAmount, as ``checked_terms`` does, and NameTaken where
     there is such a user.
     """
