@@ -1,10 +1,12 @@
-"""One process of a trial: threads that place, repeat and cancel orders through its order desk.
+"""The processes of a trial: threads that place, repeat and cancel orders through an order desk.
 
-Run as ``python -m tests.system.trials.clients SEED THREADS ORDERS USER_ID...``; writes one JSON
-line per answer. Whatever no client should see is an answer of kind ``fault``.
+Run as ``python -m tests.system.trials.clients DIRECTORY PROCESSES THREADS ORDERS USER_ID...``;
+each process is a fork of what this one has loaded, and writes one JSON line per answer into a file
+of the directory. Whatever no client should see is an answer of kind ``fault``.
 """
 
 import json
+import multiprocessing
 import random
 import sys
 import threading
@@ -12,6 +14,7 @@ import traceback
 from collections import deque
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import django
@@ -124,16 +127,31 @@ def answer(ticket: Ticket, placement: Placement) -> dict[str, Any]:
 
 
 def main() -> None:
-    seed, threads, orders, *user_ids = (int(argument) for argument in sys.argv[1:])
+    directory, *numbers = sys.argv[1:]
+    processes, *rest = map(int, numbers)
+    context = multiprocessing.get_context("fork")
+    forks = [
+        context.Process(target=trade, args=(Path(directory, str(seed)), seed, *rest))
+        for seed in range(1, processes + 1)
+    ]
+    for fork in forks:
+        fork.start()
+    for fork in forks:
+        fork.join()
+    raise SystemExit(any(fork.exitcode for fork in forks))
+
+
+def trade(file: Path, seed: int, threads: int, orders: int, *user_ids: int) -> None:
+    """Let ``threads`` clients place ``orders`` each, and write down what they are answered."""
     lock = threading.Lock()
     start = threading.Barrier(threads)
 
     def say(line: dict[str, Any]) -> None:
         with lock:
-            print(json.dumps(line))
+            print(json.dumps(line), file=lines)
 
     def run(number: int) -> None:
-        client = Client(f"{seed}-{number}", seed * 1000 + number, user_ids)
+        client = Client(f"{seed}-{number}", seed * 1000 + number, [*user_ids])
         start.wait()
         try:
             for line in client.work(orders):
@@ -145,10 +163,11 @@ def main() -> None:
 
     desk.open_desk()
     workers = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    with file.open("w") as lines:
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
     desk.close_desk()
 
 

@@ -15,9 +15,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -154,7 +154,7 @@ def deadlocks() -> int:
     return scalar("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
 
 
-def run_trial(environment: dict[str, str], user_ids: list[int]) -> Trial:
+def run_trial(environment: dict[str, str], user_ids: list[int], directory: Path) -> Trial:
     """Let all clients loose while marks fall and a watcher looks at the total."""
     totals: list[Decimal] = []
     marks = {symbol: D(price) for symbol, price in MARKS.items()}
@@ -167,30 +167,20 @@ def run_trial(environment: dict[str, str], user_ids: list[int]) -> Trial:
         step_at_prices(marks)
 
     began, before = time.perf_counter(), deadlocks()
-    command = [sys.executable, "-m", "tests.system.trials.clients"]
-    processes = [
-        subprocess.Popen(
-            [*command, *map(str, (seed, THREADS, ORDERS_EACH, *user_ids))],
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for seed in range(1, PROCESSES + 1)
-    ]
+    numbers = (PROCESSES, THREADS, ORDERS_EACH, *user_ids)
+    command = [sys.executable, "-m", "tests.system.trials.clients", directory, *map(str, numbers)]
     with (
         repeatedly(lambda: totals.append(GlobalExposure.objects.get().total), pause=0.005),
         repeatedly(step, pause=0.1),
     ):
-        # All are read at once: one that nobody reads from stands still, and the trial with it.
-        with ThreadPoolExecutor(PROCESSES) as readers:
-            texts = list(readers.map(lambda process: process.communicate()[0], processes))
+        assert subprocess.run(command, env=environment, check=False).returncode == 0
         # Marks go on falling until they have closed out whom they are to close out.
         wait_for(
             lambda: Liquidation.objects.count() >= BYSTANDERS, what="the close-outs", seconds=120
         )
-        lines = [line for text in texts for line in text.splitlines()]
-    assert [process.returncode for process in processes] == [0] * PROCESSES
-    answers = [json.loads(line) for line in lines]
+    files = [*directory.iterdir()]
+    assert len(files) == PROCESSES
+    answers = [json.loads(line) for file in files for line in file.read_text().splitlines()]
     return Trial(answers, totals, steps, deadlocks() - before, time.perf_counter() - began)
 
 
@@ -208,12 +198,15 @@ def report(trial: Trial) -> str:
 
 
 def test_orders_of_64_clients_at_once(
-    environment: dict[str, str], user_ids: list[int], capsys: pytest.CaptureFixture[str]
+    environment: dict[str, str],
+    user_ids: list[int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with connection.cursor() as cursor:
         cursor.execute(NOTE_ACCEPTANCE)
     try:
-        trial = run_trial(environment, user_ids)
+        trial = run_trial(environment, user_ids, tmp_path)
         with capsys.disabled():
             print(report(trial))
         check_nothing_stuck(trial)
