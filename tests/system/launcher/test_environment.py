@@ -46,13 +46,6 @@ def test_two_that_start_at_once_share_servers_until_the_last_leaves(local_dir: P
     assert running_in(local_dir) == []
 
 
-def test_data_survive_a_restart(local_dir: Path) -> None:
-    with Client(local_dir) as client:
-        query(client.urls()["DATABASE_URL"], "CREATE TABLE kept AS SELECT 42 AS answer")
-    with Client(local_dir) as client:
-        assert query(client.urls()["DATABASE_URL"], "SELECT answer FROM kept") == [(42,)]
-
-
 def test_killed_servers_are_started_again_with_all_that_was_committed(local_dir: Path) -> None:
     with Client(local_dir) as client:
         urls = client.urls()
@@ -94,13 +87,15 @@ def test_a_pid_file_that_names_another_program_is_stale(local_dir: Path) -> None
         assert query(client.urls()["DATABASE_URL"], "SELECT 1") == [(1,)]
 
 
-def test_a_taken_port_is_replaced(local_dir: Path) -> None:
+def test_data_survive_a_restart_and_a_taken_port_is_replaced(local_dir: Path) -> None:
     with Client(local_dir) as client:
-        port = urlsplit(client.urls()["DATABASE_URL"]).port
+        url = client.urls()["DATABASE_URL"]
+        query(url, "CREATE TABLE kept AS SELECT 42 AS answer")
+        port = urlsplit(url).port
     with socket.create_server(("127.0.0.1", port or 0)), Client(local_dir) as client:
         url = client.urls()["DATABASE_URL"]
         assert urlsplit(url).port != port
-        assert query(url, "SELECT 1") == [(1,)]
+        assert query(url, "SELECT answer FROM kept") == [(42,)]
 
 
 def test_passwords_are_needed_private_and_in_no_process_list(local_dir: Path) -> None:
