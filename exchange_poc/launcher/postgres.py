@@ -153,7 +153,7 @@ class Postgres(EmbeddedServer):
             *("-D", str(directory), "-U", ROLE, "-E", "UTF8"),
             *("--locale-provider=builtin", "--locale=C", "--builtin-locale=C.UTF-8"),
             *("--auth=scram-sha-256", f"--pwfile={password}"),
-            *(["--no-sync"] if self.throwaway else []),
+            *(["--no-sync", "--set=scram_iterations=1"] if self.throwaway else []),
         ]
         with open(self.local.open_log("postgres.log"), "wb") as log:
             process = spawn(
