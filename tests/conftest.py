@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,9 +24,8 @@ from pytest_django import DjangoDbBlocker
 from pytest_django.plugin import blocking_manager_key
 from rest_framework.test import APIClient
 from whitenoise.middleware import WhiteNoiseMiddleware
+from xdist import is_xdist_controller
 
-# With the URLs the console's pages are found, which parameters of tests are made of.
-import exchange_poc.urls  # noqa: F401
 from accounts.authentication import issue_token
 from accounts.keys import issue_api_key
 from accounts.models import User
@@ -103,8 +103,13 @@ def pytest_xdist_node_collection_finished(node: Any) -> None:
         migration.result()
 
 
-def pytest_collection() -> None:
-    """Let the collector rest while tests are loaded: hardly anything is garbage."""
+def pytest_collection(session: pytest.Session) -> None:
+    """Find the console's pages, which parameters of tests are made of, where tests are loaded.
+
+    Meanwhile the collector rests: hardly anything is garbage.
+    """
+    if not is_xdist_controller(session):
+        import_module("exchange_poc.urls")
     gc.disable()
 
 
@@ -126,7 +131,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Spare the collector what is loaded by now: going through it again and again takes minutes."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
     gc.enable()
