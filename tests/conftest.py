@@ -19,7 +19,10 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.cache import cache
 from django.db import connection, transaction
+from django.template import Context, Template
 from django.test import TransactionTestCase
+from django.test.signals import template_rendered
+from django.utils.safestring import SafeString
 from pytest_django import DjangoDbBlocker
 from pytest_django.plugin import blocking_manager_key
 from rest_framework.test import APIClient
@@ -206,6 +209,20 @@ def list_static_files_once() -> Iterator[None]:
         patch.setattr(
             WhiteNoiseMiddleware, "add_files_from_finders", lambda self: self.files.update(files)
         )
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tell_pages_alone(django_test_environment: None) -> Iterator[None]:
+    """Keep the context of a page for its test, not one for each of a hundred parts of it."""
+
+    def render(self: Template, context: Context) -> SafeString:
+        if context.template is self:
+            template_rendered.send(sender=self, template=self, context=context)
+        return self.nodelist.render(context)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Template, "_render", render)
         yield
 
 
