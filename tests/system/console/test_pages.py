@@ -1,4 +1,4 @@
-"""Every page opens, records stay as they are, and lists cost the same however long they are."""
+"""Records stay as they are, and lists cost the same however long they are."""
 
 import html
 import re
@@ -43,20 +43,6 @@ ENDLESS = ["trading/order", "trading/trade", "accounts/transfer", "risk/position
 
 def address(model: Any, page: str, *keys: Any) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=keys)
-
-
-@each("model", admin.site._registry)
-def test_every_page_opens(staff: Client, model: Any) -> None:
-    listed = 302 if model.__name__ in POLICIES else 200
-    assert staff.get(address(model, "changelist")).status_code == listed
-    assert staff.get(address(model, "changelist"), {"q": "a"}).status_code == listed
-    added = staff.get(address(model, "add")).status_code
-    assert added == (200 if model.__name__ in ADDED else 403)
-    if model.__name__ in {"Group", "LogEntry", "Reservation"} and not model.objects.exists():
-        return
-    key = model.objects.first().pk
-    assert staff.get(address(model, "change", key)).status_code == 200
-    assert staff.get(address(model, "history", key)).status_code == 200
 
 
 @pytest.mark.parametrize("model", [RiskPolicy, AccountPolicy], ids=lambda model: model.__name__)
