@@ -19,6 +19,7 @@ SCRIPT = textwrap.dedent("""
     import json, os, time
     import django
     django.setup()
+    import exchange_poc.urls
     from django.test import Client
 
     def ask():
