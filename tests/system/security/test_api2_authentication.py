@@ -80,6 +80,8 @@ def forged(header: dict[str, Any], payload: dict[str, Any], signature: bytes = b
 def test_every_protected_call_wants_a_token(anonymous: ApiClient, method: str, path: str) -> None:
     answer = getattr(anonymous, method)(path)
     assert (answer.status_code, answer.json()["code"]) == (401, "not_authenticated")
+    bad = {"Authorization": "Bearer of.no.token"}
+    assert getattr(anonymous, method)(path, headers=bad).status_code == 401
 
 
 def test_a_console_session_is_no_token(db: None) -> None:
