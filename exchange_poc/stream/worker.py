@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
-from django.conf import settings
-
 from exchange_poc.web.gateway import Gateway
 from exchange_poc.web.worker import end_with_server, forget_the_dead, spare_the_collector
 
@@ -15,14 +13,13 @@ if TYPE_CHECKING:
 
 
 def prepare() -> Door:
-    """Load the application, of whose addresses the door lets one be asked for: no console."""
+    """Load the application, and the console, whose addresses the dashboard's figures name."""
     gc.disable()
-    settings.ROOT_URLCONF = "exchange_poc.stream.urls"
     from exchange_poc.wsgi import application
 
     # isort: split
     # They know models, which the application has loaded; the first request would wait for its URLs.
-    import exchange_poc.stream.urls  # noqa: F401
+    import exchange_poc.urls  # noqa: F401
     from exchange_poc.stream.door import Door
 
     spare_the_collector()
