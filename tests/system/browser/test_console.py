@@ -29,6 +29,8 @@ PART = re.compile(
 )
 #: How long, in ms, the stream may take on the busiest of machines.
 PATIENCE = 180_000
+#: In ms, as in live.js: after which the page asks again, and seeks the stream again at the latest.
+PAUSE, LONGEST_AGAIN = 5_000, 300_000
 PHONE = {"width": 390, "height": 844}
 
 
@@ -117,7 +119,9 @@ def test_the_dashboard_is_told_by_the_stream_while_there_is_one(
     dashboard_of: DashboardOf, stream_server: StreamServer
 ) -> None:
     first = stream_server()
-    page = dashboard_of("admin")
+    page = dashboard_of("admin", "about:blank")
+    page.clock.install()  # so that the page's pauses pass when the test says so
+    page.goto("/admin/")
     status = page.locator("#dashboard-status")
     expect(status).to_contain_text("by the stream", timeout=PATIENCE)
     asked: list[str] = []
@@ -136,9 +140,11 @@ def test_the_dashboard_is_told_by_the_stream_while_there_is_one(
     first.terminate()
     expect(status).to_contain_text("without the stream", timeout=PATIENCE)
     committed(lambda: set_price(symbol="ETHUSDT", price=D("3220.5")))
+    page.clock.fast_forward(PAUSE)
     expect(ether).to_have_text("3,220.5", timeout=PATIENCE)
     first.wait(60)
     stream_server()
+    page.clock.fast_forward(LONGEST_AGAIN)
     expect(status).to_contain_text("by the stream", timeout=PATIENCE)
 
 
