@@ -1,5 +1,6 @@
 """The containers' own commands, run here without containers: they start, work, report and stop."""
 
+import json
 import os
 import platform
 import re
@@ -72,6 +73,11 @@ def passes(environment: dict[str, str], *command: str) -> bool:
     return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode == 0
 
 
+def state_of(part: str, address: str) -> str:
+    """Return what ``GET /health`` says of a part; nothing before it answers."""
+    return str(json.loads(get(f"http://{address}/health") or "{}").get(part, ""))
+
+
 def sample(text: str, name: str) -> float:
     """Return the sum of a metric's samples in Prometheus' text."""
     values = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
@@ -87,14 +93,17 @@ def test_the_stack_starts_works_reports_and_stops(
 
     bound = [word.replace("0.0.0.0:8000", web_address) for word in image_command()]
     web = container("web", bound)
-    wait_for(lambda: passes(environment, *check, "database"), what="the web server")
+    # To ask costs a hundredth of a check.
+    wait_for(lambda: state_of("database", web_address) == "ok", what="the web server")
+    assert passes(environment, *check, "database")
     assert not passes(environment, *check, "worker")
 
     schedule = ("/tmp/celerybeat-schedule", str(tmp_path / "schedule"))  # noqa: S108
     beat = container("beat", [word.replace(*schedule) for word in service_command("beat")])
     worker = container("worker", service_command("worker"), METRICS_BIND=worker_metrics)
     slow_worker = container("worker-slow", service_command("worker-slow"))
-    wait_for(lambda: passes(environment, *check, "worker"), what="a heartbeat", seconds=60)
+    wait_for(lambda: state_of("worker", web_address) == "ok", what="a heartbeat", seconds=60)
+    assert passes(environment, *check, "worker")
     for service in ("worker", "worker-slow"):
         [_, ping] = SERVICES[service]["healthcheck"]["test"]
         wait_for(
