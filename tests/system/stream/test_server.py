@@ -42,6 +42,7 @@ def test_what_happens_is_told_to_whom_it_concerns(
     own = listen(address, key_of(anna)[1])
     others = listen(address, key_of(ben)[1], channels="orders,trades,account,halts")
     watcher = listen(address, key_of(clerk)[1], user_id="all", channels="orders")
+    figures = listen(address, key_of(clerk)[1], channels="kpi")
     assert own.until("account", kind="margin")["level"] is None
 
     resting = order(anna, "buy", "0.01", price="60000")
@@ -65,6 +66,8 @@ def test_what_happens_is_told_to_whom_it_concerns(
     first, second = others.take(3)[1:]
     assert (first.data["scope"], first.data["symbol"]) == ("instrument", "BTCUSDT")
     assert (second.data["scope"], second.data["halted"]) == ("exchange", True)
+    # Which name pages of the console.
+    assert figures.until("kpi")["cards"]
 
 
 def test_a_reconnect_misses_nothing_whoever_was_killed_meanwhile(
