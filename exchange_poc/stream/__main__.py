@@ -6,9 +6,10 @@ import os
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
-from exchange_poc.stream.worker import load, prepare
+from exchange_poc.stream.worker import load
 from exchange_poc.web.__main__ import address
 from exchange_poc.web.server import serve
+from exchange_poc.web.worker import prepare
 
 
 def main() -> None:
@@ -22,8 +23,6 @@ def main() -> None:
         serve(load, prepare=prepare, host=host, port=port, processes=1)
     except ImproperlyConfigured as error:
         raise SystemExit(f"exchange-poc: {error}") from None
-    except OSError as error:
-        raise SystemExit(f"exchange-poc: cannot listen on {host}:{port}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -28,8 +28,6 @@ def main() -> None:
         serve(load, prepare=prepare, host=host, port=port, processes=settings.WEB_WORKERS)
     except ImproperlyConfigured as error:
         raise SystemExit(f"exchange-poc: {error}") from None
-    except OSError as error:
-        raise SystemExit(f"exchange-poc: cannot listen on {host}:{port}: {error}") from error
 
 
 if __name__ == "__main__":

@@ -35,7 +35,11 @@ class Server(MPServer):
     def _init_shared_socket(self) -> None:
         holder = socket.socket(family_of(self.bind_addr))
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind((self.bind_addr, self.bind_port))
+        try:
+            holder.bind((self.bind_addr, self.bind_port))
+        except OSError as error:
+            place = f"{self.bind_addr}:{self.bind_port}"
+            raise SystemExit(f"exchange-poc: cannot listen on {place}: {error}") from error
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         holder.set_inheritable(True)
         self._sso, self.place = holder, holder.fileno()
@@ -76,11 +80,17 @@ def serve(
     port: int,
     processes: int,
 ) -> None:
-    """Serve what each process loads until SIGTERM or SIGINT. Raises OSError on a taken port.
+    """Serve what each process loads until SIGTERM or SIGINT. Raises SystemExit on a taken port.
 
     ``prepare`` is what of ``load`` processes may share: where they are forked of this one, it is
     done here, once. It opens no connection and starts no thread.
     """
+
+    def share() -> None:
+        prepare()
+        if server.interrupt_signal:  # a process that is forked only to end would not hear of it
+            raise SystemExit
+
     server = Server(
         "exchange_poc.web",
         address=host,
@@ -100,5 +110,5 @@ def serve(
         log_dictconfig=logging_config(),
     )
     if multiprocessing.get_start_method() == "fork":
-        server.on_startup(prepare)
+        server.on_startup(share)
     server.serve(target_loader=load, wrap_loader=False)

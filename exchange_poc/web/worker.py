@@ -33,10 +33,8 @@ def prepare() -> Handler:
 
 
 def load() -> Gateway:
-    """Return the application with what is a process's own."""
-    end_with_server()
-    forget_the_dead()
-    application = prepare()
+    """Return the door to the application, with a desk of the process's own."""
+    application = begin()
     from django.conf import settings
 
     from trading.orders.desk import close_desk, open_desk
@@ -48,6 +46,17 @@ def load() -> Gateway:
         longest_body=settings.DATA_UPLOAD_MAX_MEMORY_SIZE,
         close=close_desk,
     )
+
+
+def begin() -> Handler:
+    """Return the application in a process that may be forked of one which has loaded it."""
+    end_with_server()
+    forget_the_dead()
+    application = prepare()
+    from kpi.requests.metrics import note_start
+
+    note_start()
+    return application
 
 
 def end_with_server() -> None:

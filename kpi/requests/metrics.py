@@ -46,11 +46,20 @@ def answers_of(method: str, endpoint: str, status: str) -> Counter:
 
 
 @cache
-def note_start() -> None:
-    """Note when this process began to answer requests; other processes leave no sample."""
-    started = Gauge(
+def counting_since() -> Gauge:
+    """Return the gauge of when a process began to count: when it first asks for it.
+
+    Processes that answer no requests do not have it.
+    """
+    gauge = Gauge(
         "counting_since_timestamp_seconds",
         "When each web process began to count requests, in seconds since the epoch.",
         multiprocess_mode="all",
     )
-    started.set_to_current_time()
+    gauge.set_to_current_time()
+    return gauge
+
+
+def note_start() -> None:
+    """Note that a process begins to count which may be forked of one that did."""
+    counting_since().set_to_current_time()

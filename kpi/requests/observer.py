@@ -19,8 +19,8 @@ from kpi.requests.metrics import (
     UNMATCHED,
     answers_of,
     api_error_total,
+    counting_since,
     latency_of,
-    note_start,
 )
 from market.kernel.api.endpoints import template_of
 
@@ -51,7 +51,7 @@ class RequestObserverMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
-        note_start()
+        counting_since()
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request_id = choose_request_id(request.META.get("HTTP_X_REQUEST_ID", ""))

@@ -1,12 +1,16 @@
 """The exchange's web server: half a request keeps no thread, a dead process is replaced."""
 
 import signal
+from multiprocessing import get_start_method
 from pathlib import Path
 
 import psutil
 import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from exchange_poc.web import gateway, long_answer, server
+from tests.system.deployment.processes import free_port
 from tests.system.web.client import Address, ask, opened, until_closed
 from tests.system.web.conftest import Run, Server, Start
 from tests.waiting import wait_for
@@ -42,9 +46,25 @@ def test_a_killed_process_is_replaced_and_its_live_gauges_are_forgotten(
     dead.kill()
     wait_for(lambda: not gauges[dead.pid].exists(), what="the new process", seconds=60)
     assert gauges[other.pid].exists()
-    assert len(master.children()) == 2
-    assert other in master.children()
+    ready = wait_for(lambda: both_ready(master), what="both processes", seconds=60)
+    assert other in ready
     assert health(address) == 200
+    began = starts_of(metrics)
+    new = next(one.pid for one in ready if one != other)
+    assert 0 < began[dead.pid] < began[new]
+    assert 0 < began[other.pid] < began[new]
+
+
+def starts_of(metrics: Path) -> dict[int, float]:
+    """Return when each process began to count, by its number."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(metrics))  # type: ignore[no-untyped-call]
+    return {
+        int(sample.labels["pid"]): sample.value
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == "counting_since_timestamp_seconds"
+    }
 
 
 def test_connections_that_arrive_together_are_spread_over_its_processes(lasting: Server) -> None:
@@ -123,3 +143,26 @@ def test_a_second_server_on_its_port_is_refused(
     _, log = second.communicate(timeout=60)
     assert second.returncode == 1
     assert f"exchange-poc: cannot listen on 127.0.0.1:{port}: " in log
+
+
+#: A server that is asked to stop while it loads what its processes share.
+ASKED_EARLY = """
+import signal
+from pathlib import Path
+from exchange_poc.web.server import serve
+def prepare():
+    signal.raise_signal(signal.SIGTERM)
+def load():
+    Path(__file__).with_name("forked").touch()
+    raise SystemExit(1)
+if __name__ == "__main__":
+    serve(load, prepare=prepare, host="127.0.0.1", port={port}, processes=2)
+"""
+
+
+@pytest.mark.skipif(get_start_method() != "fork", reason="Each process loads for itself.")
+def test_a_stop_while_it_loads_waits_for_no_process(run: Run, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(ASKED_EARLY.format(port=free_port()))
+    assert run(program).wait(timeout=60) == 0
+    assert not (tmp_path / "forked").exists()
