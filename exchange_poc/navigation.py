@@ -1,5 +1,6 @@
 """How the staff console (django-unfold) looks and what its sidebar holds."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -26,8 +27,13 @@ def link(title: str, icon: str, model: str) -> dict[str, Any]:
         "title": title,
         "icon": icon,
         "link": address(f"admin:{model}_changelist"),
-        "permission": lambda request: request.user.has_perm(f"{app}.view_{name}"),
+        "permission": has(f"{app}.view_{name}"),
     }
+
+
+def has(permission: str) -> Callable[[HttpRequest], bool]:
+    """Return what asks whether a request's user has a permission."""
+    return lambda request: bool(request.user.has_perm(permission))
 
 
 def sees_everything(request: HttpRequest) -> bool:
@@ -35,14 +41,9 @@ def sees_everything(request: HttpRequest) -> bool:
     return bool(import_string("kpi.bundles.pages.sees_everything")(request))
 
 
-def page(title: str, icon: str, name: str, permission: str) -> dict[str, Any]:
+def page(title: str, icon: str, name: str, may: Callable[[HttpRequest], bool]) -> dict[str, Any]:
     """Return a sidebar entry for a page that is no model's."""
-    return {
-        "title": title,
-        "icon": icon,
-        "link": address(name),
-        "permission": lambda request: request.user.has_perm(permission),
-    }
+    return {"title": title, "icon": icon, "link": address(name), "permission": may}
 
 
 def section(title: str, *links: dict[str, Any]) -> dict[str, Any]:
@@ -81,7 +82,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "Risk",
         link("Risk policy", "policy", "risk_riskpolicy"),
         link("Leverage limits", "speed", "risk_leveragelimit"),
-        page("Leverage", "balance", "leverage", "risk.view_position"),
+        page("Leverage", "balance", "leverage", has("risk.view_position")),
         link("Exposure by instrument", "donut_small", "risk_instrumentexposure"),
         link("Global exposure", "public", "risk_globalexposure"),
         link("Reservations", "lock_clock", "risk_reservation"),
@@ -113,7 +114,7 @@ NAVIGATION: list[dict[str, Any]] = [
         link("Staff log", "history", "admin_logentry"),
         link("Audit trail", "verified_user", "kpi_auditrecord"),
         link("Audit checks", "fact_check", "kpi_auditcheck"),
-        page("Days", "folder_zip", "days", "") | {"permission": sees_everything},
+        page("Days", "folder_zip", "days", sees_everything),
         link("Heartbeats", "monitor_heart", "kpi_heartbeat"),
     ),
 ]
@@ -122,7 +123,7 @@ NAVIGATION: list[dict[str, Any]] = [
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Return the sidebar as unfold wants it: each entry with what it says on this page.
 
-    Unfold would find out with a class made for each entry and an address taken apart.
+    Unfold finds that out, too, but makes a class for each entry and takes each address apart.
     """
     return [
         {**part, "items": [shown(entry, request) for entry in part["items"]]} for part in NAVIGATION
@@ -134,11 +135,11 @@ def shown(entry: dict[str, Any], request: HttpRequest) -> dict[str, Any]:
 
     To unfold no permission says that everybody may.
     """
-    link, may = str(entry["link"]), entry.get("permission")
+    path, may = str(entry["link"]), entry.get("permission")
     return {
         **entry,
-        "link": link,
-        "active": request.path == link or (link != str(HOME) and link in request.path),
+        "link": path,
+        "active": request.path == path or (path != str(HOME) and path in request.path),
         "permission": None if may is None or may(request) else False,
     }
 
