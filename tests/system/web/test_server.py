@@ -89,19 +89,25 @@ def connections_of(process: psutil.Process, status: str) -> int:
     return sum(one.status == status and one.laddr.port in ports for one in found)
 
 
-def test_its_processes_end_with_it_also_one_that_is_loading(exchange: Start) -> None:
-    process, _ = exchange()
+def test_its_processes_end_with_it_also_one_that_is_loading(
+    exchange: Start, tmp_path: Path
+) -> None:
+    leave = tmp_path / "leave to load"
+    leave.touch()
+    process, _ = exchange("tests.system.web.held", LOAD_ONCE_THERE=str(leave))
     master = psutil.Process(process.pid)
     dead, other = wait_for(lambda: both_ready(master), what="two processes", seconds=60)
+    leave.unlink()
     dead.kill()
     [loading] = wait_for(
         lambda: [one for one in master.children() if one not in (dead, other)],
         what="the new process",
         seconds=60,
     )
-    loading.suspend()
     process.kill()
-    loading.resume()
+    process.wait()
+    assert loading.is_running()
+    leave.touch()
     _, alive = psutil.wait_procs([loading, other], timeout=60)
     assert alive == []
 
