@@ -215,8 +215,8 @@ def test_a_kill_leaves_what_breaks_at_the_venue_to_the_next_time(
 def test_an_order_whose_answer_was_lost_is_found_filled(
     venue: BinanceStandin, trader: Trader, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
-    if fault is Fault.DRIP_BODY:  # which the client waits out
-        monkeypatch.setattr(orders, "SEND_WITHIN", timedelta(seconds=1.5))
+    if fault is Fault.DRIP_BODY:  # which the client waits out; what goes before has to fit in
+        monkeypatch.setattr(orders, "SEND_WITHIN", timedelta(seconds=5))
     venue.fail_next(fault)
     user = trader("10000")
     placed = order(user, "buy", "0.1", leverage=10)
