@@ -10,11 +10,11 @@ from accounts.models import ApiKey, User
 from tests.system.deployment.processes import free_port
 from tests.system.stream.client import Reader
 from tests.system.trials.conftest import environment
-from tests.system.web.conftest import Run, Server, accepts, metrics, run, started
+from tests.system.web.conftest import Run, Server, accepts, metrics, run
 from tests.trading.conftest import clerk, market, marks, trader
 from tests.waiting import wait_for
 
-__all__ = ["clerk", "environment", "market", "marks", "metrics", "run", "started", "trader"]
+__all__ = ["clerk", "environment", "market", "marks", "metrics", "run", "trader"]
 
 Listen = Callable[..., Reader]
 Start = Callable[..., Server]

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -39,36 +40,43 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def started() -> Iterator[list[subprocess.Popen[str]]]:
-    processes: list[subprocess.Popen[str]] = []
-    yield processes
-    for process in processes:
-        end_group(process)
-
-
-def launched(
-    *arguments: str | Path, stderr: int | TextIO = subprocess.PIPE, **environment: str
-) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=PROJECT_ROOT,
-        env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)} | environment,
-        stderr=stderr,
-        text=True,
-        start_new_session=True,
-    )
-
-
-@pytest.fixture
-def run(started: list[subprocess.Popen[str]]) -> Run:
-    """Start a Python program in a session of its own."""
+@contextmanager
+def programs(stderr: int | TextIO = subprocess.PIPE) -> Iterator[Run]:
+    """Yield what starts a Python program in a session of its own; all end with the block."""
+    started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
-        started.append(launched(*arguments, **environment))
-        return started[-1]
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=PROJECT_ROOT,
+            env=os.environ | {"PYTHONPATH": str(PROJECT_ROOT)} | environment,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+        )
+        started.append(process)
+        return process
 
-    return start
+    try:
+        yield start
+    finally:
+        for process in started:
+            end_group(process)
+
+
+@contextmanager
+def lasting_programs(paths: pytest.TempPathFactory) -> Iterator[Run]:
+    """The same for a fixture of many tests, which read no log."""
+    # It goes to a file: a pipe that nobody reads would fill, and block the program.
+    with (paths.mktemp("log") / "program.log").open("w") as log, programs(log) as run:
+        yield run
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """Start a Python program in a session of its own."""
+    with programs() as start:
+        yield start
 
 
 @pytest.fixture
@@ -134,11 +142,8 @@ def lasting(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> 
 def lasting_server(paths: pytest.TempPathFactory, **settings: str) -> Iterator[Server]:
     """Start a web server and yield it once, for a fixture of many tests."""
     own = environment_of_processes() | settings
-    # Its log goes to a file: a pipe that nobody reads would fill, and block it.
-    with (paths.mktemp("log") / "web.log").open("w") as log:
-        server = of_exchange(partial(launched, stderr=log), paths.mktemp("metrics"), **own)
-    yield server
-    end_group(server[0])
+    with lasting_programs(paths) as run:
+        yield of_exchange(run, paths.mktemp("metrics"), **own)
 
 
 def accepts(address: Address) -> bool:

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.system.deployment.processes import end_group
 from tests.system.web.client import Address, ask, opened, until_closed
-from tests.system.web.conftest import Start, launched, of_small
+from tests.system.web.conftest import Start, lasting_programs, of_small
 
 #: Answers the part of the environment that a client can influence, and the body.
 ECHO = """
@@ -60,9 +59,8 @@ def echo(address: Address, *lines: str, body: bytes = b"") -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def echoing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Address]:
     """A server that answers what it was asked."""
-    process, address = of_small(launched, tmp_path_factory.mktemp("echo"), ECHO)
-    yield address
-    end_group(process)
+    with lasting_programs(tmp_path_factory) as run:
+        yield of_small(run, tmp_path_factory.mktemp("echo"), ECHO)[1]
 
 
 def test_a_request_is_described_as_wsgi_says(echoing: Address) -> None:
