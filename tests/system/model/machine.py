@@ -35,6 +35,7 @@ from tests.system.model.pictures import (
     Picture,
     actual_funds,
     actual_picture,
+    check_reads,
     differences,
     expected_funds,
     expected_picture,
@@ -73,6 +74,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         try:
             if self.sound:
                 self.audit()
+                check_reads(self.exchange)
                 connection.check_constraints()
                 count_example(self.model, self.steps)
         finally:

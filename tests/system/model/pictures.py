@@ -8,7 +8,13 @@ from django.db import connection
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
 from market.kernel.states import state_of
-from risk.selectors import global_exposure, read_risk_states
+from risk.selectors import (
+    ask_for_states,
+    global_exposure,
+    read_risk_state,
+    read_risk_states,
+    snapshots_in,
+)
 from risk.state import AccountState
 from tests.system.model import figures
 from tests.system.model.exchange import Exchange
@@ -106,7 +112,7 @@ def expected_order(order: figures.Order) -> tuple[Any, ...]:
 
 
 def actual_picture(exchange: Exchange) -> Picture:
-    """Return what the next decision would see, and what is stored as history."""
+    """Return the accounts as all are read at once, and what is stored as history."""
     names = {user.account.pk: name for name, user in exchange.users.items()}
     picture: Picture = {"global exposure": global_exposure()}
     for snapshot in read_risk_states(account_ids=list(names)):
@@ -123,6 +129,16 @@ def actual_picture(exchange: Exchange) -> Picture:
     picture.update(position_rows())
     picture.update(history_rows())
     return picture
+
+
+def check_reads(exchange: Exchange) -> None:
+    """A decision on one account, or on some users' orders, sees what ``actual_picture`` shows."""
+    owners = sorted(exchange.users.values(), key=lambda user: user.account.pk)
+    shown = read_risk_states(account_ids=[user.account.pk for user in owners])
+    assert shown == [read_risk_state(account_id=user.account.pk) for user in owners]
+    with connection.cursor() as cursor:
+        ask_for_states(cursor, user_ids=[user.pk for user in owners], symbols=[])
+        assert shown == snapshots_in(cursor)
 
 
 def expected_funds(model: Reference) -> Picture:
