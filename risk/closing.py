@@ -6,7 +6,7 @@ USDT.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
@@ -86,8 +86,8 @@ class Progress:
         charged = min(fee(size, mark_price, rate), max(self.balance, ZERO))
         self.balance, self.equity = self.balance - charged, self.equity - charged
         self.margin -= position.holding.margin - left.margin
-        by, rest = limits.requirement, replace(position, holding=left)
-        freed = EXACT.subtract(position.required(by), rest.required(by))
+        by = limits.requirement
+        freed = EXACT.subtract(position.required(by), position.required_for(left, by))
         self.required = EXACT.subtract(self.required, freed)
         self.closings.append(Closing(position, size, left, realized_pnl, charged))
 
@@ -113,9 +113,9 @@ def close_out(
     before = Standing(account.equity, account.position_margin, required)
     done = None
     if limits.liquidation_mode == PARTIAL:
-        done = reduced(account, limits, instruments)
+        done = reduced(account, before, limits, instruments)
     if done is None:
-        done = close_whole(account, limits)
+        done = close_whole(account, before, limits)
     covered = done.equity + max(-done.balance, ZERO)
     after = Standing(covered, done.margin, done.required)
     return CloseOut(done.closings, before, after, done.balance)
@@ -126,14 +126,13 @@ def in_turn(account: AccountState) -> list[OpenPosition]:
     return sorted(account.positions.values(), key=lambda one: (one.unrealized_pnl, one.symbol))
 
 
-def beginning(account: AccountState, limits: Limits) -> Progress:
-    required = account.required(limits.requirement)
-    return Progress(account.balance, account.equity, account.position_margin, required)
+def beginning(account: AccountState, before: Standing) -> Progress:
+    return Progress(account.balance, before.equity, before.margin, before.required)
 
 
-def close_whole(account: AccountState, limits: Limits) -> Progress:
+def close_whole(account: AccountState, before: Standing, limits: Limits) -> Progress:
     """Close positions whole, until equity is what is required where the mode says so."""
-    done, partly = beginning(account, limits), limits.liquidation_mode == LARGEST_LOSS_FIRST
+    done, partly = beginning(account, before), limits.liquidation_mode == LARGEST_LOSS_FIRST
     for position in in_turn(account):
         if partly and done.is_restored(Decimal(1)):
             break
@@ -142,13 +141,16 @@ def close_whole(account: AccountState, limits: Limits) -> Progress:
 
 
 def reduced(
-    account: AccountState, limits: Limits, instruments: Mapping[str, InstrumentState]
+    account: AccountState,
+    before: Standing,
+    limits: Limits,
+    instruments: Mapping[str, InstrumentState],
 ) -> Progress | None:
     """Close of each position in turn what brings equity back to its target, a share at most.
 
     None where that does not suffice.
     """
-    done, target = beginning(account, limits), limits.close_out_target
+    done, target = beginning(account, before), limits.close_out_target
     for position in in_turn(account):
         if done.is_restored(target):
             break

@@ -75,7 +75,10 @@ class OpenPosition:
 
     def required(self, by: Requirement) -> Decimal:
         """What the account's equity must reach for the position, unrounded."""
-        holding = self.holding
+        return self.required_for(self.holding, by)
+
+    def required_for(self, holding: Holding, by: Requirement) -> Decimal:
+        """What equity must reach if that is held of the position, unrounded."""
         return by.of(
             self.symbol,
             quantity=holding.quantity,
