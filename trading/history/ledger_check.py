@@ -195,13 +195,10 @@ def fill_numbers() -> Iterator[Difference]:
 
     What the throttle counted when it last held the account back is one of them.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(MISNUMBERED)
-        for account_id, number, place in cursor.fetchall():
-            yield Difference(f"fill number of account {account_id}", number, place)
-        cursor.execute(COUNTED_TOO_MANY)
-        for account_id, before, latest in cursor.fetchall():
-            yield Difference(f"fills before of account {account_id}", before, latest)
+    for account_id, number, place in rows_of(MISNUMBERED):
+        yield Difference(f"fill number of account {account_id}", number, place)
+    for account_id, before, latest in rows_of(COUNTED_TOO_MANY):
+        yield Difference(f"fills before of account {account_id}", before, latest)
 
 
 def bounds() -> Iterator[Difference]:
