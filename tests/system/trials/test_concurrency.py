@@ -173,7 +173,8 @@ def run_trial(environment: dict[str, str], user_ids: list[int], directory: Path)
         repeatedly(lambda: totals.append(GlobalExposure.objects.get().total), pause=0.005),
         repeatedly(step, pause=0.1),
     ):
-        assert subprocess.run(command, env=environment, check=False).returncode == 0
+        ended = subprocess.run(command, env=environment, check=False, timeout=900)
+        assert ended.returncode == 0
         # Marks go on falling until they have closed out whom they are to close out.
         wait_for(
             lambda: Liquidation.objects.count() >= BYSTANDERS, what="the close-outs", seconds=120
