@@ -92,6 +92,8 @@ def test_data_survive_a_restart_and_a_taken_port_is_replaced(local_dir: Path) ->
         url = client.urls()["DATABASE_URL"]
         query(url, "CREATE TABLE kept AS SELECT 42 AS answer")
         port = urlsplit(url).port
+    with Client(local_dir) as client:
+        assert query(client.urls()["DATABASE_URL"], "SELECT answer FROM kept") == [(42,)]
     with socket.create_server(("127.0.0.1", port or 0)), Client(local_dir) as client:
         url = client.urls()["DATABASE_URL"]
         assert urlsplit(url).port != port
