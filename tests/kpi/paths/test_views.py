@@ -177,7 +177,7 @@ def test_an_instrument_shows_what_happened_to_it(staff: Client) -> None:
     instrument = Instrument.objects.get(symbol="BTCUSDT")
     halt_instrument(reason="A test", instrument=instrument)
     resume_instrument(reason="A test", instrument=instrument)
-    configure_instrument(reason="A test", instrument=instrument, changes={"min_notional": D(20)})
+    configure_instrument(reason="A test", instrument=instrument, changes={"min_notional": D(2000)})
     for threshold in ("0.4", "0.3"):
         change_policy(reason="A test", changes={"liquidation_threshold": D(threshold)})
     chart = staff.get(addresses()["instrument-candles"] + "?interval=1h").json()
@@ -189,7 +189,7 @@ def test_an_instrument_shows_what_happened_to_it(staff: Client) -> None:
     assert "; Halted (A test); " in told["halt"]
     assert BEYOND_COLLAR not in told["halt"]  # the same halt once more
     assert "Released" in told["resume"]
-    assert "Rules: min notional 5 → 20 (A test)" in told["limit"]
+    assert "Rules: min notional 5 → 2,000 (A test)" in told["limit"]
     assert "Risk policy: liquidation threshold 0.4 → 0.3 (A test)" in told["limit"]
     [candle] = [row for row in chart["candles"][-2:] if len(row) > 1][-1:]
     assert all(isinstance(price, str) for price in candle[1:])
