@@ -56,7 +56,8 @@ WITH ticket AS MATERIALIZED (
     CROSS JOIN policy
     WHERE account.user_id = ANY(ARRAY(SELECT user_id FROM ticket))
 )
-SELECT nextval('trading_order_id_seq'), user_id, open_orders, sent, sent - sent_before, CASE
+SELECT nextval('trading_order_id_seq'), user_id, open_orders, sent,
+    sent - sent_before AS in_minute, CASE
     WHEN duplicate_seconds > 0 THEN (
         SELECT max(own.created_at) FROM trading_order AS own
         WHERE own.account_id = account.id AND own.sent_total IS NOT NULL
