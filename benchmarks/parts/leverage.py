@@ -54,14 +54,12 @@ def measure(stage: Stage) -> list[Figure]:
 
 @contextmanager
 def collector_of_a_web_process() -> Iterator[None]:
-    """Let the garbage collector look as rarely as it does where the page is made."""
+    """Let the garbage collector pass over as much as it does where the page is made."""
     from exchange_poc.web.worker import spare_the_collector
 
-    thresholds = gc.get_threshold()
     spare_the_collector()
     yield
     gc.unfreeze()
-    gc.set_threshold(*thresholds)
 
 
 def load(stage: Stage) -> None:

@@ -86,5 +86,4 @@ def spare_the_collector() -> None:
     """Spare the collector what the application is made of; it never becomes garbage."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
     gc.enable()
