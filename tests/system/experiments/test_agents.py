@@ -1,5 +1,6 @@
 """Seeded agents that a replay waits for do the same again from the same start, times apart."""
 
+import io
 import os
 import random
 import subprocess
@@ -145,7 +146,7 @@ def candles(file: Path) -> Path:
 
 
 def test_a_restored_experiment_driven_by_the_same_agents_ends_the_same(
-    environment: Environment, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(services, "QUIET", services.QUIET * 0)
     call_command("experiment", "save", "begin", verbosity=0)
@@ -155,7 +156,7 @@ def test_a_restored_experiment_driven_by_the_same_agents_ends_the_same(
         agents = [Agent(url, f"{tier}-key", turn) for turn, tier in enumerate(TIERS)]
         for agent in agents:
             agent.start()
-        replay(environment, f"BTCUSDT={file}", "--wait-for", str(len(agents)))
+        replay(file, len(agents))
         for agent in agents:
             agent.join(60)
             assert (agent.failed, agent.done) == ("", STEPS + 1)
@@ -166,15 +167,8 @@ def test_a_restored_experiment_driven_by_the_same_agents_ends_the_same(
     assert any(one["liquidations"] for one in outcomes[0])
 
 
-def replay(environment: Environment, *arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "manage.py", "replay", *arguments, "--patience", "60"],
-        cwd=PROJECT_ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert f"Replayed {STEPS} steps" in done.stdout
+def replay(file: Path, agents: int) -> None:
+    told = io.StringIO()
+    options = {"wait_for": agents, "patience": 60, "stdout": told}
+    call_command("replay", f"BTCUSDT={file}", **options)
+    assert f"Replayed {STEPS} steps" in told.getvalue()
