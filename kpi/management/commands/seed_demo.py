@@ -5,7 +5,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.core.checks import Tags
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DEFAULT_DB_ALIAS
 from tqdm import tqdm
 
 from kpi.history.snapshots import take_snapshot
@@ -29,6 +32,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
+            "--migrate", action="store_true", help="Create or update the schema first."
+        )
+        parser.add_argument(
             "--if-empty", action="store_true", help="Do nothing where any user exists."
         )
         parser.add_argument(
@@ -40,6 +46,9 @@ class Command(BaseCommand):
         parser.add_argument("--seed", default="1", help="Same seed, same prices and orders (1).")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["migrate"]:
+            call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+            self.check(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS])
         if options["if_empty"] and not data.is_empty():
             self.stdout.write("Users exist: no demo data added.")
             return
