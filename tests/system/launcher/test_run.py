@@ -15,14 +15,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from exchange_poc.launcher.health import await_rest
-from exchange_poc.launcher.processes import command_of, wait_while
+from exchange_poc.launcher.errors import PortTaken
+from exchange_poc.launcher.health import await_rest, await_web
+from exchange_poc.launcher.local_dir import LocalDir
+from exchange_poc.launcher.processes import command_of
+from exchange_poc.launcher.run import exchange_services
 from exchange_poc.launcher.signals import StopSignals
 from exchange_poc.version import VERSION
 from tests.system.deployment.processes import free_port
 from tests.system.launcher.client import Client, launch, query
 from tests.system.launcher.conftest import running_in
 from tests.system.upgrade.releases import DUMPS, statements
+from tests.waiting import wait_for
 
 #: The launcher's children, each with a part of its command line.
 CHILDREN = {
@@ -37,15 +41,19 @@ CHILDREN = {
 TRADES = "SELECT count(*) FROM trading_trade"
 
 
-def children_of(pid: int) -> dict[str, psutil.Process]:
-    """Return the launcher's living children by name."""
+def all_children_of(pid: int) -> dict[str, psutil.Process] | None:
+    """Return the launcher's children by name once all of them live."""
     children = psutil.Process(pid).children()
-    return {
+    if len(children) < len(CHILDREN):
+        return None
+    commands = {child: command_of(child.pid) for child in children}
+    found = {
         name: child
         for name, part in CHILDREN.items()
-        for child in children
-        if part in command_of(child.pid)
+        for child, command in commands.items()
+        if part in command
     }
+    return found if found.keys() == CHILDREN.keys() else None
 
 
 def health(port: int) -> int:
@@ -69,55 +77,45 @@ def test_a_taken_port_is_refused_before_anything_starts(local_dir: Path) -> None
 
 
 def test_data_from_before_are_refused_and_kept(local_dir: Path) -> None:
+    tables = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
     with Client(local_dir) as client:
+        url = client.urls()["DATABASE_URL"]
         query(
-            client.urls()["DATABASE_URL"],
-            "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
+            url,
             "CREATE TABLE django_migrations (id serial, app text, name text, applied timestamptz);"
             "INSERT INTO django_migrations (app, name) VALUES ('market', '0010_instrument_steps')",
         )
-    process = launch(local_dir, "run", PORT=str(free_port()))
-    output = process.communicate(timeout=120)[0]
+        process = launch(local_dir, "run", PORT=str(free_port()))
+        output = process.communicate(timeout=120)[0]
+        assert query(url, f"{tables} AND relkind = 'r'") == [("django_migrations",)]
+        assert query(url, "SELECT name FROM django_migrations") == [("0010_instrument_steps",)]
+        query(url, "DROP TABLE django_migrations")
     assert process.returncode == 1
     assert "from before this version" in output
     assert f"`LOCAL_DIR={local_dir} make clean-data`" in output
     assert "Traceback" not in output
-    with Client(local_dir) as client:
-        url = client.urls()["DATABASE_URL"]
-        tables = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
-        assert query(url, f"{tables} AND relkind = 'r'") == [("django_migrations",)]
-        assert query(url, "SELECT name FROM django_migrations") == [("0010_instrument_steps",)]
-        query(url, "DROP TABLE django_migrations")
+    assert running_in(local_dir) == []
 
 
 @pytest.fixture(scope="module")
 def trades(local_dir: Path) -> int:
-    """How many trades the data of the last release have, which the first that runs migrates."""
+    """How many trades the data of the last release have, which are here to be migrated."""
     with Client(local_dir) as client:
         url = client.urls()["DATABASE_URL"]
-        query(url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
         query(url, statements(DUMPS[-1]))
         [(count,)] = query(url, TRADES)
     return int(count)
 
 
-def test_a_port_that_another_takes_meanwhile_is_refused(local_dir: Path, trades: int) -> None:
+def test_a_port_that_another_takes_meanwhile_is_refused(
+    local_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its ``GET /health`` says ok, as that of another exchange would."""
-    port = free_port()
-    process = launch(local_dir, "run", PORT=str(port))
-    noted = local_dir / "run.lock"
-
-    def has_looked() -> bool:
-        """It notes its port once that was found free."""
-        return noted.exists() and noted.read_text().endswith(f":{port}")
-
-    wait_while(lambda: not has_looked() and process.poll() is None, 60)
-    with healthy_stranger(port, ok_after=0):
-        output = process.communicate(timeout=120)[0]
-    assert process.returncode == 1
-    assert f"Port {port} is taken. Set PORT" in output
-    assert "is up" not in output
-    assert running_in(local_dir) == []
+    with StopSignals() as stop, healthy_stranger(free_port(), ok_after=0) as port:
+        monkeypatch.setenv("PORT", str(port))
+        web, *_ = exchange_services(LocalDir(local_dir))
+        with pytest.raises(PortTaken, match=f"Port {port} is taken. Set PORT"):
+            await_web(web, port=port, stop=stop)
 
 
 def test_what_is_missing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,23 +158,21 @@ def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path, trades:
     port = free_port()
     process = launch(local_dir, "run", PORT=str(port), WEB_WORKERS="1")
     try:
-        wait_while(lambda: health(port) != 200 and process.poll() is None, 120)
+        wait_for(
+            lambda: health(port) == 200 or process.poll() is not None, what="health", seconds=120
+        )
         assert health(port) == 200
 
         second = launch(local_dir, "run", PORT=str(free_port()))
         assert f"process {process.pid} at http://127.0.0.1:{port}" in second.communicate()[0]
         assert second.returncode == 1
 
-        wait_while(lambda: children_of(process.pid).keys() != CHILDREN.keys(), 30)
-        before = children_of(process.pid)
+        before = wait_for(lambda: all_children_of(process.pid), what="every process")
         for child in before.values():
             child.kill()
         psutil.wait_procs(list(before.values()), timeout=5)
-        wait_while(lambda: children_of(process.pid).keys() != before.keys(), 30)
-        wait_while(lambda: health(port) != 200, 90)
-        assert health(port) == 200
-        after = children_of(process.pid)
-        assert after.keys() == before.keys() == CHILDREN.keys()
+        after = wait_for(lambda: all_children_of(process.pid), what="every process again")
+        wait_for(lambda: health(port) == 200, what="health", seconds=90)
         assert not {p.pid for p in after.values()} & {p.pid for p in before.values()}
     finally:
         process.send_signal(signal.SIGTERM)
