@@ -202,6 +202,9 @@ class Action:
     arguments: dict[str, Any]
 
 
-actions = st.sampled_from(WEIGHTED).flatmap(
-    lambda kind: st.builds(Action, st.just(kind), st.fixed_dictionaries(ARGUMENTS[kind]))
-)
+#: Made once, since hypothesis validates each strategy when it is first drawn from.
+BY_KIND = {
+    kind: st.builds(Action, st.just(kind), st.fixed_dictionaries(arguments))
+    for kind, arguments in ARGUMENTS.items()
+}
+actions = st.sampled_from(WEIGHTED).flatmap(BY_KIND.__getitem__)

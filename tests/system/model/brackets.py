@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Bracket:
         return notional * self.rate - self.taken
 
 
-def ladders(text: str) -> dict[str, list[Bracket]]:
+def ladders(text: str) -> dict[str, tuple[Bracket, ...]]:
     """Read "AAA 10: 0.1 5x, 20: 0.2 4x; BBB 9: 0.1 5x"."""
     found = {}
     for ladder in filter(None, text.split("; ")):
@@ -28,28 +29,30 @@ def ladders(text: str) -> dict[str, list[Bracket]]:
     return found
 
 
-def rungs_of(text: str) -> list[Bracket]:
+@cache
+def rungs_of(text: str) -> tuple[Bracket, ...]:
+    """Read "10: 0.1 5x, 20: 0.2 4x", once."""
     rungs: list[Bracket] = []
     for rung in text.split(", "):
         cap, rate, highest = rung.replace(":", "").rstrip("x").split()
         floor, before = (rungs[-1].cap, rungs[-1].rate) if rungs else (Fraction(0), Fraction(rate))
         taken = (rungs[-1].taken if rungs else 0) + floor * (Fraction(rate) - before)
         rungs.append(Bracket(floor, Fraction(cap), Fraction(rate), int(highest), taken))
-    return rungs
+    return tuple(rungs)
 
 
-def rung_at(rungs: list[Bracket], notional: Fraction | Decimal) -> Bracket | None:
+def rung_at(rungs: tuple[Bracket, ...], notional: Fraction | Decimal) -> Bracket | None:
     """Return the bracket that a notional is in; None beyond the last cap."""
     return next((rung for rung in rungs if notional <= rung.cap), None)
 
 
-def required(rungs: list[Bracket], notional: Fraction) -> Fraction:
+def required(rungs: tuple[Bracket, ...], notional: Fraction) -> Fraction:
     """Return the maintenance of a notional; beyond the last cap the last rate goes on."""
     return (rung_at(rungs, notional) or rungs[-1]).required(notional)
 
 
 def price_at(
-    rungs: list[Bracket], *, quantity: Fraction, mark: Fraction, spare: Fraction
+    rungs: tuple[Bracket, ...], *, quantity: Fraction, mark: Fraction, spare: Fraction
 ) -> Fraction:
     """Return the price at which ``spare + quantity × (p − mark)`` is the maintenance.
 

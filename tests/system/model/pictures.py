@@ -48,6 +48,7 @@ FROM trading_trade AS trade {OWNER}
 JOIN market_instrument AS instrument ON instrument.id = instrument_id
 ORDER BY trade.id
 """  # noqa: S608
+EXPOSURE = "SELECT total FROM risk_globalexposure WHERE id = 1"
 LIQUIDATIONS = f"""
 SELECT event.id, owner.username, mode, margin_ratio_before, equity_before, margin_before,
     margin_ratio_after, equity_after, margin_after, insurance_paid, bad_debt,
@@ -114,7 +115,7 @@ def expected_order(order: figures.Order) -> tuple[Any, ...]:
 def actual_picture(exchange: Exchange) -> Picture:
     """Return the accounts as all are read at once, and what is stored as history."""
     names = {user.account.pk: name for name, user in exchange.users.items()}
-    picture: Picture = {"global exposure": global_exposure()}
+    picture: Picture = {"global exposure": rows(EXPOSURE)[0][0]}
     for snapshot in read_risk_states(account_ids=list(names)):
         state, required = snapshot.account, snapshot.limits.requirement
         name = names[state.account_id]
@@ -132,7 +133,11 @@ def actual_picture(exchange: Exchange) -> Picture:
 
 
 def check_reads(exchange: Exchange) -> None:
-    """A decision on one account, or on some users' orders, sees what ``actual_picture`` shows."""
+    """A decision on one account, or on some users' orders, sees what ``actual_picture`` shows.
+
+    So does who asks for the exposure of all.
+    """
+    assert rows(EXPOSURE) == [(global_exposure(),)]
     owners = sorted(exchange.users.values(), key=lambda user: user.account.pk)
     shown = read_risk_states(account_ids=[user.account.pk for user in owners])
     assert shown == [read_risk_state(account_id=user.account.pk) for user in owners]

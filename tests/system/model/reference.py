@@ -127,7 +127,7 @@ class Reference:
             price = half_even(brackets.price_at(rungs, quantity=quantity, mark=mark, spare=spare))
         return price if price > 0 else None
 
-    def rungs(self, symbol: str) -> list[Bracket] | None:
+    def rungs(self, symbol: str) -> tuple[Bracket, ...] | None:
         """The brackets that positions in an instrument are held to, if it has any."""
         if self.policy.margin_mode != "brackets":
             return None
