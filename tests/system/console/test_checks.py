@@ -1,12 +1,12 @@
-"""``manage.py check`` finds a broken page of the console, whatever else it is asked to look at."""
+"""``manage.py check`` finds a broken page, whatever it is asked, and nothing else in production."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
 from tests.each import each
+from tests.system.security.test_api8_misconfiguration import ENVIRONMENT
 
 SETTINGS = """
 from exchange_poc.settings import *
@@ -22,8 +22,9 @@ class Page(admin.ModelAdmin):
 """
 
 
-@each("asked", [("--tag", "admin"), ()])
-def test_a_broken_page_is_found(tmp_path: Path, asked: tuple[str, ...]) -> None:
+@each("asked", [("--tag", "admin"), ("--deploy", "--fail-level", "WARNING")])
+def test_a_broken_page_is_all_that_is_found(tmp_path: Path, asked: tuple[str, ...]) -> None:
+    """So an exchange under HTTPS passes Django's own check of deployments."""
     (tmp_path / "broken").mkdir(exist_ok=True)
     (tmp_path / "broken" / "__init__.py").touch()
     (tmp_path / "broken" / "admin.py").write_text(PAGE)
@@ -32,7 +33,7 @@ def test_a_broken_page_is_found(tmp_path: Path, asked: tuple[str, ...]) -> None:
     done = subprocess.run(
         [sys.executable, "manage.py", "check", *asked],
         cwd=PROJECT_ROOT,
-        env={**os.environ, **places},
+        env={**ENVIRONMENT, "DJANGO_HTTPS": "true", **places},
         capture_output=True,
         text=True,
         check=False,
@@ -40,3 +41,4 @@ def test_a_broken_page_is_found(tmp_path: Path, asked: tuple[str, ...]) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.count("(admin.E108)") == 1
+    assert "System check identified 1 issue (" in done.stderr
