@@ -1,19 +1,28 @@
 """Runs that are stopped, killed, resumed: no cell is computed twice, no digit differs.
 
-What ends early is a process of its own; this one goes on with its study.
+What is killed is a process of its own; what is stopped runs here.
 """
 
+import io
+import multiprocessing
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stderr
 
-import psutil
+import pytest
+from django.core.management import CommandError
+from django.db import connection
 
 from kpi.lab.models import CellState, LabCell
 from tests.kpi.lab.test_command import digests, forget
 from tests.kpi.lab.test_command import lab as here
 from tests.system.lab.conftest import Lab, Written, said
 from tests.waiting import wait_for
+
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def await_done(least: int, run: subprocess.Popen[str]) -> None:
@@ -24,6 +33,25 @@ def await_done(least: int, run: subprocess.Popen[str]) -> None:
         return len(digests()) >= least
 
     wait_for(has_come, what=f"{least} cells", seconds=240)
+
+
+@contextmanager
+def hand_killed_after_a_cell() -> Iterator[None]:
+    """Kill a process that computes cells in the midst of a run, which the block is."""
+    others = set(multiprocessing.active_children())
+
+    def kill() -> None:
+        try:
+            wait_for(digests, what="a cell", seconds=240)
+            hand, *_ = set(multiprocessing.active_children()) - others
+            hand.kill()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        killing = thread.submit(kill)
+        yield
+        killing.result()
 
 
 def test_a_killed_run_loses_the_cells_in_flight_alone(lab: Lab, study: Written) -> None:
@@ -44,29 +72,42 @@ def test_a_killed_run_loses_the_cells_in_flight_alone(lab: Lab, study: Written) 
     assert digests() == resumed
 
 
-def test_a_stopped_run_says_how_to_go_on(lab: Lab, study: Written) -> None:
+class Interrupting(io.StringIO):
+    """Presses Ctrl-C when it is told that a cell failed."""
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if "ended with status -9" in text:
+            signal.raise_signal(signal.SIGINT)
+        return written
+
+
+def test_a_stopped_run_says_how_to_go_on(study: Written) -> None:
+    """While one process is at a cell, and when that of another has just failed."""
     path = study(seeds=4, accounts=1_000)
-    stopped = lab("run", path, "--processes", "1")
-    await_done(1, stopped)
-    stopped.send_signal(signal.SIGINT)
-    assert "Stopped:" in (told := said(stopped, status=130))
-    assert "computes the rest" in told
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with (
+            redirect_stderr(Interrupting()),
+            hand_killed_after_a_cell(),
+            pytest.raises(CommandError, match=r"^Stopped: .* computes the rest\.$") as stopped,
+        ):
+            here("run", path, "--processes", "2")
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert stopped.value.returncode == 130
     assert not LabCell.objects.filter(state=CellState.RUNNING).exists()
     assert "Computed" in here("resume", "crash", "--processes", "1")
     assert len(digests()) == 12
 
 
-def test_a_killed_process_of_a_run_costs_one_cell(lab: Lab, study: Written) -> None:
+def test_a_killed_process_of_a_run_costs_one_cell(study: Written) -> None:
     path = study(seeds=4, accounts=1_000)
-    run = lab("run", path, "--processes", "1")
-    await_done(1, run)
-    [hand] = [
-        child
-        for child in psutil.Process(run.pid).children()
-        if "spawn_main" in " ".join(child.cmdline())
-    ]
-    hand.kill()
-    assert "1 cells failed" in said(run, status=1)
+    with (
+        hand_killed_after_a_cell(),
+        pytest.raises(CommandError, match=r"^1 cells failed; .* ended with status -9\.$"),
+    ):
+        here("run", path, "--processes", "1")
     assert len(digests()) == 11
     assert "11 done already, 1 to compute" in here("resume", path, "--processes", "1")
 
