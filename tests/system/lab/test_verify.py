@@ -26,7 +26,6 @@ from kpi.lab.verification.scratch import NoScratchDatabase
 from kpi.lab.verification.trial import trial_of
 from kpi.lab.verification.verify import verify
 from tests.kpi.lab.files import START, candle_file, write_rows
-from tests.system.lab.conftest import Lab, said
 
 pytestmark = pytest.mark.django_db(transaction=True)
 on_a_copy = pytest.mark.usefixtures("migrated_once")
@@ -288,14 +287,30 @@ def test_another_threshold_is_found_out_with_step_and_account(study: Study) -> N
     assert databases() == before
 
 
-def test_who_interrupts_it_leaves_no_database(study: Study, lab: Lab) -> None:
-    before, stopped = databases(), lab("verify", study.file)
-    assert stopped.stdout is not None
-    assert "40 accounts" in stopped.stdout.readline()
-    assert "_lab_verify" in stopped.stdout.readline()
-    assert len(databases()) == len(before) + 1
-    stopped.send_signal(signal.SIGINT)
-    assert "Stopped; the database is dropped." in said(stopped, status=130)
+class Interrupting(io.StringIO):
+    """Presses Ctrl-C once the replay begins, at the line that names its database."""
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if "_lab_verify" in text:
+            assert connection.settings_dict["NAME"] in databases()
+            signal.raise_signal(signal.SIGINT)
+        return written
+
+
+@on_a_copy
+def test_who_interrupts_it_leaves_no_database(study: Study) -> None:
+    before, out = databases(), Interrupting()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(CommandError, match=r"^Stopped; the database is dropped\.$") as stopped:
+            call_command("lab", "verify", study.file, stdout=out)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert stopped.value.returncode == 130
+    accounts, database = out.getvalue().splitlines()
+    assert "40 accounts" in accounts
+    assert "_lab_verify" in database
     assert databases() == before
     assert not User.objects.exists()
 
