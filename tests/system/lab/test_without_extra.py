@@ -8,7 +8,8 @@ import pytest
 
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
 from kpi.lab.errors import LabNotInstalled
-from tests.system.lab.conftest import Lab, Written, said
+from tests.kpi.lab.test_command import lab
+from tests.system.lab.conftest import Written
 
 #: Put before a script: the packages of the extra are not there.
 BLOCKED = """
@@ -23,8 +24,7 @@ class Missing(MetaPathFinder):
 sys.meta_path.insert(0, Missing())
 """
 IMPORTS = """
-import importlib, pkgutil, django
-django.setup()
+import importlib, pkgutil
 NEED = {"kpi.lab", "risk.arrays"}
 missed = []
 for package in ("market", "accounts", "risk", "trading", "kpi", "exchange_poc"):
@@ -59,8 +59,7 @@ assert "Liquidated notional: difference to seed" in client.get(
     f"/admin/kpi/labstudy/{study.pk}/comparison/").content.decode()
 """
 VERBS = """
-import django, io, sys
-django.setup()
+import sys
 from django.core.management import CommandError, call_command
 for verb in ("list", "show"):
     call_command("lab", verb, *sys.argv[1:] if verb == "show" else [])
@@ -85,8 +84,23 @@ def python(script: str, environment: dict[str, str], *arguments: str) -> str:
     return run.stdout
 
 
-def test_only_what_computes_needs_the_extra() -> None:
-    missed = python(IMPORTS, dict(os.environ)).split()
+def test_stored_runs_are_read_and_computing_says_what_to_install(
+    study: Written, environment: dict[str, str]
+) -> None:
+    """Only what computes needs the extra, of all modules."""
+    path = study(seeds=1, accounts=100)
+    lab("run", path, "--processes", "1")
+    *told, missed = python(PAGES + VERBS + IMPORTS, environment, str(path)).splitlines()
+    assert "crash" in told[0]
+    refused = [line.partition(": ") for line in told if "make lab" in line]
+    assert [verb for verb, _, _ in refused] == [
+        *("check", "run", "resume", "compare", "report", "export", "events")
+    ]
+    assert {text for _, _, text in refused} == {LabNotInstalled.detail}
+    check_that_only_what_computes(missed.split())
+
+
+def check_that_only_what_computes(missed: list[str]) -> None:
     assert missed
     assert {name for name in missed if not name.startswith(("kpi.lab.", "risk.arrays."))} == set()
     loaded = {
@@ -94,21 +108,6 @@ def test_only_what_computes_needs_the_extra() -> None:
         *("study", "console", "compare", "export", "report", "metrics", "policies", "asked"),
     }
     assert loaded & {name.removeprefix("kpi.lab.") for name in missed} == set()
-
-
-def test_stored_runs_are_read_and_computing_says_what_to_install(
-    lab: Lab, study: Written, environment: dict[str, str]
-) -> None:
-    path = study(seeds=1, accounts=100)
-    said(lab("run", path))
-    python(PAGES, environment)
-    *told, last = python(VERBS, environment, str(path)).splitlines()
-    assert "crash" in told[0]
-    refused = [line.partition(": ") for line in (*told, last) if "make lab" in line]
-    assert [verb for verb, _, _ in refused] == [
-        *("check", "run", "resume", "compare", "report", "export", "events")
-    ]
-    assert {text for _, _, text in refused} == {LabNotInstalled.detail}
 
 
 @pytest.mark.django_db
