@@ -1,6 +1,6 @@
 """The API docs in a real browser: from nothing to an order with an API key and two clicks."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -9,43 +9,31 @@ from pytest_django.live_server_helper import LiveServer
 from tests.system.browser.conftest import Complaints
 
 pytestmark = pytest.mark.django_db
-DocsIn = Callable[..., Page]
+#: The page's colour behind all that it shows, and what it is in the dark.
+BACKGROUND = "getComputedStyle(document.querySelector('.swagger-ui')).backgroundColor"
+DARK = "rgb(28, 32, 34)"
 
 
 @pytest.fixture
-def docs_in(chromium: Browser, exchange: LiveServer) -> Iterator[DocsIn]:
-    """Open the docs in a window of their own; the test fails on any complaint of the page."""
-    complaints, contexts = Complaints(), []
-
-    def show(theme: str = "light", *, width: int = 1280) -> Page:
-        context = chromium.new_context(
-            base_url=exchange.url,
-            viewport={"width": width, "height": 800},
-            color_scheme="dark" if theme == "dark" else "light",
-        )
-        contexts.append(context)
-        page = context.new_page()
-        complaints.listen_to(page, home=exchange.url)
-        page.goto("/docs")
-        expect(placing(page).get_by_role("button", name="Execute")).to_be_visible(timeout=30_000)
-        return page
-
-    yield show
-    for context in contexts:
-        context.close()
-    # A refused login is what one of the tests is about.
+def docs(chromium: Browser, exchange: LiveServer) -> Iterator[Page]:
+    """The docs on a phone in the dark; the test fails on any complaint of the page."""
+    complaints = Complaints()
+    context = chromium.new_context(
+        base_url=exchange.url, viewport={"width": 390, "height": 800}, color_scheme="dark"
+    )
+    page = context.new_page()
+    complaints.listen_to(page, home=exchange.url)
+    page.goto("/docs")
+    expect(placing(page).get_by_role("button", name="Execute")).to_be_visible(timeout=30_000)
+    yield page
+    context.close()
+    # A refused login is what a part of the test is about.
     assert [told for told in complaints if "401 (Unauthorized)" not in told] == []
 
 
 def placing(page: Page) -> Locator:
     """Return the call that places an order."""
     return page.locator("#operations-orders-orders_create")
-
-
-def sign_in(page: Page, key: str) -> None:
-    page.locator(".auth-wrapper button.authorize").click()
-    page.keyboard.type(key)
-    page.keyboard.press("Enter")
 
 
 def execute(page: Page) -> None:
@@ -61,44 +49,46 @@ def asked_for_tokens(page: Page) -> list[str]:
     return asked
 
 
-def test_an_api_key_and_two_clicks_place_an_order(docs_in: DocsIn) -> None:
-    page = docs_in()
-    asked = asked_for_tokens(page)
-    sign_in(page, "advanced-key")
-    expect(page.locator(".dialog-ux")).to_have_count(0)
-    execute(page)
-    page.reload()
-    execute(page)
+def test_the_page_fits_its_reader_and_an_api_key_and_two_clicks_place_an_order(docs: Page) -> None:
+    """Swagger takes long to load, so that all is asked of one page, which is loaded thrice."""
+    fits_a_phone_and_follows_the_theme(docs)
+    docs.set_viewport_size({"width": 1280, "height": 800})
+    a_wrong_key_is_told_where_it_was_typed(docs)
+    asked = asked_for_tokens(docs)
+    docs.fill("#auth-bearer-value", "advanced-key")
+    docs.keyboard.press("Enter")
+    expect(docs.locator(".dialog-ux")).to_have_count(0)
+    execute(docs)
+    docs.reload()
+    execute(docs)
     assert len(asked) == 1, "the token is kept over a reload"
-    page.evaluate(
+    docs.evaluate(
         "sessionStorage.setItem('exchange-docs-login', JSON.stringify({key: 'advanced-key',"
         " token: 'that.ran.out', until: Date.now() - 1}))"
     )
-    page.reload()
-    execute(page)
+    docs.reload()
+    execute(docs)
     assert len(asked) == 2, "one that ran out is fetched anew"
+    signing_out_forgets_the_key(docs)
 
 
-def test_a_wrong_key_is_told_where_it_was_typed_and_signing_out_forgets_the_right_one(
-    docs_in: DocsIn,
-) -> None:
-    page = docs_in()
-    sign_in(page, "no-such-key")
-    expect(page.locator(".dialog-ux")).to_contain_text("unknown or revoked")
-    page.fill("#auth-bearer-value", "advanced-key")
-    page.keyboard.press("Enter")
-    expect(page.locator(".dialog-ux")).to_have_count(0)
-    page.locator(".auth-wrapper button.authorize").click()
-    page.locator(".auth-btn-wrapper").get_by_text("Logout").click()
-    assert page.evaluate("sessionStorage.getItem('exchange-docs-login')") == "{}"
-
-
-def test_the_first_tag_is_auth_and_the_page_follows_the_theme(docs_in: DocsIn) -> None:
-    page = docs_in("dark", width=390)
+def fits_a_phone_and_follows_the_theme(page: Page) -> None:
     assert page.locator(".opblock-tag").first.get_attribute("data-tag") == "auth"
-    background = "getComputedStyle(document.querySelector('.swagger-ui')).backgroundColor"
-    assert page.evaluate(background) == "rgb(28, 32, 34)"
+    assert page.evaluate(BACKGROUND) == DARK
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.locator("script:not([src]), style:not([data-emotion])").count() == 0
     page.emulate_media(color_scheme="light")
-    page.wait_for_function(f"{background} !== 'rgb(28, 32, 34)'")
+    page.wait_for_function(f"{BACKGROUND} !== '{DARK}'")
+
+
+def a_wrong_key_is_told_where_it_was_typed(page: Page) -> None:
+    page.locator(".auth-wrapper button.authorize").click()
+    page.keyboard.type("no-such-key")
+    page.keyboard.press("Enter")
+    expect(page.locator(".dialog-ux")).to_contain_text("unknown or revoked")
+
+
+def signing_out_forgets_the_key(page: Page) -> None:
+    page.locator(".auth-wrapper button.authorize").click()
+    page.locator(".auth-btn-wrapper").get_by_text("Logout").click()
+    assert page.evaluate("sessionStorage.getItem('exchange-docs-login')") == "{}"
