@@ -90,6 +90,7 @@ sys.meta_path.insert(0, Hidden)
 import django
 django.setup()
 import exchange_poc.urls, exchange_poc.wsgi, exchange_poc.web.__main__
+import openpyxl  # loaded where somebody exports
 from exchange_poc.celery import app
 app.loader.import_default_modules()
 app.connection_for_read().transport
