@@ -50,6 +50,12 @@ def test_the_same_seed_and_step_give_the_same_price() -> None:
     assert SimulationSource(seed="8").fetch(last, 1) != prices[0]
 
 
+def test_every_process_draws_the_same_price() -> None:
+    """That of the process in which this price was noted is one."""
+    drawn = SimulationSource(seed="7").fetch([instrument(Decimal(65_000))], 12)
+    assert drawn == {"BTCUSDT": Decimal("65049.45")}
+
+
 def test_symbols_move_each_on_their_own() -> None:
     both = [instrument(Decimal(65000)), instrument(Decimal(65000), symbol="ETHUSDT")]
     prices = SimulationSource(seed="7").fetch(both, 1)
