@@ -18,6 +18,7 @@ from market.models import Instrument
 from market.services import halt_instrument
 from risk.services import set_trading_state
 from tests.system.stream.conftest import Listen, Start, key_of
+from tests.system.web.conftest import Server
 from tests.trading.conftest import Marks, Trader, order
 from trading.services import cancel_order
 
@@ -30,14 +31,14 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 
 
 def test_what_happens_is_told_to_whom_it_concerns(
-    stream_server: Start,
+    lasting: Server,
     listen: Listen,
     market: dict[str, Instrument],
     trader: Trader,
     marks: Marks,
     clerk: User,
 ) -> None:
-    _, address = stream_server()
+    _, address = lasting
     anna, ben = trader(), trader()
     own = listen(address, key_of(anna)[1])
     others = listen(address, key_of(ben)[1], channels="orders,trades,account,halts")
@@ -91,9 +92,9 @@ def test_a_reconnect_misses_nothing_whoever_was_killed_meanwhile(
 
 
 def test_a_stream_opens_after_the_database_cut_all_connections(
-    stream_server: Start, listen: Listen, trader: Trader
+    lasting: Server, listen: Listen, trader: Trader
 ) -> None:
-    _, address = stream_server()
+    _, address = lasting
     anna = trader()
     _, token = key_of(anna)
     first = listen(address, token, channels="orders")
