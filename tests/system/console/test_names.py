@@ -87,16 +87,16 @@ def check_record(record: str, name: str, page: str) -> None:
 
 
 def test_no_page_of_what_there_is_not(staff: Client) -> None:
-    """Each page of each model with two of the keys, in turns, each kind of page with them all."""
+    """Each page of each model with one of the keys, in turns; each kind of page with them all."""
     kinds, keys = ("change", "history", "delete"), ("0", "x", "999999999", "_00")
     turns, tried = cycle(keys), set[tuple[str, str]]()
     for model, page in product(admin.site._registry, kinds):
-        for key in (next(turns), next(turns)):
-            tried.add((page, key))
-            answer = staff.get(address(model, page, key))
-            case = (model, page, key)
-            assert answer.status_code in ({404, 403} if page == "delete" else {404}), case
-            assert page == "delete" or "Nothing is here" in answer.content.decode(), case
+        key = next(turns)
+        tried.add((page, key))
+        answer = staff.get(address(model, page, key))
+        case = (model, page, key)
+        assert answer.status_code in ({404, 403} if page == "delete" else {404}), case
+        assert page == "delete" or "Nothing is here" in answer.content.decode(), case
     assert tried == set(product(kinds, keys))
 
 

@@ -115,11 +115,11 @@ def test_no_form_dialog_or_bulk_action_goes_without_a_reason(staff: Client, trad
     }
     for model, values in changed.items():
         row = model._base_manager.order_by("pk").first()
-        assert staff.get(page_of(row)).content.decode().count('name="reason"') == 1, model
         body = {**filled_in(staff, page_of(row)), **values}
         for reason in ("", " \u200b ", "x" * (LONGEST_REASON + 1)):
             shown = submit(staff, page_of(row), {**body, "reason": reason})
-            assert "Please correct the error" in shown or "reason" in shown.lower(), model
+            assert "Please correct the error" in shown, model
+            assert shown.count('name="reason"') == 1, model
     for path, action, keys in (
         ("accounts/user", "make_advanced", [trader.pk]),
         ("accounts/apikey", "revoke_selected", [trader.api_keys.get().pk]),
