@@ -68,6 +68,9 @@ def test_a_study_is_listed_shown_and_its_events_printed(study: Written, tmp_path
     assert "Liquidated notional" in compared
     assert "cells.csv" in lab("export", "crash", "--out", tmp_path / "tables")
     assert "report.html" in lab("report", "crash", "--out", tmp_path / "again")
+    for one in ("report.html", "manifest.json"):
+        first, again = ((tmp_path / out / one).read_bytes() for out in ("out", "again"))
+        assert again == first, "the same study gives the same bytes"
     header, *rows = lab("events", path, "--policy", "none").splitlines()
     assert header == (
         "policy,seed,account,step,time,symbol,side,size,mark,balance_before,equity_before,"
