@@ -170,10 +170,17 @@ def write(*statements: tuple[Any, ...]) -> None:
         cursor.execute("SET LOCAL session_replication_role = origin")
 
 
-def add_history(first: int, last: int) -> None:
-    past = [first, last]
-    write((CLOSED_POSITIONS, past), (ENDED_ORDERS, past), (TRANSFERS, past))
-    analyze("risk_position", "trading_order", "accounts_transfer")
+#: What inserts what is past, and into which table.
+PAST: Final = {
+    CLOSED_POSITIONS: "risk_position",
+    ENDED_ORDERS: "trading_order",
+    TRANSFERS: "accounts_transfer",
+}
+
+
+def add_history(first: int, last: int, of: Sequence[str] = (*PAST,)) -> None:
+    write(*((statement, [first, last]) for statement in of))
+    analyze(*(PAST[statement] for statement in of))
 
 
 def analyze(*tables: str) -> None:
@@ -217,12 +224,17 @@ Way = tuple[T, str]
 Told = list[tuple[Way[T], Explained, Explained]]
 
 
-def grown(asked: Sequence[T], act: Callable[[T], Any], *histories: tuple[int, int]) -> Told[T]:
+def grown(
+    asked: Sequence[T],
+    act: Callable[[T], Any],
+    *histories: tuple[int, int],
+    of: Sequence[str] = (*PAST,),
+) -> Told[T]:
     """Ask in each mode after each of two histories, both made once; return all that it cost."""
     ways = [(one, mode) for one in asked for mode in MODES]
     costs = []
     for history in histories:
-        add_history(*history)
+        add_history(*history, of)
         costs.append([cost_of(partial(act, one), mode) for one, mode in ways])
     return list(zip(ways, *costs, strict=True))
 
@@ -244,7 +256,8 @@ def test_transfers_of_several_accounts_are_found_on_either_side_alone(
     client.force_login(User.objects.create_superuser("head", password=None))
     whose = ["other1", "other1&kind__exact=fee", "nobody"]
     page = "/admin/accounts/transfer/?q={}"
-    told = grown(whose, lambda one: client.get(page.format(one)), (1, 2_000), (2_001, 20_000))
+    ask, histories = lambda one: client.get(page.format(one)), ((1, 2_000), (2_001, 20_000))
+    told = grown(whose, ask, *histories, of=[TRANSFERS])
     for way, before, after in told:
         assert after.rows <= before.rows + 10, (way, json.dumps(after.plans))
 
@@ -260,7 +273,7 @@ def test_orders_of_a_name_are_found_however_many_came_since(trader: User, client
     client.force_login(User.objects.create_superuser("head", password=None))
     costs = []
     for history in ((1, 200), (201, 20_000)):
-        add_history(*history)
+        add_history(*history, [ENDED_ORDERS])
         costs.append(cost_of(lambda: client.get("/admin/search/?q=quiet"), MODES[0]))
     before, after = costs
     assert after.rows <= before.rows + 10, json.dumps(after.plans)
