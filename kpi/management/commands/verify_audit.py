@@ -14,6 +14,7 @@ from market.kernel.errors import ExchangeError
 
 
 class Command(BaseCommand):
+    requires_system_checks = ()  # a second of its start, and for the pages of the console
     help = (
         "Verify every record of the audit trail, its head, and that no fact lacks a record; or "
         "with --bundle what export_day wrote, wherever that is."
