@@ -83,7 +83,8 @@ def command(target: Target) -> str:
     if target.pure:
         options = "--noconftest -p tests.system.mutants.repeatable"
     else:
-        options = "-p pytest_django.plugin --reuse-db"
+        # The suite's own hooks ask xdist which process they are in.
+        options = "-p pytest_django.plugin -p xdist.plugin --reuse-db"
     runs = [
         f"{PYTEST} {options} {' '.join(tests)}" for tests in (target.tests, target.then) if tests
     ]
