@@ -17,6 +17,13 @@ ARITHMETIC: Final = (
     *("tests/risk/test_brackets.py", "tests/risk/test_policy.py"),
     "tests/risk/test_below_maintenance.py",
 )
+#: Which of them are those of a module of another name.
+OWN: Final = {
+    "policy_checks": "policy",
+    "leverage": "policy",
+    "candidate": "engine",
+    "checks": "engine",
+}
 #: Those of the same rules over many accounts.
 ARRAYS: Final = "tests/risk/arrays"
 ARRAY_ORDERS: Final = tuple(
@@ -46,9 +53,15 @@ class Target:
     pure: bool = False
 
 
+def arithmetic(name: str) -> tuple[str, ...]:
+    """Return the tests of arithmetic, those of a module first: they notice most of its mutants."""
+    own = f"tests/risk/test_{OWN.get(name, name)}.py"
+    return (own, *(tests for tests in ARITHMETIC if tests != own))
+
+
 PURE: Final = (
     *(
-        Target(f"risk/{name}.py", ARITHMETIC, pure=True)
+        Target(f"risk/{name}.py", arithmetic(name), pure=True)
         for name in (
             *(
                 "margin",
@@ -68,8 +81,9 @@ PURE: Final = (
     ),
     *(
         Target(f"risk/arrays/{name}.py", (f"{ARRAYS}/test_{name}.py",), (ARRAYS,), pure=True)
-        for name in ("units", "books", "closing", "maintenance", "reducing", "search")
+        for name in ("units", "books", "closing", "maintenance", "search")
     ),
+    Target("risk/arrays/reducing.py", (f"{ARRAYS}/test_closing.py",), (ARRAYS,), pure=True),
     *(
         Target(f"risk/arrays/{name}.py", ARRAY_ORDERS, (ARRAYS,), pure=True)
         for name in ("orders", "fills", "refusals", "placing")
@@ -84,8 +98,8 @@ SAMPLED: Final = (
     *(
         Target(f"trading/{name}.py", (*ORDERS, *LIQUIDATION, *REST), WHOLE)
         for name in (
-            *("booking/changes", "booking/writing"),
-            *("orders/decisions", "orders/group", "orders/resting"),
+            *("booking/changes", "booking/writing", "booking/pipeline", "booking/throttle"),
+            *("orders/decisions", "orders/group", "orders/opened", "orders/resting"),
         )
     ),
     *(

@@ -41,6 +41,8 @@ class Workshop:
 
     def survivors(self, target: Target, mutants: Iterable[Mutant]) -> Iterator[Mutant]:
         """Yield the mutants that no test of a target notices, as soon as that is known."""
+        lost = [tests for tests in (*target.tests, *target.then) if not Path(tests).exists()]
+        assert not lost, f"no mutant passes tests that are not there: {', '.join(lost)}"
         if target.pure not in self.used:
             self.check(target)
             self.used[target.pure] = target
