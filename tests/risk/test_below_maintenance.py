@@ -119,17 +119,22 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-@each(("balance", "code"), [("140.5", ""), ("140.49999999", "below_maintenance")])
+@each(("balance", "code"), [("145.5", ""), ("145.49999999", "below_maintenance")])
 def test_what_positions_require_together_belongs_to_what_is_allowed(
     balance: str, code: str
 ) -> None:
-    """A twentieth of 910 USDT, of which 90 are lost, and of 100 to buy: 50.5; 25 would be free."""
-    held = Holding(D(10), D(1_000), D(10))
+    """A twentieth of 910 USDT, of which 90 are lost, and of 200, half of them to buy: 55.5.
+
+    What is held of the instrument counts in that, once: ids are numbers, however large.
+    """
+    positions = {
+        1000: position(1000, "ETHUSDT", Holding(D(10), D(1_000), D(10)), D(91)),
+        1001: position(1001, "BTCUSDT", Holding(D(1), D(100), D(10)), D(100)),
+    }
+    traded = {"id": int("1001"), "mark_price": D(100), "taker_fee_rate": ZERO}
     case = Case(
-        account=AccountState(1, 1, D(balance), {2: position(2, "ETHUSDT", held, D(91))}),
-        instrument=InstrumentState(
-            **{**INSTRUMENT, "mark_price": D(100), "taker_fee_rate": ZERO, "min_notional": ZERO}
-        ),
+        account=AccountState(1, 1, D(balance), positions),
+        instrument=InstrumentState(**{**INSTRUMENT, **traded, "min_notional": ZERO}),
         limits=Limits(
             **{
                 **LIMITS,

@@ -27,8 +27,9 @@ FULL = Limits(
     liquidation_mode="full",
     liquidation_fee_rate=D(0),
 )
-PARTLY = replace(FULL, liquidation_mode=LARGEST_LOSS_FIRST)
-IN_PARTS = replace(FULL, liquidation_mode=PARTIAL)
+#: A mode that was read has the letters of the constant, and is no more the same object.
+PARTLY = replace(FULL, liquidation_mode="".join(LARGEST_LOSS_FIRST))
+IN_PARTS = replace(FULL, liquidation_mode="".join(PARTIAL))
 LADDERS = (
     "AA 100: 0.004 20x, 20000: 0.01 10x, 500000: 0.05 5x;"
     "BB 5000: 0.02 10x, 90000: 0.5 1x; DD 1000: 0.1 5x"

@@ -281,6 +281,7 @@ def test_its_bounds(name: str, value: Any, taken: bool) -> None:
         ({"tier_state": True}, "tier_state", "one of ACTIVE, REDUCING, HALTED, not True"),
         ({"max_leverage": D("2.5")}, "max_leverage", "a whole number from 1"),
         ({"max_leverage": True}, "max_leverage", "a whole number from 1"),
+        ({"max_fills": False}, "max_fills", "a whole number from 0"),
         ({"liquidation_threshold": 0.5}, "liquidation_threshold", "a decimal from 0 to"),
         ({"liquidation_threshold": True}, "liquidation_threshold", "a decimal from 0 to"),
         ({"liquidation_threshold": D("0.123456789")}, "liquidation_threshold", "8 places"),

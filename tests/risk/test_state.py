@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from risk.closing import close_out
 from risk.denials import Denial
 from risk.engine import Approval, Candidate, Intent
 from risk.execution import execute
@@ -20,6 +21,7 @@ from risk.state import (
     OpenPosition,
     RiskSnapshot,
     RiskState,
+    Sent,
 )
 from risk.throttle import Filled
 
@@ -104,6 +106,10 @@ def test_a_snapshot_faces_an_order_with_the_account_as_it_is_by_now(limits: Limi
     assert snapshot.facing("NOSUCH", later, 5) == RiskState(later, limits, None, 5)
 
 
+def test_what_is_accepted_adds_to_what_was_sent() -> None:
+    assert Sent(D(5), D(20)).plus(D(7)) == Sent(D(12), D(27))
+
+
 @pytest.fixture
 def limits() -> Limits:
     return Limits(
@@ -129,11 +135,12 @@ def values(limits: Limits) -> list[Any]:
     intent = Intent("BTCUSDT", is_buy=True, size=D(1))
     execution = execute(FLAT, D(1), price=D(1), leverage=1, fee_rate=D(0), reduce_only=False)
     approval = Approval(1, None, D(0), D(0), D(0), ExposureChange(), D(0))
+    closed = close_out(ACCOUNT, limits, {})
     return [
         *(ACCOUNT, LONG, FLAT, limits, instrument, state, intent, execution, approval),
         *(RiskSnapshot(ACCOUNT, limits, {}), Candidate(intent, state, None)),  # type: ignore[arg-type]
         *(ExposureChange(), apply_fill(FLAT, D(1), D(1), 1), Denial("code", "detail")),
-        Filled(0, 2, ()),
+        *(Filled(0, 2, ()), Sent(D(0), D(0)), closed, closed.before, closed.closings[0]),
     ]
 
 
