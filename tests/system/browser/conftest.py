@@ -35,6 +35,12 @@ BROWSERS = ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium")
 PASSWORD = "a-password-of-the-tests"
 #: What the browser says of an address where nobody listens, or whose server ends meanwhile.
 LOST = "Failed to load resource: net::ERR_"
+#: A blur of all that lies below a dialog takes a second of processor to draw, and says nothing.
+CLEAR = """
+const sheet = new CSSStyleSheet();
+sheet.replaceSync("* { backdrop-filter: none !important }");
+document.adoptedStyleSheets.push(sheet);
+"""
 
 
 def is_required() -> bool:
@@ -188,6 +194,7 @@ def dashboard_of(
         )
         contexts.append(context)
         context.set_default_timeout(30_000)
+        context.add_init_script(CLEAR)
         context.on("page", lambda page: complaints.listen_to(page, home=exchange.url))
         page = context.new_page()
         page.goto(path)
