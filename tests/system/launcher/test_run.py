@@ -17,7 +17,7 @@ import pytest
 
 from exchange_poc.launcher.errors import PortTaken
 from exchange_poc.launcher.health import await_rest, await_web
-from exchange_poc.launcher.local_dir import LocalDir
+from exchange_poc.launcher.local_dir import PROJECT_ROOT, LocalDir
 from exchange_poc.launcher.processes import command_of
 from exchange_poc.launcher.run import exchange_services
 from exchange_poc.launcher.signals import StopSignals
@@ -82,6 +82,7 @@ def test_data_from_before_are_refused_and_kept(local_dir: Path) -> None:
         url = client.urls()["DATABASE_URL"]
         query(
             url,
+            "DROP SCHEMA public CASCADE; CREATE SCHEMA public;"
             "CREATE TABLE django_migrations (id serial, app text, name text, applied timestamptz);"
             "INSERT INTO django_migrations (app, name) VALUES ('market', '0010_instrument_steps')",
         )
@@ -95,6 +96,11 @@ def test_data_from_before_are_refused_and_kept(local_dir: Path) -> None:
     assert f"`LOCAL_DIR={local_dir} make clean-data`" in output
     assert "Traceback" not in output
     assert running_in(local_dir) == []
+
+
+def ours() -> set[tuple[str, str]]:
+    """Return the migrations of the exchange, as PostgreSQL would name them."""
+    return {(one.parent.parent.name, one.stem) for one in PROJECT_ROOT.glob("*/migrations/0*.py")}
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +120,11 @@ def test_a_port_that_another_takes_meanwhile_is_refused(
     with StopSignals() as stop, healthy_stranger(free_port(), ok_after=0) as port:
         monkeypatch.setenv("PORT", str(port))
         web, *_ = exchange_services(LocalDir(local_dir))
-        with pytest.raises(PortTaken, match=f"Port {port} is taken. Set PORT"):
-            await_web(web, port=port, stop=stop)
+        try:
+            with pytest.raises(PortTaken, match=f"Port {port} is taken. Set PORT"):
+                await_web(web, port=port, stop=stop)
+        finally:
+            web.stop()
 
 
 def test_what_is_missing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +188,9 @@ def test_it_comes_up_recovers_and_leaves_nothing_behind(local_dir: Path, trades:
         output = process.communicate(timeout=60)[0]
     assert process.returncode == 0, output
     with Client(local_dir) as client:
-        assert query(client.urls()["DATABASE_URL"], TRADES) >= [(trades,)] > [(0,)]
+        url = client.urls()["DATABASE_URL"]
+        assert query(url, TRADES) >= [(trades,)] > [(0,)]
+        assert ours() <= set(query(url, "SELECT app, name FROM django_migrations"))
     assert "Exchange POC is up." in output
     assert "Users exist: no demo data added." in output
     assert f"LOCAL_DIR={local_dir} .venv/bin/python manage.py" in output
