@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,6 +47,8 @@ class ApiClient(APIClient):
 MIGRATION = pytest.StashKey[Future[None]]()
 ClientOf = Callable[[User], ApiClient]
 Restore = Callable[..., None]
+#: How much of a run has whole systems among its tests.
+SYSTEMS_UNTIL = 0.75
 #: Whose tests coverage follows.
 MEASURED = {"risk", "trading", "model", "demo", "console"}
 
@@ -117,8 +120,9 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with whole systems, so that no process is left alone with a long test at the end.
+    """Spread whole systems, which wait a lot, among tests that compute, and end with such alone.
 
+    So neither stands a core idle, nor is a process left alone with a long test at the end.
     Coverage, which triples the time of a test, follows those alone that are about its subject.
     Of tests with one id a parallel run would run one and say nothing of the others.
     """
@@ -126,7 +130,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if doubled:
         raise pytest.UsageError(f"Several tests are called {doubled[0]}.")
     parts = {item: item.nodeid.partition("::")[0].split("/") for item in items}
-    items.sort(key=lambda item: "system" not in parts[item])
+    files: dict[bool, dict[Path, int]] = {True: {}, False: {}}
+    for item in items:
+        alike = files["system" in parts[item]]
+        alike.setdefault(item.path, len(alike))
+    place = {
+        path: number / len(alike) * (SYSTEMS_UNTIL if is_system else 1)
+        for is_system, alike in files.items()
+        for path, number in alike.items()
+    }
+    items.sort(key=lambda item: place[item.path])
     for item in items:
         if MEASURED.isdisjoint(parts[item]):
             item.add_marker("no_cover")
