@@ -5,9 +5,12 @@ ledger after every step, and shrinks an example that fails, which takes some min
 """
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 from hypothesis.stateful import run_state_machine_as_test
 
 from risk.denials import DENIALS
@@ -28,7 +31,7 @@ USUAL = settings(
     THOROUGH, max_examples=10, stateful_step_count=35, database=None, phases=[Phase.generate]
 )
 #: The first three reach every outcome, each a share; later ones are for what those have missed.
-SEEDS = (31, 41, 40, 61, 64, 60, 70, 59, 66, 34, 46, 68)
+SEEDS = (10, 25, 38, 12, 7, 6, 40, 19, 44, 28)
 FEWEST_SEEDS = 3
 
 #: What a run must reach to be worth its time.
@@ -47,8 +50,22 @@ def exchange(db: None) -> Exchange:
     return open_exchange()
 
 
+@pytest.fixture
+def draws_of_their_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have a seed draw the same whatever is loaded and changes beside.
+
+    Else Hypothesis draws numbers of the modules that the process has loaded by then.
+    """
+    providers.CONSTANTS_CACHE.cache.clear()
+    monkeypatch.setattr(providers, "_get_local_constants", Constants)
+    yield
+    providers.CONSTANTS_CACHE.cache.clear()
+
+
 @pytest.mark.skipif(EXAMPLES > 0, reason="MODEL_EXAMPLES asks for random examples")
-def test_the_exchange_agrees_with_the_reference(exchange: Exchange) -> None:
+def test_the_exchange_agrees_with_the_reference(
+    exchange: Exchange, draws_of_their_own: None
+) -> None:
     for runs, number in enumerate(SEEDS, start=1):
         run_state_machine_as_test(
             seed(number)(lambda: ExchangeMachine(exchange, audit_every=20)), settings=USUAL
