@@ -23,6 +23,8 @@ PYTEST: Final = f"{sys.executable} -m pytest -x --assert=plain -o addopts="
 WORKERS: Final = os.cpu_count() or 1
 #: Seconds; many times longer than the tests take without a mutant.
 TIMEOUT: Final = 900
+#: Seconds of processor for tests of arithmetic: a mutant may ask for a power that never ends.
+MOST_ARITHMETIC: Final = 30
 
 
 class Workshop:
@@ -90,4 +92,5 @@ def command(target: Target) -> str:
     runs = [
         f"{PYTEST} {options} {' '.join(tests)}" for tests in (target.tests, target.then) if tests
     ]
-    return shlex.join(("sh", "-c", " && ".join(runs)))
+    bound = [f"ulimit -t {MOST_ARITHMETIC}"] if target.pure else []
+    return shlex.join(("sh", "-c", " && ".join([*bound, *runs])))
