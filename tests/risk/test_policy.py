@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import MISSING, FrozenInstanceError, fields, replace
 from decimal import Decimal
 from typing import Any
 
@@ -198,6 +198,15 @@ def test_limits_know_who_is_held_back() -> None:
     assert held_back.limits("advanced") == SEED.limits("advanced")
 
 
+def test_a_policy_and_limits_say_nothing_alike_where_nothing_is_said() -> None:
+    said = {one.name: one.default for one in fields(Limits) if one.default is not MISSING}
+    default = {one.name: one.default for one in fields(Policy) if one.default is not MISSING}
+    both = (said.keys() & default.keys()).difference(BY_TIER)
+    assert {"duplicate_seconds", "max_fills", "fills_window_seconds"} <= both
+    assert {name: said[name] for name in both} == {name: default[name] for name in both}
+    assert SEED.requirement == SEED.limits("beginner").requirement
+
+
 def test_a_tier_that_the_policy_does_not_know_has_no_leverage() -> None:
     assert SEED.limits("nobody").max_leverage == 1
 
@@ -281,6 +290,7 @@ def test_its_bounds(name: str, value: Any, taken: bool) -> None:
         ({"tier_state": True}, "tier_state", "one of ACTIVE, REDUCING, HALTED, not True"),
         ({"max_leverage": D("2.5")}, "max_leverage", "a whole number from 1"),
         ({"max_leverage": True}, "max_leverage", "a whole number from 1"),
+        ({"duplicate_seconds": 61}, "duplicate_seconds", "from 0 to 60, not 61"),
         ({"max_fills": False}, "max_fills", "a whole number from 0"),
         ({"liquidation_threshold": 0.5}, "liquidation_threshold", "a decimal from 0 to"),
         ({"liquidation_threshold": True}, "liquidation_threshold", "a decimal from 0 to"),

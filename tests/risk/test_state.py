@@ -106,9 +106,12 @@ def test_a_snapshot_faces_an_order_with_the_account_as_it_is_by_now(limits: Limi
     assert snapshot.facing("NOSUCH", later, 5) == RiskState(later, limits, None, 5)
 
 
-@pytest.mark.parametrize(("balance", "leverage"), [(165, 2), (10, None), (9, None)])
+@pytest.mark.parametrize(
+    ("balance", "leverage"),
+    [("165", 2), ("10.5", 620), ("10", None), ("9", None)],
+)
 def test_positions_are_levered_by_equity_if_there_is_any(
-    balance: int, leverage: int | None
+    balance: str, leverage: int | None
 ) -> None:
     """310 of notional, on the balance less 10."""
     assert replace(ACCOUNT, balance=D(balance)).effective_leverage == leverage

@@ -33,6 +33,7 @@ ORDERS: Final = ("tests/trading/orders",)
 LIQUIDATION: Final = ("tests/trading/liquidation", "tests/risk/test_bounds.py")
 #: What looks at more than one of these.
 REST: Final = (
+    *("tests/trading/api/test_order_controls.py", "tests/trading/api/test_limits.py"),
     *("tests/trading/api/test_batch.py", "tests/trading/venues/test_orders.py"),
     "tests/trading/steps/test_step.py",
 )
@@ -83,7 +84,12 @@ PURE: Final = (
         Target(f"risk/arrays/{name}.py", (f"{ARRAYS}/test_{name}.py",), (ARRAYS,), pure=True)
         for name in ("units", "books", "closing", "maintenance", "search")
     ),
-    Target("risk/arrays/reducing.py", (f"{ARRAYS}/test_closing.py",), (ARRAYS,), pure=True),
+    Target(
+        "risk/arrays/reducing.py",
+        (f"{ARRAYS}/test_reducing.py", f"{ARRAYS}/test_closing.py"),
+        (ARRAYS,),
+        pure=True,
+    ),
     *(
         Target(f"risk/arrays/{name}.py", ARRAY_ORDERS, (ARRAYS,), pure=True)
         for name in ("orders", "fills", "refusals", "placing")

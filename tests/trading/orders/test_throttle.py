@@ -292,3 +292,12 @@ def test_a_suspended_account_is_not_counted(user: User, marks: Marks) -> None:
     set_account_state(account=user.account, state=TradingState.HALTED, reason="A test")
     marks(BTCUSDT="67000")
     assert (Trade.objects.count(), told(user)) == (4, (TradingState.HALTED, ""))
+
+
+def test_what_only_reduces_is_not_counted(user: User) -> None:
+    buy(user)
+    set_account_state(account=user.account, state=TradingState.REDUCING, reason="By hand")
+    for _ in range(3):
+        order(user, "sell", "0.001")
+    assert Trade.objects.exclude(fill_number=None).count() == 1
+    assert told(user) == (TradingState.REDUCING, "")
