@@ -71,3 +71,10 @@ form.addEventListener("input", ({ target }) => {
   if (form.checkValidity()) ask();
 });
 form.addEventListener("submit", (event) => event.preventDefault());
+
+// Moved before this script was there to hear of it.
+for (const field of [range, form.move]) {
+  const untouched = field.cloneNode();
+  untouched.value = field.defaultValue;
+  if (field.value !== untouched.value) field.dispatchEvent(new Event("input", { bubbles: true }));
+}
