@@ -143,6 +143,7 @@ def test_malformed_answers_count_as_failures(venue: BinanceStandin) -> None:
     assert set(sources(ask()).values()) == {"simulation"}
 
 
+@pytest.mark.usefixtures("collector_at_rest")
 @each("fault", [Fault.DRIP_HEAD, Fault.DRIP_BODY, Fault.HOLD_BEFORE, Answer(200, "[" * 100_000)])
 def test_no_answer_holds_a_step(
     venue: BinanceStandin, monkeypatch: pytest.MonkeyPatch, fault: AnyFault

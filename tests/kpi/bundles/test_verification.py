@@ -205,6 +205,7 @@ def test_a_file_twice_is_refused(tmp_path: Path) -> None:
         verify(tmp_path / "x.zip")
 
 
+@pytest.mark.usefixtures("collector_at_rest")
 @pytest.mark.parametrize(
     "manifest",
     [

@@ -24,6 +24,7 @@ def refusal(folder: Path, text: str = "") -> str:
     return line
 
 
+@pytest.mark.usefixtures("collector_at_rest")
 @each(
     ("text", "complaint"),
     [

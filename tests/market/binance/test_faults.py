@@ -24,6 +24,7 @@ from tests.system.binance_standin.server import BinanceStandin
 from tests.waiting import wait_for
 
 pytest_plugins = ["tests.system.binance_standin.fixtures"]
+pytestmark = pytest.mark.usefixtures("collector_at_rest")
 
 OURS = {"symbol": "BTCUSDT", "client_order_id": "ours-1"}
 BUY: dict[str, Any] = {

@@ -21,6 +21,7 @@ def sent(client: ApiClient, path: str, body: bytes | str, **headers: str) -> Any
     return client.generic("POST", path, body, content_type="application/json", headers=headers)
 
 
+@pytest.mark.usefixtures("collector_at_rest")
 @each(
     ("body", "status"),
     [

@@ -39,6 +39,7 @@ def test_a_body_too_large_is_refused(anonymous: ApiClient) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
+@pytest.mark.usefixtures("collector_at_rest")
 @each(
     "body",
     [
