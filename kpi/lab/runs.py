@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
+from django.db import connection
+
 from kpi.lab.answers.compare import compare
 from kpi.lab.cells.crew import Answer, Crew, Hand, computer_of
 from kpi.lab.claims import this_process
@@ -78,6 +80,9 @@ def compute_missing(stored: LabStudy, study: Study, *, processes: int, tell: Tel
             while hand_out(crew, stored, plans, held):
                 for answer in crew.answers():
                     keep(held.pop(answer.plan.key), answer, tell)
+    except KeyboardInterrupt:
+        connection.close()  # it may wait for the answer of a statement that was cut off
+        raise
     finally:
         release_cells(worker=this_process())
 

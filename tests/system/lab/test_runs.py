@@ -73,11 +73,12 @@ def test_a_killed_run_loses_the_cells_in_flight_alone(lab: Lab, study: Written) 
 
 
 class Interrupting(io.StringIO):
-    """Presses Ctrl-C when it is told that a cell failed."""
+    """Presses Ctrl-C in the midst of a statement, when it is told that a cell failed."""
 
     def write(self, text: str) -> int:
         written = super().write(text)
         if "ended with status -9" in text:
+            connection.connection.pgconn.send_query(b"SELECT 1")
             signal.raise_signal(signal.SIGINT)
         return written
 
