@@ -87,7 +87,9 @@ class Progress:
         self.balance, self.equity = self.balance - charged, self.equity - charged
         self.margin -= position.holding.margin - left.margin
         by = limits.requirement
-        freed = EXACT.subtract(position.required(by), position.required_for(left, by))
+        freed = position.required(by)
+        if left.quantity:
+            freed = EXACT.subtract(freed, position.required_for(left, by))
         self.required = EXACT.subtract(self.required, freed)
         self.closings.append(Closing(position, size, left, realized_pnl, charged))
 

@@ -23,6 +23,8 @@ def required_margin(size: Decimal, price: Decimal, leverage: int) -> Decimal:
 
 def share(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
     """Return ``amount × part ÷ whole``, half-even; all of ``amount`` when part equals whole."""
+    if part == whole:  # most closes whole: the quotient would cost ten times as much
+        return round_half_even(amount)
     return round_half_even(EXACT.divide(EXACT.multiply(amount, part), whole))
 
 
