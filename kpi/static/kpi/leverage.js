@@ -72,9 +72,9 @@ form.addEventListener("input", ({ target }) => {
 });
 form.addEventListener("submit", (event) => event.preventDefault());
 
-// Moved before this script was there to hear of it.
-for (const field of [range, form.move]) {
-  const untouched = field.cloneNode();
-  untouched.value = field.defaultValue;
-  if (field.value !== untouched.value) field.dispatchEvent(new Event("input", { bubbles: true }));
-}
+// Changed before this script was there to hear of it.
+const served = form.cloneNode(true);
+served.reset();
+[...form.elements].forEach((field, at) => {
+  if (field.value !== served.elements[at].value) field.dispatchEvent(new Event("input", { bubbles: true }));
+});
