@@ -54,27 +54,19 @@ class Target:
     pure: bool = False
 
 
-def arithmetic(name: str) -> tuple[str, ...]:
-    """Return the tests of arithmetic, those of a module first: they notice most of its mutants."""
+def arithmetic(name: str) -> Target:
+    """Return a module of arithmetic; its own tests notice most of its mutants."""
     own = f"tests/risk/test_{OWN.get(name, name)}.py"
-    return (own, *(tests for tests in ARITHMETIC if tests != own))
+    others = tuple(tests for tests in ARITHMETIC if tests != own)
+    return Target(f"risk/{name}.py", (own,), others, pure=True)
 
 
 PURE: Final = (
     *(
-        Target(f"risk/{name}.py", arithmetic(name), pure=True)
+        arithmetic(name)
         for name in (
-            *(
-                "margin",
-                "maintenance",
-                "collar",
-                "fills",
-                "leverage",
-                "exposure",
-                "state",
-                "execution",
-            ),
-            *("candidate", "checks", "engine"),
+            *("margin", "maintenance", "collar", "fills", "leverage", "exposure", "state"),
+            *("execution", "candidate", "checks", "engine"),
             *("closing", "reducing", "what_if"),
             *("restraint", "volatility", "throttle", "brackets"),
             *("policy", "policy_checks"),
