@@ -8,8 +8,9 @@ from rest_framework import serializers
 from accounts.models import Tier
 from kpi.health.parts import HealthStatus, PartStatus
 from kpi.history.figures import METRICS, UNITS
-from kpi.history.series import MOST_SYMBOLS
+from kpi.history.series import MOST_SYMBOLS, Point
 from kpi.history.windows import KPI_WINDOWS, WINDOWS
+from market.kernel.api.answers import AnswerSerializer
 from market.kernel.api.asked import QuerySerializer
 from market.kernel.api.fields import AmountField
 
@@ -49,19 +50,13 @@ class HistoryQuery(QuerySerializer):
         return {**attrs, "symbols": symbols}
 
 
-class PointSerializer(serializers.Serializer[Any]):
+class PointSerializer(AnswerSerializer[Point]):
     timestamp = serializers.DateTimeField()
     value = serializers.FloatField(allow_null=True)
     market_time = serializers.DateTimeField(
         required=False,
         help_text="Of the recorded candle last replayed in the interval; only where one was.",
     )
-
-    def to_representation(self, instance: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = super().to_representation(instance)
-        if answer["market_time"] is None:
-            del answer["market_time"]
-        return answer
 
 
 class SeriesSerializer(serializers.Serializer[Any]):

@@ -45,9 +45,9 @@ class Source(Enum):
 class Figure:
     """What the history keeps, and with a ``unit`` tells, by a name.
 
-    ``value`` is SQL for what the snapshots of some time come to, by instrument for one of them;
-    ``tell`` makes a number of it. ``read`` gives a stored figure from its source. ``by`` names
-    what a figure of several values tells apart.
+    ``value`` is SQL for what the snapshots of some time come to, of a level (``at_last``) for the
+    last of them; ``tell`` makes a number of it. ``read`` gives a stored figure from its source.
+    ``by`` names what a figure of several values tells apart.
     """
 
     name: str
@@ -57,6 +57,12 @@ class Figure:
     read: Callable[[Any], Any] = lambda source: None
     tell: Callable[[Any], float | None] = lambda value: None if value is None else float(value)
     by: str = ""
+    at_last: bool = False
+
+    @property
+    def merged(self) -> str:
+        """SQL for what the snapshots of some time come to, of a level as well."""
+        return f"(array_agg({self.value} ORDER BY slot DESC))[1]" if self.at_last else self.value
 
 
 class Present:
@@ -82,27 +88,21 @@ def rows(name: str, read: Callable[[NewRows], int]) -> Figure:
 
 
 def level(name: str, unit: str, read: Callable[[Present], Any], by: str = "") -> Figure:
-    return Figure(name, unit, last(name), Source.PRESENT, read, by=by)
+    return Figure(name, unit, name, Source.PRESENT, read, by=by, at_last=True)
 
 
 def held(name: str, read: Callable[[OpenInterest], Decimal]) -> Figure:
     """Return a level of each instrument, in USDT."""
-    return Figure(name, "USDT", f"held.{name}", Source.PRESENT, read, by="symbol")
+    return Figure(name, "USDT", f"held.{name}", Source.PRESENT, read, by="symbol", at_last=True)
 
 
-def last(value: str) -> str:
-    return f"(array_agg({value} ORDER BY slot DESC))[1]"
+def of_last(name: str, unit: str, value: str, by: str = "") -> Figure:
+    """Return a level that comes from others."""
+    return Figure(name, unit, value, by=by, at_last=True)
 
 
 #: Beside the time of each point; no metric of its own.
-MARKET_TIME: Final = Figure(
-    "market_time",
-    "",
-    last("market_time"),
-    Source.PRESENT,
-    lambda now: latest_market_time(),
-    by="moment",
-)
+MARKET_TIME: Final = level("market_time", "", lambda now: latest_market_time(), by="moment")
 
 
 def per_second(name: str, counts: str) -> Figure:
@@ -167,9 +167,7 @@ FIGURES: Final = (
     rows("liquidations", lambda new: new.count(Liquidation)),
     level("global_exposure", "USDT", lambda now: global_exposure()),
     level("global_exposure_threshold", "USDT", lambda now: get_policy().global_exposure_threshold),
-    Figure(
-        "exposure_share", "share", last("global_exposure / nullif(global_exposure_threshold, 0)")
-    ),
+    of_last("exposure_share", "share", "global_exposure / nullif(global_exposure_threshold, 0)"),
     level("insurance_fund", "USDT", lambda now: insurance_fund_balance()),
     level("bad_debt", "USDT", lambda now: total_bad_debt()),
     level("open_positions", "count", lambda now: now.open_positions),
@@ -187,11 +185,11 @@ FIGURES: Final = (
     MARKET_TIME,
     held("open_interest_long", lambda interest: round_half_even(interest.long)),
     held("open_interest_short", lambda interest: round_half_even(interest.short)),
-    Figure(
+    of_last(
         "open_interest", "USDT", "held.open_interest_long + held.open_interest_short", by="symbol"
     ),
     held("order_notional", lambda interest: interest.order_notional),
-    Figure(
+    of_last(
         "exposure",
         "USDT",
         "held.open_interest_long + held.open_interest_short + held.order_notional",

@@ -32,7 +32,7 @@ UPDATE kpi_kpisnapshot AS kept SET {columns}
 FROM merged WHERE kept.slot = merged.slots[array_upper(merged.slots, 1)]
 RETURNING merged.slots
 """
-VALUES: Final = ", ".join(f"{figure.value} AS {figure.name}" for figure in COLUMNS)
+VALUES: Final = ", ".join(f"{figure.merged} AS {figure.name}" for figure in COLUMNS)
 SET_COLUMNS: Final = ", ".join(f"{figure.name} = merged.{figure.name}" for figure in COLUMNS)
 
 
