@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 
 from kpi.lab import queue, runs
 from kpi.lab.answers.export import export
@@ -146,6 +146,7 @@ class Command(BaseCommand):
             by_queue = self.by_workers if celery else self.by_processes
             by_queue(stored, asked, before, **options)
         except KeyboardInterrupt:
+            connection.close()  # it may wait for the answer of a statement that was cut off
             raise CommandError(left(stored, "Stopped"), returncode=130) from None
         except DatabaseError as error:
             reason = f"The database took no more ({first_line(error)})"

@@ -1,9 +1,12 @@
 """The command ``lab`` as a process, on the database of the test; studies of a made-up crash."""
 
+import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -93,3 +96,28 @@ def said(process: subprocess.Popen[str], status: int = 0) -> str:
     out, err = process.communicate(timeout=300)
     assert process.returncode == status, f"{process.returncode}\n{out}\n{err}"
     return out if status == 0 else out + err
+
+
+class Interrupting(io.StringIO):
+    """Presses Ctrl-C, in the midst of a statement, when it is told some words."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__()
+        self.words = words
+
+    def write(self, text: str) -> int:
+        if self.words in text:
+            connection.connection.pgconn.send_query(b"SELECT 1")
+            signal.raise_signal(signal.SIGINT)
+        return len(text)
+
+
+@contextmanager
+def interrupted(words: str) -> Iterator[None]:
+    """Press Ctrl-C when the command, which the block runs here, says ``words`` on stderr."""
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with redirect_stderr(Interrupting(words)):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, handler)

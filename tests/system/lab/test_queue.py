@@ -21,7 +21,7 @@ from kpi.lab.queue import compute_cell
 from kpi.lab.selectors import find_study, progress_of
 from tests.kpi.lab.test_command import digests, forget, lab
 from tests.system.deployment.processes import end_group
-from tests.system.lab.conftest import Written
+from tests.system.lab.conftest import Written, interrupted
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -98,6 +98,17 @@ def test_without_a_worker_a_run_says_what_starts_one(
     with pytest.raises(CommandError, match="0 of 3 cells are done"):
         call_command("lab", "run", str(study(seeds=1)), "--celery", "--wait", "2")
     assert capsys.readouterr().err.count("start one with `manage.py lab work`") == 1
+    redis.Redis.from_url(settings.REDIS_URL).flushdb()
+
+
+def test_a_stopped_run_says_how_to_go_on(study: Written, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "SILENCE", 0)
+    with (
+        interrupted("start one with `manage.py lab work`"),
+        pytest.raises(CommandError, match=r"^Stopped: .* computes the rest\.$") as stopped,
+    ):
+        call_command("lab", "run", str(study(seeds=1)), "--celery")
+    assert stopped.value.returncode == 130
     redis.Redis.from_url(settings.REDIS_URL).flushdb()
 
 

@@ -3,14 +3,13 @@
 What is killed is a process of its own; what is stopped runs here.
 """
 
-import io
 import multiprocessing
 import os
 import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager
 
 import pytest
 from django.core.management import CommandError
@@ -19,7 +18,7 @@ from django.db import connection
 from kpi.lab.models import CellState, LabCell
 from tests.kpi.lab.test_command import digests, forget
 from tests.kpi.lab.test_command import lab as here
-from tests.system.lab.conftest import Lab, Written, said
+from tests.system.lab.conftest import Lab, Written, interrupted, said
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -72,30 +71,15 @@ def test_a_killed_run_loses_the_cells_in_flight_alone(lab: Lab, study: Written) 
     assert digests() == resumed
 
 
-class Interrupting(io.StringIO):
-    """Presses Ctrl-C in the midst of a statement, when it is told that a cell failed."""
-
-    def write(self, text: str) -> int:
-        written = super().write(text)
-        if "ended with status -9" in text:
-            connection.connection.pgconn.send_query(b"SELECT 1")
-            signal.raise_signal(signal.SIGINT)
-        return written
-
-
 def test_a_stopped_run_says_how_to_go_on(study: Written) -> None:
     """While one process is at a cell, and when that of another has just failed."""
     path = study(seeds=4, accounts=1_000)
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with (
-            redirect_stderr(Interrupting()),
-            hand_killed_after_a_cell(),
-            pytest.raises(CommandError, match=r"^Stopped: .* computes the rest\.$") as stopped,
-        ):
-            here("run", path, "--processes", "2")
-    finally:
-        signal.signal(signal.SIGINT, handler)
+    with (
+        interrupted("ended with status -9"),
+        hand_killed_after_a_cell(),
+        pytest.raises(CommandError, match=r"^Stopped: .* computes the rest\.$") as stopped,
+    ):
+        here("run", path, "--processes", "2")
     assert stopped.value.returncode == 130
     assert not LabCell.objects.filter(state=CellState.RUNNING).exists()
     assert "Computed" in here("resume", "crash", "--processes", "1")
