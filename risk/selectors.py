@@ -20,7 +20,9 @@ from market.kernel.rows import as_array
 from market.kernel.snapshot import consistent_read
 from market.kernel.states import TradingState
 from market.models import Instrument
+from risk.closing import Standing
 from risk.errors import PositionNotFound
+from risk.maintenance import Requirement
 from risk.models import GlobalExposure, LeverageLimit, Position, PositionStatus, RiskPolicy
 from risk.policy import BY_TIER, Policy, policy_of
 from risk.state import (
@@ -100,6 +102,13 @@ STATES_OF_MANY: Final = risk_states("= ANY(%(accounts)s)")
 STATES_OF_OWNERS: Final = risk_states(
     "= ANY(ARRAY(SELECT id FROM accounts_account WHERE user_id = ANY(%(owners)s::bigint[])))"
 )
+# A row of each account, however many positions it has.
+STANDINGS: Final = """
+SELECT account_id, equity, margin, required FROM risk_standing WHERE account_id = ANY(%s)
+"""
+REQUIREMENT: Final = """
+SELECT liquidation_threshold, margin_mode, maintenance_brackets FROM risk_riskpolicy WHERE id = 1
+"""
 NAMES: Final = [*ACCOUNT, *LIMITS, *INSTRUMENT, *POSITION]
 StateRow: Any = namedtuple("StateRow", NAMES)  # type: ignore[misc]  # names known at import only
 limits_of, instrument_of = attrgetter(*LIMITS), attrgetter(*INSTRUMENT)
@@ -165,6 +174,13 @@ def account_states(account_ids: Sequence[int]) -> dict[int, AccountState]:
     return {snapshot.account.account_id: snapshot.account for snapshot in snapshots}
 
 
+def standings(account_ids: Sequence[int]) -> dict[int, Standing]:
+    """Return how accounts with open positions stand by account id, each at present marks."""
+    with connection.cursor() as cursor:
+        cursor.execute(STANDINGS, [list(account_ids)])
+        return {account_id: Standing(*figures) for account_id, *figures in cursor.fetchall()}
+
+
 def as_open_position(row: Position) -> OpenPosition:
     """Return an open row, with its instrument, at its present mark price."""
     assert row.instrument.mark_price is not None
@@ -174,6 +190,13 @@ def as_open_position(row: Position) -> OpenPosition:
 def get_policy() -> RiskPolicy:
     """Return the one policy row."""
     return RiskPolicy.objects.get(id=1)
+
+
+def requirement_in_force() -> Requirement:
+    """Return how much equity positions require."""
+    with connection.cursor() as cursor:
+        cursor.execute(REQUIREMENT)
+        return Requirement(*cursor.fetchone())
 
 
 def policy_in_force() -> Policy:

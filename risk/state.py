@@ -86,6 +86,26 @@ class OpenPosition:
             margin=holding.margin,
         )
 
+    def liquidation_price(
+        self, by: Requirement, *, equity: Decimal, required: Decimal
+    ) -> Decimal | None:
+        """Return the mark at which the account's equity would be what is required of it.
+
+        Both as they are at present marks; those of other positions stay.
+        """
+        quantity, ladder = self.holding.quantity, by.ladder(self.symbol)
+        if ladder is None:
+            return liquidation_price(
+                quantity=quantity, mark_price=self.mark_price, equity=equity, required=required
+            )
+        others = EXACT.subtract(required, self.required(by))
+        return maintenance.liquidation_price(
+            quantity=quantity,
+            mark_price=self.mark_price,
+            spare=EXACT.subtract(equity, others),
+            ladder=ladder,
+        )
+
 
 def open_position(row: Any, symbol: str, mark_price: Decimal) -> OpenPosition:
     """Return the position whose columns ``row`` has as attributes, at a mark price."""
@@ -166,19 +186,7 @@ class AccountState:
 
     def liquidation_price(self, position: OpenPosition, by: Requirement) -> Decimal | None:
         """Return the mark of ``position`` at which equity would be what is required."""
-        quantity, mark_price = position.holding.quantity, position.mark_price
-        required, ladder = self.required(by), by.ladder(position.symbol)
-        if ladder is None:
-            return liquidation_price(
-                quantity=quantity, mark_price=mark_price, equity=self.equity, required=required
-            )
-        others = EXACT.subtract(required, position.required(by))
-        return maintenance.liquidation_price(
-            quantity=quantity,
-            mark_price=mark_price,
-            spare=EXACT.subtract(self.equity, others),
-            ladder=ladder,
-        )
+        return position.liquidation_price(by, equity=self.equity, required=self.required(by))
 
 
 @dataclass(frozen=True, slots=True)

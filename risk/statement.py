@@ -11,17 +11,18 @@ from django.db import connection
 
 from accounts.errors import AccountNotFound
 from market.kernel.amounts import EXACT, ZERO, round_half_even, round_up
+from risk.closing import Standing
 from risk.maintenance import Requirement, requirement_of
 from risk.models import Position, PositionStatus
 from risk.selectors import (
     ACCOUNT,
     POSITION,
     account_state,
-    account_states,
     columns,
-    get_policy,
+    requirement_in_force,
+    standings,
 )
-from risk.state import AccountState
+from risk.state import open_position
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,21 +128,22 @@ def account_statement(*, user_id: int) -> Statement:
     own, lines = rows[0], [row for row in rows if row.id is not None]
     state = account_state(own, [row for row in lines if row.status == PositionStatus.OPEN])
     by = requirement_of(own)
+    standing = Standing(state.equity, state.position_margin, state.required(by))
     return Statement(
         user_id=own.user_id,
         username=own.username,
         tier=own.tier,
         balance=state.balance,
-        equity=state.equity,
+        equity=standing.equity,
         unrealized_pnl=state.unrealized_pnl,
         margin_used=state.margin_used,
         available_margin=state.available_margin,
         margin_ratio=state.margin_ratio,
-        maintenance_margin=round_up(state.required(by)) if by.is_by_brackets else None,
+        maintenance_margin=round_up(standing.required) if by.is_by_brackets else None,
         exposure=state.exposure,
         suspended=own.suspended,
         positions=[
-            position_line(row, (own.user_id, row.symbol, row.mark_price), state, by)
+            position_line(row, (own.user_id, row.symbol, row.mark_price), standing, by)
             for row in lines
         ],
     )
@@ -149,14 +151,14 @@ def account_statement(*, user_id: int) -> Statement:
 
 def position_lines(positions: Sequence[Position]) -> list[PositionLine]:
     """Return rows, whatever accounts they belong to, with their figures at present marks."""
-    open_accounts = {row.account_id for row in positions if row.status == PositionStatus.OPEN}
-    states = account_states(sorted(open_accounts)) if open_accounts else {}
-    by = requirement_of(get_policy())
+    holders = {row.account_id for row in positions if row.status == PositionStatus.OPEN}
+    standing = standings(sorted(holders)) if holders else {}
+    by = requirement_in_force()
     return [
         position_line(
             row,
             (row.account.user_id, row.instrument.symbol, row.instrument.mark_price),
-            states.get(row.account_id),
+            standing.get(row.account_id),
             by,
         )
         for row in positions
@@ -166,17 +168,18 @@ def position_lines(positions: Sequence[Position]) -> list[PositionLine]:
 def position_line(
     row: Any,
     known: tuple[int | None, str, Decimal | None],
-    account: AccountState | None,
+    standing: Standing | None,
     by: Requirement,
 ) -> PositionLine:
-    """Return one row with its figures; ``account`` is the state that holds it while it is open.
+    """Return one row with its figures; ``standing`` is that of its account while that holds any.
 
     ``known`` is its user, symbol and mark price.
     """
     user_id, symbol, mark_price = known
-    position = account.positions.get(row.instrument_id) if account else None
-    if row.status != PositionStatus.OPEN:
-        position = None
+    position = price = None
+    if standing and mark_price is not None and row.status == PositionStatus.OPEN:
+        position = open_position(row, symbol, mark_price)
+        price = position.liquidation_price(by, equity=standing.equity, required=standing.required)
     return PositionLine(
         position_id=row.id,
         user_id=user_id,
@@ -192,9 +195,7 @@ def position_line(
         maintenance_margin=(
             round_up(position.required(by)) if position and by.is_by_brackets else None
         ),
-        liquidation_price=(
-            account.liquidation_price(position, by) if account and position else None
-        ),
+        liquidation_price=price,
         liquidated=row.status == PositionStatus.LIQUIDATED,
         status=row.status,
         opened_at=row.opened_at,

@@ -14,10 +14,10 @@ from kpi.paths.moments import Kind, Moment, balances, close_outs_in, marks, mome
 from kpi.paths.spans import Span
 from market.models import Instrument
 from risk.fills import Holding
-from risk.maintenance import Requirement, requirement_of
+from risk.maintenance import Requirement
 from risk.margin import margin_ratio
 from risk.policy_history import policies_after
-from risk.selectors import account_states, get_policy
+from risk.selectors import account_states, requirement_in_force
 from risk.state import AccountState, OpenPosition
 from risk.statement import entry_price
 from trading.models import Liquidation
@@ -80,7 +80,7 @@ def is_known(held: Mapping[int, Holding | None] | None) -> bool:
 def required_at(moments: Sequence[Moment]) -> list[Requirement]:
     """Return what positions were held to at each moment."""
     policies = policies_after([moment.at for moment in moments])
-    now = requirement_of(get_policy())
+    now = requirement_in_force()
     return [
         now if moment.kind is Kind.NOW else policies[moment.at].requirement for moment in moments
     ]

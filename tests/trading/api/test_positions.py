@@ -3,16 +3,18 @@
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from accounts.models import User
+from accounts.models import Account, User
 from accounts.services import suspend_account
 from market.kernel.states import TradingState
 from market.models import Instrument
-from risk.services import set_trading_state
+from risk.maintenance import BRACKETS, INITIAL_SHARE
+from risk.services import change_policy, set_trading_state
 from tests.each import each
 from tests.trading.conftest import Marks, Trader, order, state_of
 from trading.models import Order
@@ -41,6 +43,41 @@ def test_a_position_is_found_by_its_id_open_and_closed(api: APIClient, user: Use
     for unknown in ("999999", "9" * 40):
         answer = api.get(f"/positions/{unknown}")
         assert (answer.status_code, answer.json()["code"]) == (404, "position_not_found")
+
+
+def held_by(user: User, long: str, short: str) -> None:
+    order(user, "buy", long)
+    order(user, "sell", short, "ETHUSDT")
+
+
+@each("mode", [INITIAL_SHARE, BRACKETS])
+def test_staff_see_each_position_as_its_owner_does(
+    trader: Trader, marks: Marks, client_of: ClientOf, mode: str
+) -> None:
+    """A list asks the database how accounts stand; the owner's statement adds positions up."""
+    owners = [trader(balance) for balance in ("10000", "7000.01")]
+    for owner, sizes in zip(owners, (("0.5", "5"), ("0.30001", "4.77")), strict=True):
+        held_by(owner, *sizes)
+    ladder = {"maintenance_brackets": "BTCUSDT 5000: 0.02 20x, 90000: 0.05 10x"}
+    change_policy(reason="A test", changes={"margin_mode": mode, **ladder})
+    marks(BTCUSDT="64321.07", ETHUSDT="3222.22")
+    seen = [client_of(owner).get("/account/me").json()["positions"] for owner in owners]
+    staff = client_of(User.objects.create_superuser("head", password=None))
+    listed = {row["position_id"]: row for row in staff.get("/positions").json()["results"]}
+    assert listed == {row["position_id"]: row for rows in seen for row in rows}
+    assert len({row["liquidation_price"] for row in listed.values()}) == 4
+
+
+def test_positions_of_any_number_of_accounts_take_the_same_few_statements(
+    trader: Trader, client_of: ClientOf, django_assert_num_queries: Any
+) -> None:
+    """Who asks, the page, how its accounts stand, and what their positions require."""
+    staff = client_of(User.objects.create_superuser("head", password=None))
+    for accounts in (1, 3):
+        while Account.objects.filter(positions__isnull=False).distinct().count() < accounts:
+            held_by(trader("10000"), "0.1", "1.5")
+        with django_assert_num_queries(4):
+            assert len(staff.get("/positions").json()["results"]) == 2 * accounts
 
 
 @pytest.mark.parametrize(("opened", "closes"), [("buy", "sell"), ("sell", "buy")])
