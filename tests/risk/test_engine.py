@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk.denials import Denial
-from risk.engine import Approval, Candidate, Intent, check_order, check_resting
+from risk.engine import Approval, Candidate, Intent, check_order, check_resting, value_sent
 from risk.exposure import ExposureChange
 from risk.fills import Holding
 from risk.state import AccountState, InstrumentState, Limits, OpenPosition, RiskState
@@ -61,7 +61,7 @@ class Case:
     limits: dict[str, Any] = field(default_factory=dict)
     instrument: dict[str, Any] = field(default_factory=dict)
 
-    def decide(self) -> Approval | Denial:
+    def asked(self) -> tuple[Intent, RiskState]:
         instrument = InstrumentState(**{**INSTRUMENT, **self.instrument})
         intent = Intent(
             "BTCUSDT",
@@ -72,8 +72,13 @@ class Case:
             reduce_only=self.reduce_only,
         )
         limits = Limits(**{**LIMITS, **self.limits})
-        state = RiskState(self.account(), limits, instrument, self.open_orders)
-        return check_order(intent, state, NOW, goes_out=self.goes_out)
+        return intent, RiskState(self.account(), limits, instrument, self.open_orders)
+
+    def decide(self) -> Approval | Denial:
+        return check_order(*self.asked(), NOW, goes_out=self.goes_out)
+
+    def sent(self) -> Decimal:
+        return value_sent(*self.asked(), NOW, goes_out=self.goes_out)
 
     def account(self) -> AccountState:
         """With a position that was opened at the mark, at a leverage of 10, or none."""
@@ -424,6 +429,11 @@ def test_an_order_elsewhere_may_fill_at_a_limit_beyond_the_mark() -> None:
         "After this order equity would be 2199.99999999 USDT at the marks, less than the 2200 USDT "
         "that all positions would then require.",
     )
+
+
+def test_what_only_reduces_sends_nothing() -> None:
+    assert (Case().sent(), Case(price="49000").sent()) == (5_000, 4_900)
+    assert (Case(held="-0.1").sent(), Case(held="-0.09999").sent()) == (0, 5_000)
 
 
 def test_the_refusal_names_both_limits() -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from risk.maintenance import (
     INITIAL_SHARE,
     Bracket,
     Ladder,
+    NoLadders,
     Requirement,
     bracket_of,
     ladders_text,
@@ -117,6 +119,20 @@ def test_the_text_is_the_same_however_it_was_written() -> None:
     )
 
 
+@each(
+    "next_one",
+    [
+        *("300000: 0.005 100x", "299999: 0.005 100x"),
+        *("800000: 0.004 100x", "800000: 0.003 100x"),
+        *("800000: 0.005 150x", "800000: 0.005 151x"),
+    ],
+)
+def test_from_bracket_to_bracket_caps_and_rates_rise_and_leverage_falls(next_one: str) -> None:
+    assert read_ladders("BTCUSDT 300000: 0.004 150x, 300001: 0.00400001 149x")
+    with pytest.raises(NoLadders):
+        read_ladders(f"BTCUSDT 300000: 0.004 150x, {next_one}")
+
+
 def one(rate: str, cumulative: str) -> Ladder:
     """Return the bracket that the published example says a position is in."""
     return (Bracket(D(10**15), D(rate), 1, D(cumulative)),)
@@ -194,6 +210,7 @@ def test_what_a_position_requires_by_each_mode() -> None:
     position = {"quantity": D(-8), "mark_price": D(50_000), "margin": D(40_000)}
     half = Requirement(D("0.5"), INITIAL_SHARE, TEXT)
     assert half.of("BTCUSDT", **position) == 20_000
-    by_brackets = Requirement(D("0.5"), BRACKETS, TEXT)
+    # A mode that was read has the letters of the constant, and is no more the same object.
+    by_brackets = Requirement(D("0.5"), "".join(BRACKETS), TEXT)
     assert by_brackets.of("BTCUSDT", **position) == 1_700
     assert by_brackets.of("DOGEUSDT", **position) == 20_000

@@ -41,6 +41,13 @@ def test_a_fee_closes_more_of_a_position() -> None:
     assert out.after.equity >= D("0.625") * out.after.margin
 
 
+def test_what_rounding_may_take_closes_too() -> None:
+    """Half a unit of the fee and 0.625 × half a unit of margin are, of 0.625, 0.00000013 of 10."""
+    thin = held("LOSER", "10", "100", "1", "80")
+    out = close_out(account("200.45", thin), IN_PARTS, listed("0.00000001"))
+    assert parts(out) == [("LOSER", D("2.80000013"))]
+
+
 @each(("share", "closed"), [("0.28000001", "2.9"), ("0.28", "2.8"), ("0.27", "10")])
 def test_what_the_share_does_not_restore_closes_whole(share: str, closed: str) -> None:
     """The share is rounded up to lots; where it is too little everything closes."""
@@ -71,13 +78,26 @@ def test_each_position_is_reduced_by_its_share_in_turn_of_losses() -> None:
     assert out.after == Standing(D(720), D(1100), D(550))
 
 
-@each(("share", "expected"), [("0.5", [5, 5]), ("0.1", [10, 10])])
-def test_losses_beyond_the_balance_are_paid_before_it_ends(share: str, expected: list[int]) -> None:
-    """Half of the loser is enough, but takes 125 more than the balance, which the gain pays."""
+@each(
+    ("balance", "share", "expected"),
+    [
+        ("100", "0.5", [5, 5]),
+        ("63", "0.5", [5, 5]),
+        ("62.5", "0.5", [5, 5]),
+        ("100", "0.1", [10, 10]),
+    ],
+)
+def test_losses_beyond_the_balance_are_paid_before_it_ends(
+    balance: str, share: str, expected: list[int]
+) -> None:
+    """Half of the loser is enough, but takes more than the balance, which the gain pays.
+
+    It takes 125 of 100; of 62.5 what is left is just enough.
+    """
     gain = held("GAIN", "10", "100", "100", "170")
     loser = held("LOSER", "10", "100", "800", "55")
     limits = replace(IN_PARTS, close_out_share=D(share))
-    out = close_out(account("100", loser, gain), limits, listed("1"))
+    out = close_out(account(balance, loser, gain), limits, listed("1"))
     assert parts(out) == list(zip(("LOSER", "GAIN"), map(D, expected), strict=True))
     assert out.balance >= 0
 
@@ -107,6 +127,22 @@ def test_by_brackets_what_is_required_falls_along_them(
     limits = replace(limits, close_out_share=D(share))
     out = close_out(account(balance, DEEP), limits, listed("0.1"))
     assert parts(out) == [("LOSER", D(closed))]
+
+
+@each(("balance", "closed"), [("306", ["5.3", "1.2"]), ("298.00000001", ["5.6", "2.4"])])
+def test_a_bracket_below_that_is_kept_already_closes_nothing(
+    balance: str, closed: list[str]
+) -> None:
+    """It asks for 2 × (4 + 40), of which the fee takes more than it frees; with more equity than
+    that, but for what rounding may take, the other bracket alone says what closes.
+    """
+    ladder = "LOSER 400: 0.005 10x, 5000: 0.2 5x"
+    limits = replace(IN_PARTS, margin_mode="brackets", maintenance_brackets=ladder)
+    limits = replace(limits, close_out_share=D(1), close_out_target=D(2))
+    limits = replace(limits, liquidation_fee_rate=D("0.05"))
+    other = held("EQUAL", "10", "10", "80", "9")
+    out = close_out(account(balance, DEEP, other), limits, listed("0.1"))
+    assert parts(out) == list(zip(("LOSER", "EQUAL"), map(D, closed), strict=True))
 
 
 @given(

@@ -24,6 +24,7 @@ from risk.state import (
     Sent,
 )
 from risk.throttle import Filled
+from risk.what_if import close_out_in_turn
 
 D = Decimal
 HALF = Requirement(D("0.5"))
@@ -147,11 +148,13 @@ def values(limits: Limits) -> list[Any]:
     execution = execute(FLAT, D(1), price=D(1), leverage=1, fee_rate=D(0), reduce_only=False)
     approval = Approval(1, None, D(0), D(0), D(0), ExposureChange(), D(0))
     closed = close_out(ACCOUNT, limits, {})
+    what_if = close_out_in_turn([ACCOUNT], limits, {}, fund=D(0))
     return [
         *(ACCOUNT, LONG, FLAT, limits, instrument, state, intent, execution, approval),
         *(RiskSnapshot(ACCOUNT, limits, {}), Candidate(intent, state, None)),  # type: ignore[arg-type]
         *(ExposureChange(), apply_fill(FLAT, D(1), D(1), 1), Denial("code", "detail")),
         *(Filled(0, 2, ()), Sent(D(0), D(0)), closed, closed.before, closed.closings[0]),
+        *(what_if, what_if.closed[0]),
     ]
 
 

@@ -62,3 +62,12 @@ def test_fees_reach_the_fund_before_a_deficit_of_the_same_account_does() -> None
     # 35 are left of 55, 12 of which are the fee of 120: it pays for the next account.
     assert (done.fees, done.fund) == (12, 0)
     assert [(one.insurance_paid, one.bad_debt) for one in done.closed] == [(0, 0), (13, 37)]
+
+
+def test_a_fee_pays_for_a_later_loss_of_the_same_account() -> None:
+    """10 are left of 110 for the fee of the larger loss; the other 50 are not there."""
+    costly = replace(FULL, liquidation_fee_rate=D("0.1"))
+    larger, other = held("LOSS", "2", "100", "100", "50"), held("BTC", "1", "100", "10", "50")
+    done = close_out_in_turn([account("110", larger, other)], costly, LISTED, fund=D(1))
+    assert (done.fees, done.fund) == (10, 0)
+    assert [(one.insurance_paid, one.bad_debt) for one in done.closed] == [(11, 39)]

@@ -20,7 +20,7 @@ ARITHMETIC: Final = (
 #: Which of them are those of a module of another name.
 OWN: Final = {
     "policy_checks": "policy",
-    "leverage": "policy",
+    "leverage": "engine",
     "candidate": "engine",
     "checks": "engine",
 }
@@ -29,16 +29,21 @@ ARRAYS: Final = "tests/risk/arrays"
 ARRAY_ORDERS: Final = tuple(
     f"{ARRAYS}/test_{name}.py" for name in ("order_limits", "largest_orders", "orders")
 )
-ORDERS: Final = ("tests/trading/orders",)
-LIQUIDATION: Final = ("tests/trading/liquidation", "tests/risk/test_bounds.py")
-#: What looks at more than one of these.
-REST: Final = (
+#: What looks at what is sampled; what takes long comes last.
+TRADING: Final = (
+    *(
+        f"tests/trading/orders/test_{name}.py"
+        for name in (
+            *("placement", "resting", "replays", "edges", "open_orders", "states"),
+            *("throttle", "brackets", "volatility"),
+        )
+    ),
+    *("tests/trading/liquidation", "tests/risk/test_bounds.py", "tests/risk/test_breach.py"),
     *("tests/trading/api/test_order_controls.py", "tests/trading/api/test_limits.py"),
     *("tests/trading/api/test_batch.py", "tests/trading/venues/test_orders.py"),
-    "tests/trading/steps/test_step.py",
+    *("tests/trading/steps/test_step.py", "tests/trading/orders/test_desk.py"),
+    *("tests/trading/booking", "tests/system/model"),
 )
-#: What takes long, for the few mutants that all of these leave alive.
-WHOLE: Final = ("tests/trading/booking", "tests/system/model")
 
 
 @dataclass(frozen=True)
@@ -92,19 +97,25 @@ PURE: Final = (
         for name in ("sent", "throttle")
     ),
 )
+
+
+def trading(module: str, *own: str) -> Target:
+    """Return a module, a sample of whose mutants is tried, first on tests that notice most."""
+    first = tuple(f"tests/{name}.py" for name in own)
+    return Target(module, first, tuple(one for one in TRADING if one not in first))
+
+
 SAMPLED: Final = (
-    *(
-        Target(f"trading/{name}.py", (*ORDERS, *LIQUIDATION, *REST), WHOLE)
-        for name in (
-            *("booking/changes", "booking/writing", "booking/pipeline", "booking/throttle"),
-            *("orders/decisions", "orders/group", "orders/opened", "orders/resting"),
-        )
-    ),
-    *(
-        Target(module, (*LIQUIDATION, *ORDERS, *REST), WHOLE)
-        for module in (
-            *("trading/liquidation/close_out.py", "trading/liquidation/insurance.py"),
-            *("trading/liquidation/sweep.py", "risk/bounds.py"),
-        )
-    ),
+    trading("trading/booking/changes.py", "trading/orders/test_resting"),
+    trading("trading/booking/writing.py", "trading/orders/test_resting"),
+    trading("trading/booking/pipeline.py", "trading/orders/test_placement"),
+    trading("trading/booking/throttle.py", "trading/orders/test_throttle"),
+    trading("trading/orders/decisions.py", "trading/orders/test_placement"),
+    trading("trading/orders/group.py", "trading/orders/test_replays", "trading/api/test_batch"),
+    trading("trading/orders/opened.py", "trading/orders/test_throttle"),
+    trading("trading/orders/resting.py", "trading/orders/test_resting"),
+    trading("trading/liquidation/close_out.py", "trading/liquidation/test_close_out"),
+    trading("trading/liquidation/insurance.py", "trading/liquidation/test_close_out"),
+    trading("trading/liquidation/sweep.py", "trading/liquidation/test_sweep"),
+    trading("risk/bounds.py", "risk/test_bounds"),
 )
