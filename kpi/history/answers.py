@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from typing import Final
 
 from accounts.selectors import (
     count_active_keys,
@@ -16,7 +17,7 @@ from accounts.selectors import (
 )
 from kpi.health.heartbeats import uptime
 from kpi.history.totals import count_ever
-from kpi.history.windows import Totals, Windows, since_start
+from kpi.history.windows import LATENCIES, Totals, Windows, since_start
 from kpi.selectors import OpenInterest, open_interest
 from risk.selectors import get_policy, global_exposure, open_positions
 from trading.models import Liquidation, Order, Trade
@@ -64,9 +65,15 @@ class SecurityKpis:
     revoked_keys: int
 
 
+#: What each answer tells of a window.
+PERFORMED: Final = ("seconds", "requests", "errors", "latency_seconds", LATENCIES)
+REFUSED: Final = ("requests", "auth_failures", "rate_limit_hits", "cache_outages")
+TRADED: Final = ("orders_accepted", "orders_rejected", "trades", "liquidations")
+
+
 def get_system_kpis(window: timedelta | None) -> SystemKpis:
     """Return how the API performed, over all processes; uptime as ever, over 24 hours."""
-    totals = counted_over(window)
+    totals = counted_over(window, *PERFORMED)
     requests = int(totals["requests"])
     return SystemKpis(
         latency_ms=1000 * totals["latency_seconds"] / requests if requests else 0.0,
@@ -82,7 +89,7 @@ def get_system_kpis(window: timedelta | None) -> SystemKpis:
 
 def get_security_kpis(window: timedelta | None) -> SecurityKpis:
     """Return what was refused, over all processes, and the keys as they are now."""
-    totals = counted_over(window)
+    totals = counted_over(window, *REFUSED)
     return SecurityKpis(
         auth_failures=int(totals["auth_failures"]),
         rate_limit_hits=int(totals["rate_limit_hits"]),
@@ -93,8 +100,8 @@ def get_security_kpis(window: timedelta | None) -> SecurityKpis:
     )
 
 
-def counted_over(window: timedelta | None) -> Totals:
-    return since_start() if window is None else Windows().over(window)
+def counted_over(window: timedelta | None, *names: str) -> Totals:
+    return since_start() if window is None else Windows(names).over(window)
 
 
 def get_trading_kpis(window: timedelta | None) -> TradingKpis:
@@ -121,7 +128,7 @@ def traded_ever() -> dict[str, int]:
 
 
 def traded_over(window: timedelta) -> dict[str, int]:
-    totals = Windows().over(window)
+    totals = Windows(TRADED).over(window)
     return {
         "total_orders": int(totals["orders_accepted"] + totals["orders_rejected"]),
         "rejected_orders": int(totals["orders_rejected"]),

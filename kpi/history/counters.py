@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from kpi.history.figures import COLUMNS, Source, read_from
+from kpi.history.figures import COLUMNS, Figure, Source, read_from
 from kpi.history.rows import NewRows
 from kpi.models import KpiReading
 from kpi.requests.metrics import LATENCY_BOUNDS
@@ -110,14 +110,18 @@ def counts_since(
     *,
     now: datetime,
     until: Mapping[str, int] | None = None,
+    figures: Sequence[Figure] = COLUMNS,
 ) -> dict[str, Any]:
-    """Return what happened since a reading by the columns of a snapshot; rows up to ``until``."""
+    """Return what happened since a reading by the columns of a snapshot; rows up to ``until``.
+
+    Of rows and of single counts of processes those of ``figures`` alone.
+    """
     assert reading.read_at is not None
     increases = risen(reading.counters, counters, read_at=reading.read_at.timestamp())
-    processes = (figure.name for figure in COLUMNS if figure.source is Source.PROCESSES)
+    processes = (figure.name for figure in figures if figure.source is Source.PROCESSES)
     return {
         "seconds": (now - reading.read_at).total_seconds(),
         "latency_counts": latency_counts(increases),
         **{name: increases.get(name, 0.0) for name in processes},
-        **read_from(Source.ROWS, NewRows(reading, until or {})),
+        **read_from(Source.ROWS, NewRows(reading, until or {}), figures=figures),
     }

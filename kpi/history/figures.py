@@ -209,6 +209,8 @@ LEVELS: Final = tuple(figure for figure in COLUMNS if figure.source is Source.PR
 COUNTS: Final = tuple(figure for figure in COLUMNS if figure not in LEVELS and not figure.by)
 
 
-def read_from(source: Source, origin: Any) -> dict[str, Any]:
-    """Return the columns of a snapshot that come from a source."""
-    return {figure.name: figure.read(origin) for figure in COLUMNS if figure.source is source}
+def read_from(
+    source: Source, origin: Any, *, figures: Sequence[Figure] = COLUMNS
+) -> dict[str, Any]:
+    """Return those of some columns of a snapshot that come from a source."""
+    return {figure.name: figure.read(origin) for figure in figures if figure.source is source}

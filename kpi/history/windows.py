@@ -5,7 +5,7 @@ moment within it and are left out; ``seconds`` says what is covered.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -23,7 +23,7 @@ from kpi.history.counters import (
     latency_counts,
     summed,
 )
-from kpi.history.figures import COUNTS, HISTOGRAM, quantile_ms
+from kpi.history.figures import COLUMNS, COUNTS, Figure, Source, quantile_ms
 from kpi.history.sources import counted_elsewhere, read_local_counters
 from kpi.models import KpiReading
 from kpi.requests.samples import read_samples
@@ -52,7 +52,10 @@ KPI_WINDOWS: Final = ("5m", "1h", "24h")
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What happened in some time by the names of COUNTS; ``latencies`` by LATENCY_BOUNDS."""
+    """What happened in some time by the names of COUNTS; ``latencies`` by LATENCY_BOUNDS.
+
+    Of a window that was asked for some of it, that alone.
+    """
 
     counts: Mapping[str, float]
     latencies: Sequence[float]
@@ -65,18 +68,21 @@ class Totals:
         return quantile_ms(share, self.latencies) or 0.0
 
     def plus(self, counts: Mapping[str, Any]) -> "Totals":
-        pairs = zip(self.latencies, counts["latency_counts"], strict=True)
+        pairs = zip(self.latencies, counts[LATENCIES], strict=True) if self.latencies else ()
         return Totals(
             {name: number + counts[name] for name, number in self.counts.items()},
             [before + more for before, more in pairs],
         )
 
 
+LATENCIES: Final = "latency_counts"
+#: What windows add up.
+ADDED_UP: Final = tuple(one for one in COLUMNS if one in COUNTS or one.name == LATENCIES)
 TOTALS: Final = """
 SELECT {sums} FROM kpi_kpisnapshot
 WHERE slot > %(since)s AND slot <= %(until)s
   AND slot - seconds * interval '1 second' >= %(earliest)s
-""".format(sums=", ".join([HISTOGRAM, *(figure.value for figure in COUNTS)]))
+"""
 #: Snapshots of this length at least may overlap the beginning of a window: thinned ones do.
 SHORTEST_OVERLAP: Final = timedelta(minutes=1)
 
@@ -87,20 +93,25 @@ def earliest_start(since: datetime) -> datetime:
     return since - max(2 * interval, SHORTEST_OVERLAP)
 
 
-def stored_totals(*, since: datetime, until: datetime) -> Totals:
+def stored_totals(figures: Sequence[Figure], *, since: datetime, until: datetime) -> Totals:
     """Return the sums of the snapshots after ``since``, up to the one taken at ``until``."""
     moments = {"since": since, "earliest": earliest_start(since), "until": until}
     with connection.cursor() as cursor:
-        cursor.execute(TOTALS, moments)
-        [[latencies, *sums]] = cursor.fetchall()
-    counts = zip(COUNTS, sums, strict=True)
-    return Totals({figure.name: float(number or 0) for figure, number in counts}, latencies)
+        cursor.execute(TOTALS.format(sums=", ".join(one.value for one in figures)), moments)
+        [sums] = cursor.fetchall()
+    counts = {one.name: number for one, number in zip(figures, sums, strict=True)}
+    latencies = counts.pop(LATENCIES, ())
+    return Totals({name: float(number or 0) for name, number in counts.items()}, latencies)
 
 
 @dataclass(frozen=True)
 class Windows:
-    """What happened up to one moment, in windows of any length; everything is read once."""
+    """What happened up to one moment, in windows of any length; everything is read once.
 
+    ``names`` are of ADDED_UP: over a day, each costs its part of a look at thousands of snapshots.
+    """
+
+    names: Collection[str] = tuple(figure.name for figure in ADDED_UP)
     now: datetime = field(default_factory=timezone.now)
 
     def over(self, length: timedelta) -> Totals:
@@ -116,10 +127,14 @@ class Windows:
     def _read(self, length: timedelta) -> Totals:
         since, read_at = self.now - length, self._reading.read_at
         # No later snapshot than the reading's: what it counts is counted from the reading on.
-        stored = stored_totals(since=since, until=read_at or self.now)
+        stored = stored_totals(self._figures, since=since, until=read_at or self.now)
         if read_at is None or read_at < earliest_start(since):
             return stored
         return stored.plus(self._present)
+
+    @cached_property
+    def _figures(self) -> list[Figure]:
+        return [figure for figure in ADDED_UP if figure.name in self.names]
 
     @cached_property
     def _reading(self) -> KpiReading:
@@ -127,7 +142,9 @@ class Windows:
 
     @cached_property
     def _present(self) -> Mapping[str, Any]:
-        return counts_since(self._reading, read_local_counters(), now=self.now)
+        rows_alone = all(figure.source is Source.ROWS for figure in self._figures)
+        counters = {} if rows_alone else read_local_counters()
+        return counts_since(self._reading, counters, now=self.now, figures=self._figures)
 
 
 def since_start() -> Totals:

@@ -140,8 +140,11 @@ def test_the_history_tells_the_same_before_and_after_thinning(metric: str, long_
 def test_windows_add_up_every_count(figure: Figure, db: None) -> None:
     with time_machine.travel(NOON, tick=False):
         rows = stored(NOON - timedelta(hours=1))
-        total = Windows().over(timedelta(hours=24))[figure.name]
-    assert total == sum(row[figure.name] for row in rows)
+        day = timedelta(hours=24)
+        totals = [Windows().over(day), Windows([figure.name]).over(day)]
+    expected = sum(row[figure.name] for row in rows)
+    assert [total[figure.name] for total in totals] == [expected] * 2
+    assert list(totals[1].counts) == [figure.name]
 
 
 def test_the_api_document_lists_every_metric(anonymous: ApiClient) -> None:
