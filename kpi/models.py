@@ -95,6 +95,29 @@ class KpiSnapshot(models.Model):
     class Meta:
         ordering = ["-slot"]
         verbose_name = "KPI snapshot"
+        # A day has thousands of snapshots: what is added up of them is read from here alone.
+        indexes = [
+            models.Index(
+                fields=["slot"],
+                include=[
+                    "seconds",
+                    "requests",
+                    "errors",
+                    "server_errors",
+                    "latency_seconds",
+                    "latency_counts",
+                    "auth_failures",
+                    "rate_limit_hits",
+                    "cache_outages",
+                    "orders_accepted",
+                    "orders_rejected",
+                    "trades",
+                    "liquidations",
+                    "market_time",
+                ],
+                name="kpi_snapshot_counts",
+            )
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(

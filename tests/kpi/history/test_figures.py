@@ -11,11 +11,20 @@ import pytest
 import time_machine
 from django.db.models import Model
 
-from kpi.history.figures import COLUMNS, COUNTS, INSTRUMENT_COLUMNS, LEVELS, METRICS, UNITS, Figure
+from kpi.history.figures import (
+    COLUMNS,
+    COUNTS,
+    INSTRUMENT_COLUMNS,
+    LEVELS,
+    MARKET_TIME,
+    METRICS,
+    UNITS,
+    Figure,
+)
 from kpi.history.series import get_history
 from kpi.history.snapshots import take_snapshot
 from kpi.history.thinning import thin_snapshots
-from kpi.history.windows import Windows
+from kpi.history.windows import ADDED_UP, Windows
 from kpi.models import InstrumentSnapshot, KpiSnapshot
 from kpi.requests.metrics import LATENCY_BOUNDS
 from market.models import Instrument
@@ -93,6 +102,12 @@ def history(metric: str) -> Any:
 def test_every_column_is_a_figure() -> None:
     assert {figure.name for figure in COLUMNS} == columns_of(KpiSnapshot)
     assert {figure.name for figure in INSTRUMENT_COLUMNS} == columns_of(InstrumentSnapshot)
+
+
+def test_what_adds_up_is_read_from_one_index() -> None:
+    [index] = KpiSnapshot._meta.indexes
+    read = {figure.name for figure in ADDED_UP} | {"slot", MARKET_TIME.name}
+    assert {*index.fields, *index.include} == read
 
 
 def test_a_snapshot_has_a_value_of_every_figure(order: Order) -> None:
