@@ -117,7 +117,6 @@ def set_staff_password(username: str) -> None:
 
 
 DashboardOf = Callable[..., Page]
-StreamServer = Callable[[], subprocess.Popen[str]]
 
 
 def stream_address() -> str:
@@ -213,27 +212,26 @@ def staff(dashboard_of: DashboardOf) -> Page:
 
 
 @pytest.fixture
-def stream_server(exchange: LiveServer) -> Iterator[StreamServer]:
-    """Start the stream server that the pages ask."""
-    started = []
-
-    def start() -> subprocess.Popen[str]:
-        own = {"STREAM_PORT": str(settings.STREAM_PORT), "DJANGO_SECRET_KEY": settings.SECRET_KEY}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "exchange_poc.stream"],
-            cwd=PROJECT_ROOT,
-            env=environment_of_processes() | own,
-            start_new_session=True,
-            text=True,
-        )
-        started.append(process)
-        address = ("127.0.0.1", settings.STREAM_PORT)
-        wait_for(lambda: accepts(address), what="the stream server", seconds=60)
-        return process
-
-    yield start
-    for process in started:
+def stream_server(exchange: LiveServer) -> Iterator[subprocess.Popen[str]]:
+    """The stream server that the pages ask."""
+    own = {"STREAM_PORT": str(settings.STREAM_PORT), "DJANGO_SECRET_KEY": settings.SECRET_KEY}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "exchange_poc.stream"],
+        cwd=PROJECT_ROOT,
+        env=environment_of_processes() | own,
+        start_new_session=True,
+        text=True,
+    )
+    try:
+        await_stream()
+        yield process
+    finally:
         end_group(process)
+
+
+def await_stream() -> None:
+    address = ("127.0.0.1", settings.STREAM_PORT)
+    wait_for(lambda: accepts(address), what="the stream server", seconds=60)
 
 
 def log_in(page: Page, username: str) -> Page:
