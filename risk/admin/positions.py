@@ -33,9 +33,10 @@ from market.kernel.console.filters import EndlessDayFilter
 from market.kernel.console.pages import LargeRecordAdmin, RecordAdmin
 from market.kernel.console.search import FoundByNumberOrOwner
 from market.kernel.console.seeking import KEY
+from market.kernel.snapshot import consistent_read
 from risk.exposure import ExposureChange
 from risk.models import GlobalExposure, InstrumentExposure, Position, PositionStatus, Reservation
-from risk.selectors import account_states, as_open_position, get_policy
+from risk.selectors import account_states, as_open_position, get_policy, get_position
 from risk.statement import entry_price, position_lines
 
 STATUS_LABELS = {"OPEN": "info", "CLOSED": "default", "LIQUIDATED": "danger"}
@@ -54,9 +55,12 @@ def value_of(row: InstrumentExposure) -> Decimal:
     return exposure.valued_at(row.mark_price)
 
 
-def position_figures(row: Position) -> list[Figure]:
+def position_figures(position_id: int) -> list[Figure]:
     """Return what a position comes to at the present marks, and how its account stands."""
-    [line] = position_lines([row])
+    with consistent_read():
+        row = get_position(position_id=position_id, user_id=None)
+        [line] = position_lines([row])
+        account = account_states([row.account_id])[row.account_id]
     price, tick = row.instrument.mark_price, row.instrument.tick_size
     figures = [
         Figure("Entry price", stepped(line.entry_price, tick), unit=""),
@@ -69,7 +73,6 @@ def position_figures(row: Position) -> list[Figure]:
     ]
     if row.status != PositionStatus.OPEN:
         return figures
-    account = account_states([row.account_id])[row.account_id]
     if line.maintenance_margin is not None:
         figures.append(amount("Maintenance margin", line.maintenance_margin))
     return [
@@ -139,7 +142,7 @@ class PositionAdmin(FoundByNumberOrOwner, LargeRecordAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         row = self.get_object(request, object_id)
-        shown = {"figures": position_figures(row)} if row else {}
+        shown = {"figures": position_figures(row.pk)} if row else {}
         return super().change_view(request, object_id, form_url, {**(extra_context or {}), **shown})
 
 
