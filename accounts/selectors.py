@@ -14,6 +14,8 @@ from accounts.ledger import system_account_id
 from accounts.models import Account, AccountKind, ApiKey, Transfer
 from market.kernel.amounts import ZERO
 
+#: What is read of an account to tell whose a row is.
+OWNER: Final = ("id", "user_id")
 #: So many transfers are added up in some ten milliseconds.
 MOST_SUMMED: Final = 100_000
 

@@ -19,7 +19,7 @@ from market.selectors import listed_as
 from risk.errors import PositionNotFound
 from risk.examples import POSITION_EXAMPLE
 from risk.models import Position, PositionStatus
-from risk.selectors import get_position, positions_of
+from risk.selectors import POSITIONS, get_position, positions_of
 from risk.serializers import POSITION, STATEMENT, PositionSerializer, StatementSerializer
 from risk.statement import account_statement, position_lines
 
@@ -65,6 +65,7 @@ class PositionListView(ListCall[Position]):
     """Positions, open and closed, newest first; staff see everybody's."""
 
     queries = {"get": PositionQuery()}
+    rows = POSITIONS
 
     @extend_schema(
         summary="Positions",

@@ -13,14 +13,13 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import BooleanField, QuerySet
 from django.db.models.expressions import RawSQL
 
-from accounts.selectors import account_of
+from accounts.selectors import OWNER, account_of
 from market.kernel.amounts import ZERO
 from market.kernel.errors import Forbidden
-from market.kernel.rows import as_array
+from market.kernel.rows import Rows, as_array
 from market.kernel.snapshot import consistent_read
 from market.kernel.states import TradingState
 from market.models import Instrument
-from risk.closing import Standing
 from risk.errors import PositionNotFound
 from risk.maintenance import Requirement
 from risk.models import GlobalExposure, LeverageLimit, Position, PositionStatus, RiskPolicy
@@ -102,10 +101,6 @@ STATES_OF_MANY: Final = risk_states("= ANY(%(accounts)s)")
 STATES_OF_OWNERS: Final = risk_states(
     "= ANY(ARRAY(SELECT id FROM accounts_account WHERE user_id = ANY(%(owners)s::bigint[])))"
 )
-# A row of each account, however many positions it has.
-STANDINGS: Final = """
-SELECT account_id, equity, margin, required FROM risk_standing WHERE account_id = ANY(%s)
-"""
 REQUIREMENT: Final = """
 SELECT liquidation_threshold, margin_mode, maintenance_brackets FROM risk_riskpolicy WHERE id = 1
 """
@@ -174,13 +169,6 @@ def account_states(account_ids: Sequence[int]) -> dict[int, AccountState]:
     return {snapshot.account.account_id: snapshot.account for snapshot in snapshots}
 
 
-def standings(account_ids: Sequence[int]) -> dict[int, Standing]:
-    """Return how accounts with open positions stand by account id, each at present marks."""
-    with connection.cursor() as cursor:
-        cursor.execute(STANDINGS, [list(account_ids)])
-        return {account_id: Standing(*figures) for account_id, *figures in cursor.fetchall()}
-
-
 def as_open_position(row: Position) -> OpenPosition:
     """Return an open row, with its instrument, at its present mark price."""
     assert row.instrument.mark_price is not None
@@ -221,6 +209,10 @@ def global_exposure() -> Decimal:
     """Return the exposure of all users in USDT, at the marks of the last market step."""
     total = GlobalExposure.objects.values_list("total", flat=True).get(id=1)
     return total or ZERO
+
+
+#: Rows as answers tell them, with so much of others as they say.
+POSITIONS: Final = Rows(Position, account=OWNER, instrument=("id", "symbol", "mark_price"))
 
 
 def positions_of(*, user_id: int | None) -> QuerySet[Position]:

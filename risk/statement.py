@@ -20,7 +20,6 @@ from risk.selectors import (
     account_state,
     columns,
     requirement_in_force,
-    standings,
 )
 from risk.state import open_position
 
@@ -147,6 +146,19 @@ def account_statement(*, user_id: int) -> Statement:
             for row in lines
         ],
     )
+
+
+# A row of each account, however many positions it has.
+STANDINGS: Final = """
+SELECT account_id, equity, margin, required FROM risk_standing WHERE account_id = ANY(%s)
+"""
+
+
+def standings(account_ids: Sequence[int]) -> dict[int, Standing]:
+    """Return how accounts with open positions stand by account id, each at present marks."""
+    with connection.cursor() as cursor:
+        cursor.execute(STANDINGS, [list(account_ids)])
+        return {account_id: Standing(*figures) for account_id, *figures in cursor.fetchall()}
 
 
 def position_lines(positions: Sequence[Position]) -> list[PositionLine]:

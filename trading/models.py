@@ -85,6 +85,9 @@ class Liquidation(models.Model):
     bad_debt = models.DecimalField(**AMOUNT_FIELD, default=0)
     created_at = models.DateTimeField()
 
+    #: Its trades by id, where they were read with it.
+    closing_trades: "list[Trade]"
+
     class Meta:
         ordering = ["-id"]
         indexes = [models.Index(fields=["account", "-id"], name="liquidation_by_account")]

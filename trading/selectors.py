@@ -1,15 +1,17 @@
 """Reads of the trading app."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import F, Prefetch, QuerySet
+from django.db.models import F, QuerySet
 
 from accounts.models import Account
-from accounts.selectors import account_of
+from accounts.selectors import OWNER, account_of
 from market.kernel.endless import IsAnyOf
 from market.kernel.errors import Forbidden
+from market.kernel.rows import Rows, as_array
 from market.kernel.states import TradingState
 from market.models import Instrument
 from market.selectors import listed_as, state_by_staff
@@ -19,6 +21,30 @@ from trading.models import OPEN_STATUSES, Kill, Liquidation, Order, ParkedAnswer
 
 #: Of parked answers so many are looked at together.
 MOST_PARKED: Final = 100
+
+
+#: Rows as answers and events tell them, with so much of others as they say.
+ORDERS: Final = Rows(Order, account=OWNER)
+TRADES: Final = Rows(Trade, account=OWNER, instrument=("id", "symbol"))
+
+
+class LiquidationRows(Rows[Liquidation]):
+    """Liquidations, each with its trades by id."""
+
+    def where(self, condition: str, arguments: Sequence[Any]) -> list[Liquidation]:
+        found = super().where(condition, arguments)
+        if not found:
+            return found
+        closing: dict[int | None, list[Trade]] = {row.pk: [] for row in found}
+        of_them = "own.liquidation_id = ANY(%s::bigint[]) ORDER BY own.id"
+        for trade in TRADES.where(of_them, [as_array([row.pk for row in found])]):
+            closing[trade.liquidation_id].append(trade)
+        for row in found:
+            row.closing_trades = closing[row.pk]
+        return found
+
+
+LIQUIDATIONS: Final = LiquidationRows(Liquidation, account=OWNER)
 
 
 def orders_of(*, user_id: int | None) -> QuerySet[Order]:
@@ -59,20 +85,15 @@ def open_orders_of(*, user_id: int, symbol: str | None = None) -> QuerySet[Order
 
 
 def trades_of(*, user_id: int | None) -> QuerySet[Trade]:
-    """Return trades with account and instrument, of one user or (None) of all."""
-    trades = Trade.objects.select_related("account", "instrument")
+    """Return trades of one user or (None) of all."""
+    trades = Trade.objects.all()
     return trades if user_id is None else trades.filter(account=account_of(user_id))
 
 
 def liquidations_of(*, user_id: int | None) -> QuerySet[Liquidation]:
-    """Return liquidations with their trades, of one user or (None) of all."""
-    trades = Trade.objects.select_related("account", "instrument").order_by("id")
-    liquidations = Liquidation.objects.select_related("account").prefetch_related(
-        Prefetch("trades", queryset=trades)
-    )
-    if user_id is None:
-        return liquidations
-    return liquidations.filter(account=account_of(user_id))
+    """Return liquidations of one user or (None) of all."""
+    liquidations = Liquidation.objects.all()
+    return liquidations if user_id is None else liquidations.filter(account=account_of(user_id))
 
 
 def liquidations_in(symbol: str) -> QuerySet[Trade, int | None]:

@@ -6,21 +6,22 @@ from decimal import Decimal
 from typing import Any, Final
 
 from accounts.models import Transfer
-from accounts.selectors import ledger_line
+from accounts.selectors import OWNER, ledger_line
 from accounts.serializers import LEDGER_LINE
 from kpi.stream.frames import NAMES, frame
 from kpi.stream.journal import Event
-from market.kernel.rows import ById
+from market.kernel.rows import Rows
 from market.models import PriceTick
 from market.serializers import TickSerializer
 from trading.api.serializers import LiquidationSerializer, OrderSerializer, TradeSerializer
 from trading.models import Liquidation, Order, Trade
-from trading.selectors import liquidations_of
+from trading.selectors import LIQUIDATIONS, ORDERS, TRADES
 
 ORDER, TRADE, LIQUIDATION = OrderSerializer(), TradeSerializer(), LiquidationSerializer()
 TICK = TickSerializer()
 
-Rows = Mapping[int, Any]
+#: Rows by id.
+Told = Mapping[int, Any]
 
 
 def order_data(event: Event, order: Order) -> dict[str, Any]:
@@ -53,24 +54,16 @@ def mark_data(event: Event, tick: PriceTick) -> dict[str, Any]:
     return TICK.to_representation(tick)
 
 
-def read_liquidations(ids: Collection[int]) -> Rows:
-    return liquidations_of(user_id=None).in_bulk(ids)
-
-
-#: With so much of other rows as events tell.
-OWNER: Final = ["id", "user_id"]
-read_orders: Final = ById(Order, account=OWNER)
-read_trades: Final = ById(Trade, account=OWNER, instrument=["id", "symbol"])
-read_transfers: Final = ById(Transfer, debit_account=OWNER, credit_account=OWNER)
-read_ticks: Final = ById(PriceTick, instrument=["id", "symbol"])
+TRANSFERS: Final = Rows(Transfer, debit_account=OWNER, credit_account=OWNER)
+TICKS: Final = Rows(PriceTick, instrument=["id", "symbol"])
 
 #: Of each channel with rows: how they are read, and what an event says of one.
-CHANNEL: Final[Mapping[str, tuple[Callable[[Collection[int]], Rows], Callable[..., Any]]]] = {
-    "marks": (read_ticks, mark_data),
-    "orders": (read_orders, order_data),
-    "trades": (read_trades, trade_data),
-    "account": (read_transfers, transfer_data),
-    "liquidations": (read_liquidations, liquidation_data),
+CHANNEL: Final[Mapping[str, tuple[Callable[[Collection[int]], Told], Callable[..., Any]]]] = {
+    "marks": (TICKS.by_id, mark_data),
+    "orders": (ORDERS.by_id, order_data),
+    "trades": (TRADES.by_id, trade_data),
+    "account": (TRANSFERS.by_id, transfer_data),
+    "liquidations": (LIQUIDATIONS.by_id, liquidation_data),
 }
 
 
@@ -85,7 +78,7 @@ def render(events: Sequence[Event]) -> list[bytes]:
     return [frame_of(event, rows) for event in events]
 
 
-def frame_of(event: Event, rows: Mapping[str, Rows]) -> bytes:
+def frame_of(event: Event, rows: Mapping[str, Told]) -> bytes:
     told = data_of(event, rows)
     return (
         b"" if told is None else frame(NAMES[event.channel], {"event_id": event.event_id, **told})
@@ -96,7 +89,7 @@ def keys_of(channel: str, events: Sequence[Event]) -> set[int]:
     return {e.object_id for e in events if e.channel == channel and e.object_id is not None}
 
 
-def data_of(event: Event, rows: Mapping[str, Rows]) -> dict[str, Any] | None:
+def data_of(event: Event, rows: Mapping[str, Told]) -> dict[str, Any] | None:
     """Return what an event says beside its number; of a switch it holds that itself."""
     if event.channel not in CHANNEL:
         return dict(event.detail)

@@ -4,6 +4,7 @@ Rows are sorted by their key, which rises with time. An index that ends with the
 of any account, symbol or status; a moment is found by halving the range of keys.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import reduce
 from typing import Any, Final
@@ -14,6 +15,8 @@ from django.db.models import BigIntegerField, BooleanField, F, Func, QuerySet
 from django.db.models.expressions import Col, RawSQL
 from django.db.models.fields.related_lookups import RelatedIn
 from django.db.models.sql.where import WhereNode
+
+from market.kernel.rows import Rows
 
 # Only of tables that the exchange itself writes as things happen: a row whose time is not its own,
 # or is a past one, would be left out without a word.
@@ -76,25 +79,36 @@ class KeysFirst:
     of rows, each with an index of its own, a slice is read as of all of them together, and so it is
     of rows that belong to one of several others, such as orders of some accounts, and of rows that
     one of several conditions is true of, such as transfers that some accounts paid or received.
+    Those of a single set are read by ``rows``, where these are given, in less time than by the ORM.
     """
 
-    def __init__(self, *sets: QuerySet[Any]) -> None:
-        self.sets = sets
+    def __init__(self, *sets: QuerySet[Any], rows: Rows[Any] | None = None) -> None:
+        self.sets, self.rows = sets, rows
 
     def filter(self, *conditions: Any, **named: Any) -> "KeysFirst":
-        return KeysFirst(*(rows.filter(*conditions, **named) for rows in self.sets))
+        found = (rows.filter(*conditions, **named) for rows in self.sets)
+        return KeysFirst(*found, rows=self.rows)
 
     def order_by(self, *names: str) -> "KeysFirst":
-        return KeysFirst(*(rows.order_by(*names) for rows in self.sets))
+        return KeysFirst(*(rows.order_by(*names) for rows in self.sets), rows=self.rows)
 
-    def __getitem__(self, part: slice) -> QuerySet[Any]:
+    def __getitem__(self, part: slice) -> Sequence[Any] | QuerySet[Any]:
         rows = self.sets[0].all()
         rows.query.clear_where()  # the keys alone say which
         sets = [apart for one in self.sets for apart in alternatives(one)]
         if len(sets) == 1 and owners_of(sets[0]) is None:
+            if self.rows is not None:
+                return self.rows.where(*keyed(sets[0], part))
             return rows.filter(IsAnyOf(F("pk"), ArraySubquery(sets[0].values("pk")[part])))
         keys = reduce(joined, (first_keys(one, part.stop) for one in sets))
         return rows.filter(IsAnyOf(F("pk"), keys))[part]
+
+
+def keyed(rows: QuerySet[Any], part: slice) -> tuple[str, Sequence[Any]]:
+    """Return the condition that tells the rows of a slice by key, in their order, for ``Rows``."""
+    keys, arguments = rows.values("pk")[part].query.sql_with_params()
+    way = "DESC" if str(rows.query.order_by[0]).startswith("-") else "ASC"
+    return f"own.id = ANY(ARRAY({keys})) ORDER BY own.id {way}", arguments
 
 
 def joined(first: Any, second: Any) -> Func:

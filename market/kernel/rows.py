@@ -41,21 +41,28 @@ def first_row(statement: str, arguments: Sequence[Any]) -> Sequence[Any] | None:
     return row
 
 
-class ById(Generic[M]):
-    """Reads rows of a model by id, each with some columns of rows that it points to.
+class Rows(Generic[M]):
+    """Reads rows of a model, each with some columns of rows that it points to.
 
-    It does what ``select_related(…).only(…).in_bulk(ids)`` does, in a fifth of the time.
+    It does what ``select_related(…).only(…)`` does, in a third of the time: nothing is put together
+    anew, and what several rows point to is made once.
     """
 
     def __init__(self, model: type[M], **related: Sequence[str]) -> None:
         self.model = model
         self.related = related
 
-    def __call__(self, ids: Collection[int]) -> dict[int, M]:
+    def by_id(self, ids: Collection[int]) -> dict[int, M]:
+        """Return those with some ids, by id."""
+        return {row.pk: row for row in self.where("own.id = ANY(%s::bigint[])", [as_array(ids)])}
+
+    def where(self, condition: str, arguments: Sequence[Any]) -> list[M]:
+        """Return those of which a condition in SQL about ``own`` is true, in its order if any."""
         with connection.cursor() as cursor:
-            cursor.execute(self.statement, [as_array(ids)])
+            cursor.execute(f"{self.statement} WHERE {condition}", arguments)
             rows = cursor.fetchall()
-        return {instance.pk: instance for instance in map(self._instance_of, rows)}
+        made: dict[tuple[str, Sequence[Any]], Model] = {}
+        return [self._instance_of(row, made) for row in rows]
 
     @cached_property
     def columns(self) -> list[str]:
@@ -71,15 +78,18 @@ class ById(Generic[M]):
             table = other._meta.db_table
             tables.append(f"LEFT JOIN {table} AS {name} ON {name}.id = own.{name}_id")
             read += [f"{name}.{column}" for column in columns]
-        return f"SELECT {', '.join(read)} FROM {' '.join(tables)} WHERE own.id = ANY(%s::bigint[])"  # noqa: S608
+        return f"SELECT {', '.join(read)} FROM {' '.join(tables)}"  # noqa: S608
 
-    def _instance_of(self, row: Sequence[Any]) -> M:
+    def _instance_of(self, row: Sequence[Any], made: dict[tuple[str, Sequence[Any]], Model]) -> M:
         begin = len(self.columns)
         instance = self.model.from_db(connection.alias, self.columns, row[:begin])
         for name, columns in self.related.items():
             field: Any = self.model._meta.get_field(name)
             values = row[begin : (begin := begin + len(columns))]
             if getattr(instance, field.attname) is not None:
-                other = field.related_model.from_db(connection.alias, columns, values)
+                other = made.get((name, values))
+                if other is None:
+                    other = field.related_model.from_db(connection.alias, columns, values)
+                    made[name, values] = other
                 field.set_cached_value(instance, other)
         return instance

@@ -191,5 +191,5 @@ class LiquidationSerializer(AnswerSerializer[Liquidation]):
     maintenance_after = AmountField(required=False, help_text="The same of what is left.")
     insurance_paid = AmountField()
     bad_debt = AmountField()
-    trades = TradeSerializer(many=True)
+    trades = TradeSerializer(many=True, source="closing_trades")
     created_at = serializers.DateTimeField()

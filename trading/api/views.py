@@ -46,6 +46,9 @@ from trading.errors import (
 from trading.models import Liquidation, Order, OrderStatus, Trade
 from trading.orders.tickets import Outcome, Ticket
 from trading.selectors import (
+    LIQUIDATIONS,
+    ORDERS,
+    TRADES,
     get_order,
     liquidations_in,
     liquidations_of,
@@ -98,6 +101,7 @@ class OrderListView(ListCall[Order]):
     orders_asked = {"POST": 1}
 
     serializer_class = OrderSerializer
+    rows = ORDERS
 
     @extend_schema(
         summary="Orders, newest first",
@@ -177,6 +181,7 @@ class TradeListView(ListCall[Trade]):
 
     queries = {"get": ListQuery()}
     serializer_class = TradeSerializer
+    rows = TRADES
 
     @extend_schema(
         summary="Trades, newest first",
@@ -201,6 +206,7 @@ class LiquidationListView(ListCall[Liquidation]):
 
     queries = {"get": ListQuery()}
     serializer_class = LiquidationSerializer
+    rows = LIQUIDATIONS
 
     @extend_schema(
         summary="Liquidations, newest first",

@@ -28,6 +28,7 @@ from rest_framework.views import APIView
 
 from market.kernel.api.asked import NO_BODY, NO_QUERY, BodySerializer, PageQuery, QuerySerializer
 from market.kernel.api.pagination import OnePage
+from market.kernel.rows import Rows
 
 FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 
@@ -90,6 +91,9 @@ class ListCall(Call, generics.ListAPIView[M]):
     """A list in pages."""
 
     queries: ClassVar[Mapping[str, QuerySerializer]] = {"get": PageQuery()}
+
+    #: What reads those of a page, in place of the ORM.
+    rows: ClassVar[Rows[Any] | None] = None
 
     @property
     def filters(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class NewestFirstPagination(CursorPagination):
     ) -> list[Any] | None:
         self.page_size = view.query.get("page_size", api_settings.PAGE_SIZE)
         page: list[Any] | None = super().paginate_queryset(
-            queryset if isinstance(queryset, KeysFirst) else KeysFirst(queryset),  # type: ignore[arg-type]
+            queryset if isinstance(queryset, KeysFirst) else KeysFirst(queryset, rows=view.rows),  # type: ignore[arg-type]
             request,
             view,
         )

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Transfer, User
 from accounts.services import deposit
-from market.kernel.rows import ById, find, first_row
+from market.kernel.rows import Rows, find, first_row
 from tests.console import D
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 def test_rows_come_as_the_orm_reads_them_with_what_they_point_to(user: User) -> None:
     by_staff = deposit(account=user.account, amount=D("5"), created_by=user, reason="A test")
     by_nobody = deposit(account=user.account, amount=D("7"), created_by=None, reason="A test")
-    read = ById(Transfer, credit_account=["id", "user_id"], created_by=["id", "username"])
+    read = Rows(Transfer, credit_account=["id", "user_id"], created_by=["id", "username"]).by_id
     rows = read([by_nobody.pk, by_staff.pk, 0])
     assert rows.keys() == {by_staff.pk, by_nobody.pk}
     assert {pk: vars(row) | {"_state": None} for pk, row in rows.items()} == {
