@@ -21,7 +21,7 @@ demo: $(VENV)/.run ## Run an exchange with a week of trading and a crash, on .lo
 	@exec $(LAUNCHER) demo
 
 check: $(VENV)/.dev ## Run all tests but those of whole systems (tests/system), while you work
-	@exec $(LAUNCHER) test -- --ignore=tests/system --hypothesis-profile=quick -p no:schemathesis $(ARGS)
+	@exec $(LAUNCHER) test -- --ignore=tests/system --hypothesis-profile=quick $(ARGS)
 
 test: $(VENV)/.dev ## Run the test suite on every core, on servers of its own; ARGS="-k word" goes to pytest
 	@exec $(LAUNCHER) test -- $(ARGS)

@@ -35,7 +35,7 @@ def each(names: str | Sequence[str], values: Iterable[Any]) -> Callable[..., Any
             found = [(row, failure(test, row, given)) for row in rows]
             failed = [error for _, error in found if error is not None]
             if len(failed) > 1:
-                # By name: schemathesis shows but one of those that fail at the same place.
+                # By name, for the one line of a summary.
                 names = "; ".join(str(row) for row, error in found if error is not None)
                 told = f"{len(failed)} of {len(rows)} cases failed: {names}"
                 raise BaseExceptionGroup(told, failed)

@@ -1,22 +1,19 @@
-"""The API keeps its published schema whatever it is asked, and never answers with a 500."""
+"""The API keeps its published schema whatever it is asked, and never answers with a 500.
+
+schemathesis is loaded by the test, not by each process of a parallel run, as a plugin of pytest.
+"""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import schemathesis
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from hypothesis import HealthCheck, settings
 from pytest_django import DjangoDbBlocker
-from schemathesis.specs.openapi.checks import (
-    ignored_auth,
-    negative_data_rejection,
-    positive_data_acceptance,
-)
 
 from accounts.authentication import issue_token
 from accounts.keys import issue_api_key
@@ -28,15 +25,17 @@ from tests.kept import kept, put_marked_now
 from trading.demo.data import seed_demo
 from trading.services import place_order
 
+if TYPE_CHECKING:
+    from schemathesis import BaseSchema, Case
+
 #: Requests per call; a hundred and more find what the usual number leaves out.
 EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "12"))
 
-# Loaded and made cases of by the test, not by each process of a parallel run as it loads the tests.
-calls = schemathesis.pytest.from_fixture("schema")
-
 
 @pytest.fixture
-def schema(one_transaction: None) -> schemathesis.BaseSchema:
+def schema(one_transaction: None) -> "BaseSchema":
+    import schemathesis
+
     return schemathesis.openapi.from_wsgi("/schema", application)
 
 
@@ -63,9 +62,7 @@ def trade() -> None:
 
 
 @pytest.fixture
-def token(
-    schema: schemathesis.BaseSchema, traded: str, settings: Any
-) -> Iterator[Callable[[str], str]]:
+def token(schema: "BaseSchema", traded: str, settings: Any) -> Iterator[Callable[[str], str]]:
     """The token of a trader with a history, on an exchange without rate limits, new to each call.
 
     Where schemathesis finds no request to make, it only says that the call was skipped.
@@ -88,20 +85,32 @@ def token(
     assert len(tokens) == sum(map(len, schema.values()))
 
 
-@calls.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
 def test_answers_conform_to_the_schema(
-    case: schemathesis.Case, token: Callable[[str], str]
+    request: pytest.FixtureRequest, token: Callable[[str], str]
 ) -> None:
+    import schemathesis
+    from schemathesis.specs.openapi.checks import (
+        ignored_auth,
+        negative_data_rejection,
+        positive_data_acceptance,
+    )
+
     # A rule may refuse what the schema allows. And where it costs nothing the API is lenient: an
     # empty filter counts as none, a number as a string. That no call opens without a token, or with
     # a bad one, tests/system/security asks once of each call, not of each example.
-    case.call_and_validate(
-        headers={"Authorization": f"Bearer {token(case.operation.label)}"},
-        excluded_checks=[positive_data_acceptance, negative_data_rejection, ignored_auth],
+    excluded = [positive_data_acceptance, negative_data_rejection, ignored_auth]
+
+    @schemathesis.pytest.from_fixture("schema").parametrize()
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
     )
+    def each_call(case: "Case", token: Callable[[str], str]) -> None:
+        case.call_and_validate(
+            headers={"Authorization": f"Bearer {token(case.operation.label)}"},
+            excluded_checks=excluded,
+        )
+
+    each_call(request=request)
