@@ -3,7 +3,7 @@
 import io
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -166,6 +166,7 @@ def counts(line: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", line)]
 
 
+@on_a_copy
 def test_lab_and_services_agree_to_the_last_digit(study: Study) -> None:
     """With fees, a part-close, insurance, bad debt and orders refused, beside a running exchange.
 
@@ -293,26 +294,55 @@ class Interrupting(io.StringIO):
     def write(self, text: str) -> int:
         written = super().write(text)
         if "_lab_verify" in text:
-            assert connection.settings_dict["NAME"] in databases()
-            signal.raise_signal(signal.SIGINT)
+            press_ctrl_c()
         return written
+
+
+def press_ctrl_c() -> None:
+    assert connection.settings_dict["NAME"] in databases()
+    signal.raise_signal(signal.SIGINT)
+
+
+def stopped(study: Study, out: io.StringIO) -> list[str]:
+    """Verify until Ctrl-C; return what was said before, once the database is seen to be gone."""
+    before = databases()
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(CommandError, match=r"^Stopped; the database is dropped\.$") as failure:
+            call_command("lab", "verify", study.file, stdout=out)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert failure.value.returncode == 130
+    assert databases() == before
+    assert not User.objects.exists()
+    return out.getvalue().splitlines()
 
 
 @on_a_copy
 def test_who_interrupts_it_leaves_no_database(study: Study) -> None:
-    before, out = databases(), Interrupting()
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(CommandError, match=r"^Stopped; the database is dropped\.$") as stopped:
-            call_command("lab", "verify", study.file, stdout=out)
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    assert stopped.value.returncode == 130
-    accounts, database = out.getvalue().splitlines()
+    accounts, database = stopped(study, Interrupting())
     assert "40 accounts" in accounts
     assert "_lab_verify" in database
-    assert databases() == before
-    assert not User.objects.exists()
+
+
+def test_its_database_begins_empty_and_is_migrated(study: Study) -> None:
+    """Who interrupts that leaves no database either."""
+    found = list[tuple[str, list[str]]]()
+
+    def look(execute: Callable[..., Any], sql: str, *args: Any) -> Any:
+        if sql.startswith("CREATE TABLE") and not found:
+            with connection.cursor() as cursor:
+                tables = connection.introspection.table_names(cursor)
+            found.append((connection.settings_dict["NAME"], tables))
+            press_ctrl_c()
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(look):
+        [accounts] = stopped(study, io.StringIO())
+    assert "40 accounts" in accounts
+    [(name, tables)] = found
+    assert name.endswith("_lab_verify")
+    assert tables == []
 
 
 def test_two_at_once_are_refused(study: Study) -> None:
