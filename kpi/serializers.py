@@ -1,6 +1,7 @@
 """Bodies of the KPI and health endpoints; figures are JSON numbers, amounts are text as well."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 from rest_framework import serializers
@@ -10,7 +11,7 @@ from kpi.health.parts import HealthStatus, PartStatus
 from kpi.history.figures import METRICS, UNITS
 from kpi.history.series import MOST_SYMBOLS, Point
 from kpi.history.windows import KPI_WINDOWS, WINDOWS
-from market.kernel.api.answers import AnswerSerializer
+from market.kernel.api.answers import AnswerSerializer, writer_of
 from market.kernel.api.asked import QuerySerializer
 from market.kernel.api.fields import AmountField
 
@@ -50,8 +51,16 @@ class HistoryQuery(QuerySerializer):
         return {**attrs, "symbols": symbols}
 
 
+class BucketField(serializers.DateTimeField):
+    """The beginning of a bucket: all series of an answer share it, and it is written once."""
+
+    to_representation = staticmethod(
+        lru_cache(maxsize=2_000)(writer_of(serializers.DateTimeField()))
+    )
+
+
 class PointSerializer(AnswerSerializer[Point]):
-    timestamp = serializers.DateTimeField()
+    timestamp = BucketField()
     value = serializers.FloatField(allow_null=True)
     market_time = serializers.DateTimeField(
         required=False,

@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
-from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
@@ -167,12 +165,15 @@ def series_by_tier(figure: Figure, span: Span) -> list[Series]:
     ]
 
 
+# A row for each instrument, of which thousands of values are read at once.
 SERIES: Final = f"""
-SELECT symbol, bucket, {{value}} {LAST_SNAPSHOTS}
+SELECT symbol, array_agg(bucket ORDER BY bucket), array_agg(({{value}})::float8 ORDER BY bucket)
+{LAST_SNAPSHOTS}
 JOIN kpi_instrumentsnapshot AS held
     ON held.slot = snapshot.slot AND held.instrument_id = ANY(%(instruments)s)
 JOIN market_instrument AS instrument ON instrument.id = held.instrument_id
-ORDER BY symbol, bucket
+GROUP BY instrument.id
+ORDER BY symbol
 """
 
 
@@ -183,8 +184,14 @@ def series_of(figure: Figure, span: Span, symbols: Sequence[str]) -> list[Series
     rows = rows_of(SERIES.format(value=figure.value), asked)
     starts, times = span.buckets, dict(last_of_each(MARKET_TIME.value, span))
     return [
-        Series(symbol, [Point(starts[n], figure.tell(value), times.get(n)) for _, n, value in of])
-        for symbol, of in groupby(rows, key=itemgetter(0))
+        Series(
+            symbol,
+            [
+                Point(starts[n], figure.tell(value), times.get(n))
+                for n, value in zip(numbers, values, strict=True)
+            ],
+        )
+        for symbol, numbers, values in rows
     ]
 
 

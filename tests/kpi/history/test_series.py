@@ -16,6 +16,7 @@ from kpi.history.figures import METRICS
 from kpi.history.series import get_history
 from kpi.history.snapshots import take_snapshot
 from kpi.history.windows import WINDOWS
+from market.services import list_instrument
 from tests.conftest import ApiClient, ClientOf
 from tests.each import each
 from tests.kpi.conftest import Order
@@ -110,6 +111,22 @@ def test_metrics_by_instrument_have_a_series_each(history: None, client_of: Clie
     assert every[0]["points"][-1]["value"] == 32_500
     assert [series["symbol"] for series in one] == ["ETHUSDT"]
     assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_symbol")
+
+
+def test_an_instrument_listed_later_has_points_since_then(demo: None, client_of: ClientOf) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        take_snapshot()
+        clock.shift(15)
+        listed = {"symbol": "SOLUSDT", "base_asset": "SOL", "reason": "A test"}
+        list_instrument(**listed, tick_size=Decimal("0.01"), lot_size=Decimal("0.1"))
+        step_at_prices({"SOLUSDT": Decimal(150)})
+        take_snapshot()
+        api = client_of(User.objects.get(username="beginner"))
+        path = "/kpi/history?metric=mark_price&window=5m&symbol=SOLUSDT,BTCUSDT"
+        bitcoin, solana = api.get(path).json()["series"]
+    times = ["2026-11-23T12:00:00Z", "2026-11-23T12:00:15Z"]
+    assert [point["timestamp"] for point in bitcoin["points"]] == times
+    assert solana == {"symbol": "SOLUSDT", "points": [{"timestamp": times[1], "value": 150}]}
 
 
 @each(
