@@ -177,6 +177,11 @@ def marked(seconds_ago: float) -> dict[str, Any]:
             Case(instrument={"max_order_size": D("0.1")}),
             Case(instrument={"max_order_size": D("0.09999999")}),
         ),
+        (
+            "order_value_exceeded",
+            Case(instrument={"max_order_size": D(1), "max_order_value": D(9_000)}),
+            Case(instrument={"max_order_size": D(1)}, limits=most("4999")),
+        ),
         # One that rests at its limit, one that fills at the mark whatever its limit is.
         (
             "order_value_exceeded",
@@ -235,6 +240,11 @@ def marked(seconds_ago: float) -> dict[str, Any]:
             "position_exceeds_brackets",
             by_brackets(price="40000", held="0.1"),
             by_brackets(price="40000", held="0.1", size="0.10001"),
+        ),
+        (
+            "position_exceeds_brackets",
+            by_brackets(price="60000", is_buy=False, held="0.1"),
+            by_brackets(price="60000", is_buy=False, held="-0.1"),
         ),
         # 0.1 × 50,000 ÷ 10 and a fee of 0.1 × 50,000 × 0.002
         ("insufficient_margin", Case(balance="510"), Case(balance="509.99999999")),
@@ -431,9 +441,25 @@ def test_an_order_elsewhere_may_fill_at_a_limit_beyond_the_mark() -> None:
     )
 
 
+@each(
+    ("held", "is_buy"), [("0", False), ("0.5", False), ("3", False), ("-0.5", True), ("-3", True)]
+)
+def test_what_closes_takes_side_and_size_from_what_is_held(held: str, is_buy: bool) -> None:
+    holding = Holding(D(held), D(held) * 100, abs(D(held)))
+    asked = Intent("BTCUSDT", is_buy=True, size=D(1))
+    assert asked.filled_in(holding) == asked
+    filled_in = replace(asked, closes=True).filled_in(holding)
+    assert (filled_in.is_buy, filled_in.size) == (is_buy, abs(D(held)))
+
+
 def test_what_only_reduces_sends_nothing() -> None:
     assert (Case().sent(), Case(price="49000").sent()) == (5_000, 4_900)
     assert (Case(held="-0.1").sent(), Case(held="-0.09999").sent()) == (0, 5_000)
+
+
+def test_a_price_out_of_its_band_is_told_the_band() -> None:
+    denied = Case(price="40000", limits={"price_band": D("0.05")}).denied()
+    assert denied.detail == "The price must be within 5 % of the mark price."
 
 
 def test_the_refusal_names_both_limits() -> None:

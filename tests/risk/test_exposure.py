@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from risk.exposure import ExposureChange, ExposureChanges
+from risk.exposure import ExposureChange, ExposureChanges, change_of_position
+from tests.each import each
 
 D = Decimal
 
@@ -38,3 +39,32 @@ def test_the_mark_of_a_decision_stays_beside_a_release_that_had_none() -> None:
     changes.add(1, None, ExposureChange(order_notional=D(-5)))
     assert changes.by_instrument[1][0] == D(10)
     assert changes.value == D(15)
+
+
+@each(
+    ("before", "after", "long", "short"),
+    [
+        (0, 2, 2, 0),
+        (2, 5, 3, 0),
+        (5, 2, -3, 0),
+        (2, -3, -2, 3),
+        (-3, -1, 0, -2),
+        (-3, -7, 0, 4),
+        (-3, 4, 4, -3),
+    ],
+)
+def test_open_interest_follows_a_position_on_each_side(
+    before: int, after: int, long: int, short: int
+) -> None:
+    assert change_of_position(D(before), D(after)) == ExposureChange(D(long), D(short))
+
+
+def test_the_peak_is_the_most_that_was_added_where_an_order_opened() -> None:
+    changes = ExposureChanges()
+    assert changes.peak is None
+    for added, peak in ((-7, -7), (12, 5), (-3, 5), (10, 12)):
+        changes.add(1, None, ExposureChange(order_notional=D(added)))
+        changes.note_opening()
+        assert changes.peak == peak
+    changes.add(1, None, ExposureChange(order_notional=D(100)))
+    assert changes.peak == 12

@@ -13,6 +13,7 @@ from market.kernel.amounts import UNIT
 from risk.maintenance import (
     BRACKETS,
     INITIAL_SHARE,
+    LONGEST_TEXT,
     Bracket,
     Ladder,
     NoLadders,
@@ -133,6 +134,30 @@ def test_from_bracket_to_bracket_caps_and_rates_rise_and_leverage_falls(next_one
         read_ladders(f"BTCUSDT 300000: 0.004 150x, {next_one}")
 
 
+@each(
+    "wrong",
+    [
+        *("0: 0.004 150x", "300000: 0.0 150x", "300000: 0.004 0x"),
+        *("300000: 0.00001 32768x", "300000: 0.004 251x"),
+    ],
+)
+def test_a_bracket_has_a_cap_a_rate_and_a_leverage_that_it_allows(wrong: str) -> None:
+    assert read_ladders("BTCUSDT 1: 0.00001 32767x; ETHUSDT 1: 0.004 250x")
+    with pytest.raises(NoLadders):
+        read_ladders(f"BTCUSDT {wrong}")
+
+
+def test_the_longest_text_is_one_that_is_stored() -> None:
+    """Of 312 ladders, each of 14 characters and two between; the last symbol has ten more."""
+    symbols = [*(f"S{number:03}" for number in range(311)), "S999AAAAAAAAAA"]
+    longest = "; ".join(f"{symbol} 1: 0.1 5x" for symbol in symbols)
+    assert len(longest) == LONGEST_TEXT
+    assert ladders_text(read_ladders(longest)) == longest
+    for longer in ("A", "AA"):
+        with pytest.raises(NoLadders):
+            read_ladders(longest.replace("AAAA", f"AAAA{longer}"))
+
+
 def one(rate: str, cumulative: str) -> Ladder:
     """Return the bracket that the published example says a position is in."""
     return (Bracket(D(10**15), D(rate), 1, D(cumulative)),)
@@ -170,6 +195,7 @@ def test_the_published_example_of_two_positions_that_share_a_wallet() -> None:
         ("10", "100000", "402700", LADDER, "60000"),
         ("-5", "100000", "30000", LADDER, "105532.33830846"),
         ("1", "100", "100", LADDER, None),
+        ("1", "100", "200", LADDER, None),
     ],
 )
 def test_the_liquidation_price(

@@ -8,7 +8,8 @@ SAMPLE: Final = 150
 
 #: The tests of arithmetic, which need neither Django nor a database.
 ARITHMETIC: Final = (
-    *("tests/risk/test_engine.py", "tests/risk/test_state.py", "tests/risk/test_exposure.py"),
+    *("tests/risk/test_engine.py", "tests/risk/test_sent.py", "tests/risk/test_state.py"),
+    "tests/risk/test_exposure.py",
     *("tests/risk/test_execution.py", "tests/risk/test_collar.py", "tests/risk/test_margin.py"),
     *("tests/risk/test_fills.py", "tests/risk/test_closing.py", "tests/risk/test_reducing.py"),
     "tests/risk/test_what_if.py",
@@ -105,17 +106,18 @@ def trading(module: str, *own: str) -> Target:
     return Target(module, first, tuple(one for one in TRADING if one not in first))
 
 
+CLOSE_OUT: Final = "trading/liquidation/test_close_out"
 SAMPLED: Final = (
-    trading("trading/booking/changes.py", "trading/orders/test_resting"),
-    trading("trading/booking/writing.py", "trading/orders/test_resting"),
+    trading("trading/booking/changes.py", "trading/orders/test_resting", CLOSE_OUT),
+    trading("trading/booking/writing.py", "trading/orders/test_resting", CLOSE_OUT),
     trading("trading/booking/pipeline.py", "trading/orders/test_placement"),
     trading("trading/booking/throttle.py", "trading/orders/test_throttle"),
     trading("trading/orders/decisions.py", "trading/orders/test_placement"),
     trading("trading/orders/group.py", "trading/orders/test_replays", "trading/api/test_batch"),
     trading("trading/orders/opened.py", "trading/orders/test_throttle"),
     trading("trading/orders/resting.py", "trading/orders/test_resting"),
-    trading("trading/liquidation/close_out.py", "trading/liquidation/test_close_out"),
-    trading("trading/liquidation/insurance.py", "trading/liquidation/test_close_out"),
-    trading("trading/liquidation/sweep.py", "trading/liquidation/test_sweep"),
+    trading("trading/liquidation/close_out.py", CLOSE_OUT),
+    trading("trading/liquidation/insurance.py", CLOSE_OUT),
+    trading("trading/liquidation/sweep.py", "trading/liquidation/test_sweep", CLOSE_OUT),
     trading("risk/bounds.py", "risk/test_bounds"),
 )

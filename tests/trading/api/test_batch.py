@@ -8,6 +8,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from accounts.models import User
+from market.models import Instrument
 from risk.models import GlobalExposure, RiskPolicy
 from tests.each import each
 from tests.trading.conftest import Trader, order, state_of
@@ -85,6 +86,28 @@ def test_global_exposure_after_each_order_is_that_of_its_turn(api: APIClient) ->
     after = [D(result["global_exposure_after"]) for result in results]
     assert after == [D(6500), D(13000), D(3250)]
     assert GlobalExposure.objects.get().total == D(3250)
+
+
+@each(("first", "then"), [("BTCUSDT", "ETHUSDT"), ("ETHUSDT", "BTCUSDT")])
+def test_a_position_that_closes_leaves_the_other_to_a_later_order(
+    api: APIClient, first: str, then: str
+) -> None:
+    opened = [entry(symbol=symbol) for symbol in (first, then)]
+    closed = [entry("sell", symbol=symbol, reduce_only=True) for symbol in (first, then)]
+    assert codes(place(api, *opened, *closed)) == [200] * 4
+
+
+def test_fees_of_earlier_orders_are_not_there_for_a_later_one(api: APIClient) -> None:
+    """Of 10,000 USDT the first takes 3,250 twice, the second 1,300: no 1,300 are left."""
+    Instrument.objects.update(taker_fee_rate=D("0.1"))
+    results = place(api, entry(size="0.5"), entry(size="0.2"), entry())
+    assert codes(results) == [200, 200, "insufficient_margin"]
+
+
+def test_what_an_earlier_order_reserves_is_not_there_for_a_later_one(api: APIClient) -> None:
+    resting = entry(size="1", type="limit", price="60000")
+    results = place(api, resting, entry(size="0.62"), entry(size="0.61"))
+    assert codes(results) == [200, "insufficient_margin", 200]
 
 
 def test_the_threshold_stops_the_order_that_would_exceed_it_and_no_other(api: APIClient) -> None:
