@@ -202,7 +202,8 @@ def market_rows(django_db_setup: Restore, django_db_blocker: DjangoDbBlocker) ->
     from tests.kept import kept
     from tests.trading.conftest import list_market
 
-    return kept("market", list_market, django_db_blocker)
+    captured = {"kpi_auditrecord", "kpi_streamevent"}
+    return kept("market", list_market, django_db_blocker, captured=captured)
 
 
 @contextmanager

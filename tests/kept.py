@@ -4,7 +4,7 @@ The rows are kept beside the tables, in the database of this process: to trade t
 test takes ten times as long.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from django.db import connection, transaction
@@ -17,34 +17,50 @@ from tests.conftest import undone
 STATEMENTS: dict[str, str] = {}
 
 
-def kept(name: str, make: Callable[[], object], blocker: DjangoDbBlocker) -> str:
+def kept(
+    name: str,
+    make: Callable[[], object],
+    blocker: DjangoDbBlocker,
+    *,
+    captured: Collection[str] = (),
+) -> str:
     """Return the statement that makes an empty exchange what ``make`` makes of it.
 
-    For fixtures of a session: within a test the rows would go with it.
+    For fixtures of a session: within a test the rows would go with it. They are copied without
+    triggers, for which a connection plans all of its statements anew. With the tables that
+    triggers fill from the others, ``captured``, triggers fill these, and what is planned stays.
     """
     if name not in STATEMENTS:
-        STATEMENTS[name] = keep(f"kept_{name}", make, blocker)
+        STATEMENTS[name] = keep(f"kept_{name}", make, blocker, captured)
     return STATEMENTS[name]
 
 
-def keep(schema: str, make: Callable[[], object], blocker: DjangoDbBlocker) -> str:
+def keep(
+    schema: str, make: Callable[[], object], blocker: DjangoDbBlocker, captured: Collection[str]
+) -> str:
     """Store the rows that ``make`` changes in a schema; return the statement that copies them."""
     with undone(blocker), connection.cursor() as cursor:
         before = contents(cursor)
         make()
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        changed = {table: rows for table, rows in contents(cursor).items() if rows != before[table]}
-    statements = ["SET LOCAL session_replication_role = replica"]
+        after = contents(cursor)
+    changed = {table for table, rows in after.items() if rows != before[table]} - {*captured}
+    statements = []
     with blocker.unblock(), connection.cursor() as cursor:
         cursor.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")
-        for table, rows in changed.items():
+        for table in sorted(changed):
             cursor.execute(f'CREATE TABLE {schema}."{table}" (LIKE "{table}")')
             with cursor.copy(f'COPY {schema}."{table}" FROM STDIN') as copy:
-                copy.write(rows)
+                copy.write(after[table])
             if before[table]:
                 statements.append(f'DELETE FROM "{table}"')  # noqa: S608
             statements.append(f'INSERT INTO "{table}" TABLE {schema}."{table}"')
-    return "; ".join([*statements, "SET LOCAL session_replication_role = origin"])
+    if captured:
+        statements += ["SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS ALL DEFERRED"]
+    else:
+        roles = [f"SET LOCAL session_replication_role = {role}" for role in ("replica", "origin")]
+        statements = [roles[0], *statements, roles[1]]
+    return "; ".join(statements)
 
 
 def contents(cursor: Any) -> dict[str, bytes]:
@@ -65,5 +81,4 @@ def put(statement: str) -> None:
 def put_marked_now(statement: str) -> None:
     """Copy what was kept, with marks of this moment."""
     fresh = "UPDATE market_instrument SET marked_at = '{:%Y-%m-%d %H:%M:%S.%f%z}'"
-    origin = "; SET LOCAL session_replication_role = origin"
-    put(f"{statement.removesuffix(origin)}; {fresh.format(timezone.now())}{origin}")
+    put(f"{statement}; {fresh.format(timezone.now())}")
