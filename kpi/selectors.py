@@ -28,19 +28,17 @@ class OpenInterest:
 
 def open_interest() -> list[OpenInterest]:
     """Return the open interest per instrument, at the marks of the global exposure."""
-    exposures = InstrumentExposure.objects.select_related("instrument").order_by(
-        "instrument__symbol"
+    exposures = InstrumentExposure.objects.order_by("instrument__symbol").values_list(
+        "instrument_id",
+        "instrument__symbol",
+        "mark_price",
+        "long_quantity",
+        "short_quantity",
+        "order_notional",
     )
     return [
-        OpenInterest(
-            instrument_id=exposure.instrument_id,
-            symbol=exposure.instrument.symbol,
-            mark_price=exposure.mark_price,
-            long=exposure.long_quantity * exposure.mark_price,
-            short=exposure.short_quantity * exposure.mark_price,
-            order_notional=exposure.order_notional,
-        )
-        for exposure in exposures
+        OpenInterest(instrument, symbol, mark, long * mark, short * mark, ordered)
+        for instrument, symbol, mark, long, short, ordered in exposures
     ]
 
 
