@@ -11,7 +11,7 @@ from kpi.health.parts import HealthStatus, PartStatus
 from kpi.history.figures import METRICS, UNITS
 from kpi.history.series import MOST_SYMBOLS, Point
 from kpi.history.windows import KPI_WINDOWS, WINDOWS
-from market.kernel.api.answers import AnswerSerializer, writer_of
+from market.kernel.api.answers import writer_of
 from market.kernel.api.asked import QuerySerializer
 from market.kernel.api.fields import AmountField
 
@@ -51,21 +51,24 @@ class HistoryQuery(QuerySerializer):
         return {**attrs, "symbols": symbols}
 
 
-class BucketField(serializers.DateTimeField):
-    """The beginning of a bucket: all series of an answer share it, and it is written once."""
-
-    to_representation = staticmethod(
-        lru_cache(maxsize=2_000)(writer_of(serializers.DateTimeField()))
-    )
+#: Writes a moment of a bucket: all series of an answer share it.
+written: Final = lru_cache(maxsize=2_000)(writer_of(serializers.DateTimeField()))
 
 
-class PointSerializer(AnswerSerializer[Point]):
-    timestamp = BucketField()
+class PointSerializer(serializers.Serializer[Point]):
+    timestamp = serializers.DateTimeField()
     value = serializers.FloatField(allow_null=True)
     market_time = serializers.DateTimeField(
         required=False,
         help_text="Of the recorded candle last replayed in the interval; only where one was.",
     )
+
+    def to_representation(self, instance: Point) -> dict[str, Any]:
+        # An answer has thousands of them: what the fields say stands here once more.
+        answer = {"timestamp": written(instance.timestamp), "value": instance.value}
+        if instance.market_time is not None:
+            answer["market_time"] = written(instance.market_time)
+        return answer
 
 
 class SeriesSerializer(serializers.Serializer[Any]):
