@@ -17,7 +17,7 @@ from accounts.models import User
 from accounts.selectors import insurance_fund_balance, total_bad_debt
 from market.kernel.states import TradingState
 from market.models import Instrument
-from risk.models import GlobalExposure, RiskPolicy
+from risk.models import GlobalExposure, LeverageLimit, RiskPolicy
 from tests.each import each
 from tests.system.binance_standin.faults import Answer, Fault
 from tests.system.binance_standin.orders import Order as VenueOrder
@@ -159,6 +159,19 @@ def test_a_position_is_closed_whole_at_the_venue(venue: BinanceStandin, trader: 
     requests = len(venue.seen)
     nothing = close_position(user_id=user.pk, symbol="BTCUSDT").order
     assert (nothing.reject_code, len(venue.seen)) == ("reduce_only_rejected", requests)
+
+
+def test_what_goes_out_counts_as_sent_though_it_would_close_here(
+    venue: BinanceStandin, trader: Trader
+) -> None:
+    """Its position may be gone when it fills."""
+    user = trader("10000")
+    order(user, "buy", "0.01")
+    LeverageLimit.objects.update(max_minute_value=D(1300))
+    assert [order(user, "sell", "0.01").reject_code for _ in range(3)] == [
+        *("", ""),
+        "order_volume_exceeded",
+    ]
 
 
 def test_all_orders_are_canceled_here_and_at_the_venue(
