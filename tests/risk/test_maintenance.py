@@ -139,6 +139,8 @@ def test_from_bracket_to_bracket_caps_and_rates_rise_and_leverage_falls(next_one
     [
         *("0: 0.004 150x", "300000: 0.0 150x", "300000: 0.004 0x"),
         *("300000: 0.00001 32768x", "300000: 0.004 251x"),
+        *("0: 0.004 150x, 9: 0.005 100x", "8: 0.0 150x, 9: 0.005 100x"),
+        *("8: 0.004 150x, 9: 0.005 0x", "8: 0.00001 32768x, 9: 0.00002 9x"),
     ],
 )
 def test_a_bracket_has_a_cap_a_rate_and_a_leverage_that_it_allows(wrong: str) -> None:
@@ -196,6 +198,7 @@ def test_the_published_example_of_two_positions_that_share_a_wallet() -> None:
         ("-5", "100000", "30000", LADDER, "105532.33830846"),
         ("1", "100", "100", LADDER, None),
         ("1", "100", "200", LADDER, None),
+        ("1", "100", "99.505", one("0.01", "0"), "0.5"),
     ],
 )
 def test_the_liquidation_price(

@@ -12,7 +12,7 @@ from risk.engine import Approval, Candidate, Intent
 from risk.execution import execute
 from risk.exposure import ExposureChange
 from risk.fills import Holding, apply_fill
-from risk.maintenance import BRACKETS, Requirement
+from risk.maintenance import BRACKETS, Bracket, Requirement
 from risk.state import (
     FLAT,
     AccountState,
@@ -154,7 +154,7 @@ def values(limits: Limits) -> list[Any]:
         *(RiskSnapshot(ACCOUNT, limits, {}), Candidate(intent, state, None)),  # type: ignore[arg-type]
         *(ExposureChange(), apply_fill(FLAT, D(1), D(1), 1), Denial("code", "detail")),
         *(Filled(0, 2, ()), Sent(D(0), D(0)), closed, closed.before, closed.closings[0]),
-        *(what_if, what_if.closed[0]),
+        *(what_if, what_if.closed[0], HALF, Bracket(D(1), D("0.1"), 5, D(0))),
     ]
 
 

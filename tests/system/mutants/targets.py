@@ -106,14 +106,15 @@ def trading(module: str, *own: str) -> Target:
     return Target(module, first, tuple(one for one in TRADING if one not in first))
 
 
+PLACEMENT: Final = "trading/orders/test_placement"
 CLOSE_OUT: Final = "trading/liquidation/test_close_out"
 SAMPLED: Final = (
-    trading("trading/booking/changes.py", "trading/orders/test_resting", CLOSE_OUT),
+    trading("trading/booking/changes.py", PLACEMENT, "trading/orders/test_resting", CLOSE_OUT),
     trading("trading/booking/writing.py", "trading/orders/test_resting", CLOSE_OUT),
-    trading("trading/booking/pipeline.py", "trading/orders/test_placement"),
+    trading("trading/booking/pipeline.py", PLACEMENT),
     trading("trading/booking/throttle.py", "trading/orders/test_throttle"),
-    trading("trading/orders/decisions.py", "trading/orders/test_placement"),
-    trading("trading/orders/group.py", "trading/orders/test_replays", "trading/api/test_batch"),
+    trading("trading/orders/decisions.py", PLACEMENT),
+    trading("trading/orders/group.py", "trading/orders/test_replays", "trading/orders/test_desk"),
     trading("trading/orders/opened.py", "trading/orders/test_throttle"),
     trading("trading/orders/resting.py", "trading/orders/test_resting"),
     trading("trading/liquidation/close_out.py", CLOSE_OUT),

@@ -314,8 +314,13 @@ def test_a_group_whose_commit_dies_is_booked_once(trader: Trader) -> None:
     assert transactions() == 4
 
 
-def test_only_what_certainly_did_nothing_is_booked_anew(trader: Trader) -> None:
-    """Who asks about a commit that went through hears so, and the group is not booked again."""
+def test_only_what_certainly_did_nothing_is_booked_anew(
+    trader: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks about a commit that went through hears so, and the group is not booked again.
+
+    Nor is it where no answer came in time.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_current_xact_id()::text")
         kept = cursor.fetchone()[0]
@@ -325,6 +330,8 @@ def test_only_what_certainly_did_nothing_is_booked_anew(trader: Trader) -> None:
         transaction.set_rollback(True)
     assert not was_rolled_back(FateUnknown(kept))
     assert was_rolled_back(FateUnknown(undone))
+    monkeypatch.setattr("trading.orders.group.FATE_WITHIN", 0)
+    assert not was_rolled_back(FateUnknown(undone))
 
 
 @pytest.fixture
@@ -342,6 +349,30 @@ def in_thread(pool: ThreadPoolExecutor, act: Callable[[], Any]) -> "Future[Any]"
             connection.close()
 
     return pool.submit(acting)
+
+
+ASKING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+AND query LIKE 'SELECT pg_xact_status%'
+"""
+
+
+def test_what_is_still_under_way_is_asked_about_again(
+    trader: Trader, threads: ThreadPoolExecutor
+) -> None:
+    def asking() -> int:
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(ASKING)
+        return int(cursor.fetchone()[0])
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_xact_id()::text")
+        asked = in_thread(threads, partial(was_rolled_back, FateUnknown(cursor.fetchone()[0])))
+        wait_for(asking, what="a question about the transaction")
+        assert not asked.done()
+        transaction.set_rollback(True)
+    assert asked.result(60)
 
 
 def test_a_locked_account_keeps_nobody_else_waiting(
