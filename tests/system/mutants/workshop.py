@@ -22,8 +22,9 @@ from tests.system.mutants.targets import Target
 
 OPTIONS: Final = ("-x", "--assert=plain", "-o", "addopts=", "-p", "no:cacheprovider")
 WORKERS: Final = os.cpu_count() or 1
-#: Seconds of processor for tests of arithmetic: a mutant may ask for a power that never ends.
-MOST_ARITHMETIC: Final = 30
+#: Seconds of processor for a module's own tests of arithmetic and for all others, several times
+#: what they take: a mutant may ask for a power that never ends.
+MOST_ARITHMETIC: Final = (10, 45)
 
 
 class Workshop:
@@ -76,11 +77,11 @@ def enter_copy(directory: Path, numbers: "multiprocessing.Queue[int]") -> None:
 def survives(target: Target, mutant: Mutant | None = None) -> bool:
     """Tell whether the tests of a target pass, with a mutant in the code or without."""
     output = Path("output.txt")
-    most = MOST_ARITHMETIC if target.pure else None
+    most = MOST_ARITHMETIC if target.pure else (None, None)
     with changed_by(mutant) if mutant else nullcontext():
         passed = all(
-            forks.passes([*options(target), *tests], output=output, processor=most)
-            for tests in (target.tests, target.then)
+            forks.passes([*options(target), *tests], output=output, processor=processor)
+            for tests, processor in zip((target.tests, target.then), most, strict=True)
             if tests
         )
     if mutant is None and not passed:
