@@ -30,9 +30,9 @@ THOROUGH = settings(
 USUAL = settings(
     THOROUGH, max_examples=10, stateful_step_count=35, database=None, phases=[Phase.generate]
 )
-#: The first three reach every outcome, each a share; later ones are for what those have missed.
-SEEDS = (10, 25, 38, 12, 7, 6, 40, 19, 44, 28)
-FEWEST_SEEDS = 3
+#: The first two reach every outcome, each a share; later ones are for what those have missed.
+SEEDS = (38, 6, 25, 28, 19, 44, 10, 12, 7, 40)
+FEWEST_SEEDS = 2
 
 #: What a run must reach to be worth its time.
 OUTCOMES = {
