@@ -92,7 +92,7 @@ PURE: Final = (
         Target(f"risk/arrays/{name}.py", ARRAY_ORDERS, (ARRAYS,), pure=True)
         for name in ("orders", "fills", "refusals", "placing")
     ),
-    Target("risk/arrays/rules.py", (f"{ARRAYS}/test_books.py",), pure=True),
+    Target("risk/arrays/rules.py", (f"{ARRAYS}/test_books.py",), (ARRAYS,), pure=True),
     *(
         Target(f"risk/arrays/{name}.py", (f"{ARRAYS}/test_{name}.py",), (ARRAYS,), pure=True)
         for name in ("sent", "throttle")
