@@ -77,7 +77,10 @@ def get_history(*, metric: str, window: str, symbols: Sequence[str] = ()) -> His
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The buckets of a series, from that of ``start`` to that of ``end``."""
+    """The buckets of a series, from that of ``start`` to the one after that of ``end``.
+
+    A snapshot is no later than that, though it be of a machine whose clock is ahead.
+    """
 
     start: datetime
     end: datetime
@@ -91,7 +94,7 @@ class Span:
     def buckets(self) -> list[datetime]:
         """When each of them begins; before ``start`` where that is no multiple of theirs."""
         first = multiple_before(self.start, self.interval)
-        return [first + n * self.interval for n in range((self.end - first) // self.interval + 1)]
+        return [first + n * self.interval for n in range((self.end - first) // self.interval + 2)]
 
 
 def span_of(window: str, *, now: datetime) -> Span:

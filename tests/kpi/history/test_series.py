@@ -56,6 +56,14 @@ def test_a_count_is_summed_and_a_level_is_the_last_of_its_bucket(history: None) 
     assert [point.value for point in exposure] == [32_500, 32_500]
 
 
+@each("metric", ["trades", "global_exposure", "effective_leverage_p50_by_tier", "open_interest"])
+def test_a_snapshot_of_a_clock_that_is_ahead_is_told(history: None, metric: str) -> None:
+    with time_machine.travel(NOON + timedelta(seconds=59), tick=False):
+        found = get_history(metric=metric, window="1h")
+    points = found.series[0].points if METRICS[metric].by else found.points
+    assert points[-1].timestamp == NOON + timedelta(seconds=60)
+
+
 def test_what_has_no_meaning_is_null(db: None) -> None:
     with time_machine.travel(NOON, tick=False):
         take_snapshot()
