@@ -60,7 +60,8 @@ def position_figures(position_id: int) -> list[Figure]:
     with consistent_read():
         row = get_position(position_id=position_id, user_id=None)
         [line] = position_lines([row])
-        account = account_states([row.account_id])[row.account_id]
+        is_open = row.status == PositionStatus.OPEN
+        account = account_states([row.account_id])[row.account_id] if is_open else None
     price, tick = row.instrument.mark_price, row.instrument.tick_size
     figures = [
         Figure("Entry price", stepped(line.entry_price, tick), unit=""),
@@ -71,7 +72,7 @@ def position_figures(position_id: int) -> list[Figure]:
         gained("Realised P&L", line.realized_pnl),
         Figure("Leverage asked for", f"{line.leverage}", unit="x"),
     ]
-    if row.status != PositionStatus.OPEN:
+    if account is None:
         return figures
     if line.maintenance_margin is not None:
         figures.append(amount("Maintenance margin", line.maintenance_margin))
