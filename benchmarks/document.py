@@ -31,7 +31,7 @@ Absolute rates say as much about the machine as about the exchange. Goals are th
 two measurements of the same run. Load generator, web server and database share the cores.
 
 - **Orders over HTTP**: accepted market orders over keep-alive connections, each client with an
-  account and a token of its own; 2 web processes of 4 threads, rate limit off, no tick. Every
+  account and a token of its own; 2 web processes of 16 threads, rate limit off, no tick. Every
   answer must be 200 and FILLED, and the ledger is checked afterwards.
 - **Floor**: the SQL of such an order under `pgbench -M prepared` with the same number of clients,
   on the same server: what remains when web server and Python cost nothing. *Its own SQL* is
