@@ -1,13 +1,12 @@
 """The KPI history as series for charts, bucketed by the database."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import F
 from django.utils import timezone
 
@@ -15,6 +14,7 @@ from accounts.models import Tier
 from kpi.health.heartbeats import multiple_before
 from kpi.history.figures import MARKET_TIME, METRICS, Figure
 from kpi.history.windows import WINDOWS
+from market.kernel.rows import rows_of
 from market.selectors import get_instrument
 from risk.models import InstrumentExposure
 
@@ -126,12 +126,6 @@ ORDER BY bucket
 def buckets(values: str, span: Span) -> list[tuple[Any, ...]]:
     """Return the buckets with their ``values``, which are SQL of the figures."""
     return rows_of(BUCKETS.format(values=values), {"seconds": span.seconds, "start": span.start})
-
-
-def rows_of(statement: str, asked: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, asked)
-        return cursor.fetchall()
 
 
 # However many snapshots a bucket has, its last one is found at once.

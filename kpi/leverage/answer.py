@@ -10,13 +10,12 @@ from typing import Any, Final
 from django.urls import reverse
 
 from accounts.models import Account, Tier
-from kpi.leverage.levels import rows_of
 from kpi.leverage.panels import cents, of
 from kpi.leverage.what_if import MOST_FILLS, Move, WhatIf, what_if
 from kpi.selectors import MOST_POSITIONS
 from market.kernel.amounts import ZERO, plain
 from market.kernel.console.figures import NOTHING, rounded
-from market.kernel.rows import as_array
+from market.kernel.rows import as_array, rows_of
 from risk.what_if import Closed
 
 #: So many of the accounts that would close are listed, the largest first.

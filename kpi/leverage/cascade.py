@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from accounts.selectors import insurance_fund_balance, total_bad_debt
 from kpi.history.series import get_history
-from kpi.leverage.levels import MOST_ROWS, first_key, rows_of
+from kpi.leverage.levels import MOST_ROWS, first_key
 from market.candles import INTERVALS, candles
 from market.kernel.amounts import EXACT, round_half_even
+from market.kernel.rows import rows_of
 from market.models import Instrument
 from trading.models import Liquidation
 

@@ -11,7 +11,6 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final
 
-from django.db import connection
 from django.db.models import Model
 from django.utils import timezone
 
@@ -20,6 +19,7 @@ from kpi.leverage.tier_counts import tier_counts
 from kpi.selectors import MOST_POSITIONS
 from market.kernel.amounts import ZERO
 from market.kernel.endless import not_before
+from market.kernel.rows import rows_of
 from market.kernel.snapshot import consistent_read
 from risk.selectors import open_positions
 from trading.models import Liquidation, Order, Trade
@@ -204,9 +204,3 @@ def first_key(model: Any, since: datetime) -> int | None:
     found = rows.filter(pk__gte=not_before(rows, "created_at", since)).order_by("pk")
     key: int | None = found.values_list("pk", flat=True).first()
     return key
-
-
-def rows_of(statement: str, asked: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, asked)
-        return cursor.fetchall()

@@ -1,11 +1,8 @@
 """What an account did in each bar: its fills, close-outs and orders, grouped with their counts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
-
-from django.db import connection
 
 from kpi.paths.between import ids_between, sql_array
 from kpi.paths.fills import MOST_TRADES
@@ -13,6 +10,7 @@ from kpi.paths.moments import MICROSECOND
 from kpi.paths.spans import Span
 from market.kernel.amounts import EXACT, round_half_even
 from market.kernel.console.figures import grouped
+from market.kernel.rows import rows_of
 from market.models import Instrument
 from trading.models import OPEN_STATUSES, Order, OrderStatus, Side, Trade
 
@@ -88,12 +86,6 @@ def newest(model: Any, span: Span, most: int) -> dict[str, int]:
     """Return which rows of a span are looked at, the newest ones."""
     low, high = ids_between(model, "created_at", span.since, span.until)
     return {"low": low, "high": high, "most": most}
-
-
-def rows_of(statement: str, parameters: dict[str, Any]) -> Sequence[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        return cursor.fetchall()
 
 
 def fills_mark(

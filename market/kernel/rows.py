@@ -1,6 +1,6 @@
 """Rows by statements that are written out: what runs all the time is not compiled anew."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -41,6 +41,13 @@ def first_row(statement: str, arguments: Sequence[Any]) -> Sequence[Any] | None:
     return row
 
 
+def rows_of(statement: str, asked: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Return all rows of a statement, which bounds their number itself."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, asked)
+        return cursor.fetchall()
+
+
 class Rows(Generic[M]):
     """Reads rows of a model, each with some columns of rows that it points to.
 
@@ -58,9 +65,7 @@ class Rows(Generic[M]):
 
     def where(self, condition: str, arguments: Sequence[Any]) -> list[M]:
         """Return those of which a condition in SQL about ``own`` is true, in its order if any."""
-        with connection.cursor() as cursor:
-            cursor.execute(f"{self.statement} WHERE {condition}", arguments)
-            rows = cursor.fetchall()
+        rows = rows_of(f"{self.statement} WHERE {condition}", arguments)
         made: dict[tuple[str, Sequence[Any]], Model] = {}
         return [self._instance_of(row, made) for row in rows]
 
