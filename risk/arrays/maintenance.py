@@ -27,16 +27,13 @@ class Required(NamedTuple):
     def rounded_up(self) -> Whole:
         return self.whole - self.below // -UNITS
 
-    def take(self, rows: Whole) -> Self:
-        return type(self)(self.whole.take(rows, axis=-1), self.below.take(rows, axis=-1))
-
 
 @dataclass(frozen=True, eq=False)
 class Ladder:
     """The brackets of an instrument: the notional at which each but the first begins, in units.
 
-    Those that begin above ``LARGEST``, which no position reaches, are left out. Rates are in parts
-    of 1e-8, the cumulative amounts in units.
+    Those that begin at ``LARGEST``, which no position passes, or above are left out. Rates are in
+    parts of 1e-8, the cumulative amounts in units.
     """
 
     begins: Whole
@@ -48,9 +45,10 @@ class Ladder:
     @classmethod
     def of(cls, ladder: maintenance.Ladder) -> Self:
         caps = [exact_units(bracket.cap) for bracket in ladder]
-        reached = [one for one, begin in zip(ladder, [0, *caps], strict=False) if begin < LARGEST]
+        begins = [cap for cap in caps[:-1] if cap < LARGEST]
+        reached = ladder[: len(begins) + 1]
         return cls(
-            begins=np.array(caps[: len(reached) - 1], np.int64),
+            begins=np.array(begins, np.int64),
             rates=np.array([rate_units(bracket.rate) for bracket in reached]),
             cumulative=np.array([exact_units(bracket.cumulative) for bracket in reached]),
             max_leverage=np.array([bracket.max_leverage for bracket in reached]),

@@ -48,7 +48,8 @@ def test_each_bracket_ends_at_its_cap_and_the_last_goes_on(notional: str, requir
 
 
 def test_a_bracket_that_nobody_reaches_is_left_out() -> None:
-    ladder = "BTCUSDT 10: 0.1 9x, 9000000000: 0.2 3x, 9000000001: 0.3 2x"
+    """One begins at the largest amount, one above it."""
+    ladder = "BTCUSDT 10: 0.1 9x, 9000000000: 0.2 3x, 9000000001: 0.3 2x, 9000000002: 0.4 1x"
     by = requirements(Requirement(D("0.5"), BRACKETS, ladder), ("BTCUSDT", "ETHUSDT"))
     [bitcoin, none] = by.ladders
     assert bitcoin is not None
