@@ -47,7 +47,7 @@ class Progress:
     balance: int
     equity: int
     margin: int
-    required: int = 0
+    required: int = field(init=False)
     parts: list[Part] = field(default_factory=list)
 
     def reduce(self, rules: Rules, positions: Sequence[Position]) -> Self | None:
@@ -75,20 +75,19 @@ class Progress:
         lots, target = abs(position.lots), rules.close_out_target
         notional, most = lots * position.value, -(-rules.close_out_share * lots // UNITS)
         others = self.required - self.requires(position, lots, position.margin)
-        fee, is_short, closing = notional * rules.fee_rate * UNITS, False, 0
+        fee, missing, closing = notional * rules.fee_rate * UNITS, list[int](), list[int]()
         for rate, amount, taken_off in self.by.lines(
             position.instrument, notional, position.margin
         ):
             aim = target * (others + rate * amount - taken_off * UNITS)
-            missing = aim - self.equity * UNITS**2
-            wanted = (2 * missing + UNITS**2 + target * rules.threshold) * lots
+            missing.append(aim - self.equity * UNITS**2)
+            wanted = (2 * missing[-1] + UNITS**2 + target * rules.threshold) * lots
             gain = 2 * (target * rate * amount - fee)
             if wanted > 0:
-                closing = max(closing, -(-wanted // gain) if wanted < gain * most else most)
-            is_short |= missing > 0
-        closing = closing if is_short else most
-        rest = (lots - closing) * position.value
-        return lots if rest < position.min_notional else closing
+                closing.append(-(-wanted // gain) if wanted < gain * most else most)
+        size = max(closing) if max(missing) > 0 else most
+        rest = (lots - size) * position.value
+        return lots if rest < position.min_notional else size
 
     def close(self, position: Position, size: int, rules: Rules) -> None:
         """Close lots of a position at its mark, with a fee as far as the balance reaches."""
