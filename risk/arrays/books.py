@@ -110,10 +110,10 @@ class Book:
     reserved_notional: Whole
     suspended: Flags
     #: Lots that nobody holds more of, by instrument.
-    widest: Whole = field(init=False, repr=False)
+    widest: Whole = field(init=False)
 
     def __post_init__(self) -> None:
-        self.widest = np.abs(self.lots).max(axis=1, initial=0)
+        self.widest = np.abs(self.lots).max(axis=1)
         for name in ("balance", "reserved_margin", "reserved_notional"):
             refuse_above(getattr(self, name), name)
         refuse_above(np.abs(self.cost), "cost")

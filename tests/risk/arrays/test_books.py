@@ -6,12 +6,22 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from market.kernel.amounts import is_valid_multiple
 from risk.arrays.books import Book, Instruments
 from risk.arrays.rules import Rules
 from risk.arrays.units import LARGEST, UNITS, OutOfRange
 from risk.policy import PRESETS, TIERS, Policy, policy_from
 from tests.each import each
-from tests.risk.arrays.cases import HUGE, TINY, USUAL, Scale, account_states, cases, in_usdt
+from tests.risk.arrays.cases import (
+    HUGE,
+    TINY,
+    USUAL,
+    Scale,
+    account_states,
+    cases,
+    in_usdt,
+    random_case,
+)
 
 D = Decimal
 
@@ -51,9 +61,21 @@ def test_accounts_begin_flat_and_a_copy_is_changed_by_itself() -> None:
     balance = np.array([5])
     book = Book.empty(Instruments.of(TINY.listed), np.zeros(1, np.int8), balance)
     copy = book.copy()
-    copy.balance[0], copy.lots[1, 0] = 7, 3
-    assert (book.balance[0], balance[0], book.lots.any()) == (5, 5, False)
+    copy.balance[0], copy.lots[1, 0], copy.tier[0] = 7, 3, 2
+    assert (book.balance[0], balance[0], book.lots.any(), book.tier[0]) == (5, 5, False, 0)
     assert book.slack(np.ones(3, np.int64), UNITS // 2).tolist() == [5]
+
+
+def test_some_accounts_have_again_what_they_had_and_others_have_not() -> None:
+    book = random_case(np.random.default_rng(15), USUAL, accounts=3).book
+    before, rows = book.copy(), np.array([0, 2])
+    had = book.held_by(rows)
+    for name in ("balance", "lots", "cost", "margin"):
+        getattr(book, name)[:] += 1
+    book.take_back(rows, had)
+    for name in ("balance", "lots", "cost", "margin"):
+        changed = getattr(book, name) - getattr(before, name)
+        assert (changed == [0, 1, 0]).all(), name
 
 
 @each("column", ["balance", "reserved_margin", "reserved_notional"])
@@ -66,10 +88,12 @@ def test_the_largest_amount_of_an_account_belongs_to_the_range(column: str) -> N
 
 @each(("column", "sign"), [("cost", 1), ("cost", -1), ("margin", 1)])
 def test_the_sum_over_instruments_is_what_is_held_against_the_range(column: str, sign: int) -> None:
-    book, half = lone(HUGE), LARGEST // 2
-    assert replace(book, **{column: np.array([[half * sign], [half]])})
-    with pytest.raises(OutOfRange, match=column):
-        replace(book, **{column: np.array([[half * sign], [half + 1]])})
+    """Of three accounts that of the last, which is named."""
+    balance, half = np.zeros(3, np.int64), LARGEST // 2
+    book = Book.empty(Instruments.of(HUGE.listed), np.zeros(3, np.int8), balance)
+    assert replace(book, **{column: np.array([[0, 0, half * sign], [7, 0, half]])})
+    with pytest.raises(OutOfRange, match=f"Account 2: its {column} is above 9,000,000,000 USDT"):
+        replace(book, **{column: np.array([[0, 0, half * sign], [7, 0, half + 1]])})
 
 
 def test_a_notional_is_held_against_the_range_at_the_marks_asked_for() -> None:
@@ -90,15 +114,23 @@ def test_what_64_bits_do_not_hold_is_refused() -> None:
         book.exposure(np.array([2**40, 1]))
     with pytest.raises(OutOfRange, match="A lot is worth more than 9,000,000,000 USDT"):
         lone(HUGE).exposure(np.array([2**60, 1]))
+    most = LARGEST // 10  # ticks, of which a lot is worth 10 units each
+    assert lone(HUGE).exposure(np.array([most, 1])).tolist() == [0]
+    with pytest.raises(OutOfRange, match="A lot"):
+        lone(HUGE).exposure(np.array([most + 1, 1]))
 
 
-def test_one_wide_account_of_each_instrument_is_in_range() -> None:
-    """Each alone is within it, though the widest of both together are not."""
+@each(("size", "mark"), [(90_000_000_000, 1_000_000), (49, 1_836_734_693_877_551)])
+def test_one_wide_account_of_each_instrument_is_in_range(size: int, mark: int) -> None:
+    """Each alone is within it, one just so, though the widest of both together are not.
+
+    Of lots of 18,367,346,938,775,510 units 49 are within, where a float would say 48.99….
+    """
     book = Book.empty(Instruments.of(HUGE.listed), np.zeros(2, np.int8), np.zeros(2, np.int64))
-    lots = np.array([[80_000_000_000, 0], [0, -600_000_000_000]])
+    lots = np.array([[size, 0], [0, -600_000_000_000]])
     book = replace(book, lots=lots)
-    marks = np.array([1_000_000, 10_000])
-    assert book.exposure(marks).tolist() == [8 * 10**9 * UNITS, 6 * 10**9 * UNITS]
+    marks = np.array([mark, 10_000])
+    assert book.exposure(marks).tolist() == [size * mark * 10, 6 * 10**9 * UNITS]
 
 
 def test_an_instrument_is_one_whose_notionals_are_whole() -> None:
@@ -113,6 +145,14 @@ def test_an_instrument_is_one_whose_notionals_are_whole() -> None:
     ]
     with pytest.raises(ValueError, match="eight decimal places"):
         Instruments.of([replace(USUAL.listed[0], lot_size=D("0.0000001"))])
+
+
+@each("lot", ["0.00001", "3", "0.00000003"])
+def test_the_first_size_that_is_too_large_is_that_of_the_exchange(lot: str) -> None:
+    one = replace(USUAL.listed[0], tick_size=D(1), lot_size=D(lot))
+    [first] = Instruments.of([one]).first_too_large.tolist()
+    assert is_valid_multiple(D(first - 1) * one.lot_size, one.lot_size)
+    assert not is_valid_multiple(D(first) * one.lot_size, one.lot_size)
 
 
 def test_a_policy_becomes_whole_numbers() -> None:
