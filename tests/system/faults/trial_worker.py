@@ -13,6 +13,10 @@ from tests.system.faults.stack import Stack
 from tests.waiting import wait_for
 
 SWEEP = "trading.tasks.sweep_liquidations"
+#: A queue that the impatient worker alone takes tasks from. Of a shared one the exchange's own
+#: worker may get each delivery, and what it runs nobody names.
+QUEUE = "redelivered"
+CALL_SWEEP = ("-m", "celery", "-A", "exchange_poc", "call", SWEEP)
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["child", "main"])
@@ -50,29 +54,26 @@ def test_a_task_is_delivered_again_while_it_runs(trials: Trials, population: Pop
         stack = trial.stack
         with (
             impatient_worker(stack) as log,
-            # Its sweeps would stand at the obstacle, too, until no process is free.
+            # Its sweeps would stand at the obstacle, too, and be taken for redelivered ones.
             stack.suspended(stack.service("celery", "beat").pid),
             obstacle(stack, *batch.accounts) as held,
             breach(stack, batch.threshold),
         ):
-            task = stack.run("-m", "celery", "-A", "exchange_poc", "call", SWEEP).strip()
+            task = stack.run(*CALL_SWEEP, "--queue", QUEUE).strip()
             wait_for(lambda: f"redelivered {task}" in log.read_text(), what="a redelivery")
             trial.note(f"sweeps at once: {held.wait_for_sweeps(2)}")
             held.release()
             # What they waited for too long is left to the next one.
-            stack.run("-m", "celery", "-A", "exchange_poc", "call", SWEEP)
+            stack.run(*CALL_SWEEP)
             closed_out_once(stack, batch.accounts)
 
 
 @contextmanager
 def impatient_worker(stack: Stack) -> Iterator[Path]:
-    """Run a second worker, which gives out again what any worker has had for a second.
-
-    Yields its log.
-    """
+    """Run a worker that gives out again what it has had for a second; yields its log."""
     log = stack.root / "impatient.log"
     command = ("-m", "celery", "-A", "tests.system.faults.impatient", "worker", "--without-mingle")
-    process = stack.spawn(*command, "--concurrency", "4", log=log)
+    process = stack.spawn(*command, "--concurrency", "4", "--queues", QUEUE, log=log)
     try:
         wait_for(lambda: "ready." in log.read_text(), what="the second worker")
         yield log
