@@ -147,6 +147,13 @@ def test_an_instrument_is_one_whose_notionals_are_whole() -> None:
         Instruments.of([replace(USUAL.listed[0], lot_size=D("0.0000001"))])
 
 
+def test_instruments_say_whether_one_of_them_limits_orders() -> None:
+    [first, *others] = USUAL.listed
+    assert Instruments.of(USUAL.listed).limit_orders is False
+    for one in (replace(first, max_order_size=D(1)), replace(first, max_order_value=D(1))):
+        assert Instruments.of([*others, one]).limit_orders is True
+
+
 @each("lot", ["0.00001", "3", "0.00000003"])
 def test_the_first_size_that_is_too_large_is_that_of_the_exchange(lot: str) -> None:
     one = replace(USUAL.listed[0], tick_size=D(1), lot_size=D(lot))
