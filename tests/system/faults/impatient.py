@@ -1,4 +1,4 @@
-"""The exchange's Celery application with a visibility timeout that any sweep outlasts.
+"""The exchange's Celery application with a visibility timeout that a held-up sweep outlasts.
 
 Names each task that it runs although another process may be running it, too.
 """
@@ -12,8 +12,8 @@ from exchange_poc.celery import app
 
 app.conf.broker_transport_options = {
     **app.conf.broker_transport_options,
-    "visibility_timeout": 1,
-    "unacked_restore_interval": 1,
+    "visibility_timeout": 0.5,
+    "unacked_restore_interval": 0.5,
     "unacked_restore_throttle": 1,
 }
 
