@@ -24,7 +24,7 @@ UNITS: Final = 10**8
 LARGEST: Final = 9 * 10**9 * UNITS
 #: The largest rate, share or threshold.
 HIGHEST_RATE: Final = 5 * UNITS
-#: Digits before the point that any column has room for.
+#: Zeros of a number that no column has room for: what is of more digits is not even looked at.
 MOST_DIGITS: Final = 30
 
 
@@ -55,7 +55,7 @@ def rate_units(value: Decimal) -> int:
 
 def exact_units(value: Decimal) -> int:
     """Return a number in parts of 1e-8. Raises ValueError where there is none."""
-    if value.is_finite() and value.adjusted() > MOST_DIGITS:
+    if value.adjusted() > MOST_DIGITS:
         raise OutOfRange(f"{value} is too large to be an amount.")
     whole = value.scaleb(8, EXACT)
     if not whole.is_finite() or whole != whole.to_integral_value():

@@ -21,6 +21,7 @@ from risk.arrays.units import (
     rate_units,
     share,
     times_rate,
+    total,
     units,
 )
 from tests.each import each
@@ -42,7 +43,7 @@ def test_an_amount_goes_there_and_back(whole: int) -> None:
     assert amount(np.int64(whole)) == D(whole) / UNITS
 
 
-@each("value", ["0.000000001", "NaN", "Infinity", "1.234567891"])
+@each("value", ["0.000000001", "-0.000000001", "0.000000009", "NaN", "Infinity", "1.234567891"])
 def test_a_number_that_is_no_amount_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="eight decimal places") as refusal:
         units(D(value))
@@ -52,7 +53,7 @@ def test_a_number_that_is_no_amount_is_refused(value: str) -> None:
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_largest_amount_belongs_to_the_range_and_a_unit_more_does_not(sign: int) -> None:
     assert units(D(9_000_000_000) * sign) == LARGEST * sign
-    with pytest.raises(OutOfRange, match="9,000,000,000"):
+    with pytest.raises(OutOfRange, match=r"is above 9,000,000,000, the largest amount\.$"):
         units(D("9000000000.00000001") * sign)
     assert exact_units(D("9000000000.00000001") * sign) == (LARGEST + 1) * sign
 
@@ -60,8 +61,23 @@ def test_the_largest_amount_belongs_to_the_range_and_a_unit_more_does_not(sign: 
 def test_a_rate_lies_between_zero_and_the_highest() -> None:
     assert (rate_units(D("0.5")), rate_units(D(0)), rate_units(D(5))) == (UNITS // 2, 0, 5 * UNITS)
     for beyond in ("-0.00000001", "5.00000001"):
-        with pytest.raises(OutOfRange, match="no rate"):
+        with pytest.raises(OutOfRange, match=r"no rate from 0 to 5\.$"):
             rate_units(D(beyond))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_number_of_more_digits_than_any_column_has_is_not_computed(sign: int) -> None:
+    assert exact_units(sign * D(10) ** 30) == sign * 10**38
+    for beyond in (D(10) ** 31, D("1e999999")):
+        with pytest.raises(OutOfRange, match="too large to be an amount"):
+            exact_units(sign * beyond)
+
+
+def test_a_total_may_be_more_than_64_bits_hold() -> None:
+    assert total(np.array([], np.int64)) == 0
+    many = [LARGEST, -7, LARGEST - 1, 2**32, -(2**32) - 5, 3] * 1_000
+    assert total(np.array(many)) == sum(many) > 2**64
+    assert total(-np.array(many)) == -sum(many)
 
 
 @given(st.lists(amounts, min_size=1, max_size=20), rates)
