@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 
@@ -22,13 +22,16 @@ from risk.policy import TIERS, Policy
 from risk.state import MINUTE
 from risk.volatility import bands_of, scaled
 
+#: No more is counted of a minute: an order, and what was sent before it, are at most ``LARGEST``.
+NO_MINUTE: Final = 2 * LARGEST
+
 
 @dataclass(frozen=True, eq=False)
 class Rules:
     """Limits by tier in the order of ``TIERS``; limits in units, rates in parts of 1e-8.
 
     The limits of exposure may be above ``LARGEST``, which an account itself never is. A limit of an
-    order is ``LARGEST`` where there is none, that of a minute twice as much.
+    order is ``LARGEST`` where there is none, that of a minute ``NO_MINUTE``.
     """
 
     max_leverage: Whole
@@ -81,7 +84,7 @@ class Rules:
             bounds=np.array([rate_units(bound) for bound, _ in bands], np.int64),
             by_band=np.array(left),
             max_minute_value=np.array(
-                [limit_units(policy.limits(tier).max_minute_value, 2 * LARGEST) for tier in TIERS]
+                [limit_units(policy.limits(tier).max_minute_value, NO_MINUTE) for tier in TIERS]
             ),
             duplicate_seconds=policy.duplicate_seconds,
             reduces=policy.liquidation_mode == PARTIAL,
@@ -107,10 +110,11 @@ class Rules:
     @cached_property
     def window(self) -> int:
         """For how many seconds it matters what an account sent; 0 where nobody asks."""
-        adds_up = self.max_minute_value.min() < 2 * LARGEST
-        return max(int(MINUTE.total_seconds()) * bool(adds_up), self.duplicate_seconds)
+        if self.max_minute_value.min() < NO_MINUTE:
+            return max(int(MINUTE.total_seconds()), self.duplicate_seconds)
+        return self.duplicate_seconds
 
     @cached_property
     def looks_back(self) -> int:
         """For how many seconds it matters what an account sent or filled; 0 where nobody asks."""
-        return max(self.window, self.fills_window_seconds if self.max_fills else 0)
+        return max(self.window, self.fills_window_seconds) if self.max_fills else self.window

@@ -28,7 +28,7 @@ OWN: Final = {
 #: Those of the same rules over many accounts.
 ARRAYS: Final = "tests/risk/arrays"
 ARRAY_ORDERS: Final = tuple(
-    f"{ARRAYS}/test_{name}.py" for name in ("order_limits", "largest_orders", "orders")
+    f"{ARRAYS}/test_{name}.py" for name in ("order_limits", "largest_orders", "sent", "orders")
 )
 #: What looks at what is sampled; what takes long comes last.
 TRADING: Final = (
@@ -80,7 +80,7 @@ PURE: Final = (
     ),
     *(
         Target(f"risk/arrays/{name}.py", (f"{ARRAYS}/test_{name}.py",), (ARRAYS,), pure=True)
-        for name in ("units", "books", "closing", "maintenance", "search")
+        for name in ("units", "books", "closing", "maintenance", "search", "rules")
     ),
     Target(
         "risk/arrays/reducing.py",
@@ -92,7 +92,6 @@ PURE: Final = (
         Target(f"risk/arrays/{name}.py", ARRAY_ORDERS, (ARRAYS,), pure=True)
         for name in ("orders", "fills", "refusals", "placing")
     ),
-    Target("risk/arrays/rules.py", (f"{ARRAYS}/test_books.py",), (ARRAYS,), pure=True),
     *(
         Target(f"risk/arrays/{name}.py", (f"{ARRAYS}/test_{name}.py",), (ARRAYS,), pure=True)
         for name in ("sent", "throttle")
