@@ -138,7 +138,8 @@ class Closing:
                 legs.append((at, row, part.instrument, *done))
                 self.reduced.append((row, part))
             self.standing[:, at] = found.balance, found.equity, found.margin
-        return np.array(legs, np.int64).reshape(-1, len(NO_LEGS)).T, np.array(going, np.int64)
+        columns = np.array(legs, np.int64).reshape(len(legs), len(NO_LEGS)).T
+        return columns, np.array(going, np.int64)
 
     def position(self, instrument: int, at: int) -> Position | None:
         """Return what an account holds of an instrument, if anything."""

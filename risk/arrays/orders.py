@@ -49,8 +49,7 @@ class Facing:
         self.book, self.rules, self.orders, self.sent = book, rules, orders, sent
         self.throttle = throttle
         rows, each = orders.rows, np.arange(len(orders.rows))
-        values = book.lot_values(marks).reshape(len(marks), -1)
-        self.values = np.broadcast_to(values, (len(marks), len(rows)))
+        self.values = by_order(book.lot_values(marks), len(rows))
         instrument = self.instrument = orders.instrument.astype(np.intp)
         self.value = self.values[instrument, each]
         self.side, self.asked = np.sign(orders.lots), np.abs(orders.lots)
@@ -58,8 +57,8 @@ class Facing:
             raise OutOfRange(f"An order is for more than {LARGEST // UNITS:,} USDT.")
         self.tiers = self.highest = rules.max_leverage[book.tier[rows]]
         if bands is not None:
-            band = np.broadcast_to(bands.reshape(len(marks), -1), (len(marks), len(rows)))
-            self.highest = rules.by_band[band[instrument, each], book.tier[rows]]
+            band = by_order(bands, len(rows))[instrument, each]
+            self.highest = rules.by_band[band, book.tier[rows]]
         self.balance, self.held = book.balance[rows], book.lots[instrument, rows]
         self.cost, self.margin = book.cost[instrument, rows], book.margin[instrument, rows]
         self.reducible = np.maximum(-self.side * self.held, 0)
@@ -92,3 +91,8 @@ class Facing:
     def available(self) -> Whole:
         """The margin that is available before the fill."""
         return self.equity - self.margins - self.book.reserved_margin[self.orders.rows]
+
+
+def by_order(figures: Whole, orders: int) -> Whole:
+    """Return what is said of instruments [I], of all orders alike or of each [I, n], as [I, n]."""
+    return np.broadcast_to(figures.T, (orders, len(figures))).T

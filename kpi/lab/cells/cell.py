@@ -88,7 +88,7 @@ class Cell:
         if bar is not None or len(stopped):
             bands = None if bar is None else self.ranges.bands(bar, marks[None])
             for orders in self.agents.orders(bar, self.book, marks, stopped, bands):
-                self._place(step, marks, orders, stopped, bands)
+                self._place(step, marks, orders, stopped, None if bands is None else bands[0])
         if self.touched:
             self.watch.changed(distinct(self.touched))
             self.touched = []
