@@ -60,13 +60,14 @@ def place(
     for denial in sorted(refused, key=NUMBERS.__getitem__, reverse=True):
         code[refused[denial]] = NUMBERS[denial]
     hold_to_threshold(code, facing, fills, total_exposure)
+    passed = code == 0
     if sent is not None:
-        note_sent(sent, facing, fills, code == 0)
+        note_sent(sent, facing, fills, passed)
     if throttle is not None:
-        throttle.note(orders.rows[code == 0])
+        throttle.note(orders.rows[passed])
     if code.any():
-        passed = (code == 0).astype(np.int64)
-        fills = Fills(*(column * passed for column in fills))
+        kept = passed.astype(np.int64)
+        fills = Fills(*(column * kept for column in fills))
     book_fills(facing, fills)
     return Placed(code, *fills[:6])
 
@@ -74,5 +75,5 @@ def place(
 def note_sent(sent: Sent, facing: Facing, fills: Fills, passed: Flags) -> None:
     """Add accepted orders to what is sent; those that only reduce count for nothing."""
     columns = facing.orders.rows, facing.instrument, facing.orders.lots
-    value = facing.asked * facing.value * (fills.opened > 0)
+    value = np.where(fills.opened > 0, facing.asked * facing.value, 0)
     sent.add(*(column[passed] for column in (*columns, value)))

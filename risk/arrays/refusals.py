@@ -38,7 +38,7 @@ def refusals(facing: Facing, fills: Fills) -> dict[str, Flags | bool]:
         "invalid_size": (asked == 0) | (asked >= too_large),
         "below_min_notional": asked * facing.value < book.instruments.min_notional[instrument],
         "leverage_exceeds_tier": orders.leverage > facing.tiers,
-        "leverage_exceeds_volatility": (fills.opened > 0) & (orders.leverage > facing.highest),
+        "leverage_exceeds_volatility": opens & (orders.leverage > facing.highest),
         "reduce_only_rejected": orders.reduce_only & (facing.reducible == 0),
         "insufficient_margin": facing.balance + fills.realized < fills.fee,
     }
@@ -98,11 +98,13 @@ def hold_to_threshold(
 
     In Python's own whole numbers: all accounts together may have more exposure than 64 bits hold.
     """
+    if not fills.opened.any():
+        return
     threshold = facing.rules.global_exposure_threshold
     totals = [total] * len(code) if isinstance(total, int) else total
-    highest = facing.values.max(axis=1, initial=0)[facing.instrument].tolist()
+    highest = facing.values.max(axis=1)[facing.instrument].tolist()
     opened = fills.opened.tolist()
-    if max(totals, default=0) + sum(map(mul, opened, highest)) <= threshold:
+    if max(totals) + sum(map(mul, opened, highest)) <= threshold:
         return
     changes = (fills.opened - fills.closed).tolist()
     columns = code.tolist(), facing.instrument.tolist(), facing.values.T.tolist()

@@ -1,5 +1,9 @@
-"""The exchange's own decisions on the accounts of a book, one after the other, in Decimals."""
+"""The exchange's own decisions on the accounts of a book, one after the other, in Decimals.
 
+All of them at one moment: whatever an account has sent or filled counts.
+"""
+
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -10,10 +14,11 @@ from risk.arrays.books import Book
 from risk.arrays.orders import Orders
 from risk.arrays.units import Whole
 from risk.denials import Denial
-from risk.engine import Approval, Intent, check_order
+from risk.engine import Approval, Intent, check_order, value_sent
 from risk.fills import Holding
 from risk.policy import TIERS, Policy
 from risk.state import AccountState, InstrumentState, RiskState, Sent
+from risk.throttle import counts_fills, held, throttled
 from tests.risk.arrays.cases import NOW, account_states, marked, position
 
 #: No account has sent anything lately.
@@ -37,6 +42,8 @@ class Exchange:
             for tier, suspended in zip(book.tier.tolist(), book.suspended.tolist(), strict=True)
         ]
         self.states = account_states(book, self.listed)
+        self.sent, self.fills = dict[int, Sent](), Counter[int]()
+        self.orders = set[tuple[int, Intent]]()
         self.fund, self.house, self.bad_debt = fund, ZERO, ZERO
         self.total = sum((state.exposure for state in self.states), ZERO)
 
@@ -76,17 +83,40 @@ class Exchange:
             leverage=leverage or None,
             reduce_only=reduce_only,
         )
-        answer = check_order(intent, RiskState(state, self.limits[row], one, 0, NOTHING), NOW)
+        limits, sent = self.limits[row], self.sent.get(row, NOTHING)
+        twin_at = NOW if (row, intent) in self.orders else None
+        asked = RiskState(state, limits, one, 0, sent, twin_at)
+        answer = check_order(intent, asked, NOW)
         if isinstance(answer, Denial):
             return answer.code
         assert one.mark_price is not None
         change = answer.change.valued_at(one.mark_price)
         # As the statement that books it asks.
-        if answer.opens and self.total + change > self.limits[row].global_exposure_threshold:
+        if answer.opens and self.total + change > limits.global_exposure_threshold:
             return "global_exposure_exceeded"
         self.total += change
+        self.note(row, intent, asked)
         self.book(row, one, answer)
         return answer
+
+    def note(self, row: int, intent: Intent, asked: RiskState) -> None:
+        """Count an accepted order, where a control asks for it."""
+        limits = asked.limits
+        if limits.duplicate_seconds:
+            self.orders.add((row, intent))
+        if limits.max_minute_value is not None:
+            value = value_sent(intent, asked, NOW, goes_out=False)
+            self.sent[row] = self.sent.get(row, NOTHING).plus(value)
+        if counts_fills(limits):
+            self.fills[row] += 1
+            why = throttled(
+                limits.max_fills,
+                limits.fills_window_seconds,
+                nth=self.fills[row],
+                earlier=None,
+                now=NOW,
+            )
+            self.limits[row] = held(limits, why) if why else limits
 
     def book(self, row: int, one: InstrumentState, approval: Approval) -> None:
         execution, state = approval.execution, self.states[row]

@@ -21,7 +21,10 @@ D = Decimal
 LADDER = "BTCUSDT 10: 0.1 9x, 20: 0.2 5x"
 
 
-@pytest.mark.parametrize(("lots", "code"), [(999_999_999, None), (10**9, "invalid_size")])
+@pytest.mark.parametrize(
+    ("lots", "code"),
+    [(999_999_999, None), (10**9, "invalid_size"), (10**9 + 1, "invalid_size")],
+)
 def test_the_largest_size_is_that_of_the_exchange(lots: int, code: str | None) -> None:
     """Of lots of one that are worth 0.001 USDT."""
     assert code_of(lone(10**15), order(lots, instrument=2)) == code
@@ -69,6 +72,8 @@ def test_the_largest_value_a_minute_belongs_to_what_is_allowed(room: int, code: 
     ]
     assert next_code(order(130)) == code
     assert next_code(order(-70, reduce_only=True)) is None
+    # Nothing was sent before, and nobody will ask.
+    assert code_of(lone(10**15), order(200), Rules.of(policy)) == code
 
 
 def test_an_equal_order_is_refused_unless_it_only_reduces() -> None:
@@ -80,6 +85,20 @@ def test_an_equal_order_is_refused_unless_it_only_reduces() -> None:
 
     assert [next_code(order(-50)) for _ in range(3)] == [None, None, "duplicate_order"]
     assert [next_code(order(lots)) for lots in (-60, 50, 50)] == [None, None, "duplicate_order"]
+    # Nothing was sent before, and nobody will ask.
+    assert [code_of(book, order(50), Rules.of(policy)) for _ in range(2)] == [None, None]
+
+
+def test_one_lot_that_opens_makes_all_of_an_order_count() -> None:
+    """Of 149 lots a minute an order that turns a short of 99 by a lot takes a hundred."""
+    policy = policy_from({"max_minute_value": amount(149 * LOT)}, PRESETS["none"])
+    book, sent = lone(10**15, lots=-99, cost=-99 * LOT), Sent(1)
+    placed = [
+        place(book, Rules.of(policy), order(lots), MARKS, 0, sent=sent).code[0]
+        for lots in (100, 50)
+    ]
+    assert [CODES[code] for code in placed] == [None, "order_volume_exceeded"]
+    assert sent.value.tolist() == [100 * LOT]
 
 
 def test_by_brackets_the_position_after_the_order_says_what_is_allowed() -> None:
