@@ -43,7 +43,7 @@ class Exchange:
         ]
         self.states = account_states(book, self.listed)
         self.sent, self.fills = dict[int, Sent](), Counter[int]()
-        self.orders = set[tuple[int, Intent]]()
+        self.orders = set[tuple[int, str, Decimal]]()
         self.fund, self.house, self.bad_debt = fund, ZERO, ZERO
         self.total = sum((state.exposure for state in self.states), ZERO)
 
@@ -84,7 +84,7 @@ class Exchange:
             reduce_only=reduce_only,
         )
         limits, sent = self.limits[row], self.sent.get(row, NOTHING)
-        twin_at = NOW if (row, intent) in self.orders else None
+        twin_at = NOW if (row, one.symbol, intent.signed(intent.size)) in self.orders else None
         asked = RiskState(state, limits, one, 0, sent, twin_at)
         answer = check_order(intent, asked, NOW)
         if isinstance(answer, Denial):
@@ -100,10 +100,13 @@ class Exchange:
         return answer
 
     def note(self, row: int, intent: Intent, asked: RiskState) -> None:
-        """Count an accepted order, where a control asks for it."""
+        """Count an accepted order, where a control asks for it.
+
+        Another leverage makes no other order of it (``trading.orders.tickets``).
+        """
         limits = asked.limits
         if limits.duplicate_seconds:
-            self.orders.add((row, intent))
+            self.orders.add((row, intent.symbol, intent.signed(intent.size)))
         if limits.max_minute_value is not None:
             value = value_sent(intent, asked, NOW, goes_out=False)
             self.sent[row] = self.sent.get(row, NOTHING).plus(value)
