@@ -35,10 +35,13 @@ def both_ready(master: psutil.Process) -> list[psutil.Process] | None:
     return ready if len(ready) == 2 else None
 
 
-def test_a_killed_process_is_replaced_and_its_live_gauges_are_forgotten(
-    exchange: Start, metrics: Path
+def test_a_killed_process_is_replaced_and_none_outlives_the_server(
+    exchange: Start, metrics: Path, tmp_path: Path
 ) -> None:
-    process, address = exchange()
+    """The live gauges of a dead one are forgotten, and one that still loads ends, too."""
+    leave = tmp_path / "leave to load"
+    leave.touch()
+    process, address = exchange("tests.system.web.held", LOAD_ONCE_THERE=str(leave))
     master = psutil.Process(process.pid)
     dead, other = wait_for(lambda: both_ready(master), what="two processes", seconds=60)
     gauges = {pid: metrics / f"gauge_livesum_{pid}.db" for pid in (dead.pid, other.pid)}
@@ -51,9 +54,23 @@ def test_a_killed_process_is_replaced_and_its_live_gauges_are_forgotten(
     assert other in ready
     assert health(address) == 200
     began = starts_of(metrics)
-    new = next(one.pid for one in ready if one != other)
-    assert 0 < began[dead.pid] < began[new]
-    assert 0 < began[other.pid] < began[new]
+    [new] = [one for one in ready if one != other]
+    assert 0 < began[dead.pid] < began[new.pid]
+    assert 0 < began[other.pid] < began[new.pid]
+
+    leave.unlink()
+    other.kill()  # the server gives a process up that dies as soon as it is there
+    [loading] = wait_for(
+        lambda: [one for one in master.children() if one not in (new, other)],
+        what="another new process",
+        seconds=60,
+    )
+    process.kill()
+    process.wait()
+    assert loading.is_running()
+    leave.touch()
+    _, alive = psutil.wait_procs([loading, new], timeout=60)
+    assert alive == []
 
 
 def starts_of(metrics: Path) -> dict[int, float]:
@@ -88,29 +105,6 @@ def connections_of(process: psutil.Process, status: str) -> int:
     found = process.net_connections("tcp")
     ports = {one.laddr.port for one in found if one.status == psutil.CONN_LISTEN}
     return sum(one.status == status and one.laddr.port in ports for one in found)
-
-
-def test_its_processes_end_with_it_also_one_that_is_loading(
-    exchange: Start, tmp_path: Path
-) -> None:
-    leave = tmp_path / "leave to load"
-    leave.touch()
-    process, _ = exchange("tests.system.web.held", LOAD_ONCE_THERE=str(leave))
-    master = psutil.Process(process.pid)
-    dead, other = wait_for(lambda: both_ready(master), what="two processes", seconds=60)
-    leave.unlink()
-    dead.kill()
-    [loading] = wait_for(
-        lambda: [one for one in master.children() if one not in (dead, other)],
-        what="the new process",
-        seconds=60,
-    )
-    process.kill()
-    process.wait()
-    assert loading.is_running()
-    leave.touch()
-    _, alive = psutil.wait_procs([loading, other], timeout=60)
-    assert alive == []
 
 
 def test_half_a_request_keeps_no_thread_is_closed_in_time_and_no_stop_waits_for_it(
