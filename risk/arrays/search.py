@@ -32,10 +32,10 @@ def may_fall_below(
     lots, bounds = of(book.lots, rows), (book.lot_values(lows), book.lot_values(highs))
     at_low, at_high = (lots * values[:, None] for values in bounds)
     gain = np.minimum(at_low, at_high, out=at_low)
-    notional = None if by_marks is None else np.abs(gain)
+    least_allowed = level[rows]
+    if by_marks is not None:
+        required = by_marks.needed(np.abs(gain), of(book.margin, rows))
+        least_allowed = np.maximum(least_allowed, required)
     gain -= of(book.cost, rows)
     least = gain.sum(axis=0) + of(book.balance, rows)
-    falls = least < level[rows]
-    if by_marks is not None and notional is not None:
-        falls |= least < by_marks.needed(notional, of(book.margin, rows))
-    return rows[falls & lots.any(axis=0)]
+    return rows[(least < least_allowed) & lots.any(axis=0)]
