@@ -71,6 +71,8 @@ def test_staff_release_a_parked_order(venue: BinanceStandin, trader: Trader, cle
     user = trader("10000")
     venue.fail_next(saying(symbol="ETHUSDT"))
     placed = order(user, "buy", "0.1", price="60000", leverage=10)
+    evaluate_rules()
+    assert Alert.objects.get(resolved_at=None).rule.kind == "parked_answers"
     release_parked(parked=parked_of(placed), reason="Not ours", staff=clerk)
     placed.refresh_from_db()
     assert (placed.status, placed.reject_code) == (OrderStatus.EXPIRED, "venue_settled")

@@ -11,8 +11,6 @@ from rest_framework.test import APIClient
 
 from accounts.models import Transfer, User
 from accounts.selectors import insurance_fund_balance
-from kpi.alerts.rules import evaluate_rules
-from kpi.models import Alert
 from market.models import Instrument
 from risk.models import RiskPolicy
 from tests.each import each
@@ -88,8 +86,6 @@ def test_an_answer_that_does_not_fit_its_order_is_parked(
     assert not Trade.objects.exists()
     assert insurance_fund_balance() == insurance
     assert venue.count("POST") == sent + 1
-    evaluate_rules()
-    assert Alert.objects.get().rule.kind == "parked_answers"
 
 
 def test_a_fill_beyond_the_limit_is_parked(
