@@ -7,7 +7,7 @@ all of them or none.
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg
@@ -29,6 +29,8 @@ LIST: Final = """
 SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database
 WHERE starts_with(datname, %s) ORDER BY datname
 """
+TAKE_TURN: Final = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
+LEAVE_TURN: Final = "SELECT pg_advisory_unlock(%s, hashtext(%s))"
 RIGHTS: Final = """
 SELECT role.rolsuper OR role.rolcreatedb,
        (SELECT pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = %s)
@@ -156,13 +158,17 @@ def maintained() -> Iterator[Databases]:
     except psycopg.OperationalError as error:
         raise ExperimentRefused(f"The database `postgres` cannot be reached: {error}") from error
     with maintenance:
-        databases = Databases(maintenance, live)
-        query = "SELECT pg_try_advisory_lock(%s, hashtext(%s))"
-        row = maintenance.execute(query, [Turn.EXPERIMENT.value, live]).fetchone()
+        databases, turn = Databases(maintenance, live), [Turn.EXPERIMENT.value, live]
+        row = maintenance.execute(TAKE_TURN, turn).fetchone()
         if not (row and row[0]):
             raise ExperimentRefused("Another `experiment` command is at work; wait for its end.")
-        databases.check_rights()
-        yield databases
+        try:
+            databases.check_rights()
+            yield databases
+        finally:
+            # The server hears of a closed connection later, and the next command may be sooner.
+            with suppress(psycopg.Error):
+                maintenance.execute(LEAVE_TURN, turn)
 
 
 def check_direct() -> None:

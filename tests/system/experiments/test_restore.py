@@ -190,6 +190,16 @@ def test_a_name_is_taken_once_and_free_again_after_it_is_deleted(server: Server)
         experiment("delete", "one-more")
 
 
+def test_the_next_command_may_come_before_the_server_hears_that_one_has_ended() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        open_still: list[psycopg.Connection[Any]] = []
+        patch.setattr(psycopg.Connection, "close", lambda one: open_still.append(one))
+        assert [experiment("list"), experiment("list")]
+    assert open_still
+    for one in open_still:
+        one.close()
+
+
 def test_what_a_killed_command_left_and_counts_and_jobs_of_the_replaced_state_are_forgotten(
     start: Manifest, server: Server, database: str
 ) -> None:
