@@ -177,8 +177,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         cursor.execute("CREATE SCHEMA migrated")
         for table in connection.introspection.table_names(cursor):
             statements.append(f'DELETE FROM "{table}"')  # noqa: S608
-            cursor.execute(f'CREATE TABLE migrated."{table}" AS TABLE "{table}"')
+            cursor.execute(f'SELECT FROM "{table}" LIMIT 1')
             if cursor.rowcount:
+                cursor.execute(f'CREATE TABLE migrated."{table}" AS TABLE "{table}"')
                 statements.append(f'INSERT INTO "{table}" TABLE migrated."{table}"')
 
     def restore(*_: TransactionTestCase) -> None:
