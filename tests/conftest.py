@@ -158,7 +158,8 @@ def django_db_modify_db_settings(
     request: pytest.FixtureRequest, django_db_modify_db_settings_parallel_suffix: None
 ) -> None:
     """Copy the template, where there is one, in place of migrating."""
-    if name := getattr(request.config, "workerinput", {}).get("template"):
+    here = getattr(request.config, "workerinput", {}).get("template")
+    if name := here or os.environ.get(template.VARIABLE):
         connection.settings_dict["TEST"] |= {"TEMPLATE": name, "MIGRATE": False}
 
 

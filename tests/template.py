@@ -1,4 +1,7 @@
-"""The database that each process of a parallel run gets a copy of: migrated once, not by each."""
+"""The database that each process of a parallel run, and each of many runs, gets a copy of.
+
+So it is migrated once, not by each.
+"""
 
 import os
 from typing import Final
@@ -7,6 +10,8 @@ from django.db import connection
 from pytest_django import DjangoDbBlocker
 
 NAME: Final = f"test_template_{os.getpid()}"
+#: In the environment of a run that is to copy another one's: that one's name.
+VARIABLE: Final = "TEMPLATE_DATABASE"
 
 
 def make(blocker: DjangoDbBlocker) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from pytest_django import DjangoDbBlocker
 
+from tests import template
 from tests.system.mutants.mutation import Mutant, mutants_of, sample
 from tests.system.mutants.targets import PURE, SAMPLE, SAMPLED, Target
 from tests.system.mutants.workshop import Workshop
@@ -23,7 +25,15 @@ EQUIVALENT: Final[list[dict[str, Any]]] = tomllib.loads(
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+def migrated(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """The database that each trial gets a copy of, whatever those before it left."""
+    template.make(django_db_blocker)
+    yield
+    template.drop(django_db_blocker)
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory, migrated: None) -> Iterator[Workshop]:
     """A workshop whose tests pass without a mutant, before and after: else all look killed."""
     made = Workshop(tmp_path_factory.mktemp("mutants"))
     yield made

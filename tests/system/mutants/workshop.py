@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+import psycopg
 from cosmic_ray.mutating import use_mutation
 from cosmic_ray.plugins import get_operator
 
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
+from tests import template
 from tests.system.mutants import forks
 from tests.system.mutants.mutation import Mutant
 from tests.system.mutants.targets import Target
@@ -36,7 +38,7 @@ class Workshop:
         for number in range(WORKERS):
             numbers.put(number)
         self.pool = ProcessPoolExecutor(
-            WORKERS, context, initializer=enter_copy, initargs=(directory, numbers)
+            WORKERS, context, initializer=enter_copy, initargs=(directory, numbers, template.NAME)
         )
         #: A target of either kind that was tried, pure or not.
         self.used: dict[bool, Target] = {}
@@ -59,7 +61,7 @@ class Workshop:
         assert all(trial.result() for trial in trials), "the tests fail without a mutant"
 
 
-def enter_copy(directory: Path, numbers: "multiprocessing.Queue[int]") -> None:
+def enter_copy(directory: Path, numbers: "multiprocessing.Queue[int]", template_name: str) -> None:
     """Make this process work on a copy, a database and a Valkey index of its own."""
     number = numbers.get()
     copy = directory / str(number)
@@ -67,6 +69,7 @@ def enter_copy(directory: Path, numbers: "multiprocessing.Queue[int]") -> None:
     compileall.compile_dir(copy, quiet=2)  # Trials write no bytecode.
     os.chdir(copy)
     os.environ["DATABASE_URL"] += f"_{number}"
+    os.environ[template.VARIABLE] = template_name
     redis = urlsplit(os.environ["REDIS_URL"])
     os.environ["REDIS_URL"] = redis._replace(path=f"/{number + 1}").geturl()
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # Most of them take longer than a test.
@@ -78,6 +81,8 @@ def survives(target: Target, mutant: Mutant | None = None) -> bool:
     """Tell whether the tests of a target pass, with a mutant in the code or without."""
     output = Path("output.txt")
     most = MOST_ARITHMETIC if target.pure else (None, None)
+    if not target.pure:
+        forget_database()
     with changed_by(mutant) if mutant else nullcontext():
         passed = all(
             forks.passes([*options(target), *tests], output=output, processor=processor)
@@ -89,6 +94,17 @@ def survives(target: Target, mutant: Mutant | None = None) -> bool:
     return passed
 
 
+def forget_database() -> None:
+    """Drop the database of this copy's tests, which a run that is killed leaves as it stands then.
+
+    What it committed would fail every later run, and each would look like a mutant noticed.
+    """
+    url = os.environ["DATABASE_URL"]
+    name = "test_" + urlsplit(url).path[1:]
+    with psycopg.connect(url, dbname="postgres", autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
 def changed_by(mutant: Mutant) -> AbstractContextManager[object]:
     """Put a mutant in the place of its module."""
     spec = mutant.spec
@@ -97,8 +113,8 @@ def changed_by(mutant: Mutant) -> AbstractContextManager[object]:
 
 
 def options(target: Target) -> tuple[str, ...]:
-    """Return how the tests of a target are run; a database is made once and used again."""
+    """Return how the tests of a target are run."""
     if target.pure:
         return (*OPTIONS, "--noconftest", "-p", "tests.system.mutants.repeatable")
     # The suite's own hooks ask xdist which process they are in.
-    return (*OPTIONS, "-p", "pytest_django.plugin", "-p", "xdist.plugin", "--reuse-db")
+    return (*OPTIONS, "-p", "pytest_django.plugin", "-p", "xdist.plugin")
