@@ -93,8 +93,8 @@ def most_lots(state: InstrumentState) -> int:
 
 @dataclass
 class Book:
-    """Accounts and what they hold. ``place`` and ``close_out`` change what is held, and only
-    ``take_back`` undoes that.
+    """One account or more and what they hold. ``place`` and ``close_out`` change what is held, and
+    only ``take_back`` undoes that.
 
     Of each account the balance, and over its instruments the costs, the margins and the notional at
     each marks asked for are at most ``LARGEST``: what is larger raises OutOfRange.

@@ -107,6 +107,11 @@ def test_a_notional_is_held_against_the_range_at_the_marks_asked_for() -> None:
             book.exposure(np.array(beyond))
 
 
+def test_at_the_marks_of_no_orders_nobody_is_out_of_range() -> None:
+    book = replace(lone(USUAL), lots=np.array([[5], [0], [-7]]))
+    assert book.lot_values(np.zeros((3, 0), np.int64)).shape == (3, 0)
+
+
 def test_what_64_bits_do_not_hold_is_refused() -> None:
     book = replace(lone(HUGE), lots=np.array([[80_000_000_000], [0]]))
     with pytest.raises(OutOfRange, match="notional is above 9,000,000,000 USDT"):
