@@ -11,7 +11,7 @@ from pytest_django import DjangoDbBlocker
 
 NAME: Final = f"test_template_{os.getpid()}"
 #: In the environment of a run that is to copy another one's: that one's name.
-VARIABLE: Final = "TEMPLATE_DATABASE"
+VARIABLE: Final = "EXCHANGE_TEST_TEMPLATE"
 
 
 def make(blocker: DjangoDbBlocker) -> None:

@@ -70,7 +70,10 @@ def test_a_task_is_delivered_again_while_it_runs(trials: Trials, population: Pop
 
 @contextmanager
 def impatient_worker(stack: Stack) -> Iterator[Path]:
-    """Run a worker that gives out again what it has had for half a second; yields its log."""
+    """Run a worker that gives out again what any worker has had for half a second.
+
+    Yields its log.
+    """
     log = stack.root / "impatient.log"
     command = ("-m", "celery", "-A", "tests.system.faults.impatient", "worker", "--without-mingle")
     process = stack.spawn(*command, "--concurrency", "4", "--queues", QUEUE, log=log)
