@@ -92,13 +92,16 @@ def closed(address: Address) -> int:
 
 
 def test_an_answer_that_fails_in_its_midst_has_no_end(serve: Start) -> None:
-    """So that its client does not take for the whole what is a part of it."""
+    """So that its client does not take for the whole what is a part of it.
+
+    How much of it arrives is not said: what the server's library still holds is lost.
+    """
     process, address = serve(BREAKS)
     assert ask(address, "GET /whole HTTP/1.1").body.endswith(b"\r\n0\r\n\r\n")
     for path in ("/fails", "/full"):
         answer = ask(address, f"GET {path} HTTP/1.1")
         assert answer.status == 200, path
-        assert len(answer.body) >= 900_000, path
+        assert b"\0" in answer.body, path
         assert not answer.body.endswith(b"\r\n0\r\n\r\n"), path
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=60)
