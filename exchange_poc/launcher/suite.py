@@ -14,9 +14,15 @@ from exchange_poc.launcher.errors import StopRequested
 from exchange_poc.launcher.local_dir import PROJECT_ROOT, LocalDir
 from exchange_poc.launcher.locks import FileLock, exclusive
 from exchange_poc.launcher.processes import end, spawn, wait_while
+from exchange_poc.launcher.server_user import Quarters
 from exchange_poc.launcher.servers import Servers, leased
 from exchange_poc.launcher.signals import StopSignals
+from exchange_poc.variables import text
 
+#: Where Linux keeps files in memory.
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - each run has a private directory there
+#: Bytes that have to be free there; a run of all tests takes a sixth of them.
+ROOM: Final = 4_000_000_000
 #: A first SIGINT lets pytest tear its fixtures down and report.
 PYTEST_STOP: Final = ((signal.SIGINT, 15.0), (signal.SIGKILL, 5.0))
 
@@ -33,17 +39,22 @@ def test(arguments: Sequence[str]) -> int:
 
 @contextmanager
 def own_local_dir(*, stop: StopSignals) -> Iterator[LocalDir]:
-    """Make a directory for this run alone below LOCAL_DIR, and remove it afterwards.
+    """Make a directory for this run alone, and remove it afterwards.
 
-    What a killed run left there is removed first, so that runs side by side do not disturb each
-    other and dead ones do not pile up.
+    What a killed run left is removed first, so that runs side by side do not disturb each other and
+    dead ones do not pile up.
     """
-    parent = LocalDir(LocalDir.from_environment().root / "test")
+    given = LocalDir.from_environment()
+    parent = LocalDir(given.root / "test")
     parent.create()
+    disk, memory = parent.root / "run-", MEMORY / f"{Quarters(given).outside.name}-"
     with exclusive(parent.root / "sweep.lock", pause=stop.pause):
-        for leftover in parent.root.glob("run-*/"):
-            remove_unless_held(leftover, stop=stop)
-        local = LocalDir(Path(tempfile.mkdtemp(prefix="run-", dir=parent.root)))
+        for place in (disk, memory):
+            for leftover in place.parent.glob(f"{place.name}*/"):
+                if leftover.lstat().st_uid == os.geteuid():
+                    remove_unless_held(leftover, stop=stop)
+        place = memory if belongs_in_memory() else disk
+        local = LocalDir(Path(tempfile.mkdtemp(prefix=place.name, dir=place.parent)))
         local.root.chmod(0o711)
         lock = FileLock(local.root / "run.lock")
         lock.try_exclusive()
@@ -53,6 +64,15 @@ def own_local_dir(*, stop: StopSignals) -> Iterator[LocalDir]:
     finally:
         lock.close()
         remove_unless_held(local.root, stop=stop)
+
+
+def belongs_in_memory() -> bool:
+    """Tell whether nobody asks for a place on disk, and memory has room.
+
+    Tests copy and drop hundreds of databases, and a disk finds places for the files ever slower.
+    """
+    asked = text("LOCAL_DIR")
+    return not asked and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ROOM
 
 
 def remove_unless_held(directory: Path, *, stop: StopSignals) -> None:
