@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from risk.policy import PRESETS, policy_from
@@ -14,7 +14,9 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ON = POLICY.limits("beginner")
 
 
-@given(st.integers(1, 5), st.none() | st.integers(0, 20_000_000))
+@example(nth=1, past=9_999_999)
+@example(nth=1, past=10_000_000)
+@given(nth=st.integers(1, 5), past=st.none() | st.integers(0, 20_000_000))
 def test_the_fill_that_reaches_the_limit_says_why(nth: int, past: int | None) -> None:
     """Two before it in its own booking, or the second before it less than ten seconds ago."""
     earlier = None if past is None else NOW - timedelta(microseconds=past)
