@@ -28,7 +28,7 @@ from risk.engine import Intent
 from risk.models import GlobalExposure, Position, RiskPolicy
 from risk.services import lock_exposure
 from tests.trading.conftest import Marks, Trader, order, state_of
-from tests.waiting import wait_for
+from tests.waiting import wait_for, waiting
 from trading.errors import ClientOrderIdConflict, OrderNotOpen
 from trading.liquidation.sweep import liquidate, sweep_liquidations
 from trading.models import Liquidation, Order, OrderStatus, Trade
@@ -280,6 +280,29 @@ def test_an_account_that_stays_locked_holds_up_neither_fills_nor_close_outs(
     step = marks(BTCUSDT="58000")
     assert [done.account_id for done in step.ended_orders] == [locked.account.pk]
     assert [done.account_id for done in step.liquidations] == [locked_weak.account.pk]
+
+
+def test_an_account_that_is_in_use_for_a_moment_is_closed_out_by_the_same_sweep(
+    trader: Trader, together: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trading.booking.isolation.PATIENCE", 60)
+    user, held = trader("10000"), threading.Event()
+    order(user, "buy", "1")
+    RiskPolicy.objects.update(liquidation_threshold=2)
+
+    def use() -> None:
+        with transaction.atomic():
+            lock_account(user_id=user.pk)
+            held.set()
+            wait_for(waiting, what="the sweep's wait for the account")
+
+    def sweep() -> Any:
+        assert held.wait(timeout=60)
+        return sweep_liquidations()
+
+    _, done = together([use, sweep])
+    assert [one.account_id for one in done.liquidations] == [user.account.pk]
+    assert done.unfinished == set()
 
 
 @pytest.mark.usefixtures("little_patience")

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
+from django.db import connection, transaction
+from django.db.utils import IntegrityError
 from rest_framework.test import APIClient
 
 from accounts.models import SystemMovement, Transfer, TransferKind, User
@@ -152,6 +154,16 @@ def test_a_sweep_finds_what_a_withdrawal_brought_below(trader: Trader) -> None:
     assert sweep_liquidations().liquidations == []
 
 
+def test_accounts_are_closed_out_in_one_transaction(trader: Trader) -> None:
+    for user in [trader("10000") for _ in range(3)]:
+        order(user, "buy", "1")
+    RiskPolicy.objects.update(liquidation_threshold=2)
+    assert len(sweep_liquidations().liquidations) == 3
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT xmin::text FROM trading_liquidation")
+        assert cursor.rowcount == 1
+
+
 def test_a_short_is_liquidated_when_the_price_rises(trader: Trader, marks: Marks) -> None:
     user = trader("10000")
     order(user, "sell", "1")
@@ -166,9 +178,6 @@ def test_a_short_is_liquidated_when_the_price_rises(trader: Trader, marks: Marks
 
 @each("table", ["trading_trade", "trading_liquidation", "accounts_transfer"])
 def test_history_cannot_be_changed(trader: Trader, marks: Marks, table: str) -> None:
-    from django.db import connection, transaction
-    from django.db.utils import IntegrityError
-
     user = trader("10000")
     order(user, "buy", "1")
     marks(BTCUSDT="58000")
