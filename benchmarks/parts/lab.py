@@ -12,6 +12,8 @@ TITLE = "Policy lab: cells with impact and reactions, in processor time"
 
 ACCOUNTS: Final = 100_000
 BARS: Final = 3_744
+#: The shortest crash that there is.
+FEWEST_BARS: Final = 100
 STEPS_A_BAR: Final = 4
 POLICIES: Final = 4
 TURNS: Final = 3
@@ -45,7 +47,7 @@ max_leverage = {leverage}
 
 def measure(stage: Stage) -> list[Figure]:
     """Return seconds a cell at full size, and ratios to a quarter of accounts, bars, policies."""
-    accounts, bars = stage.scaled(ACCOUNTS), stage.scaled(BARS)
+    accounts, bars = stage.scaled(ACCOUNTS), max(stage.scaled(BARS), 4 * FEWEST_BARS)
     whole, fewer, shorter = [], [], []
     for _ in range(TURNS):
         whole.append(seconds(accounts, bars, policies=1))
