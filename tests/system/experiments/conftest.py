@@ -28,7 +28,7 @@ def server(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
 def database(server: Server, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """The exchange with demo data, one for all tests of a file."""
     own = connection.settings_dict["NAME"]
-    # A copy costs by files: without what tests keep beside the tables it has half as many.
+    # A copy costs by files: this one is without what tests keep beside the tables.
     migrated, name = connection.settings_dict["TEST"].get("TEMPLATE", own), f"{own}_x"
     with django_db_blocker.unblock():
         disconnect()
