@@ -9,6 +9,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from accounts.models import User
+from tests.console import unrendered
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +21,8 @@ def standing_clock() -> Iterator[None]:
 
 def attempt(client: Client, username: str, password: str = "", address: str = "192.0.2.1") -> int:
     body = {"username": username, "password": password or "wrong"}
-    return client.post("/admin/login/", body, REMOTE_ADDR=address).status_code
+    with unrendered():
+        return client.post("/admin/login/", body, REMOTE_ADDR=address).status_code
 
 
 def test_staff_log_in(client: Client, db: None) -> None:
