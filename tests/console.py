@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Permission
+from django.contrib.sessions.models import Session
 from django.template.response import SimpleTemplateResponse
 from django.test import Client, override_settings
 from django.urls import reverse
@@ -52,7 +54,10 @@ def exchange(db: None, seeded: str) -> None:
 
 
 def seed() -> None:
-    """Orders, trades, positions, a resting and a refused one, a liquidation, a halt, a study."""
+    """Orders, trades, positions, a resting and a refused one, a liquidation, a halt, a study.
+
+    The superuser is logged in.
+    """
     seed_demo()
     record_heartbeat()
     beginner, intermediate, advanced = User.objects.order_by("id").values_list("pk", flat=True)[:3]
@@ -72,6 +77,7 @@ def seed() -> None:
     stopped_once()
     watch()
     compute(store(), most=4)
+    Client().force_login(User.objects.get(username="admin"))
 
 
 def stopped_once() -> None:
@@ -108,7 +114,7 @@ def trader(exchange: None) -> User:
 @pytest.fixture
 def staff(client: Client, exchange: None) -> Client:
     """The console as the superuser of the demo sees it."""
-    client.force_login(User.objects.get(username="admin"))
+    client.cookies[settings.SESSION_COOKIE_NAME] = Session.objects.earliest("expire_date").pk
     return client
 
 
