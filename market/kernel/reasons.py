@@ -6,9 +6,11 @@ history of its own, ``stated`` tells the audit trail's triggers.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 from django.db import connection, models, transaction
+from simple_history.manager import HistoryManager
 from simple_history.models import HistoricalRecords
 
 from market.kernel.errors import ReasonRequired, ReasonTooLong
@@ -44,11 +46,23 @@ def stated(reason: str, *, by: models.Model | None = None) -> Iterator[None]:
         cursor.execute(STATE, ["", ""])
 
 
+class ManagerMadeOnce(HistoryManager):
+    """A manager of histories whose class is made once, not each time that a history is named."""
+
+    @classmethod
+    @cache
+    def from_queryset(cls, queryset_class: Any, class_name: str | None = None) -> Any:
+        return super().from_queryset(queryset_class, class_name)
+
+
 class History(HistoricalRecords):
     """The history of a row: one more row for each change of what it keeps, its reason uncut.
 
     A sign-in or a new password changes nothing of that and leaves none.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(history_manager=ManagerMadeOnce, **options)
 
     def _get_history_change_reason_field(self) -> Any:
         return models.TextField(null=True)
