@@ -78,16 +78,15 @@ def open_account(*, user: User, created_by: User | None = None) -> Account:
 def deposit_first(
     account: Account, opening_balance: Decimal | None, created_by: User | None
 ) -> None:
-    """Deposit what a new account opens with, by default the policy's opening balance."""
+    """Deposit what a new account opens with, by default the policy's opening balance.
+
+    Its caller's transaction made the account, so that there is nobody to lock it against.
+    """
     if opening_balance is None:
         opening_balance = AccountPolicy.objects.get(id=1).opening_balance
     if opening_balance:
-        deposit(
-            account=account,
-            amount=opening_balance,
-            reason="Opening balance",
-            created_by=created_by,
-        )
+        posting = Posting(TransferKind.DEPOSIT, checked_amount(opening_balance))
+        write(account, posting, "Opening balance", created_by)
 
 
 def deposit(
@@ -175,13 +174,21 @@ def checked_amount(amount: Decimal) -> Decimal:
 def post(*, account: Account, posting: Posting, reason: str, created_by: User | None) -> Transfer:
     """Write one transfer of a user's account under its lock and refresh ``account.balance``."""
     said = reason_of(created_by, reason)
-    balance = (
+    account.balance = (
         Account.objects.select_for_update(no_key=True)
         .values_list("balance", flat=True)
         .get(pk=account.pk, kind=AccountKind.USER)
     )
-    if balance + posting.amount < 0:
-        raise InsufficientBalance(balance=str(balance))
+    if account.balance + posting.amount < 0:
+        raise InsufficientBalance(balance=str(account.balance))
+    return write(account, posting, said, created_by)
+
+
+def write(account: Account, posting: Posting, reason: str, created_by: User | None) -> Transfer:
+    """Write one transfer of an account that nobody else moves meanwhile.
+
+    The database adds it to the balance; ``account.balance`` follows.
+    """
     debit, credit = sides(account.pk, posting)
     transfer = Transfer.objects.create(
         kind=posting.kind,
@@ -189,11 +196,11 @@ def post(*, account: Account, posting: Posting, reason: str, created_by: User | 
         credit_account_id=credit,
         amount=abs(posting.amount),
         reference=posting.reference,
-        reason=said,
+        reason=reason,
         created_by=created_by,
         created_at=timezone.now(),
     )
-    account.refresh_from_db(fields=["balance"])
+    account.balance = (account.balance + posting.amount).quantize(UNIT)
     return transfer
 
 
