@@ -33,14 +33,22 @@ def next_snapshot(clock: time_machine.Traveller) -> None:
 
 
 def read_until_kept(clock: time_machine.Traveller, orders: int) -> None:
-    """Take snapshots until so many orders are kept: any database's transactions hold them up."""
-
-    def is_kept() -> bool:
-        next_snapshot(clock)
-        return kept() >= orders
-
-    wait_for(is_kept, what=f"a count of {orders} orders")
+    """Take a snapshot that keeps so many orders, once any database's transactions let it."""
+    _, last = transactions()
+    wait_for(lambda: transactions()[0] >= last, what="the end of other transactions")
+    next_snapshot(clock)
     assert kept() == orders
+
+
+def transactions() -> tuple[int, int]:
+    """Return the oldest transaction that still runs, and the number that the next one gets."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,"
+            " pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+        )
+        [(oldest, following)] = cursor.fetchall()
+    return oldest, following
 
 
 def kept() -> int:
