@@ -19,6 +19,7 @@ from risk.engine import Intent, check_order
 from risk.execution import Execution
 from risk.policy import TIERS
 from risk.state import AccountState, InstrumentState, OpenPosition, RiskState
+from tests.risk.arrays.cases import at_marks
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -52,6 +53,8 @@ class Plain:
             self.policy.policy.limits(TIERS[tier], suspended=suspended)
             for tier, suspended in zip(people.tier.tolist(), people.suspended.tolist(), strict=True)
         ]
+        self.requirements = [limits.requirement for limits in self.limits]
+        self.exposure = ZERO
         self.fund_least = self.fund
         self.stop = [level(b, s) for b, s in zip(balances, people.stop.tolist(), strict=True)]
         self.top_up = [level(b, s) for b, s in zip(balances, people.top_up.tolist(), strict=True)]
@@ -78,9 +81,10 @@ class Plain:
         below = [row for row in range(len(self.accounts)) if self.is_below_own(row)]
         if step % self.policy.cadence == 0:
             for row, account in enumerate(self.accounts):
-                if account.is_in_breach(self.limits[row].requirement):
+                if account.positions and account.is_in_breach(self.requirements[row]):
                     self.close_out(step, row)
         self.fund_least = min(self.fund_least, self.fund)
+        self.exposure = sum((one.exposure for one in self.accounts if one.positions), ZERO)
         closings = [order for row in below for order in self.react(row)]
         bar = int(self.tape.bar[step])
         if step and self.tape.bar[step - 1] == bar:
@@ -101,13 +105,8 @@ class Plain:
             replace(one, mark_price=mark, marked_at=NOW, realized_range=self.range_of(number))
             for number, (one, mark) in enumerate(zip(self.instruments, marks, strict=True))
         ]
-        for row, account in enumerate(self.accounts):
-            if account.positions:
-                positions = {
-                    key: replace(position, mark_price=marks[key])
-                    for key, position in account.positions.items()
-                }
-                self.accounts[row] = replace(account, positions=positions)
+        by_id = dict(enumerate(marks))
+        self.accounts = [at_marks(account, by_id) for account in self.accounts]
 
     def range_of(self, number: int) -> Decimal:
         """The range over the policy's window of minutes, the present one the last of them."""
@@ -121,8 +120,10 @@ class Plain:
 
     def is_below_own(self, row: int) -> bool:
         account = self.accounts[row]
+        if not account.positions:
+            return False
         levels = [one for one in (self.stop[row], self.top_up[row]) if one is not None]
-        return bool(account.positions) and any(account.equity < one for one in levels)
+        return bool(levels) and account.equity < max(levels)
 
     def close_out(self, step: int, row: int) -> None:
         account, limits = self.accounts[row], self.limits[row]
@@ -219,13 +220,13 @@ class Plain:
         assert approval.execution is not None
         assert instrument.mark_price is not None
         if approval.opens:
-            exposure = sum((one.exposure for one in self.accounts), ZERO)
-            after = exposure + approval.change.valued_at(instrument.mark_price)
+            after = self.exposure + approval.change.valued_at(instrument.mark_price)
             if after > self.policy.policy.global_exposure_threshold:
                 self.refused["global_exposure_exceeded"] += 1
                 return
         self.volume += abs(approval.execution.size) * instrument.mark_price
         self.accounts[row] = filled(account, instrument, approval.execution)
+        self.exposure += self.accounts[row].exposure - account.exposure
 
 
 def filled(

@@ -1,7 +1,7 @@
 """Seeded accounts in arrays, and the same accounts as the Decimal functions take them."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -206,6 +206,33 @@ def marked(listed: Sequence[InstrumentState], marks: Whole) -> list[InstrumentSt
 def position(one: InstrumentState, holding: Holding) -> OpenPosition:
     assert one.mark_price is not None
     return OpenPosition(None, one.id, one.symbol, holding, 1, ZERO, one.mark_price)
+
+
+def at_marks(state: AccountState, marks: Mapping[int, Decimal | None]) -> AccountState:
+    """Return an account at marks, by instrument id; written out, since tests ask for it a lot."""
+    if not state.positions:
+        return state
+    positions = {}
+    for key, one in state.positions.items():
+        mark = marks[key]
+        assert mark is not None
+        positions[key] = OpenPosition(
+            one.id,
+            one.instrument_id,
+            one.symbol,
+            one.holding,
+            one.leverage,
+            one.realized_pnl,
+            mark,
+        )
+    return AccountState(
+        state.account_id,
+        state.user_id,
+        state.balance,
+        positions,
+        state.reserved_margin,
+        state.reserved_notional,
+    )
 
 
 def account_state(book: Book, row: int, listed: Sequence[InstrumentState]) -> AccountState:

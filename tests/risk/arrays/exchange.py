@@ -19,7 +19,7 @@ from risk.fills import Holding
 from risk.policy import TIERS, Policy
 from risk.state import AccountState, InstrumentState, RiskState, Sent
 from risk.throttle import counts_fills, held, throttled
-from tests.risk.arrays.cases import NOW, account_states, marked, position
+from tests.risk.arrays.cases import NOW, account_states, at_marks, marked, position
 
 #: No account has sent anything lately.
 NOTHING = Sent(ZERO, ZERO)
@@ -41,6 +41,7 @@ class Exchange:
             policy.limits(TIERS[tier], suspended)
             for tier, suspended in zip(book.tier.tolist(), book.suspended.tolist(), strict=True)
         ]
+        self.requirements = [limits.requirement for limits in self.limits]
         self.states = account_states(book, self.listed)
         self.sent, self.fills = dict[int, Sent](), Counter[int]()
         self.orders = set[tuple[int, str, Decimal]]()
@@ -57,13 +58,7 @@ class Exchange:
         """Let all be worth what it is at marks."""
         self.listed = marked(self.listed, marks)
         prices = {one.id: one.mark_price for one in self.listed}
-        for row, state in enumerate(self.states):
-            if state.positions:
-                positions = {
-                    key: replace(held, mark_price=prices[key])
-                    for key, held in state.positions.items()
-                }
-                self.states[row] = replace(state, positions=positions)
+        self.states = [at_marks(state, prices) for state in self.states]
         self.total = sum((state.exposure for state in self.states), ZERO)
 
     def place(self, orders: Orders) -> list[str | Approval]:
@@ -133,8 +128,8 @@ class Exchange:
         self.house -= paid
 
     def in_breach(self) -> list[int]:
-        both = enumerate(zip(self.states, self.limits, strict=True))
-        return [row for row, (one, limits) in both if one.is_in_breach(limits.requirement)]
+        both = zip(self.states, self.requirements, strict=True)
+        return [row for row, (one, by) in enumerate(both) if one.positions and one.is_in_breach(by)]
 
     def close_out(self, row: int) -> tuple[closing.CloseOut, Decimal, Decimal]:
         """Close out an account; return what that does, and what fund and nobody pay."""
