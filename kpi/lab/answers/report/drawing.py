@@ -12,8 +12,10 @@ from typing import Any, Final
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 #: Of Okabe and Ito, told apart by people with any colour vision; markers tell it once more.
@@ -58,9 +60,14 @@ def draw(
 ) -> str:
     """Return an SVG of panels below one another; ``paint`` fills their axes."""
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        layout = ConstrainedLayoutEngine()
+        figure = Figure(figsize=(WIDTH, height), layout=layout)
+        FigureCanvasSVG(figure)
         axes = figure.subplots(panels, squeeze=False, **options)[:, 0]
         paint(list(axes))
+        # Left to savefig, the layout takes one more drawing of it all, which nobody sees.
+        layout.execute(figure)
+        figure.set_layout_engine(None)
         text = StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()
