@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Model
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -229,21 +230,33 @@ def test_a_full_look_can_be_shared_as_well(users: list[User]) -> None:
 
 def crowd(size: int, instrument: Instrument) -> list[int]:
     """Make accounts in breach, each with a position that has lost all it had; return the users."""
-    users = User.objects.bulk_create(User(username=f"crowd{n}") for n in range(size))
-    accounts = Account.objects.bulk_create(Account(user=user) for user in users)
-    Position.objects.bulk_create(
-        Position(
-            account=account,
-            instrument=instrument,
-            quantity=1,
-            cost=99_999,
-            margin=1,
-            leverage=1,
-            opened_at=timezone.now(),
-        )
-        for account in accounts
+    user = User.objects.create(username="crowd")
+    account = Account.objects.create(user=user)
+    position = Position.objects.create(
+        account=account,
+        instrument=instrument,
+        quantity=1,
+        cost=99_999,
+        margin=1,
+        leverage=1,
+        opened_at=timezone.now(),
     )
-    return [user.pk for user in users]
+    copy(user, size, "'id', one.id + n, 'username', 'crowd' || n")
+    copy(account, size, "'id', one.id + n, 'user_id', one.user_id + n")
+    copy(position, size, "'id', one.id + n, 'account_id', one.account_id + n")
+    return [user.pk + n for n in range(size)]
+
+
+def copy(row: Model, size: int, changes: str) -> None:
+    """Have as many rows as ``size`` asks for like this one, but for ``changes`` of the n-th."""
+    table = row._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} SELECT made.* FROM {table} AS one"  # noqa: S608
+            " CROSS JOIN generate_series(1, %s) AS n CROSS JOIN LATERAL"
+            f" jsonb_populate_record(one, jsonb_build_object({changes})) AS made WHERE one.id = %s",
+            [size - 1, row.pk],
+        )
 
 
 def test_no_breach_gets_lost_in_a_crowd(market: dict[str, Instrument]) -> None:
