@@ -18,6 +18,7 @@ from kpi.leverage.what_if import Move, WhatIf, what_if
 from market.models import Instrument
 from risk.models import RiskPolicy
 from risk.what_if import moved
+from tests.each import each
 from tests.trading.conftest import Trader, order
 from trading.liquidation.sweep import sweep_liquidations
 from trading.models import Liquidation, Order, Trade
@@ -107,7 +108,7 @@ def hold_to_what_happens(move: Move) -> int:
 
 
 @pytest.mark.usefixtures("book")
-@pytest.mark.parametrize("mode", ["full", "largest_loss_first", "partial"])
+@each("mode", ["full", "largest_loss_first", "partial"])
 def test_what_is_said_happens(mode: str) -> None:
     RiskPolicy.objects.update(liquidation_mode=mode, liquidation_fee_rate=D("0.002"))
     Instrument.objects.update(maker_fee_rate=D("0.0002"))
@@ -122,7 +123,7 @@ def test_what_is_said_happens(mode: str) -> None:
 
 
 @pytest.mark.usefixtures("book")
-@pytest.mark.parametrize("mode", ["full", "largest_loss_first", "partial"])
+@each("mode", ["full", "largest_loss_first", "partial"])
 def test_what_is_said_by_brackets_happens(mode: str) -> None:
     """Of one instrument; the other one's positions are held to their share."""
     ladder = "BTCUSDT 2000: 0.01 50x, 20000: 0.05 20x, 90000: 0.1 10x"
