@@ -120,10 +120,8 @@ EVERY_SUM: Final = "{} ORDER BY number, key".format(
 def sums() -> Iterator[Difference]:
     """What SUMS says is kept = what it says is history."""
     names = list(SUMS)
-    with connection.cursor() as cursor:
-        cursor.execute(EVERY_SUM)
-        for number, key, stored, recomputed in cursor.fetchall():
-            yield Difference(names[number].format(key), stored, recomputed)
+    for number, key, stored, recomputed in rows_of(EVERY_SUM):
+        yield Difference(names[number].format(key), stored, recomputed)
 
 
 #: By account and instrument; a sale has a negative size.
@@ -150,7 +148,7 @@ def positions() -> Iterator[Difference]:
 def replayed() -> dict[tuple[int, int], Holding]:
     """Return the open holdings by (account, instrument) that the trades add up to."""
     holdings = {}
-    for key, fills in groupby(rows_of(TRADED), key=lambda row: (row[0], row[1])):
+    for key, fills in groupby(many_rows_of(TRADED), key=lambda row: (row[0], row[1])):
         holding = Holding()
         for *_, size, price, leverage in fills:
             holding = apply_fill(holding, size, price, leverage).holding
@@ -159,7 +157,14 @@ def replayed() -> dict[tuple[int, int], Holding]:
     return holdings
 
 
-def rows_of(statement: str) -> Iterator[tuple[Any, ...]]:
+def rows_of(statement: str) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement that history does not lengthen."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()
+
+
+def many_rows_of(statement: str) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of a statement, read bit by bit, however many there are."""
     with connection.chunked_cursor() as cursor:
         cursor.execute(statement)
