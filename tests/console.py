@@ -137,7 +137,7 @@ def press(client: Client, button: str, *keys: int, **fields: str) -> str:
 
     It is opened on a page that tells messages as every page does, and is soon rendered.
     """
-    opened_on = "http://testserver" + reverse("admin:password_change")
+    opened_on = "http://testserver" + reverse("admin:password_change_done")
     answer = client.post(
         reverse(f"admin:{button}", args=keys),
         {"_form_submitted": "on", "reason": "A test", **fields},
