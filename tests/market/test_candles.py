@@ -4,7 +4,6 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -23,43 +22,44 @@ from tests.market.conftest import mark
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LIMITS = (1, 7, 1_000)
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 
 
-def walk_at_random(seed: int) -> None:
-    """Mark BTCUSDT some hundred times, with gaps, over days; another instrument beside it."""
-    btc, other = (
+def walk_at_random() -> None:
+    """Mark each instrument some two hundred times over days, with gaps of its own."""
+    listed = [
         list_instrument(
             reason="A test",
-            symbol=f"{base}USDT",
-            base_asset=base,
+            symbol=symbol,
+            base_asset=symbol.removesuffix("USDT"),
             tick_size=Decimal("0.01"),
-            lot_size=lot,
+            lot_size=Decimal("0.00001"),
         )
-        for base, lot in (("BTC", Decimal("0.00001")), ("ETH", Decimal("0.01")))
-    )
-    draw = random.Random(seed)
+        for symbol in SYMBOLS
+    ]
+    draw = random.Random(1)
     now = datetime(2026, 1, 5, 23, 58, tzinfo=UTC)
-    for _ in range(200):
+    for _ in range(250):
         now += timedelta(seconds=draw.choice([0.25, 1, 1, 20, 60, 61, 1_700, 40_000]))
-        price = Decimal(draw.randrange(9_000, 11_000)) / 100
+        prices = {one.pk: Decimal(draw.randrange(9_000, 11_000)) / 100 for one in listed}
         quotes = {
-            btc.pk: Quote(price, PriceOrigin.SIMULATION),
-            other.pk: Quote(Decimal(7), PriceOrigin.SIMULATION),
+            number: Quote(price, PriceOrigin.SIMULATION)
+            for number, price in prices.items()
+            if draw.random() < 0.8
         }
         record_marks(quotes=quotes, now=now)
 
 
-@pytest.fixture(scope="session", params=[1, 2, 3])
-def walk_rows(request: Any, django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> str:
-    seed = request.param
-    return kept(f"walk_{seed}", partial(walk_at_random, seed), django_db_blocker)
+@pytest.fixture(scope="session")
+def walk_rows(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> str:
+    return kept("walk", walk_at_random, django_db_blocker)
 
 
-@pytest.fixture
-def walk(db: None, walk_rows: str) -> Instrument:
-    """BTCUSDT after a walk."""
+@pytest.fixture(params=SYMBOLS)
+def walk(request: Any, db: None, walk_rows: str) -> Instrument:
+    """An instrument after a walk, beside others."""
     put(walk_rows)
-    return Instrument.objects.get(symbol="BTCUSDT")
+    return Instrument.objects.get(symbol=request.param)
 
 
 def expected(instrument: Instrument, interval: str, limit: int) -> Iterator[Candle]:
@@ -77,16 +77,16 @@ def expected(instrument: Instrument, interval: str, limit: int) -> Iterator[Cand
         yield Candle(open_time, prices[0], max(prices), min(prices), prices[-1], len(prices))
 
 
-def all_candles() -> dict[tuple[str, int], list[Candle]]:
+def all_candles(walk: Instrument) -> dict[tuple[str, int], list[Candle]]:
     return {
-        (interval, limit): candles(symbol="BTCUSDT", interval=interval, limit=limit)
+        (interval, limit): candles(symbol=walk.symbol, interval=interval, limit=limit)
         for interval in INTERVALS
         for limit in LIMITS
     }
 
 
 def test_candles_of_every_length_are_those_of_the_ticks(walk: Instrument) -> None:
-    for (interval, limit), shown in all_candles().items():
+    for (interval, limit), shown in all_candles(walk).items():
         assert shown == list(expected(walk, interval, limit)), (interval, limit)
 
 
@@ -108,7 +108,7 @@ def test_between_two_times_no_interval_is_missing(walk: Instrument, interval: st
     draw = random.Random(interval)
 
     def shown(limit: int, start: datetime | None, end: datetime | None) -> list[Candle]:
-        return candles(symbol="BTCUSDT", interval=interval, limit=limit, start=start, end=end)
+        return candles(symbol=walk.symbol, interval=interval, limit=limit, start=start, end=end)
 
     with time_machine.travel(now, tick=False):
         rows = whole(walk, interval, now)
@@ -125,12 +125,13 @@ def test_between_two_times_no_interval_is_missing(walk: Instrument, interval: st
 
 
 def test_forgotten_ticks_leave_the_candles(walk: Instrument) -> None:
-    before = all_candles()
-    assert prune_ticks(before=timezone.now()) == 400
+    before = all_candles(walk)
+    ticks = PriceTick.objects.count()
+    assert prune_ticks(before=timezone.now()) == ticks > 500
     assert not PriceTick.objects.exists()
-    assert all_candles() == before
+    assert all_candles(walk) == before
     assert walk.marked_at is not None
     mark(walk, "500", walk.marked_at)
-    [last] = candles(symbol="BTCUSDT", interval="1d", limit=1)
+    [last] = candles(symbol=walk.symbol, interval="1d", limit=1)
     assert (last.high, last.close) == (500, 500)
     assert last.ticks == before["1d", 1][0].ticks + 1
