@@ -88,11 +88,13 @@ def counted_further(kept: RowCounts, newest: Mapping[CountedModel, int]) -> RowC
 def up_to_seen(kept: RowCounts, model: CountedModel, newest: int) -> dict[str, int]:
     """Return the count of the rows that are final by now, as JSON."""
     known = counted(kept, model)
-    final = model.objects.filter(id__lte=known.seen)
-    pending = first_pending() if model is Order else None
-    if pending is not None:
-        final = final.filter(id__lt=pending)
-    return asdict(plus(known, final, model)) | {"seen": newest}
+    if known.seen > known.to:
+        final = model.objects.filter(id__lte=known.seen)
+        pending = first_pending() if model is Order else None
+        if pending is not None:
+            final = final.filter(id__lt=pending)
+        known = plus(known, final, model)
+    return asdict(known) | {"seen": newest}
 
 
 def first_pending() -> int | None:
