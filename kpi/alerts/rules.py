@@ -7,7 +7,7 @@ An alert resolves some way below its threshold, so that a figure at the threshol
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import structlog
 from celery import current_app
@@ -32,17 +32,23 @@ RESOLVES_AT: Final = 0.9
 def evaluate_rules() -> None:
     """Compare the measure of every rule with its threshold; a broken measure stops no other."""
     windows = Windows()
+    alerted = {*Alert.objects.filter(resolved_at=None, subject="").values_list("rule", flat=True)}
     for rule in AlertRule.objects.all():
         try:
-            evaluate_rule(rule, windows)
+            evaluate_rule(rule, windows, is_alerted=rule.pk in alerted)
         except (ArithmeticError, LookupError, ValueError) as error:
             log.error("measure_failed", kind=rule.kind, error=repr(error))
 
 
-def evaluate_rule(rule: AlertRule, windows: Windows) -> None:
-    """Look at what a rule measures: one figure, or events."""
+def evaluate_rule(rule: AlertRule, windows: Windows, *, is_alerted: bool) -> None:
+    """Look at what a rule measures: one figure, or events.
+
+    No rule is locked whose figure is in order and of which no alert says otherwise.
+    """
     if (read_events := MEASURES[rule.kind].events) is None:
-        apply_rule(rule_id=rule.pk, value=read_measure(rule, windows))
+        value = read_measure(rule, windows)
+        if is_alerted or exceeds(value, rule):
+            apply_rule(rule_id=rule.pk, value=value)
     else:
         events = read_events(timedelta(seconds=rule.window_seconds)) if rule.enabled else ()
         apply_events(rule_id=rule.pk, events=events)
@@ -55,6 +61,11 @@ def read_measure(rule: AlertRule, windows: Windows) -> float | None:
     return MEASURES[rule.kind].read(timedelta(seconds=rule.window_seconds), windows)
 
 
+def exceeds(value: float | None, rule: AlertRule) -> TypeGuard[float]:
+    """Return whether a measure calls for an alert; what is not measured does not."""
+    return value is not None and value > rule.threshold
+
+
 @transaction.atomic
 def apply_rule(*, rule_id: int, value: float | None) -> None:
     """Open, update or resolve the alert of a rule whose measure is ``value``.
@@ -65,11 +76,11 @@ def apply_rule(*, rule_id: int, value: float | None) -> None:
     alert = Alert.objects.filter(rule=rule, resolved_at=None).first()
     now = timezone.now()
     if alert is None:
-        if value is not None and value > rule.threshold:
+        if exceeds(value, rule):
             open_alert(rule, value, now)
     elif value is None or value <= RESOLVES_AT * rule.threshold:
         resolve_alert(alert, now)
-    elif value > rule.threshold:
+    elif exceeds(value, rule):
         alert.value, alert.peak, alert.last_seen_at = value, max(alert.peak, value), now
         alert.save(update_fields=["value", "peak", "last_seen_at"])
 
