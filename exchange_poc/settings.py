@@ -1,6 +1,5 @@
 """Settings, every deployment-specific one from an environment variable (docs/settings.md)."""
 
-import gc
 import hashlib
 from datetime import timedelta
 from decimal import Decimal
@@ -25,9 +24,6 @@ from exchange_poc.logs import configure_structlog, logging_config
 from exchange_poc.postgresql.watched import WatchedConnection
 from exchange_poc.variables import text
 from exchange_poc.version import VERSION
-
-# Little of what a process loads is garbage, and whoever has settings is about to load much.
-gc.set_threshold(50_000, 20, 20)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOCAL_DIR = Path(text("LOCAL_DIR") or BASE_DIR / ".local")
