@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
-from django.core.management import call_command
 from django.db import connection
 from django.test import Client, override_settings
 from playwright.sync_api import Browser, Page, StorageState, expect, sync_playwright
@@ -18,18 +17,16 @@ from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
 from exchange_poc.launcher.local_dir import PROJECT_ROOT
-from kpi.history.snapshots import take_snapshot
 from kpi.services import record_heartbeat
-from risk.engine import Intent
 from tests.conftest import Restore
-from tests.console import D
+from tests.console import seeded
+from tests.kept import put_marked_now
 from tests.system.deployment.processes import end_group, free_port
 from tests.system.trials.conftest import environment_of_processes
 from tests.system.web.conftest import accepts
 from tests.waiting import wait_for
-from trading.services import place_order
-from trading.steps.by_hand import set_price
 
+__all__ = ["seeded"]
 #: The first one found is driven; the one without a window system takes a third less processor.
 BROWSERS = ("/usr/bin/chromium-headless-shell", "/usr/bin/chromium")
 PASSWORD = "a-password-of-the-tests"
@@ -71,13 +68,16 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def exchange(
-    chromium: Browser, restore_database: Restore, django_db_blocker: DjangoDbBlocker
+    chromium: Browser, seeded: str, restore_database: Restore, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[LiveServer]:
     """A server of a seeded exchange with something on every page, one for all tests of a file."""
     # The stream server's port, at which nothing listens unless a test starts one.
     with django_db_blocker.unblock(), override_settings(STREAM_PORT=free_port()):
         # These tests read inside a transaction; what the server sees is committed here.
-        seed()
+        put_marked_now(seeded)
+        record_heartbeat()
+        set_staff_password("admin")
+        set_staff_password("regulator")
         server = serve()
         yield server
         server.stop()
@@ -92,22 +92,6 @@ def serve() -> LiveServer:
     server.thread.static_handler = lambda application: application
     server.start()
     return server
-
-
-def seed() -> None:
-    """Trade a little: orders, a resting and a refused one, positions, a liquidation."""
-    call_command("seed_demo", verbosity=0)
-    record_heartbeat()
-    ids = dict(User.objects.values_list("username", "pk"))
-    place_order(user_id=ids["intermediate"], intent=Intent("BTCUSDT", True, D(5)))
-    set_price(symbol="BTCUSDT", price=D(50_000))
-    place_order(user_id=ids["beginner"], intent=Intent("ETHUSDT", True, D("0.2")))
-    place_order(user_id=ids["beginner"], intent=Intent("ETHUSDT", True, D("0.1"), price=D(3000)))
-    place_order(user_id=ids["advanced"], intent=Intent("BTCUSDT", False, D("1.5")))
-    place_order(user_id=ids["beginner"], intent=Intent("BTCUSDT", True, D(500)))
-    set_staff_password("admin")
-    set_staff_password("regulator")
-    take_snapshot()
 
 
 def set_staff_password(username: str) -> None:

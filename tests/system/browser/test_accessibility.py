@@ -23,11 +23,9 @@ from pytest_django.live_server_helper import LiveServer
 from accounts.models import Account, ApiKey, User
 from market.models import Instrument, MarketClock
 from risk.models import RiskPolicy
-from tests.console import doubt, quoted, watch
-from tests.kpi.lab.stored import store
+from tests.console import quoted
 from tests.system.browser.conftest import Complaints, log_in
 from tests.system.browser.test_console import address
-from trading.models import Order
 
 pytestmark = pytest.mark.django_db
 DESK: Final = {"width": 1280, "height": 800}
@@ -76,11 +74,8 @@ CHOSEN: Final[dict[type[Model], dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def watched(exchange: LiveServer) -> LiveServer:
-    """The exchange with a price halt, a parked answer, checks, an alert and a study as well."""
+    """The exchange with an instrument that is halted by its price."""
     quoted("ETHUSDT", "1")
-    doubt(Order.objects.filter(status="FILLED").latest("id"))
-    watch()
-    store()
     return exchange
 
 
