@@ -177,7 +177,8 @@ def as_open_position(row: Position) -> OpenPosition:
 
 def get_policy() -> RiskPolicy:
     """Return the one policy row."""
-    return RiskPolicy.objects.get(id=1)
+    [policy] = POLICY.where("own.id = 1", ())
+    return policy
 
 
 def requirement_in_force() -> Requirement:
@@ -211,6 +212,7 @@ def global_exposure() -> Decimal:
     return total or ZERO
 
 
+POLICY: Final = Rows(RiskPolicy)
 #: Rows as answers tell them, with so much of others as they say.
 POSITIONS: Final = Rows(Position, account=OWNER, instrument=("id", "symbol", "mark_price"))
 
