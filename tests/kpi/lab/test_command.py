@@ -52,7 +52,9 @@ def test_cells_are_the_same_with_one_process_and_two(study: Written) -> None:
     assert digests() == one
 
 
-def test_a_study_is_listed_shown_and_its_events_printed(study: Written, tmp_path: Path) -> None:
+def test_a_study_is_listed_shown_exported_and_resumed_and_its_events_printed(
+    study: Written, tmp_path: Path
+) -> None:
     path = study(seeds=1)
     assert "No study yet" in lab("list")
     assert "3 policies × 1 seed × 1 variant, 3 cells" in lab("check", path)
@@ -77,6 +79,22 @@ def test_a_study_is_listed_shown_and_its_events_printed(study: Written, tmp_path
         "margin_before,fee,insurance_paid,bad_debt,balance_after"
     )
     assert {row.split(",")[0] for row in rows} <= {"none"}
+    a_disk_that_takes_no_table_is_told_in_one_line(path, tmp_path / "full")
+    a_study_whose_tape_changed_is_not_resumed(path)
+
+
+def a_disk_that_takes_no_table_is_told_in_one_line(path: Path, out: Path) -> None:
+    (out / "cells.parquet").mkdir(parents=True)
+    with pytest.raises(CommandError, match=r"^\S*cells.parquet cannot be written: ") as refusal:
+        lab("export", path, "--out", out)
+    assert "\n" not in str(refusal.value)
+
+
+def a_study_whose_tape_changed_is_not_resumed(path: Path) -> None:
+    path.write_text(path.read_text().replace("bars = 288", "bars = 300"))
+    with pytest.raises(CommandError, match="has not been run yet"):
+        lab("resume", path)
+    assert "3 done already" in lab("resume", "crash")
 
 
 @pytest.mark.parametrize(
@@ -131,15 +149,6 @@ def test_a_quick_run_is_a_small_study_of_its_own(study: Written) -> None:
     assert "6 done already" in lab("resume", "crash (quick)")
 
 
-def test_a_study_whose_tape_changed_is_not_resumed(study: Written) -> None:
-    path = study(seeds=1)
-    lab("run", path, "--processes", "1")
-    path.write_text(path.read_text().replace("bars = 288", "bars = 300"))
-    with pytest.raises(CommandError, match="has not been run yet"):
-        lab("resume", path)
-    assert "3 done already" in lab("resume", "crash")
-
-
 def test_no_name_among_events_is_a_formula(tmp_path: Path) -> None:
     write_rows(tmp_path / "BTCUSDT.csv", candle_rows(["100,100,100,100", "100,100,60,60"]))
     header = "account,tier,balance,symbol,side,size,leverage,entered_at"
@@ -152,12 +161,3 @@ def test_no_name_among_events_is_a_formula(tmp_path: Path) -> None:
     assert row.endswith(
         "30.00000000,-10.00000000,20.00000000,0.00000000,10.00000000,0.00000000,0.00000000"
     )
-
-
-def test_a_disk_that_takes_no_table_is_told_in_one_line(study: Written, tmp_path: Path) -> None:
-    path, out = study(seeds=1), tmp_path / "out"
-    lab("run", path, "--processes", "1")
-    (out / "cells.parquet").mkdir(parents=True)
-    with pytest.raises(CommandError, match=r"^\S*cells.parquet cannot be written: ") as refusal:
-        lab("export", path, "--out", out)
-    assert "\n" not in str(refusal.value)
