@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.ledger import Posting
-from accounts.models import TransferKind, User
+from accounts.models import Account, TransferKind, User
 from accounts.services import adjust_balance, create_user, fund_insurance, post, withdraw
 from tests.conftest import ApiClient, ClientOf
 
@@ -52,6 +52,16 @@ def pages(api: ApiClient, path: str) -> list[dict[str, Any]]:
         previous = page["previous"]
     assert back == rows
     return rows
+
+
+def test_who_moves_money_is_told_what_the_account_holds(user: User) -> None:
+    """Whatever they knew of it before."""
+    opened, known_before = user.account, Account.objects.get(user=user)
+    assert (opened.balance, str(opened.balance)) == (known_before.balance, "100000.00000000")
+    withdraw(account=opened, amount=D("0.5"))
+    withdraw(account=known_before, amount=D(1))
+    assert str(known_before.balance) == "99998.50000000"
+    assert known_before.balance == Account.objects.get(user=user).balance
 
 
 def test_all_transfers_are_told_newest_first_and_add_up(api: ApiClient, moved: User) -> None:
