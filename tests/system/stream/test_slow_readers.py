@@ -53,6 +53,7 @@ def test_who_reads_too_slowly_is_cut_off_told_so_and_not_kept_in_memory(
     assert slow.response.read() == b""
     again = listen(address, token, slow.cursor, channels="halts")
     again.until("halt", n=100)
+    again.close()  # a stop would wait for what it leaves
 
     process.send_signal(signal.SIGTERM)
     _, log = process.communicate(timeout=60)
