@@ -51,6 +51,8 @@ ClientOf = Callable[[User], ApiClient]
 Restore = Callable[..., None]
 #: How much of a run has whole systems among its tests.
 SYSTEMS_UNTIL = 0.75
+#: Its multiples fall between one another, however many there are.
+GOLDEN_RATIO = (5**0.5 - 1) / 2
 #: Whose tests coverage follows.
 MEASURED = {"risk", "trading", "model", "demo", "console"}
 
@@ -122,9 +124,10 @@ def pytest_collection(session: pytest.Session) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread whole systems, which wait a lot, among tests that compute, and end with such alone.
+    """Spread the files of each package over the run, and end with tests that only compute.
 
-    So neither stands a core idle, nor is a process left alone with a long test at the end.
+    So neither stands a core idle while several wait, as those of the web server do, nor is a
+    process left alone with a long test of a whole system at the end.
     Coverage, which triples the time of a test, follows those alone that are about its subject.
     Of tests with one id a parallel run would run one and say nothing of the others.
     """
@@ -132,15 +135,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if doubled:
         raise pytest.UsageError(f"Several tests are called {doubled[0]}.")
     parts = {item: item.nodeid.partition("::")[0].split("/") for item in items}
-    files: dict[bool, dict[Path, int]] = {True: {}, False: {}}
+    packages: dict[Path, dict[Path, list[str]]] = {}
     for item in items:
-        alike = files["system" in parts[item]]
-        alike.setdefault(item.path, len(alike))
-    place = {
-        path: number / len(alike) * (SYSTEMS_UNTIL if is_system else 1)
-        for is_system, alike in files.items()
-        for path, number in alike.items()
-    }
+        packages.setdefault(item.path.parent, {})[item.path] = parts[item]
+    place = {}
+    for index, files in enumerate(packages.values()):
+        first = index * GOLDEN_RATIO % 1  # lest those of one file each come one after the other
+        for number, (path, names) in enumerate(files.items()):
+            until = SYSTEMS_UNTIL if "system" in names else 1
+            place[path] = (number + first) / len(files) * until
     items.sort(key=lambda item: place[item.path])
     for item in items:
         if MEASURED.isdisjoint(parts[item]):
