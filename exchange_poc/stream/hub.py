@@ -94,20 +94,20 @@ class Hub:
     async def repeat(self, work: Callable[[], Any], pause: float) -> None:
         """Do some work again and again while somebody listens, also after it failed.
 
-        The work may say that it pauses for longer than else.
+        The work may say that it pauses for another time than else.
         """
         failed = False
         while True:
             await self._somebody.wait()
-            longer = None
+            other = None
             try:
-                longer = await work()
+                other = await work()
                 failed = False
             except Exception as error:
                 if not failed:
                     log.warning("stream_reading_failed", error=repr(error)[:500])
                 failed = True
-            await asyncio.sleep(AGAIN_SECONDS if failed else longer or pause)
+            await asyncio.sleep(AGAIN_SECONDS if failed else other or pause)
 
     # What all are told.
 
@@ -150,17 +150,21 @@ class Hub:
         for stream in self.audience:
             stream.put(Chunk(content, 1, stream.opened_at))
 
-    async def tell_kpis(self) -> None:
-        """Tell the KPIs to those who listen to them, each what they may view."""
+    async def tell_kpis(self) -> float | None:
+        """Tell the KPIs to those who listen to them, each what they may view.
+
+        While nobody does, it is looked again soon: who comes first hears them without a long wait.
+        """
         concerned = [stream for stream in self.audience if KPI in stream.scope.channels]
         if not concerned:
-            return
+            return LOOK_SECONDS
         holders = {stream.subscription.holder.user_id for stream in concerned}
         contents = await self.reading.for_one(kpis_for, holders)
         for stream in concerned:
             content = contents.get(stream.subscription.holder.user_id)
             if content is not None:  # of who is gone meanwhile there is none
                 stream.put(Chunk(content, 1, now()))
+        return None
 
     async def look_after_all(self) -> None:
         """Keep quiet streams open, cut off who takes nothing, and count what was sent."""
