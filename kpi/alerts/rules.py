@@ -32,7 +32,7 @@ RESOLVES_AT: Final = 0.9
 def evaluate_rules() -> None:
     """Compare the measure of every rule with its threshold; a broken measure stops no other."""
     windows = Windows()
-    alerted = {*Alert.objects.filter(resolved_at=None, subject="").values_list("rule", flat=True)}
+    alerted = {*Alert.objects.filter(resolved_at=None).values_list("rule", flat=True)}
     for rule in AlertRule.objects.all():
         try:
             evaluate_rule(rule, windows, is_alerted=rule.pk in alerted)

@@ -261,3 +261,13 @@ def test_a_rule_of_halts_that_is_switched_off_raises_none(demo: None) -> None:
     change_rule(reason="A test", rule_id=rule.pk, changes={"enabled": False})
     evaluate_rules()
     assert halts() == [("BTCUSDT", 0.9, False)]
+
+
+def test_a_rule_that_measures_another_figure_leaves_no_alert_of_a_halt(demo: None) -> None:
+    rule = AlertRule.objects.get(kind="price_halts")
+    quoted("BTCUSDT", "6500")
+    evaluate_rules()
+    assert Alert.objects.filter(rule=rule, resolved_at=None).exists()
+    change_rule(reason="A test", rule_id=rule.pk, changes={"kind": "latency_p95"})
+    evaluate_rules()
+    assert not Alert.objects.filter(rule=rule, resolved_at=None).exists()
