@@ -144,7 +144,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for number, (path, names) in enumerate(files.items()):
             until = SYSTEMS_UNTIL if "system" in names else 1
             place[path] = (number + first) / len(files) * until
-    items.sort(key=lambda item: place[item.path])
+    items.sort(key=lambda item: (place[item.path], item.path))
     for item in items:
         if MEASURED.isdisjoint(parts[item]):
             item.add_marker("no_cover")

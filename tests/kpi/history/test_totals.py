@@ -41,7 +41,7 @@ def read_until_kept(clock: time_machine.Traveller, orders: int) -> None:
 
 
 def transactions() -> tuple[int, int]:
-    """Return the oldest transaction that still runs, and the number that the next one gets."""
+    """Return the oldest transaction that still runs, and the number after the last that ended."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,"
