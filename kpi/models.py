@@ -277,6 +277,10 @@ class Alert(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [
+            # Few are open, of however many there were.
+            models.Index(fields=["rule"], condition=Q(resolved_at=None), name="alert_open"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["rule"],

@@ -32,7 +32,8 @@ RESOLVES_AT: Final = 0.9
 def evaluate_rules() -> None:
     """Compare the measure of every rule with its threshold; a broken measure stops no other."""
     windows = Windows()
-    alerted = {*Alert.objects.filter(resolved_at=None).values_list("rule", flat=True)}
+    open_alerts = Alert.objects.filter(resolved_at=None).order_by("rule")
+    alerted = {*open_alerts.values_list("rule", flat=True).distinct()}
     for rule in AlertRule.objects.all():
         try:
             evaluate_rule(rule, windows, is_alerted=rule.pk in alerted)
