@@ -19,6 +19,7 @@ from psycopg import sql as sql_text
 
 from accounts.models import Account, User
 from accounts.services import create_user
+from kpi.alerts.rules import evaluate_rules
 from market.services import list_instrument
 from risk.engine import Intent
 from tests.conftest import ApiClient, ClientOf
@@ -57,6 +58,14 @@ CROSS JOIN generate_series(%s::int, %s::int)
 CROSS JOIN LATERAL (VALUES (debit_account_id, credit_account_id),
     (credit_account_id, debit_account_id)) AS side (debit, credit)
 ORDER BY side.debit = credit_account_id
+"""
+#: Of one rule, each about an event of its own.
+ENDED_ALERTS = """
+INSERT INTO kpi_alert
+    (rule_id, subject, severity, threshold, value, peak, opened_at, last_seen_at, resolved_at)
+SELECT id, 'past-' || past, severity, threshold, threshold, threshold, now(), now(), now()
+FROM (SELECT * FROM kpi_alertrule ORDER BY id LIMIT 1) AS one
+CROSS JOIN generate_series(%s::int, %s::int) AS past
 """
 #: An order of each account: to the planner, who sees an average, nobody has many.
 ORDERS_OF_OTHERS = """
@@ -200,10 +209,13 @@ PAST: Final = {
     CLOSED_POSITIONS: "risk_position",
     ENDED_ORDERS: "trading_order",
     TRANSFERS: "accounts_transfer",
+    ENDED_ALERTS: "kpi_alert",
 }
+#: What is past of an account.
+OF_ACCOUNT: Final = (CLOSED_POSITIONS, ENDED_ORDERS, TRANSFERS)
 
 
-def add_history(first: int, last: int, of: Sequence[str] = (*PAST,)) -> None:
+def add_history(first: int, last: int, of: Sequence[str]) -> None:
     write(*((statement, [first, last]) for statement in of))
     analyze(*(PAST[statement] for statement in of))
 
@@ -253,7 +265,7 @@ def grown(
     asked: Sequence[T],
     act: Callable[[T], Any],
     *histories: tuple[int, int],
-    of: Sequence[str] = (*PAST,),
+    of: Sequence[str] = OF_ACCOUNT,
 ) -> Told[T]:
     """Ask in each mode after each of two histories, both made once; return all that it cost."""
     ways = [(one, mode) for one in asked for mode in MODES]
@@ -303,3 +315,16 @@ def test_orders_of_a_name_are_found_however_many_came_since(trader: User, client
     before, after = costs
     assert after.rows <= before.rows + 10, json.dumps(after.plans)
     assert "quiet1" in client.get("/admin/search/?q=quiet").content.decode()
+
+
+def test_alerts_that_ended_cost_neither_the_rules_nor_the_dashboard(client: Client) -> None:
+    client.force_login(User.objects.create_superuser("head", password=None))
+
+    def look() -> None:
+        assert client.get("/admin/dashboard/data/?window=1h").status_code == 200
+
+    asked = [evaluate_rules, look]
+    told = grown(asked, lambda act: act(), (1, 200), (201, 20_000), of=[ENDED_ALERTS])
+    for way, before, after in told:
+        assert "kpi_alert" in {table for plan in after.plans for table, _ in scans(plan)}, way
+        assert after.rows <= before.rows + 10, (way, json.dumps(after.plans))
