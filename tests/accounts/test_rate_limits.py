@@ -15,6 +15,9 @@ from accounts.keys import issue_api_key
 from accounts.models import User
 from tests.conftest import ApiClient, ClientOf
 
+#: What a key may ask for at little cost.
+CALL = "/market/ready"
+
 
 def stopped_clock() -> time_machine.travel:
     """Let the window stand still."""
@@ -26,7 +29,7 @@ def test_the_limit_is_exact_and_every_answer_says_where_it_stands(
 ) -> None:
     settings.API_RATE_LIMIT = "12/m"
     with stopped_clock():
-        answers = [api.get("/kpi/security") for _ in range(14)]
+        answers = [api.get(CALL) for _ in range(14)]
         now = int(time.time())
     assert [answer.status_code for answer in answers] == [200] * 12 + [429] * 2
     assert {answer["X-RateLimit-Limit"] for answer in answers} == {"12"}
@@ -44,12 +47,12 @@ def test_the_limit_is_exact_and_every_answer_says_where_it_stands(
 def test_the_window_ends_when_the_headers_say(api: ApiClient, settings: Settings) -> None:
     settings.API_RATE_LIMIT = "2/m"
     with stopped_clock() as clock:
-        reset = [api.get("/kpi/security") for _ in range(3)][-1]["X-RateLimit-Reset"]
+        reset = [api.get(CALL) for _ in range(3)][-1]["X-RateLimit-Reset"]
         clock.move_to(datetime.fromtimestamp(int(reset), UTC) - timedelta(milliseconds=1))
-        refused = api.get("/kpi/security")
+        refused = api.get(CALL)
         assert (refused.status_code, refused["Retry-After"]) == (429, "1")
         clock.move_to(datetime.fromtimestamp(int(reset), UTC))
-        assert api.get("/kpi/security").status_code == 200
+        assert api.get(CALL).status_code == 200
 
 
 def test_a_key_is_counted_over_all_its_tokens_and_apart_from_other_keys(
@@ -60,9 +63,9 @@ def test_a_key_is_counted_over_all_its_tokens_and_apart_from_other_keys(
     two_tokens = [ApiClient(), ApiClient()]
     for client in two_tokens:
         client.credentials(HTTP_AUTHORIZATION=f"Bearer {issue_token(api_key)}")
-    statuses = [two_tokens[turn % 2].get("/kpi/security").status_code for turn in range(4)]
+    statuses = [two_tokens[turn % 2].get(CALL).status_code for turn in range(4)]
     assert statuses == [200, 200, 200, 429]
-    assert client_of(user).get("/kpi/security").status_code == 200
+    assert client_of(user).get(CALL).status_code == 200
 
 
 def test_a_lifted_limit_neither_counts_nor_answers_headers(
@@ -70,11 +73,11 @@ def test_a_lifted_limit_neither_counts_nor_answers_headers(
 ) -> None:
     usual = settings.API_RATE_LIMIT
     settings.API_RATE_LIMIT = None
-    answers = [api.get("/kpi/security") for _ in range(3)]
+    answers = [api.get(CALL) for _ in range(3)]
     assert {answer.status_code for answer in answers} == {200}
     assert not any("X-RateLimit-Limit" in answer for answer in answers)
     settings.API_RATE_LIMIT = usual
-    counted = api.get("/kpi/security")
+    counted = api.get(CALL)
     assert (counted["X-RateLimit-Limit"], counted["X-RateLimit-Remaining"]) == ("100", "99")
 
 
@@ -115,7 +118,7 @@ def test_concurrent_requests_do_not_slip_through(user: User, client_of: ClientOf
         client.credentials(**token_holder._credentials)
         start.wait()
         for _ in range(10):
-            statuses[client.get("/kpi/security").status_code] += 1
+            statuses[client.get(CALL).status_code] += 1
         connection.close()
 
     with pytest.MonkeyPatch.context() as patch:

@@ -37,7 +37,7 @@ def test_a_key_buys_a_token_that_is_accepted(
     assert set(answer.json()) == {"access_token", "token_type", "expires_in"}
     assert (answer.json()["token_type"], answer.json()["expires_in"]) == ("bearer", 3600)
     assert answer["Cache-Control"] == "no-store"
-    assert with_token(answer.json()["access_token"]).get("/kpi/security").status_code == 200
+    assert with_token(answer.json()["access_token"]).get("/market/ready").status_code == 200
 
 
 def test_an_unknown_key_is_refused(anonymous: ApiClient) -> None:
@@ -81,9 +81,9 @@ def test_revoking_a_key_ends_its_tokens_at_once(
 ) -> None:
     api_key, key = issued
     client = with_token(token_for(anonymous, key))
-    assert client.get("/kpi/security").status_code == 200
+    assert client.get("/market/ready").status_code == 200
     revoke_api_key(reason="A test", api_key=api_key)
-    refused = client.get("/kpi/security")
+    refused = client.get("/market/ready")
     assert (refused.status_code, refused.json()["code"]) == (401, "token_not_valid")
     assert anonymous.post("/auth/token", {"api_key": key}).status_code == 401
 
@@ -94,7 +94,7 @@ def test_deactivating_a_user_ends_their_tokens_at_once(
     client = with_token(token_for(anonymous, issued[1]))
     user.is_active = False
     user.save(update_fields=["is_active"])
-    assert client.get("/kpi/security").status_code == 401
+    assert client.get("/market/ready").status_code == 401
     assert anonymous.post("/auth/token", {"api_key": issued[1]}).status_code == 401
 
 
@@ -105,7 +105,7 @@ def test_a_token_expires_after_an_hour_to_the_second(
     end = datetime.fromtimestamp(claims(token)["exp"], UTC)
     for moment, status in ((end - timedelta(seconds=1), 200), (end, 401)):
         with time_machine.travel(moment, tick=False):
-            answer = with_token(token).get("/kpi/security")
+            answer = with_token(token).get("/market/ready")
         assert answer.status_code == status
     assert answer.json()["code"] == "token_not_valid"
 
@@ -135,13 +135,13 @@ def test_a_tampered_token_is_refused(
 ) -> None:
     payload = claims(token_for(anonymous, issued[1])) | change
     forged = jwt.encode(payload, secret, algorithm=algorithm)
-    assert with_token(forged).get("/kpi/security").status_code == 401
+    assert with_token(forged).get("/market/ready").status_code == 401
 
 
 @each("header", ["Bearer", "Bearer a b", "Bearer \xff", "Basic YTpi", "junk"])
 def test_a_malformed_header_is_refused(anonymous: ApiClient, header: str) -> None:
     anonymous.credentials(HTTP_AUTHORIZATION=header)
-    answer = anonymous.get("/kpi/security")
+    answer = anonymous.get("/market/ready")
     assert answer.status_code == 401
     assert set(answer.json()) == {"detail", "code"}
     assert answer["WWW-Authenticate"].startswith("Bearer")

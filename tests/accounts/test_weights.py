@@ -19,7 +19,7 @@ from tests.conftest import ApiClient
 from tests.each import each
 
 START = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
-CALL, HEAVY = "/market/ready", "/kpi/security"
+CALL, HEAVY = "/market/ready", "/positions"
 MINUTE = timedelta(minutes=1)
 
 
