@@ -10,7 +10,10 @@ import pytest
 
 from kpi.lab.answers.calibration import PUBLISHED
 from kpi.lab.answers.compare import compare
+from kpi.lab.answers.findings import Findings
 from kpi.lab.answers.report import report
+from kpi.lab.answers.report.crossed import cadence, grid
+from kpi.lab.answers.report.section import Material
 from kpi.lab.cells.metrics import METRICS
 from kpi.lab.inputs.config import study_of
 from kpi.lab.inputs.specs import Study
@@ -28,8 +31,14 @@ long_share = 0.6
 name = "seed"
 [[policy]]
 name = "$2 & <i>less"
-max_leverage = 2
 liquidation_threshold = 0.4
+[[policy]]
+name = "seldom"
+cadence = 16
+[[policy]]
+name = "both"
+liquidation_threshold = 0.4
+cadence = 16
 [[variant]]
 path = "close"
 """
@@ -39,7 +48,6 @@ seeds = [1]
 kind = "crash"
 [grid]
 liquidation_threshold = [0.25, 0.5]
-cadence = [1, 16]
 [[policy]]
 name = "narrow"
 max_leverage = 2
@@ -85,23 +93,18 @@ MANIFEST = {
 }
 
 
-def write(study: Study, out: Path, series: dict[str, dict[str, Any]]) -> Path:
+@pytest.fixture(scope="module")
+def html(tmp_path_factory: pytest.TempPathFactory) -> str:
+    study, out = study_from(ASKED), tmp_path_factory.mktemp("report")
     results = results_of(study)
     comparison = compare(study, results)
-    path, *beside = report(study, results, comparison, MANIFEST, out, series=series)
+    path, *beside = report(study, results, comparison, MANIFEST, out, series=series_of(study))
     assert {one.name for one in beside} == {
         "manifest.json",
         "cells.csv",
         "comparison.csv",
         "cells.parquet",
     }
-    return path
-
-
-@pytest.fixture(scope="module")
-def html(tmp_path_factory: pytest.TempPathFactory) -> str:
-    study, out = study_from(ASKED), tmp_path_factory.mktemp("report")
-    path = write(study, out, series_of(study))
     assert '"digest": "d"' in (out / "manifest.json").read_text(encoding="utf-8")
     return path.read_text(encoding="utf-8")
 
@@ -130,7 +133,7 @@ def test_it_fetches_nothing_and_runs_nothing(html: str) -> None:
     assert not re.search(r"<script|<link|<iframe|@import|url\(|\bon\w+=", html)
     assert set(re.findall(r'(?:src|href)="(\w+):', html)) == {"data"}
     for svg in plots_of(html):
-        assert not re.search(r'(?:href|src)="(?!#)', svg)
+        assert not re.search(r'(?:href|src)="(?!#|data:image/png;)', svg)
         assert "<script" not in svg
 
 
@@ -144,6 +147,8 @@ def test_every_plot_has_words_for_those_who_cannot_see_it_and_its_numbers(html: 
         "Insurance fund",
         "Open interest by side",
         "Liquidity at risk",
+        "Limits and threshold",
+        "Shortfall and bad debt, by how often the exchange looks",
         "Who is hit",
         "Calibration",
     ]
@@ -185,12 +190,29 @@ def test_every_metric_stands_in_it_with_its_definition(html: str) -> None:
             assert f"{metric.title} {metric.unit}" in text, name
 
 
-def test_crossed_policies_have_a_heat_map_and_a_curve_by_cadence(tmp_path: Path) -> None:
-    html = write(study_from(CROSSED), tmp_path, series={}).read_text(encoding="utf-8")
+def test_crossed_policies_have_a_heat_map_and_a_curve_by_cadence(html: str) -> None:
     text = text_of(html)
-    assert "Threshold 2/2/2, looks every 1 2/2/2, looks every 16" in text
-    assert "Shortfall and bad debt, by how often the exchange looks" in text
+    assert "Threshold 5/10/20, looks every 1 5/10/20, looks every 16" in text
     assert "Every 1: shortfall / bad debt Every 16: shortfall / bad debt" in text
+
+
+def test_the_heat_map_has_a_column_for_each_set_of_limits() -> None:
+    section = grid(material_of(study_from(CROSSED)))
+    assert section is not None
+    head, *rows = section.rows
+    assert head == ("Threshold", "2/2/2", "50/50/50")
+    assert [row[0] for row in rows] == ["25 %", "50 %"]
+
+
+def test_policies_that_nothing_crosses_have_neither() -> None:
+    two = study_from(ASKED.partition('[[policy]]\nname = "seldom"')[0])
+    assert len(two.policies) == 2
+    assert grid(material_of(two)) is None
+    assert cadence(material_of(two)) is None
+
+
+def material_of(study: Study) -> Material:
+    return Material(study, Findings(compare(study, results_of(study))), {})
 
 
 def test_without_cells_it_says_that_there_is_no_answer_yet(tmp_path: Path) -> None:
