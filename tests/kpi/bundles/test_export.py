@@ -4,7 +4,6 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
-import duckdb
 import pytest
 import time_machine
 from django.conf import settings as own_settings
@@ -204,17 +203,6 @@ def test_what_is_no_past_day_is_refused(db: None, day: str, tmp_path: Path) -> N
     with pytest.raises(CommandError, match="day"):
         call_command("export_day", day, "--out", str(tmp_path / "x.zip"))
     assert not list(tmp_path.iterdir())
-
-
-def test_parquet_has_the_same_rows_with_their_types(export: Export, tmp_path: Path) -> None:
-    path = export("--format", "parquet", name="typed.zip")
-    assert export("--format", "parquet", name="again.zip").read_bytes() == path.read_bytes()
-    (tmp_path / "trades.parquet").write_bytes(files_of(path)["trades.parquet"])
-    trades = duckdb.read_parquet(str(tmp_path / "trades.parquet"))
-    assert trades.project("id, price, created_at").fetchall() == [
-        (trade.pk, trade.price, trade.created_at.replace(tzinfo=None))
-        for trade in Trade.objects.order_by("id")
-    ]
 
 
 def test_a_position_is_told_as_it_was_at_the_end(export: Export, today: Day, trader: User) -> None:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,6 @@ from django.core.management import CommandError, call_command
 from kpi.audit.chain import HASHED, record_hash
 from kpi.bundles.archive import Archive
 from kpi.bundles.day import Day
-from kpi.bundles.parquet import database
 from tests.kpi.bundles.conftest import Export, Files, files_of, zipped
 
 Change = Callable[[Files], None]
@@ -191,7 +189,7 @@ def test_a_path_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> No
 
 
 def test_a_zip_bomb_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    path = zipped(tmp_path / "x.zip", {"manifest.json": b"{}", "orders.csv": bytes(50_000_000)})
+    path = zipped(tmp_path / "x.zip", {"manifest.json": b"{}", "orders.csv": bytes(2_000_000)})
     with pytest.raises(CommandError, match="zip bomb"):
         verify(path)
 
@@ -252,7 +250,7 @@ def test_a_line_without_an_end_is_not_read_whole(
     bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = files_of(bundle)
-    files["orders.csv"] += b"".join(b"%d" % n for n in range(500_000))
+    files["orders.csv"] += b"".join(b"%d" % n for n in range(200_000))
     assert "a line is longer than" in differences(forged(bundle, files), capsys)
 
 
@@ -276,21 +274,3 @@ def test_days_that_follow_each_other_join(
     with pytest.raises(CommandError):
         verify(first, second)
     assert "the audit trail does not go on from day.zip" in capsys.readouterr().err
-
-
-def test_parquet_is_checked_row_by_row(export: Export, capsys: pytest.CaptureFixture[str]) -> None:
-    path = export("--format", "parquet")
-    verify(path)
-    files = files_of(path)
-    files["trades.parquet"] = files["orders.parquet"]
-    assert "trades.parquet: " in differences(forged(path, files), capsys)
-
-
-def test_parquet_without_the_lab_is_refused_in_a_sentence(
-    export: Export, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = export("--format", "parquet")
-    database.cache_clear()
-    monkeypatch.setitem(sys.modules, "duckdb", None)
-    with pytest.raises(CommandError, match="make lab"):
-        verify(path)
