@@ -16,6 +16,7 @@ from kpi.audit.models import AuditCheck, AuditRecord
 from kpi.audit.sealing import seal_records
 from kpi.tasks import check_audit as regular_check
 from risk.engine import Intent
+from tests.each import each
 from tests.kpi.audit.conftest import Tamper
 from trading.models import Order
 from trading.services import place_order
@@ -80,7 +81,7 @@ def test_after_a_difference_the_next_check_verifies_all(checked: int, tamper: Ta
     assert (check.details, check.is_full) == (["record 1: altered"], True)
 
 
-@pytest.mark.parametrize(
+@each(
     "statement",
     [
         "DELETE FROM kpi_auditrecord WHERE sequence = %s",

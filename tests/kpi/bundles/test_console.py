@@ -15,6 +15,7 @@ from kpi.bundles.day import Day
 from kpi.bundles.export import Bounds
 from market.kernel.turns import Turn, only_one
 from tests.console import Clerk
+from tests.each import each
 
 
 @pytest.mark.parametrize("who", ["admin", "regulator"])
@@ -41,12 +42,12 @@ def test_others_take_nothing(clerk: Clerk, today: Day, trader: User, client: Cli
     assert client.get("/admin/days/file/", {"day": str(today)}).status_code == 302
 
 
-@pytest.mark.parametrize("day", ["", "today", "2026-02-30", "\0", "0001-01-01"])
+@each("day", ["", "today", "2026-02-30", "\0", "0001-01-01"])
 def test_what_is_no_day_is_a_bad_request(staff: Client, day: str) -> None:
     assert staff.get("/admin/days/file/", {"day": day}).status_code == 400
 
 
-@pytest.mark.parametrize("bounds", [Bounds(seconds=0), Bounds(most_bytes=5_000)])
+@each("bounds", [Bounds(seconds=0), Bounds(most_bytes=5_000)])
 def test_a_day_that_is_too_much_is_for_the_command(
     staff: Client, today: Day, bounds: Bounds, monkeypatch: pytest.MonkeyPatch
 ) -> None:

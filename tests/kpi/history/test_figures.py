@@ -41,10 +41,6 @@ DOCUMENT: Final = (
 Rows = list[dict[str, Any]]
 
 
-def by_name(figures: tuple[Figure, ...]) -> Any:
-    return pytest.mark.parametrize("figure", figures, ids=lambda figure: figure.name)
-
-
 def value(figure: Figure, number: int, n: int) -> Any:
     """Return what the n-th snapshot says of the figure: no two figures and snapshots agree."""
     amount = 1_000 * (number + 1) + n * n + 1
@@ -120,18 +116,18 @@ def test_a_snapshot_has_a_value_of_every_figure(order: Order) -> None:
     assert missing == []
 
 
-@by_name(COUNTS)
-def test_a_count_adds_up_through_thinning(figure: Figure, long_ago: Rows) -> None:
-    expected = sum(row[figure.name] for row in long_ago)
+def test_counts_add_up_through_thinning(long_ago: Rows) -> None:
+    expected = {figure.name: sum(row[figure.name] for row in long_ago) for figure in COUNTS}
     assert thin_snapshots() == SNAPSHOTS - 3
-    assert sum(KpiSnapshot.objects.values_list(figure.name, flat=True)) == expected
+    rows = KpiSnapshot.objects.values(*expected)
+    assert {name: sum(row[name] for row in rows) for name in expected} == expected
 
 
-@by_name(LEVELS)
-def test_of_a_level_thinning_keeps_the_last_of_each_minute(figure: Figure, long_ago: Rows) -> None:
+def test_of_levels_thinning_keeps_the_last_of_each_minute(long_ago: Rows) -> None:
     assert thin_snapshots() == SNAPSHOTS - 3
-    kept = KpiSnapshot.objects.order_by("slot").values_list(figure.name, flat=True)
-    assert list(kept) == [long_ago[n][figure.name] for n in (3, 7, 11)]
+    names = [figure.name for figure in LEVELS]
+    kept = KpiSnapshot.objects.order_by("slot").values(*names)
+    assert list(kept) == [{name: long_ago[n][name] for name in names} for n in (3, 7, 11)]
 
 
 def test_thinning_adds_up_codes_and_latencies(long_ago: Rows) -> None:
@@ -151,15 +147,17 @@ def test_the_history_tells_the_same_before_and_after_thinning(metric: str, long_
     assert history(metric) == before
 
 
-@by_name(COUNTS)
-def test_windows_add_up_every_count(figure: Figure, db: None) -> None:
+def test_windows_add_up_every_count(db: None) -> None:
+    day = timedelta(hours=24)
     with time_machine.travel(NOON, tick=False):
         rows = stored(NOON - timedelta(hours=1))
-        day = timedelta(hours=24)
-        totals = [Windows().over(day), Windows([figure.name]).over(day)]
-    expected = sum(row[figure.name] for row in rows)
-    assert [total[figure.name] for total in totals] == [expected] * 2
-    assert list(totals[1].counts) == [figure.name]
+        total = Windows().over(day)
+        own = {figure.name: Windows([figure.name]).over(day) for figure in COUNTS}
+    expected = {figure.name: sum(row[figure.name] for row in rows) for figure in COUNTS}
+    assert {name: total[name] for name in expected} == expected
+    assert {name: dict(one.counts) for name, one in own.items()} == {
+        name: {name: count} for name, count in expected.items()
+    }
 
 
 def test_the_api_document_lists_every_metric(anonymous: ApiClient) -> None:

@@ -9,12 +9,13 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from kpi.lab.models import CellState, LabCell, LabStudy
+from tests.each import each
 from tests.kpi.lab.files import candle_rows, study_in, write_rows
 from tests.system.lab.conftest import Written, study
 
 __all__ = ["study"]
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def lab(*arguments: str | Path) -> str:
@@ -38,6 +39,7 @@ def forget() -> None:
         )
 
 
+@pytest.mark.django_db(transaction=True)
 def test_cells_are_the_same_with_one_process_and_two(study: Written) -> None:
     path = study()
     told = lab("run", path, "--processes", "1")
@@ -97,7 +99,7 @@ def a_study_whose_tape_changed_is_not_resumed(path: Path) -> None:
     assert "3 done already" in lab("resume", "crash")
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "complaint"),
     [
         (("run", "nothing.toml"), "nothing.toml: it cannot be read"),
@@ -121,7 +123,7 @@ def test_bad_input_is_one_line(study: Written, arguments: tuple[str, ...], compl
     assert not LabCell.objects.exists()
 
 
-@pytest.mark.parametrize("verb", ["check", "run"])
+@each("verb", ["check", "run"])
 def test_a_name_that_no_column_holds_starts_nothing(study: Written, verb: str) -> None:
     path = study()
     path.write_text(path.read_text().replace('name = "none"', f'name = "{"x" * 201}"'))
@@ -130,7 +132,7 @@ def test_a_name_that_no_column_holds_starts_nothing(study: Written, verb: str) -
     assert not LabStudy.objects.exists()
 
 
-@pytest.mark.parametrize("verb", ["check", "run"])
+@each("verb", ["check", "run"])
 def test_a_file_of_candles_with_a_gap_starts_nothing(
     study: Written, tmp_path: Path, verb: str
 ) -> None:

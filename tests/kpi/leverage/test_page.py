@@ -14,6 +14,7 @@ from kpi.leverage.page import BUSY
 from market.kernel.turns import Turn, only_one
 from risk.engine import Intent
 from tests.console import Clerk, D
+from tests.each import each
 from trading.services import place_order
 
 PAGE, ANSWER = "/admin/leverage/", "/admin/leverage/what-if/"
@@ -84,7 +85,7 @@ def test_the_page_holds_the_answer_that_its_address_asks_for(staff: Client) -> N
     assert tables["interest"][4][:2] == ("5x to 10x", "1")
 
 
-@pytest.mark.parametrize(
+@each(
     "query",
     [
         {"move": "x"},

@@ -26,6 +26,7 @@ from tests.console import exchange as exchange
 from tests.console import seeded as seeded
 from tests.console import staff as staff
 from tests.console import trader as trader
+from tests.each import each
 from trading.models import Liquidation, Order
 from trading.services import place_order
 from trading.steps.by_hand import set_price
@@ -69,7 +70,7 @@ def test_a_chart_is_for_whoever_may_see_its_page(clerk: Clerk, exchange: None) -
         assert client.get(address).status_code == expected
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "query", "status", "code"),
     [
         ("account-path", "window=2h", 400, "unknown_window"),
