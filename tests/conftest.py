@@ -37,6 +37,7 @@ from accounts.keys import issue_api_key
 from accounts.models import User
 from accounts.services import create_user
 from tests import template
+from tests.restoring import Restorer, keep_rows
 
 
 class ApiClient(APIClient):
@@ -168,31 +169,14 @@ def django_db_modify_db_settings(
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Restore]:
-    """Bring every row back as migrations made it after a test that committed.
-
-    Django would truncate, which takes long for so many tables, and which their guards refuse.
-    """
-    statements = [
-        "SET LOCAL session_replication_role = replica",
-        "SET LOCAL lock_timeout = '60s'",
-    ]
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute("DROP SCHEMA IF EXISTS migrated CASCADE")  # with --reuse-db
-        cursor.execute("CREATE SCHEMA migrated")
-        for table in connection.introspection.table_names(cursor):
-            statements.append(f'DELETE FROM "{table}"')  # noqa: S608
-            cursor.execute(f'SELECT FROM "{table}" LIMIT 1')
-            if cursor.rowcount:
-                cursor.execute(f'CREATE TABLE migrated."{table}" AS TABLE "{table}"')
-                statements.append(f'INSERT INTO "{table}" TABLE migrated."{table}"')
-
-    def restore(*_: TransactionTestCase) -> None:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("; ".join(statements))
-
+    """Restore after a test that committed, as Django's own way is refused here."""
+    with django_db_blocker.unblock():
+        keep_rows()
+    restore = Restorer()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TransactionTestCase, "_fixture_teardown", restore)
         yield restore
+    restore.session.close()
 
 
 @pytest.fixture(scope="session")
