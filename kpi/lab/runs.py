@@ -15,7 +15,7 @@ from kpi.lab.inputs.canonical import sha256, study_text
 from kpi.lab.inputs.config import cells, study_of
 from kpi.lab.inputs.specs import CellPlan, Study
 from kpi.lab.models import LabCell, LabStudy
-from kpi.lab.selectors import digests_of, results_of
+from kpi.lab.selectors import digests_of, progress_of, results_of
 from kpi.lab.services import (
     Near,
     claim_cell,
@@ -69,13 +69,13 @@ def inputs_of(study: Study) -> list[tuple[Any, Any]]:
 def compute_missing(stored: LabStudy, study: Study, *, processes: int, tell: Tell) -> None:
     """Compute the cells that nobody has, each stored as soon as it is done.
 
-    What is at work when this ends is queued again, unless the process is killed. Raises
-    LabNotInstalled before anything is started.
+    No more processes are started than cells are missing. What is at work when this ends is queued
+    again, unless the process is killed. Raises LabNotInstalled before anything is started.
     """
     computer_of(study)
     plans = {plan.key: plan for plan in cells(study)}
     try:
-        with Crew(study, processes) as crew:
+        with Crew(study, min(processes, progress_of(stored).missing)) as crew:
             held: dict[str, LabCell] = {}
             while hand_out(crew, stored, plans, held):
                 for answer in crew.answers():

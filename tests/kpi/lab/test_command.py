@@ -40,15 +40,22 @@ def forget() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_cells_are_the_same_with_one_process_and_two(study: Written) -> None:
-    path = study()
-    told = lab("run", path, "--processes", "1")
+def test_cells_are_the_same_with_one_process_and_two(
+    study: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one computes those of a quick run, which is a small study of its own."""
+    told = lab("run", study(seeds=4), "--quick", "--processes", "1")
     assert "6 cells, 0 done already, 6 to compute" in told
     assert "Computed 6, reused 0" in told
     assert "Compared with seed" in told
+    assert "6 of 6" in lab("list")
     one = digests()
     assert len(one) == 6
-    assert "Computed 0, reused 6" in lab("run", path)
+    path = study(seeds=2)
+    with monkeypatch.context() as patch:
+        patch.setattr("multiprocessing.spawn._python_exe", b"/nowhere")
+        assert "6 done already" in lab("resume", "crash (quick)")
+        assert "Computed 0, reused 6" in lab("run", path), "it starts no process either"
     forget()
     lab("run", path, "--processes", "2")
     assert digests() == one
@@ -142,13 +149,6 @@ def test_a_file_of_candles_with_a_gap_starts_nothing(
         lab(verb, study(), f"BTCUSDT={file}")
     assert not LabStudy.objects.exists()
     assert not LabCell.objects.exists()
-
-
-def test_a_quick_run_is_a_small_study_of_its_own(study: Written) -> None:
-    path = study(seeds=4)
-    assert "6 cells" in lab("run", path, "--quick", "--processes", "1")
-    assert "6 of 6" in lab("list")
-    assert "6 done already" in lab("resume", "crash (quick)")
 
 
 def test_no_name_among_events_is_a_formula(tmp_path: Path) -> None:
