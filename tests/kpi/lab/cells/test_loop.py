@@ -212,12 +212,12 @@ def test_what_is_done_for_several_bars_at_once_is_what_each_would_have_done(
 ) -> None:
     """Of accounts that order once, so that most bars go together, and fall soon after."""
     policy, fee_rate = a_policy(name)
-    rng = np.random.default_rng(8)
-    tape = make_tape(rng, 400, fee_rate)
-    people = make_population(rng, tape, accounts=400, entries=1)
+    rng = np.random.default_rng(3)
+    tape = make_tape(rng, 200, fee_rate)
+    people = make_population(rng, tape, accounts=300, entries=1)
     impact = ImpactSpec(mode="absolute", weight=Decimal(40))
     together = run(tape, people, policy, impact=impact, fund=units(FUND))
-    assert together.orders > 400
+    assert together.orders > 300
     monkeypatch.setattr(loop, "BLOCK", 1)
     apart = run(tape, people, policy, impact=impact, fund=units(FUND))
     assert digest_of(together, counts_of(together)) == digest_of(apart, counts_of(apart))
