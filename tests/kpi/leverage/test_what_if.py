@@ -9,17 +9,19 @@ import pytest
 from django.db import connection
 from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoDbBlocker
 
-from accounts.models import Transfer, TransferKind
+from accounts.models import Tier, Transfer, TransferKind
 from accounts.selectors import insurance_fund_balance, total_bad_debt
-from accounts.services import fund_insurance, suspend_account, withdraw
+from accounts.services import create_user, fund_insurance, suspend_account, withdraw
 from kpi.leverage import what_if as module
 from kpi.leverage.what_if import Move, WhatIf, what_if
 from market.models import Instrument
 from risk.models import RiskPolicy
 from risk.what_if import moved
 from tests.each import each
-from tests.trading.conftest import Trader, order
+from tests.kept import kept, put_marked_now
+from tests.trading.conftest import Trader, list_market, order
 from trading.liquidation.sweep import sweep_liquidations
 from trading.models import Liquidation, Order, Trade
 from trading.steps.by_hand import set_price, step_at_prices
@@ -38,12 +40,13 @@ def undone() -> Iterator[None]:
         cursor.execute("ROLLBACK TO before")
 
 
-@pytest.fixture
-def book(trader: Trader) -> None:
+def trade() -> None:
     """Accounts of every tier, long and short, some with resting orders near and far."""
+    list_market()
     chance = Random(4)
     for number in range(14):
-        user = trader("10000", ("beginner", "intermediate", "advanced")[number % 3])
+        tier = ("beginner", "intermediate", "advanced")[number % 3]
+        user = create_user(username=f"trader{number}", tier=Tier(tier), opening_balance=D(10_000))
         symbols = SYMBOLS[: 1 + number % 2]
         for symbol in symbols:
             share = D(chance.randint(40, 95)) / 100 / len(symbols)
@@ -57,6 +60,16 @@ def book(trader: Trader) -> None:
         if number == 8:
             suspend_account(reason="A test", account=user.account)
     fund_insurance(amount=D(7_000), reason="Test")
+
+
+@pytest.fixture(scope="session")
+def book_rows(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> str:
+    return kept("book", trade, django_db_blocker)
+
+
+@pytest.fixture
+def book(db: None, book_rows: str) -> None:
+    put_marked_now(book_rows)
 
 
 def asked(move: Move) -> WhatIf:
