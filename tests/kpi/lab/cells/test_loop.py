@@ -190,7 +190,7 @@ def test_how_long_blocks_are_makes_no_difference(
     name: str, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     policy, fee_rate = a_policy(name)
-    tape, people = made_up(3, fee_rate, accounts=300, bars=60)
+    tape, people = made_up(2, fee_rate, accounts=150, bars=40)
     impact = ImpactSpec(mode=mode, weight=Decimal(40))
     outcomes = []
     for block in LENGTHS:
