@@ -66,7 +66,7 @@ def trading(order: Any) -> None:
     call_command("set_price", "ETHUSDT", "3199.87", verbosity=0)
 
 
-def test_at_unmoved_marks_each_account_is_what_the_api_says(
+def test_at_unmoved_marks_each_account_is_what_the_api_says_and_prices_go_on_from_there(
     trading: None, client_of: ClientOf, tmp_path: Path
 ) -> None:
     tape, population = begun(study_of_the_exchange(tmp_path))
@@ -90,13 +90,11 @@ def test_at_unmoved_marks_each_account_is_what_the_api_says(
         assert said["tier"] == TIERS[population.tier[row]]
     assert population.reserved_margin.any()
     assert len(population.entries.row) == 0
+    prices_go_the_recorded_way_from_the_exchange_s_marks_on(tape)
 
 
-def test_prices_go_the_recorded_way_from_the_exchange_s_marks_on(
-    trading: None, tmp_path: Path
-) -> None:
+def prices_go_the_recorded_way_from_the_exchange_s_marks_on(tape: Tape) -> None:
     """From 64,321.09 where the tape has 100,000, and to the nearest tick."""
-    tape, _ = begun(study_of_the_exchange(tmp_path))
     btc = [f"{tick / 100:.2f}" for tick in tape.marks[:4, 0]]
     assert btc == ["64321.09", "64964.30", "51456.87", "57888.98"]
     assert f"{tape.marks[-1, 1] / 100:.2f}" == "2560.30"
@@ -152,7 +150,7 @@ def test_a_position_without_a_tape_is_refused(order: Any, tmp_path: Path) -> Non
         begun(study)
 
 
-@pytest.mark.parametrize(
+@each(
     ("rule", "says"),
     [
         ("tick_size = 0.1", "BTCUSDT at 64321.09 is between ticks of 0.1"),
