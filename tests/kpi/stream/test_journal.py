@@ -20,6 +20,7 @@ from kpi.stream.journal import (
     read_page,
     statement_for,
 )
+from tests.each import each
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -142,7 +143,7 @@ def test_a_reader_gets_its_own_and_what_is_for_everybody() -> None:
 def test_a_page_of_one_account_looks_at_no_events_of_others() -> None:
     start = head()
     with session() as one:
-        one.execute(MANY, [20_000])
+        one.execute(MANY, [5_000])
         note(one, 7)
         one.execute(NOTE, ["halts", None, 8])
         one.commit()
@@ -196,7 +197,7 @@ def test_a_transaction_that_outlasts_what_is_kept_hides_nothing_of_others() -> N
         assert numbers(read_page(page.cursor).events) == [1]
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         *("", "1", "1.2", "4711", "1.2.3", "1.2.3:2:", "1.2.3:9:2", "1.2.3:9:5,4", "1.2.3:9:,"),
