@@ -197,6 +197,7 @@ def test_a_transaction_that_outlasts_what_is_kept_hides_nothing_of_others() -> N
         assert numbers(read_page(page.cursor).events) == [1]
 
 
+@pytest.mark.django_db
 @each(
     "text",
     [

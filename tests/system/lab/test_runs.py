@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 
 import pytest
 from django.core.management import CommandError
@@ -86,7 +87,10 @@ def test_a_stopped_run_says_how_to_go_on(study: Written) -> None:
     assert len(digests()) == 12
 
 
-def test_a_killed_process_of_a_run_costs_one_cell(study: Written) -> None:
+def test_a_killed_process_of_a_run_costs_one_cell(
+    study: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which one process computes then, however many might."""
     path = study(seeds=4, accounts=1_000)
     with (
         hand_killed_after_a_cell(),
@@ -94,7 +98,23 @@ def test_a_killed_process_of_a_run_costs_one_cell(study: Written) -> None:
     ):
         here("run", path, "--processes", "1")
     assert len(digests()) == 11
-    assert "11 done already, 1 to compute" in here("resume", path, "--processes", "1")
+    started = starts(monkeypatch)
+    assert "11 done already, 1 to compute" in here("resume", path, "--processes", "8")
+    assert len(started) == 1
+    assert len(digests()) == 12
+
+
+def starts(patch: pytest.MonkeyPatch) -> list[BaseProcess]:
+    """Return the list to which each process that is started comes from now on."""
+    started: list[BaseProcess] = []
+    start = BaseProcess.start
+
+    def noted(process: BaseProcess) -> None:
+        started.append(process)
+        start(process)
+
+    patch.setattr(BaseProcess, "start", noted)
+    return started
 
 
 def test_a_database_that_is_gone_is_told_in_one_line(lab: Lab, study: Written) -> None:
