@@ -42,10 +42,10 @@ class Restorer:
     def __call__(self, *_: Any) -> None:
         try:
             self.session.execute(RESTORE)
-        except psycopg.OperationalError:
-            if not self.session.closed:
-                raise
-            # A test cut all connections of the database.
+        except psycopg.errors.LockNotAvailable:
+            raise
+        except psycopg.OperationalError:  # a test cut all connections of the database
+            self.session.close()
             self.session = connected()
             self.session.execute(RESTORE)
 
