@@ -51,8 +51,13 @@ class Restorer:
 
 
 def connected() -> psycopg.Connection[Any]:
-    """Return a connection for which no trigger fires."""
+    """Return a connection for which no trigger fires, and no lock is waited for without an end."""
     options = "-c session_replication_role=replica -c lock_timeout=60s"
     name = connection.settings_dict["NAME"]
-    address = os.environ["DATABASE_URL"]
-    return psycopg.connect(address, dbname=name, options=options, autocommit=True)
+    return psycopg.connect(
+        os.environ["DATABASE_URL"],
+        dbname=name,
+        options=options,
+        connect_timeout=60,
+        autocommit=True,
+    )
