@@ -130,6 +130,32 @@ def test_global_exposure_is_never_overshot(
     assert all(state_of(user).margin_used <= state_of(user).equity for user in users)
 
 
+def test_orders_that_fit_alone_are_not_let_in_together(
+    trader: Trader, together: Callable[..., list[Any]]
+) -> None:
+    """Both were decided on what global exposure was before either is added to it."""
+    RiskPolicy.objects.update(global_exposure_threshold=10_000)
+    held = threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            GlobalExposure.objects.select_for_update().get()
+            held.set()
+            wait_for(lambda: waiting() >= 2, what="both orders' wait for global exposure")
+
+    def buy(user: User, symbol: str, size: str) -> str:
+        assert held.wait(timeout=60)
+        return order(user, "buy", size, symbol).reject_code
+
+    calls = [
+        partial(buy, trader("10000"), "BTCUSDT", "0.1"),
+        partial(buy, trader("10000"), "ETHUSDT", "2"),
+    ]
+    _, *codes = together([hold, *calls])
+    assert sorted(codes) == ["", "global_exposure_exceeded"]
+    assert GlobalExposure.objects.get().total == (6_500 if codes[0] == "" else 6_400)
+
+
 def test_two_sweeps_close_out_each_account_once(
     trader: Trader, together: Callable[..., list[Any]]
 ) -> None:
