@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -80,9 +81,16 @@ async def running() -> AsyncIterator[Hub]:
             task.cancel()
         threads_of = hub.reading
         for threads, count in ((threads_of._all, 1), (threads_of._one, reading.CATCHING_UP)):
-            leave = [threads.submit(lambda: connection.close()) for _ in range(count)]
+            each = threading.Barrier(count)
+            leave = [threads.submit(leave_database, each) for _ in range(count)]
             await asyncio.gather(*map(asyncio.wrap_future, leave))
         hub.close()
+
+
+def leave_database(each: threading.Barrier) -> None:
+    """Close the connection of this thread, and keep it from closing one in another's turn."""
+    connection.close()
+    each.wait(PATIENCE)
 
 
 @pytest.fixture
